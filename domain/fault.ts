@@ -1,0 +1,44 @@
+/**
+ * A broken platform is an exception of one of these kinds; a red test is a value, never one of them.
+ * The kind is the `type` of the Temporal ApplicationFailure, so an operator can filter on it.
+ */
+export const FAULTS = {
+  /** The configuration, a recipe.yml or a workflow's input is wrong. */
+  BadConfig: { retryable: false },
+  BadInput: { retryable: false },
+  /** A release tag has another commit than the ledger recorded. */
+  TagMoved: { retryable: false },
+  /** A record on disk cannot be read; it is never taken for an absent one. */
+  RecordUnreadable: { retryable: false },
+  /** Another run holds this host. */
+  HostBusy: { retryable: false },
+  /** This attempt no longer holds the host: a later attempt or another run does. */
+  FenceLost: { retryable: false },
+  /** Something that is not ours stands where we would have to write. */
+  NotOurs: { retryable: false },
+  /** The host lacks what a sweep needs. */
+  Preflight: { retryable: false },
+  MirrorSync: { retryable: true },
+  Registry: { retryable: true },
+  Network: { retryable: true },
+  Daemon: { retryable: true },
+  Disk: { retryable: true },
+} as const satisfies Record<string, { retryable: boolean }>;
+
+export type FaultType = keyof typeof FAULTS;
+
+/** Thrown when nothing was learned. The message says what, where, and what to do. */
+export class Fault extends Error {
+  readonly type: FaultType;
+
+  constructor(type: FaultType, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'Fault';
+    this.type = type;
+  }
+}
+
+/** The text of anything thrown, for messages that quote it. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,41 @@
+/**
+ * Names derive from what they name, so that a second attempt of a step finds what the first one made.
+ */
+
+/** A recipe's name as Co-op Cloud writes it; also a folder, a part of a domain and of a workflow ID. */
+const RECIPE_NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
+const LONGEST_RECIPE_NAME = 40;
+
+export function isRecipeName(text: string): boolean {
+  return text.length <= LONGEST_RECIPE_NAME && RECIPE_NAME.test(text);
+}
+
+/** The stable domain at which a recipe's canonical is installed. */
+export function warmDomain(recipe: string, zone: string): string {
+  return `warm-${recipe}.${zone}`;
+}
+
+/**
+ * The throw-away domain of one run. The hex comes from the end of the workflow's run ID, which is random
+ * there (its beginning may be a time), so each run has a name of its own and each attempt of it the same.
+ */
+export function coldDomain(recipe: string, zone: string, runId: string): string {
+  const hex = runId.replace(/[^0-9a-f]/g, '').slice(-6);
+  return `${recipe.replace(/-/g, '').slice(0, 4)}-${hex}.${zone}`;
+}
+
+/** abra's rule: the domain with its dots as underscores. */
+export function stackName(domain: string): string {
+  return domain.replaceAll('.', '_');
+}
+
+/**
+ * A workflow ID as one folder name. An operator may start a sweep under any ID, so everything outside a
+ * narrow alphabet is percent-encoded and a leading dot too; the result is never a path.
+ */
+export function folderName(id: string): string {
+  const encoded = encodeURIComponent(id)
+    .replace(/^\./, '%2E')
+    .replace(/[*'()!~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encoded.replaceAll('%3A', ':').slice(0, 200);
+}

@@ -1,0 +1,79 @@
+/**
+ * What a cold test and a sweep can say of a recipe. The words are those of the terminal, the report,
+ * the search attributes and the record; nothing else in the code makes them up.
+ */
+
+/** One kind of question asked of the one cold deployment, in the order they are asked. */
+export const TIERS = ['install', 'upgrade', 'backup', 'restore', 'custom'] as const;
+export type Tier = (typeof TIERS)[number];
+
+export type TierResult =
+  | { tier: Tier; result: 'pass' }
+  | { tier: Tier; result: 'fail'; reason: string; evidence: string }
+  | { tier: Tier; result: 'skipped'; reason: string }
+  | { tier: Tier; result: 'not reached' };
+
+/** Why there is no verdict. */
+export type ErrorCause = 'mirror-sync' | 'infrastructure' | 'tag-moved' | 'cancelled' | 'out-of-time';
+
+/** What a sweep says of one recipe; exactly one per recipe and run. */
+export type Outcome =
+  | { kind: 'PASS'; promoted: string }
+  | {
+      kind: 'GREEN-BUT-PROMOTE-FAILED';
+      version: string;
+      why: string;
+      /** The version the canonical has now, as read back from disk; null when there is none. */
+      canonical: string | null;
+      evidence: string;
+    }
+  | { kind: 'FAIL'; version: string; tier: Tier; why: string; evidence: string; canonical: string | null }
+  | { kind: 'SKIP'; because: 'no-new-version' | 'never-released'; why: string }
+  | { kind: 'SKIP'; because: 'held'; why: string }
+  | { kind: 'ERROR'; cause: ErrorCause; why: string };
+
+/** The short, exact name of an outcome: the value of the search attribute RecipeOutcome. */
+export function outcomeName(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'PASS':
+    case 'FAIL':
+    case 'GREEN-BUT-PROMOTE-FAILED':
+      return outcome.kind;
+    case 'SKIP':
+      return `SKIP ${outcome.because}`;
+    case 'ERROR':
+      return `ERROR ${outcome.cause}`;
+  }
+}
+
+/** The outcome as the terminal and the report print it, without its reason. */
+export function outcomeTitle(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'PASS':
+      return `PASS (promoted ${outcome.promoted})`;
+    case 'SKIP':
+      return outcome.because === 'held' ? `SKIP held (${outcome.why})` : outcomeName(outcome);
+    default:
+      return outcomeName(outcome);
+  }
+}
+
+/** One sentence: why, and what the canonical is now where that is in question. */
+export function outcomeReason(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'PASS':
+      return `the canonical record says ${outcome.promoted}`;
+    case 'FAIL':
+      return `${outcome.version}: ${outcome.tier}: ${outcome.why}; canonical unchanged: ${outcome.canonical ?? 'none'}`;
+    case 'GREEN-BUT-PROMOTE-FAILED':
+      return `${outcome.version} is green, its promote failed: ${outcome.why}; canonical is ${outcome.canonical ?? 'none'}`;
+    case 'SKIP':
+    case 'ERROR':
+      return outcome.why;
+  }
+}
+
+/** The file an operator opens next, where there is one. */
+export function outcomeEvidence(outcome: Outcome): string | null {
+  return outcome.kind === 'FAIL' || outcome.kind === 'GREEN-BUT-PROMOTE-FAILED' ? outcome.evidence : null;
+}

@@ -1,0 +1,63 @@
+import { outcomeName, type Outcome, type TierResult } from './outcome.ts';
+
+/** What one recipe's run leaves on disk: `<sweep folder>/<recipe>/result.json`. */
+export interface RecipeResult {
+  schema: 1;
+  recipe: string;
+  sweep: string;
+  outcome: Outcome;
+  /** The release that was looked at, where one was found. */
+  release: { version: string; commit: string } | null;
+  tiers: TierResult[];
+  /** ISO 8601, UTC. */
+  started: string;
+  ended: string;
+  /** The workflow whose history tells the rest. */
+  workflow: { id: string; runId: string };
+}
+
+export type SweepVerdict = 'green' | 'red' | 'none' | 'skipped';
+
+/** `report.json` of a sweep: every enrolled recipe, once. */
+export interface SweepReport {
+  schema: 1;
+  sweep: string;
+  host: string;
+  zone: string;
+  verdict: SweepVerdict;
+  /** Why the sweep as a whole did nothing or ended early; null when it went through. */
+  note: string | null;
+  started: string;
+  ended: string;
+  recipes: RecipeResult[];
+}
+
+/**
+ * The one word for a sweep: red when a release failed or could not be promoted, else none when some recipe
+ * has no verdict, else green. An empty list is none: a sweep of nothing proved nothing.
+ */
+export function sweepVerdict(outcomes: readonly Outcome[]): SweepVerdict {
+  const kinds = new Set(outcomes.map((outcome) => outcome.kind));
+  if (kinds.has('FAIL') || kinds.has('GREEN-BUT-PROMOTE-FAILED')) return 'red';
+  if (kinds.has('ERROR') || kinds.size === 0) return 'none';
+  return 'green';
+}
+
+/** How many recipes have which outcome, in the order they first occur. */
+export function countOutcomes(outcomes: readonly Outcome[]): [name: string, count: number][] {
+  const counts = new Map<string, number>();
+  for (const outcome of outcomes) {
+    const name = outcomeName(outcome);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts];
+}
+
+/**
+ * The order of the next sweep: recipes that the last one ran out of time for go first, the rest by name.
+ */
+export function sweepOrder(recipes: readonly string[], outOfTimeLast: ReadonlySet<string>): string[] {
+  return [...recipes].sort(
+    (a, b) => Number(outOfTimeLast.has(b)) - Number(outOfTimeLast.has(a)) || (a < b ? -1 : a > b ? 1 : 0),
+  );
+}

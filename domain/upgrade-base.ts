@@ -1,0 +1,45 @@
+import type { TaggedCommit } from './decide.ts';
+import { compareVersions } from './version.ts';
+
+/** What the upgrade tier starts from, or why there is nothing to start from. */
+export interface UpgradeBase {
+  /** `version` is null for main's tip, which no tag need name. */
+  base: { version: string | null; commit: string } | null;
+  reason: string;
+}
+
+export interface UpgradeQuestion {
+  head: TaggedCommit;
+  canonical: TaggedCommit | null;
+  /** Every published release reachable on main. */
+  releases: readonly TaggedCommit[];
+  /** Main's tip, and whether the head is on main: a release is, a pull request's head is not. */
+  main: { commit: string; containsHead: boolean };
+}
+
+/**
+ * The commit that the upgrade tier starts from: a pure function of what is published and proven, with no
+ * per-recipe pin. A base with a version is always strictly older than the head.
+ *
+ * - the canonical, when its version differs from the head's;
+ * - when they are equal, the newest published release strictly older than the head;
+ * - with no canonical, main's tip, unless the head is on main already (then main is the head or newer);
+ * - else nothing, and the tier is skipped with the reason given here.
+ */
+export function upgradeBase({ head, canonical, releases, main }: UpgradeQuestion): UpgradeBase {
+  if (canonical === null) {
+    return main.containsHead
+      ? { base: null, reason: 'no canonical to upgrade from' }
+      : { base: { version: null, commit: main.commit }, reason: "main's tip, for want of a canonical" };
+  }
+  const order = compareVersions(canonical.version, head.version);
+  if (order < 0) return { base: canonical, reason: `the canonical, ${canonical.version}` };
+  if (order > 0)
+    return { base: null, reason: `canonical ${canonical.version} is newer than ${head.version}` };
+  const older = releases
+    .filter((release) => compareVersions(release.version, head.version) < 0)
+    .sort((a, b) => compareVersions(b.version, a.version))[0];
+  return older
+    ? { base: older, reason: `the newest release older than ${head.version}` }
+    : { base: null, reason: `no published release is older than ${head.version}` };
+}

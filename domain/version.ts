@@ -1,0 +1,96 @@
+import semver from 'semver';
+
+/**
+ * A release tag in Co-op Cloud's form: `<x.y.z>+<app version>`, recipe semver first.
+ * The app version is free text of a narrow alphabet: `1.0.6-social-amd64`, `v2.0.0`, `2024.04_p1`.
+ */
+const RELEASE =
+  /^(?<recipe>\d+\.\d+\.\d+(?:-[0-9A-Za-z][0-9A-Za-z.-]*)?)\+(?<app>[0-9A-Za-z][0-9A-Za-z._+-]*)$/;
+
+/** git refuses longer ref components on common file systems, and no real release comes near it. */
+const LONGEST_TAG = 128;
+
+export interface Release {
+  /** The tag, exactly as upstream wrote it. */
+  tag: string;
+  recipe: semver.SemVer;
+  app: string;
+}
+
+/** The release a tag names, or null when the tag is not in the release form (so it is not a release). */
+export function parseRelease(tag: string): Release | null {
+  if (tag.length > LONGEST_TAG) return null;
+  const groups = RELEASE.exec(tag)?.groups;
+  const recipe = semver.parse(groups?.['recipe']);
+  const app = groups?.['app'];
+  return recipe && app ? { tag, recipe, app } : null;
+}
+
+/** Words that stand before the release they lead to, in the order they are usually published. */
+const PRE_RELEASE_WORDS = ['dev', 'nightly', 'alpha', 'a', 'beta', 'b', 'pre', 'preview', 'rc'];
+
+/**
+ * An app version as a list of ranked parts, each comparable with any other:
+ * a pre-release word < the end of the text < another word < a number.
+ * So `2.0.0-rc1 < 2.0.0 < 2.0.0-social < 2.0.0.1`.
+ */
+type Part = readonly [rank: number, number: bigint, word: string];
+const END: Part = [1, 0n, ''];
+
+function appParts(app: string): Part[] {
+  const tokens =
+    app
+      .replace(/^v(?=\d)/i, '')
+      .toLowerCase()
+      .match(/\d+|[a-z]+/g) ?? [];
+  return tokens.map((token): Part => {
+    if (/^\d/.test(token)) return [3, BigInt(token), ''];
+    const pre = PRE_RELEASE_WORDS.indexOf(token);
+    return pre >= 0 ? [0, BigInt(pre), ''] : [2, 0n, token];
+  });
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function comparePart(a: Part, b: Part): number {
+  return a[0] - b[0] || (a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0) || compareText(a[2], b[2]);
+}
+
+function compareApp(a: string, b: string): number {
+  const [left, right] = [appParts(a), appParts(b)];
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const order = comparePart(left[i] ?? END, right[i] ?? END);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/**
+ * Co-op Cloud's version order: recipe semver first (precedence of semver.org §11), then the app version
+ * part by part. The rule for ties: versions that differ only in spelling (`v2.0.0` and `2.0.0`) are
+ * ordered by the code units of the whole tag, so that two different tags are never equal.
+ */
+export function compareReleases(a: Release, b: Release): number {
+  return a.recipe.compare(b.recipe) || compareApp(a.app, b.app) || compareText(a.tag, b.tag);
+}
+
+/** Like {@link compareReleases}, on tags already known to be releases. Throws RangeError on any other text. */
+export function compareVersions(a: string, b: string): number {
+  return compareReleases(release(a), release(b));
+}
+
+function release(tag: string): Release {
+  const parsed = parseRelease(tag);
+  if (!parsed) throw new RangeError(`not a release tag (x.y.z+app): ${JSON.stringify(tag)}`);
+  return parsed;
+}
+
+/** The releases among these tags, oldest first. */
+export function releasesOf(tags: Iterable<string>): Release[] {
+  return [...tags]
+    .map(parseRelease)
+    .filter((parsed) => parsed !== null)
+    .sort(compareReleases);
+}

@@ -1,0 +1,76 @@
+import type { Probe } from '../domain/recipe-settings.ts';
+
+/**
+ * What the activities ask of whatever installs a recipe. `swarm` speaks the recipe format itself over
+ * `docker stack deploy` (swarm-deployer.ts); a deployer that drives abra fits the same interface.
+ */
+
+/** One app to bring up: a release of a recipe, prepared from a clean checkout, at a domain. */
+export interface App {
+  recipe: string;
+  /** The release; null for a commit that no tag names. */
+  version: string | null;
+  commit: string;
+  /** A folder holding exactly that commit. */
+  checkout: string;
+  domain: string;
+  stack: string;
+  /** A cold app dies with its run; a warm one keeps its volumes and secrets when it is undeployed. */
+  lifetime: 'cold' | 'warm';
+  /** The run that deploys it, for the labels. */
+  run: string;
+  /** Set over what .env.sample says. */
+  env: Readonly<Record<string, string>>;
+  probe: Probe;
+  /** An existing folder for what is learned: compose as deployed, service logs, tasks, images. */
+  evidence: string;
+}
+
+/** The image a service runs: as asked for in compose, and as it was found on the engine. */
+export interface ImageSeen {
+  image: string;
+  /** Registry digest where the image came from one, else the engine's image ID. */
+  digest: string;
+}
+
+/**
+ * What came of a deployment. Not ok means the package failed (a red result); whatever says nothing about the
+ * package (registry, network, daemon, disk) is thrown as a Fault instead.
+ */
+export type Deployment =
+  | { ok: true; images: Record<string, ImageSeen> }
+  | { ok: false; reason: string; /** The file with the rest. */ evidence: string };
+
+/** A volume of a stack and the folder its data is in. */
+export interface Volume {
+  name: string;
+  mountpoint: string;
+}
+
+/** A stack that carries our labels, whatever of it still exists. */
+export interface OwnedStack {
+  stack: string;
+  recipe: string;
+  lifetime: 'cold' | 'warm';
+  /** Containers or services exist: it is not merely retained data. */
+  running: boolean;
+}
+
+export interface Deployer {
+  /**
+   * Brings the app up, or takes it to this release in place, and judges it: every service at its full
+   * replicas and stable across a window longer than its restart delay, no rollback, image and spec as asked
+   * for, and the app itself answers. Ends at its own deadline. Safe to call again on a half-done deployment.
+   */
+  deploy(app: App): Promise<Deployment>;
+  /** Stops the stack and waits until its containers, then its networks, are gone; volumes and secrets stay. */
+  undeploy(stack: string): Promise<void>;
+  /** Like undeploy, then removes the stack's secrets, configs and volumes as well. */
+  remove(stack: string): Promise<void>;
+  /** The volumes of a stack, by name. */
+  volumes(stack: string): Promise<Volume[]>;
+  /** Makes a volume as a deployment of the stack would, to restore data into. */
+  ensureVolume(stack: string, recipe: string, name: string): Promise<Volume>;
+  /** Every stack of our zone on this engine, from labels alone. */
+  owned(): Promise<OwnedStack[]>;
+}

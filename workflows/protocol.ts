@@ -1,0 +1,103 @@
+import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import type { Decision } from '../domain/decide.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { SweepVerdict } from '../domain/report.ts';
+
+/** Everything that crosses between client, server and worker by name: this page is the protocol. */
+
+export const TASK_QUEUE = 'recipe-sweep';
+export const SCHEDULE_ID = 'recipe-sweep-weekly';
+export const SWEEP_WORKFLOW = 'sweepWorkflow';
+export const RECIPE_SWEEP_WORKFLOW = 'recipeSweepWorkflow';
+export const PLAN_WORKFLOW = 'planWorkflow';
+
+/** The child that sweeps one recipe. */
+export function recipeWorkflowId(sweepId: string, recipe: string): string {
+  return `${sweepId}/${recipe}`;
+}
+
+/** The ID of a sweep started by hand; the schedule's own are `sweep-<time>` as well. */
+export function sweepWorkflowId(now: Date): string {
+  return `sweep-${now.toISOString().replace(/\.\d+Z$/, 'Z')}`;
+}
+
+export const SEARCH_ATTRIBUTES = {
+  /** The recipe a run is about. */
+  Recipe: defineSearchAttributeKey('Recipe', 'KEYWORD'),
+  /** The sweep a run belongs to. */
+  SweepId: defineSearchAttributeKey('SweepId', 'KEYWORD'),
+  /** outcomeName() of the run's outcome. */
+  RecipeOutcome: defineSearchAttributeKey('RecipeOutcome', 'KEYWORD'),
+  /** The sweep's verdict: green, red, none or skipped. */
+  SweepVerdict: defineSearchAttributeKey('SweepVerdict', 'KEYWORD'),
+};
+
+/** Input of sweepWorkflow, as an operator types it. No recipes means all enrolled ones. */
+export interface SweepInput {
+  recipes?: string[];
+}
+
+/** The steps of a recipe's run, in the words of the spec, with the tiers of the cold test by name. */
+export type Step =
+  | 'mirror-sync'
+  | 'resolve'
+  | 'decide'
+  | 'cold-test: install base'
+  | 'cold-test: install'
+  | 'cold-test: upgrade'
+  | 'promote'
+  | 'teardown'
+  | 'record'
+  | 'done';
+
+export interface RecipeProgress {
+  recipe: string;
+  state: 'waiting' | 'running' | 'done';
+  /** The child workflow, once it was started. */
+  workflowId: string | null;
+  startedMs: number | null;
+  endedMs: number | null;
+  outcome: Outcome | null;
+}
+
+/** Answer of the sweep's query `progress`. */
+export interface SweepProgress {
+  sweep: string;
+  state: 'preparing' | 'sweeping' | 'paused' | 'aborting' | 'reporting' | 'done';
+  recipes: RecipeProgress[];
+}
+
+/** Answer of a recipe run's query `step`. Times are milliseconds since the epoch. */
+export interface StepProgress {
+  step: Step;
+  sinceMs: number;
+}
+
+export const progressQuery = defineQuery<SweepProgress>('progress');
+export const stepQuery = defineQuery<StepProgress>('step');
+
+/** Operators' updates; each answers with one sentence saying what will happen. */
+export const pauseUpdate = defineUpdate<string>('pause');
+export const resumeUpdate = defineUpdate<string>('resume');
+export const skipUpdate = defineUpdate<string, [{ recipe: string; reason?: string }]>('skip');
+export const abortUpdate = defineUpdate<string>('abort');
+
+/** What sweepWorkflow returns. */
+export interface SweepResult {
+  sweep: string;
+  verdict: SweepVerdict;
+  /** Why the sweep did nothing or ended early, else null. */
+  note: string | null;
+  report: string | null;
+  recipes: { recipe: string; outcome: string; why: string }[];
+}
+
+/** One line of planWorkflow's answer: what a sweep would do now. */
+export interface PlanEntry {
+  recipe: string;
+  latest: { version: string; commit: string } | null;
+  canonical: string | null;
+  decision: Decision['decision'] | 'error';
+  reason: string;
+}
