@@ -1,0 +1,90 @@
+import { constants } from 'node:fs';
+import { appendFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { Fault, messageOf } from '../domain/fault.ts';
+
+/** Makes the names in a folder survive a power cut: a rename is only durable once its folder is. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Replaces a file in one step: a reader, and whoever comes after a crash, sees the old text or the new one,
+ * both whole. The temporary file stands in the same folder, since a rename is atomic only within one.
+ */
+export async function writeDurably(file: string, text: string): Promise<void> {
+  const folder = path.dirname(file);
+  await mkdir(folder, { recursive: true });
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    const handle = await open(temporary, 'w', 0o644);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw diskFault(file, error);
+  }
+  await syncFolder(folder);
+}
+
+/** Adds one line to a file and waits until it is on disk. */
+export async function appendDurably(file: string, line: string): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  try {
+    await appendFile(file, `${line}\n`, { flush: true });
+  } catch (error) {
+    throw diskFault(file, error);
+  }
+}
+
+export async function writeJson(file: string, value: unknown): Promise<void> {
+  await writeDurably(file, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/**
+ * Reads a record. Null only when the file does not exist; a file that is cut, of another shape or from a
+ * newer schema throws Fault RecordUnreadable, so that it is never taken for "nothing there".
+ */
+export async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | null> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new Fault('RecordUnreadable', `${file}: ${messageOf(error)}`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw unreadable(file, messageOf(error));
+  }
+  const checked = schema.safeParse(value);
+  if (!checked.success) throw unreadable(file, z.prettifyError(checked.error).replaceAll('\n', ' '));
+  return checked.data;
+}
+
+function unreadable(file: string, why: string): Fault {
+  return new Fault(
+    'RecordUnreadable',
+    `${file}: not a record this version can read (${why}); put back a good copy, or move the file away to start without it`,
+  );
+}
+
+function diskFault(file: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS' || code === 'EIO'
+    ? new Fault('Disk', `${file}: ${messageOf(error)}`, { cause: error })
+    : error;
+}

@@ -1,0 +1,121 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { folderName } from '../domain/names.ts';
+import { TIERS } from '../domain/outcome.ts';
+import type { RecipeResult, SweepReport } from '../domain/report.ts';
+import { readJson, writeJson } from './durable-file.ts';
+
+/**
+ * What sweeps leave for people: `<state>/sweeps/<sweep>/report.json`, and a folder per recipe with its
+ * result.json and evidence.
+ */
+
+const tier = z.enum(TIERS);
+
+const outcomeSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('PASS'), promoted: z.string() }),
+  z.strictObject({
+    kind: z.literal('GREEN-BUT-PROMOTE-FAILED'),
+    version: z.string(),
+    why: z.string(),
+    canonical: z.string().nullable(),
+    evidence: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('FAIL'),
+    version: z.string(),
+    tier,
+    why: z.string(),
+    evidence: z.string(),
+    canonical: z.string().nullable(),
+  }),
+  z.strictObject({ kind: z.literal('SKIP'), because: z.enum(['no-new-version', 'never-released', 'held']), why: z.string() }),
+  z.strictObject({
+    kind: z.literal('ERROR'),
+    cause: z.enum(['mirror-sync', 'infrastructure', 'tag-moved', 'cancelled', 'out-of-time']),
+    why: z.string(),
+  }),
+]);
+
+const resultSchema = z.strictObject({
+  schema: z.literal(1),
+  recipe: z.string(),
+  sweep: z.string(),
+  outcome: outcomeSchema,
+  release: z.strictObject({ version: z.string(), commit: z.string() }).nullable(),
+  tiers: z.array(
+    z.discriminatedUnion('result', [
+      z.strictObject({ tier, result: z.literal('pass') }),
+      z.strictObject({ tier, result: z.literal('fail'), reason: z.string(), evidence: z.string() }),
+      z.strictObject({ tier, result: z.literal('skipped'), reason: z.string() }),
+      z.strictObject({ tier, result: z.literal('not reached') }),
+    ]),
+  ),
+  started: z.iso.datetime(),
+  ended: z.iso.datetime(),
+  workflow: z.strictObject({ id: z.string(), runId: z.string() }),
+});
+
+const reportSchema = z.strictObject({
+  schema: z.literal(1),
+  sweep: z.string(),
+  host: z.string(),
+  zone: z.string(),
+  verdict: z.enum(['green', 'red', 'none', 'skipped']),
+  note: z.string().nullable(),
+  started: z.iso.datetime(),
+  ended: z.iso.datetime(),
+  recipes: z.array(resultSchema),
+});
+
+export interface Results {
+  /** The folder of one recipe's run; made if it is missing. */
+  runFolder(sweep: string, recipe: string): Promise<string>;
+  reportFile(sweep: string): string;
+  writeResult(result: RecipeResult): Promise<void>;
+  readResult(sweep: string, recipe: string): Promise<RecipeResult | null>;
+  writeReport(report: SweepReport): Promise<void>;
+  /** Null when there is no such sweep, or it has not ended. */
+  readReport(sweep: string): Promise<SweepReport | null>;
+  /** Every ended sweep, newest first. */
+  reports(): Promise<SweepReport[]>;
+}
+
+export function createResults(state: string): Results {
+  const root = path.join(state, 'sweeps');
+  const sweepFolder = (sweep: string): string => path.join(root, folderName(sweep));
+  const resultFile = (sweep: string, recipe: string): string => path.join(sweepFolder(sweep), recipe, 'result.json');
+  const reportFile = (sweep: string): string => path.join(sweepFolder(sweep), 'report.json');
+
+  return {
+    reportFile,
+    async runFolder(sweep, recipe) {
+      const folder = path.join(sweepFolder(sweep), recipe);
+      await mkdir(folder, { recursive: true });
+      return folder;
+    },
+    async writeResult(result) {
+      await writeJson(resultFile(result.sweep, result.recipe), result);
+    },
+    async readResult(sweep, recipe) {
+      return readJson<RecipeResult>(resultFile(sweep, recipe), resultSchema);
+    },
+    async writeReport(report) {
+      await writeJson(reportFile(report.sweep), report);
+    },
+    async readReport(sweep) {
+      return readJson<SweepReport>(reportFile(sweep), reportSchema);
+    },
+    async reports() {
+      const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw error;
+      });
+      const read = await Promise.all(
+        names.map((name) => readJson<SweepReport>(path.join(root, name, 'report.json'), reportSchema)),
+      );
+      return read.filter((report) => report !== null).sort((a, b) => (a.ended < b.ended ? 1 : -1));
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { Fault, messageOf } from '../domain/fault.ts';
+import { syncFolder, writeJson } from './durable-file.ts';
+import { CommandFailed, type ProcessRunner } from './process.ts';
+import type { Volume } from './deployer.ts';
+
+/**
+ * Snapshots of a stack's volumes: one tar each and a manifest of their sums, written beside
+ * (`<id>.partial`) and swapped in. Volumes must not be in use. Needs root, to read the engine's volumes
+ * and to keep owners, modes, xattrs and ACLs as they are.
+ */
+
+const manifestSchema = z.strictObject({
+  schema: z.literal(1),
+  id: z.string(),
+  recipe: z.string(),
+  volumes: z.array(
+    z.strictObject({
+      name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/),
+      sha256: z.string(),
+      bytes: z.number().int().nonnegative(),
+    }),
+  ),
+  /** The names (never the values) of the secrets that belong to this data. */
+  secrets: z.array(z.string()),
+});
+
+export type SnapshotManifest = z.output<typeof manifestSchema>;
+
+/** How a record names its snapshot. */
+export interface SnapshotRef {
+  id: string;
+  sha256: string;
+  bytes: number;
+}
+
+export interface Snapshots {
+  /** Takes one. An unfinished or unreferenced snapshot of the same id is replaced. */
+  take(folder: string, id: string, recipe: string, volumes: readonly Volume[], secrets: readonly string[]): Promise<SnapshotRef>;
+  /** Reads everything once and compares all sums. Throws Fault RecordUnreadable on any difference. */
+  verify(folder: string, ref: SnapshotRef): Promise<SnapshotManifest>;
+  /** Replaces what the volumes hold by what the (verified) snapshot holds. */
+  unpack(folder: string, manifest: SnapshotManifest, volumes: readonly Volume[]): Promise<void>;
+  /** Removes every snapshot but the one to keep. */
+  prune(folder: string, keep: string | null): Promise<void>;
+}
+
+const FAITHFUL = ['--numeric-owner', '--acls', '--xattrs', '--xattrs-include=*'] as const;
+
+/** GNU tar; sparse files stay sparse, and a file that changes meanwhile is an error. */
+export function packArguments(mountpoint: string, tar: string): string[] {
+  return ['--create', '--sparse', ...FAITHFUL, `--file=${tar}`, `--directory=${mountpoint}`, '.'];
+}
+
+export function unpackArguments(tar: string, mountpoint: string): string[] {
+  return ['--extract', '--same-owner', '--same-permissions', ...FAITHFUL, `--file=${tar}`, `--directory=${mountpoint}`];
+}
+
+export function createSnapshots(run: ProcessRunner): Snapshots {
+  async function tar(args: string[]): Promise<void> {
+    try {
+      await run.output({ file: 'tar', args });
+    } catch (error) {
+      if (error instanceof CommandFailed) throw new Fault('Disk', error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  return {
+    async take(folder, id, recipe, volumes, secrets) {
+      const target = path.join(folder, id);
+      const partial = `${target}.partial`;
+      await rm(partial, { recursive: true, force: true });
+      await rm(target, { recursive: true, force: true });
+      await mkdir(partial, { recursive: true });
+      const entries: SnapshotManifest['volumes'] = [];
+      for (const { name, mountpoint } of volumes) {
+        const file = path.join(partial, `${name}.tar`);
+        await tar(packArguments(mountpoint, file));
+        await syncFile(file);
+        entries.push({ name, ...(await sumOf(file)) });
+      }
+      const manifest: SnapshotManifest = { schema: 1, id, recipe, volumes: entries, secrets: [...secrets] };
+      const manifestFile = path.join(partial, 'manifest.json');
+      await writeJson(manifestFile, manifest);
+      const { sha256, bytes } = await sumOf(manifestFile);
+      await rename(partial, target);
+      await syncFolder(folder);
+      return { id, sha256, bytes: entries.reduce((sum, entry) => sum + entry.bytes, bytes) };
+    },
+
+    async verify(folder, ref) {
+      const root = path.join(folder, ref.id);
+      const bad = (why: string): Fault =>
+        new Fault('RecordUnreadable', `${root}: the snapshot is not the one its record names: ${why}`);
+      const manifestFile = path.join(root, 'manifest.json');
+      const text = await readFile(manifestFile, 'utf8').catch((error: unknown) => {
+        throw bad(messageOf(error));
+      });
+      if (createHash('sha256').update(text).digest('hex') !== ref.sha256) throw bad('manifest.json has another sha256');
+      const manifest = manifestSchema.parse(JSON.parse(text));
+      for (const entry of manifest.volumes) {
+        const file = path.join(root, `${entry.name}.tar`);
+        const sum = await sumOf(file).catch((error: unknown) => {
+          throw bad(messageOf(error));
+        });
+        if (sum.sha256 !== entry.sha256 || sum.bytes !== entry.bytes) throw bad(`${entry.name}.tar has other content`);
+      }
+      return manifest;
+    },
+
+    async unpack(folder, manifest, volumes) {
+      const mountpoints = new Map(volumes.map(({ name, mountpoint }) => [name, mountpoint]));
+      for (const entry of manifest.volumes) {
+        const mountpoint = mountpoints.get(entry.name);
+        if (mountpoint === undefined) throw new Fault('Daemon', `volume ${entry.name}: missing, cannot be restored into`);
+        for (const child of await readdir(mountpoint)) {
+          await rm(path.join(mountpoint, child), { recursive: true, force: true });
+        }
+        await tar(unpackArguments(path.join(folder, manifest.id, `${entry.name}.tar`), mountpoint));
+      }
+    },
+
+    async prune(folder, keep) {
+      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw error;
+      });
+      for (const name of names) {
+        if (name !== keep) await rm(path.join(folder, name), { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+async function syncFile(file: string): Promise<void> {
+  const handle = await open(file, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function sumOf(file: string): Promise<{ sha256: string; bytes: number }> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash);
+  return { sha256: hash.digest('hex'), bytes: (await stat(file)).size };
+}
