@@ -69,6 +69,10 @@ export interface Deployer {
   remove(stack: string): Promise<void>;
   /** The volumes of a stack, by name. */
   volumes(stack: string): Promise<Volume[]>;
+  /** The names of a stack's secrets. */
+  secrets(stack: string): Promise<string[]>;
+  /** Removes the volumes, secrets and configs of an undeployed stack that are not named here. */
+  trim(stack: string, keep: { volumes: readonly string[]; secrets: readonly string[] }): Promise<void>;
   /** Makes a volume as a deployment of the stack would, to restore data into. */
   ensureVolume(stack: string, recipe: string, name: string): Promise<Volume>;
   /** Every stack of our zone on this engine, from labels alone. */
