@@ -25,7 +25,8 @@ export type Outcome =
       why: string;
       /** The version the canonical has now, as read back from disk; null when there is none. */
       canonical: string | null;
-      evidence: string;
+      /** Null when the promote ended before it wrote any. */
+      evidence: string | null;
     }
   | { kind: 'FAIL'; version: string; tier: Tier; why: string; evidence: string; canonical: string | null }
   | { kind: 'SKIP'; because: 'no-new-version' | 'never-released'; why: string }

@@ -20,7 +20,7 @@ const outcomeSchema = z.discriminatedUnion('kind', [
     version: z.string(),
     why: z.string(),
     canonical: z.string().nullable(),
-    evidence: z.string(),
+    evidence: z.string().nullable(),
   }),
   z.strictObject({
     kind: z.literal('FAIL'),
@@ -30,7 +30,11 @@ const outcomeSchema = z.discriminatedUnion('kind', [
     evidence: z.string(),
     canonical: z.string().nullable(),
   }),
-  z.strictObject({ kind: z.literal('SKIP'), because: z.enum(['no-new-version', 'never-released', 'held']), why: z.string() }),
+  z.strictObject({
+    kind: z.literal('SKIP'),
+    because: z.enum(['no-new-version', 'never-released', 'held']),
+    why: z.string(),
+  }),
   z.strictObject({
     kind: z.literal('ERROR'),
     cause: z.enum(['mirror-sync', 'infrastructure', 'tag-moved', 'cancelled', 'out-of-time']),
@@ -85,7 +89,8 @@ export interface Results {
 export function createResults(state: string): Results {
   const root = path.join(state, 'sweeps');
   const sweepFolder = (sweep: string): string => path.join(root, folderName(sweep));
-  const resultFile = (sweep: string, recipe: string): string => path.join(sweepFolder(sweep), recipe, 'result.json');
+  const resultFile = (sweep: string, recipe: string): string =>
+    path.join(sweepFolder(sweep), recipe, 'result.json');
   const reportFile = (sweep: string): string => path.join(sweepFolder(sweep), 'report.json');
 
   return {

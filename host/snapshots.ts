@@ -41,9 +41,17 @@ export interface SnapshotRef {
 
 export interface Snapshots {
   /** Takes one. An unfinished or unreferenced snapshot of the same id is replaced. */
-  take(folder: string, id: string, recipe: string, volumes: readonly Volume[], secrets: readonly string[]): Promise<SnapshotRef>;
+  take(
+    folder: string,
+    id: string,
+    recipe: string,
+    volumes: readonly Volume[],
+    secrets: readonly string[],
+  ): Promise<SnapshotRef>;
   /** Reads everything once and compares all sums. Throws Fault RecordUnreadable on any difference. */
   verify(folder: string, ref: SnapshotRef): Promise<SnapshotManifest>;
+  /** The volumes a snapshot holds, from its manifest alone. */
+  volumeNames(folder: string, ref: SnapshotRef): Promise<string[]>;
   /** Replaces what the volumes hold by what the (verified) snapshot holds. */
   unpack(folder: string, manifest: SnapshotManifest, volumes: readonly Volume[]): Promise<void>;
   /** Removes every snapshot but the one to keep. */
@@ -58,7 +66,14 @@ export function packArguments(mountpoint: string, tar: string): string[] {
 }
 
 export function unpackArguments(tar: string, mountpoint: string): string[] {
-  return ['--extract', '--same-owner', '--same-permissions', ...FAITHFUL, `--file=${tar}`, `--directory=${mountpoint}`];
+  return [
+    '--extract',
+    '--same-owner',
+    '--same-permissions',
+    ...FAITHFUL,
+    `--file=${tar}`,
+    `--directory=${mountpoint}`,
+  ];
 }
 
 export function createSnapshots(run: ProcessRunner): Snapshots {
@@ -94,22 +109,19 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
       return { id, sha256, bytes: entries.reduce((sum, entry) => sum + entry.bytes, bytes) };
     },
 
+    async volumeNames(folder, ref) {
+      return (await readManifest(folder, ref)).volumes.map(({ name }) => name);
+    },
+
     async verify(folder, ref) {
-      const root = path.join(folder, ref.id);
-      const bad = (why: string): Fault =>
-        new Fault('RecordUnreadable', `${root}: the snapshot is not the one its record names: ${why}`);
-      const manifestFile = path.join(root, 'manifest.json');
-      const text = await readFile(manifestFile, 'utf8').catch((error: unknown) => {
-        throw bad(messageOf(error));
-      });
-      if (createHash('sha256').update(text).digest('hex') !== ref.sha256) throw bad('manifest.json has another sha256');
-      const manifest = manifestSchema.parse(JSON.parse(text));
+      const manifest = await readManifest(folder, ref);
       for (const entry of manifest.volumes) {
-        const file = path.join(root, `${entry.name}.tar`);
-        const sum = await sumOf(file).catch((error: unknown) => {
-          throw bad(messageOf(error));
+        const sum = await sumOf(path.join(folder, ref.id, `${entry.name}.tar`)).catch((error: unknown) => {
+          throw damaged(folder, ref, messageOf(error));
         });
-        if (sum.sha256 !== entry.sha256 || sum.bytes !== entry.bytes) throw bad(`${entry.name}.tar has other content`);
+        if (sum.sha256 !== entry.sha256 || sum.bytes !== entry.bytes) {
+          throw damaged(folder, ref, `${entry.name}.tar has other content`);
+        }
       }
       return manifest;
     },
@@ -118,7 +130,8 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
       const mountpoints = new Map(volumes.map(({ name, mountpoint }) => [name, mountpoint]));
       for (const entry of manifest.volumes) {
         const mountpoint = mountpoints.get(entry.name);
-        if (mountpoint === undefined) throw new Fault('Daemon', `volume ${entry.name}: missing, cannot be restored into`);
+        if (mountpoint === undefined)
+          throw new Fault('Daemon', `volume ${entry.name}: missing, cannot be restored into`);
         for (const child of await readdir(mountpoint)) {
           await rm(path.join(mountpoint, child), { recursive: true, force: true });
         }
@@ -136,6 +149,23 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
       }
     },
   };
+}
+
+function damaged(folder: string, ref: SnapshotRef, why: string): Fault {
+  return new Fault(
+    'RecordUnreadable',
+    `${path.join(folder, ref.id)}: the snapshot is not the one its record names: ${why}; put back a good copy`,
+  );
+}
+
+async function readManifest(folder: string, ref: SnapshotRef): Promise<SnapshotManifest> {
+  const text = await readFile(path.join(folder, ref.id, 'manifest.json'), 'utf8').catch((error: unknown) => {
+    throw damaged(folder, ref, messageOf(error));
+  });
+  if (createHash('sha256').update(text).digest('hex') !== ref.sha256) {
+    throw damaged(folder, ref, 'manifest.json has another sha256');
+  }
+  return manifestSchema.parse(JSON.parse(text));
 }
 
 async function syncFile(file: string): Promise<void> {

@@ -11,6 +11,8 @@ export const SCHEDULE_ID = 'recipe-sweep-weekly';
 export const SWEEP_WORKFLOW = 'sweepWorkflow';
 export const RECIPE_SWEEP_WORKFLOW = 'recipeSweepWorkflow';
 export const PLAN_WORKFLOW = 'planWorkflow';
+export const REAP_WORKFLOW = 'reapWorkflow';
+export const REAP_WORKFLOW_ID = 'reap';
 
 /** The child that sweeps one recipe. */
 export function recipeWorkflowId(sweepId: string, recipe: string): string {

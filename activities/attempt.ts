@@ -1,0 +1,110 @@
+import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
+import Dockerode from 'dockerode';
+import { Fault, FAULTS, messageOf } from '../domain/fault.ts';
+import type { RunRef } from '../domain/run.ts';
+import { declaredEnvironment, type Config } from '../host/config.ts';
+import type { Deployer } from '../host/deployer.ts';
+import type { Holder } from '../host/host-lock.ts';
+import { processRunner, type ProcessRunner } from '../host/process.ts';
+import { createSnapshots } from '../host/snapshots.ts';
+import { createSwarmDeployer } from '../host/swarm-deployer.ts';
+import { createWarmData, type WarmData } from '../host/warm-data.ts';
+import type { Dependencies } from './index.ts';
+
+/** What one attempt of a step works with: everything here ends, or stops changing things, when it does. */
+export interface Attempt {
+  /** Counts from 1. */
+  number: number;
+  signal: AbortSignal;
+  run: ProcessRunner;
+  /** Says what is being waited for; shown in the Temporal UI with the pending activity. */
+  report(what: string): void;
+}
+
+/** An attempt that may change things on the host. */
+export interface HostAttempt extends Attempt {
+  deployer: Deployer;
+  warm: WarmData;
+  /** Throws Fault FenceLost once a later attempt or another run holds the host. */
+  guard(): Promise<void>;
+}
+
+const HEARTBEAT_MS = 3_000;
+
+/**
+ * Runs a step's body with heartbeats, cancellation and the one translation of errors: a Fault becomes an
+ * ApplicationFailure of its type, retryable or not by the one list in domain/fault.ts.
+ */
+export async function inAttempt<T>(config: Config, body: (attempt: Attempt) => Promise<T>): Promise<T> {
+  const context = Context.current();
+  const signal = context.cancellationSignal;
+  let doing = 'starting';
+  const beat = setInterval(() => context.heartbeat(doing), HEARTBEAT_MS);
+  const attempt: Attempt = {
+    number: context.info.attempt,
+    signal,
+    run: processRunner({ environment: declaredEnvironment(config), signal }),
+    report(what) {
+      doing = what;
+      context.heartbeat(what);
+    },
+  };
+  try {
+    return await body(attempt);
+  } catch (error) {
+    if (signal.aborted) throw new CancelledFailure(`${doing}: cancelled`);
+    throw asFailure(error);
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+function asFailure(error: unknown): unknown {
+  if (error instanceof ApplicationFailure) return error;
+  if (error instanceof Fault) {
+    const { retryable } = FAULTS[error.type];
+    return ApplicationFailure.create({ type: error.type, message: error.message, nonRetryable: !retryable });
+  }
+  log.error('unexpected error', { error });
+  return ApplicationFailure.create({ type: 'Daemon', message: messageOf(error) });
+}
+
+/** Those who may hold the host for a recipe's run: its sweep while that is open, else the run itself. */
+export function holdersOf(run: RunRef): Holder[] {
+  return [
+    { workflowId: run.sweep.id, runId: run.sweep.runId, what: 'sweep' },
+    { workflowId: run.workflow.id, runId: run.workflow.runId, what: 'recipe run' },
+  ];
+}
+
+/** Like {@link inAttempt}, holding the host: every earlier attempt of anything loses its fence first. */
+export async function holdingHost<T>(
+  deps: Dependencies,
+  holders: readonly Holder[],
+  step: string,
+  body: (attempt: HostAttempt) => Promise<T>,
+): Promise<T> {
+  return inAttempt(deps.config, async (attempt) => {
+    const guard = await deps.lock.claim(holders, `${step}, attempt ${attempt.number}`);
+    const { config } = deps;
+    const deployer = createSwarmDeployer({
+      config,
+      run: attempt.run,
+      docker: new Dockerode({ socketPath: config.docker.socket }),
+      signal: attempt.signal,
+      guard,
+      report: attempt.report,
+    });
+    const warm = createWarmData({
+      zone: config.zone,
+      headroom: config.limits.headroom,
+      canonicals: deps.canonicals,
+      snapshots: createSnapshots(attempt.run),
+      deployer,
+      guard,
+      report: attempt.report,
+      now: deps.now,
+    });
+    return body({ ...attempt, deployer, warm, guard });
+  });
+}

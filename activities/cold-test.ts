@@ -1,0 +1,67 @@
+import { coldDomain } from '../domain/names.ts';
+import type { RunRef } from '../domain/run.ts';
+import type { App, Deployment, ImageSeen } from '../host/deployer.ts';
+import { prepareApp, type Deployable } from './app.ts';
+import { holdersOf, holdingHost, type Attempt } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+
+export interface ColdStep {
+  run: RunRef;
+  /** The step's name in the protocol; its evidence folder is called by it. */
+  step: string;
+  deploy: Deployable;
+}
+
+export type ColdResult =
+  | { result: 'pass'; images: Record<string, ImageSeen> }
+  | { result: 'fail'; reason: string; evidence: string };
+
+export function coldTest(deps: Dependencies) {
+  async function coldApp(attempt: Attempt, { run, step, deploy }: ColdStep): Promise<App> {
+    const domain = coldDomain(run.recipe, deps.config.zone, run.workflow.runId);
+    return prepareApp(deps, attempt, { run, step, domain, lifetime: 'cold' }, deploy);
+  }
+
+  return {
+    /** Deploys a commit on the run's throw-away domain, from nothing. */
+    async coldInstall(input: ColdStep): Promise<ColdResult> {
+      const { run, step } = input;
+      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const app = await coldApp(attempt, input);
+        // Nothing that an earlier attempt left may help this one.
+        await attempt.deployer.remove(app.stack);
+        return asResult(await attempt.deployer.deploy(app));
+      });
+    },
+
+    /** Takes the run's deployment to the release in place; its volumes must be the same afterwards. */
+    async coldUpgrade(input: ColdStep): Promise<ColdResult> {
+      const { run, step } = input;
+      return holdingHost(
+        deps,
+        holdersOf(run),
+        `${run.workflow.id}: ${step}`,
+        async ({ deployer, ...attempt }) => {
+          const app = await coldApp(attempt, input);
+          const before = await deployer.volumes(app.stack);
+          const result = asResult(await deployer.deploy(app));
+          if (result.result === 'fail') return result;
+          const after = new Set((await deployer.volumes(app.stack)).map(({ name }) => name));
+          const lost = before.map(({ name }) => name).filter((name) => !after.has(name));
+          if (lost.length === 0) return result;
+          return {
+            result: 'fail',
+            reason: `the upgrade lost volumes: ${lost.join(', ')}`,
+            evidence: app.evidence,
+          };
+        },
+      );
+    },
+  };
+}
+
+function asResult(deployment: Deployment): ColdResult {
+  return deployment.ok
+    ? { result: 'pass', images: deployment.images }
+    : { result: 'fail', reason: deployment.reason, evidence: deployment.evidence };
+}

@@ -1,0 +1,68 @@
+import type { Outcome } from '../domain/outcome.ts';
+import type { RecipeResult } from '../domain/report.ts';
+import { inAttempt } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+
+/** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
+export interface RunEnd extends Omit<RecipeResult, 'schema' | 'started' | 'ended'> {
+  startedMs: number;
+  endedMs: number;
+}
+
+/** An outcome that a sweep gives, for want of a run that did. */
+export interface GivenOutcome {
+  sweep: { id: string; runId: string };
+  recipes: string[];
+  outcome: Outcome;
+  /** What was recorded before this (by an earlier run of a sweep that was reset) does not count. */
+  sinceMs: number;
+  atMs: number;
+}
+
+export function record(deps: Dependencies) {
+  async function write({ startedMs, endedMs, ...rest }: RunEnd): Promise<void> {
+    const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
+    await deps.results.writeResult({ schema: 1, ...rest, started, ended });
+    const { outcome } = rest;
+    if (outcome.kind !== 'GREEN-BUT-PROMOTE-FAILED') return;
+    const message = `${outcome.version}: ${outcome.why}`;
+    await deps.alerts.raise(
+      { kind: 'promote-failed', recipe: rest.recipe, message, run: rest.workflow.id },
+      deps.now(),
+    );
+  }
+
+  return {
+    /** Writes result.json: the one outcome of the run. */
+    async record(end: RunEnd): Promise<void> {
+      return inAttempt(deps.config, async () => write(end));
+    },
+
+    /**
+     * Gives an outcome to recipes whose run never started or ended without a word of its own. One that did
+     * record its outcome keeps it. Answers what is on disk now, in the order asked.
+     */
+    async recordFor(given: GivenOutcome): Promise<{ outcome: Outcome; given: boolean }[]> {
+      const { sweep, recipes, outcome, sinceMs, atMs } = given;
+      return inAttempt(deps.config, async () => {
+        const recorded = [];
+        for (const recipe of recipes) {
+          const found = await deps.results.readResult(sweep.id, recipe);
+          const existing = found && Date.parse(found.started) >= sinceMs ? found : null;
+          if (existing === null) {
+            const common = { release: null, tiers: [], startedMs: atMs, endedMs: atMs };
+            await write({
+              recipe,
+              sweep: sweep.id,
+              outcome,
+              ...common,
+              workflow: { id: sweep.id, runId: sweep.runId },
+            });
+          }
+          recorded.push({ outcome: existing?.outcome ?? outcome, given: existing === null });
+        }
+        return recorded;
+      });
+    },
+  };
+}

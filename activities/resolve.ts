@@ -1,0 +1,25 @@
+import type { Found } from '../domain/run.ts';
+import { createMirrors } from '../host/mirrors.ts';
+import { inAttempt } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+
+export function resolve(deps: Dependencies) {
+  return {
+    /** Looks: the releases on the mirror, the canonical's record, and whether the recipe is held. */
+    async resolve({ recipe }: { recipe: string }): Promise<Found> {
+      return inAttempt(deps.config, async (attempt) => {
+        const [{ main, releases }, canonical, { hold }] = await Promise.all([
+          createMirrors({ ...deps, run: attempt.run }).releases(recipe),
+          deps.canonicals.read(recipe),
+          deps.recipes.one(recipe),
+        ]);
+        return {
+          main,
+          releases,
+          canonical: canonical && { version: canonical.version, commit: canonical.commit },
+          hold,
+        };
+      });
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
+import type { RunRef } from '../domain/run.ts';
+import { removeCheckouts } from './app.ts';
+import { holdersOf, holdingHost } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+
+export function teardown(deps: Dependencies) {
+  /** A run that holds the host by itself (its sweep has ended: it was reset) gives it back between steps. */
+  async function releaseOwn({ workflow }: RunRef): Promise<void> {
+    await deps.lock.release({ workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' });
+  }
+
+  return {
+    /** Removes the run's cold stack with everything it made, and its checkouts. */
+    async teardown({ run }: { run: RunRef }): Promise<void> {
+      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: teardown`, async ({ deployer }) => {
+        const stack = stackName(coldDomain(run.recipe, deps.config.zone, run.workflow.runId));
+        await deployer.remove(stack);
+        await removeCheckouts(deps, stack);
+        await releaseOwn(run);
+      });
+    },
+
+    /**
+     * After a promote, however it went: the warm app is stopped and its data is what the record says.
+     * Answers the canonical's version as read back from disk, and the run that promoted it.
+     */
+    async settle({ run }: { run: RunRef }): Promise<{ version: string; run: string } | null> {
+      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: settle`, async ({ warm }) => {
+        const record = await warm.settle(run.recipe);
+        await removeCheckouts(deps, stackName(warmDomain(run.recipe, deps.config.zone)));
+        await releaseOwn(run);
+        return record && { version: record.version, run: record.run };
+      });
+    },
+  };
+}

@@ -1,0 +1,25 @@
+/** One recipe's run within a sweep, as every step is told of it. */
+export interface RunRef {
+  recipe: string;
+  /** The sweep's workflow ID and first run ID. */
+  sweep: { id: string; runId: string };
+  /** The recipe run's own workflow ID and run ID. */
+  workflow: { id: string; runId: string };
+}
+
+/** Limits that shape the workflows; they come from the configuration when a sweep opens. Milliseconds. */
+export interface SweepSettings {
+  attempts: number;
+  tierMs: number;
+  promoteMs: number;
+  sweepMs: number;
+}
+
+/** What the resolve step found on the mirror and on disk. */
+export interface Found {
+  main: string;
+  /** Every release reachable on main, oldest first. */
+  releases: { version: string; commit: string }[];
+  canonical: { version: string; commit: string } | null;
+  hold: string | null;
+}

@@ -1,0 +1,132 @@
+import { constants } from 'node:fs';
+import { access, mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import Dockerode from 'dockerode';
+import { messageOf } from '../domain/fault.ts';
+import type { Config } from './config.ts';
+
+/** One thing a sweep needs of its host. */
+export interface Prerequisite {
+  name: string;
+  ok: boolean;
+  /** What was found, or what is wrong. */
+  found: string;
+  /** How to get it; empty when it is there. */
+  how: string;
+}
+
+/** The programs that recipes' hooks and checks, and we, may call; spec §2. */
+const TOOLS = ['git', 'git-lfs', 'docker', 'bash', 'curl', 'jq', 'openssl', 'tar', 'zstd'] as const;
+
+/** Checks everything at once, so that an operator fixes it in one go. Never throws. */
+export async function checkPrerequisites(config: Config): Promise<Prerequisite[]> {
+  const tools = await Promise.all(TOOLS.map((tool) => checkTool(tool, config.path)));
+  return [
+    ...tools,
+    ...(await checkEngine(config)),
+    await checkState(config),
+    await checkHeadroom(config),
+    checkRoot(),
+  ];
+}
+
+async function checkTool(name: string, searchPath: string): Promise<Prerequisite> {
+  for (const folder of searchPath.split(':')) {
+    const file = path.join(folder, name);
+    const there = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (there) return { name, ok: true, found: file, how: '' };
+  }
+  return {
+    name,
+    ok: false,
+    found: `not on ${searchPath}`,
+    how: `install it (apt-get install ${name === 'docker' ? 'docker.io' : name}), or set "path" in the configuration`,
+  };
+}
+
+async function checkEngine(config: Config): Promise<Prerequisite[]> {
+  const docker = new Dockerode({ socketPath: config.docker.socket, timeout: 10_000 });
+  let swarm: string | undefined;
+  let version: string;
+  try {
+    const info = (await docker.info()) as {
+      ServerVersion?: string;
+      Swarm?: { LocalNodeState?: string; ControlAvailable?: boolean };
+    };
+    version = info.ServerVersion ?? 'unknown version';
+    swarm = info.Swarm?.ControlAvailable ? 'active' : info.Swarm?.LocalNodeState;
+  } catch (error) {
+    const how = 'start it (systemctl start docker), or set "docker.socket" in the configuration';
+    return [{ name: 'docker engine', ok: false, found: `${config.docker.socket}: ${messageOf(error)}`, how }];
+  }
+  const engine = { name: 'docker engine', ok: true, found: `${version} at ${config.docker.socket}`, how: '' };
+  if (swarm !== 'active') {
+    const how = 'docker swarm init --advertise-addr <address of this host>';
+    return [
+      engine,
+      { name: 'swarm', ok: false, found: `${swarm ?? 'inactive'}: this node is no manager`, how },
+    ];
+  }
+  const networks = await docker.listNetworks({ filters: { name: ['proxy'] } });
+  const proxy = networks.some((network) => network.Name === 'proxy' && network.Driver === 'overlay');
+  return [
+    engine,
+    { name: 'swarm', ok: true, found: 'active, this node is a manager', how: '' },
+    proxy
+      ? { name: 'proxy network', ok: true, found: 'overlay', how: '' }
+      : {
+          name: 'proxy network',
+          ok: false,
+          found: 'no overlay network named proxy',
+          how: "docker network create --driver overlay --attachable proxy (traefik's recipe makes it)",
+        },
+  ];
+}
+
+async function checkState(config: Config): Promise<Prerequisite> {
+  const probe = path.join(config.state, `.writable-${process.pid}`);
+  try {
+    await mkdir(config.state, { recursive: true });
+    await writeFile(probe, '');
+    await rm(probe);
+    return { name: 'state folder', ok: true, found: config.state, how: '' };
+  } catch (error) {
+    return {
+      name: 'state folder',
+      ok: false,
+      found: messageOf(error),
+      how: `make ${config.state} writable for the user that runs the worker`,
+    };
+  }
+}
+
+async function checkHeadroom(config: Config): Promise<Prerequisite> {
+  const name = 'disk headroom';
+  try {
+    const { bavail, bsize } = await statfs(config.state);
+    const free = bavail * bsize;
+    const found = `${gigabytes(free)} free at ${config.state}, ${gigabytes(config.limits.headroom)} wanted`;
+    return free >= config.limits.headroom
+      ? { name, ok: true, found, how: '' }
+      : { name, ok: false, found, how: 'free some space, or set "limits.headroom" in the configuration' };
+  } catch (error) {
+    return { name, ok: false, found: messageOf(error), how: `create ${config.state}` };
+  }
+}
+
+function checkRoot(): Prerequisite {
+  const root = process.getuid?.() === 0;
+  return {
+    name: 'root',
+    ok: root,
+    found: root ? 'running as root' : `running as uid ${process.getuid?.()}`,
+    how: root ? '' : 'run the worker as root: snapshots keep the owners of files in volumes',
+  };
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}

@@ -1,0 +1,118 @@
+import { fileURLToPath } from 'node:url';
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { pino, type Logger } from 'pino';
+import { createActivities } from '../activities/index.ts';
+import { createAlerts } from '../host/alerts.ts';
+import { createCanonicals } from '../host/canonicals.ts';
+import type { Config } from '../host/config.ts';
+import { createHostLock, type Holder } from '../host/host-lock.ts';
+import { createLedger } from '../host/ledger.ts';
+import { createRecipes } from '../host/recipes.ts';
+import { createResults } from '../host/results.ts';
+import { REAP_WORKFLOW, REAP_WORKFLOW_ID, TASK_QUEUE } from '../workflows/protocol.ts';
+
+export interface WorkerOptions {
+  /** Stops the worker: what runs is cancelled, and tried again by the next worker. */
+  signal: AbortSignal;
+  /** Where the log goes, one JSON object a line; standard output when it is not given. */
+  logFile?: string;
+  /** Called once the worker polls. */
+  onReady?: () => void;
+}
+
+/** A little more than the heartbeat of a step, so that a cancellation arrives within about a second. */
+const HEARTBEAT_THROTTLE = '1s';
+
+/** Runs a worker until the signal, and first of all reaps what crashed runs left on this host. */
+export async function runWorker(config: Config, { signal, logFile, onReady }: WorkerOptions): Promise<void> {
+  const log = pino(
+    { base: { host: config.host } },
+    pino.destination({ dest: logFile ?? 1, sync: true, mkdir: true }),
+  );
+  installRuntime(log);
+  const { address, namespace } = config.temporal;
+  const connection = await NativeConnection.connect({ address });
+  const clientConnection = await Connection.connect({ address });
+  try {
+    const client = new Client({ connection: clientConnection, namespace });
+    const worker = await Worker.create({
+      connection,
+      namespace,
+      taskQueue: TASK_QUEUE,
+      workflowBundle: await workflowBundle(log),
+      activities: activitiesFor(config, client),
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+      defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
+    });
+    const running = worker.run();
+    const stop = (): void => {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    else await startReaping(client);
+    onReady?.();
+    await running;
+  } finally {
+    await clientConnection.close();
+    await connection.close();
+  }
+}
+
+/** The steps bound to this host. */
+function activitiesFor(config: Config, client: Client) {
+  const { state, recipes } = config;
+  const now = (): Date => new Date();
+  return createActivities({
+    config,
+    recipes: createRecipes(recipes),
+    ledger: createLedger(state),
+    canonicals: createCanonicals(state),
+    results: createResults(state),
+    alerts: createAlerts(state),
+    lock: createHostLock({ state, now, isOpen: (holder) => isOpen(client, holder) }),
+    now,
+  });
+}
+
+/**
+ * Whether this very execution is open: a run that continued as new or was reset keeps the first run's ID,
+ * and a workflow that a new Temporal database does not know is not open.
+ */
+async function isOpen(client: Client, { workflowId, runId }: Holder): Promise<boolean> {
+  try {
+    const { status, raw } = await client.workflow.getHandle(workflowId).describe();
+    const first = raw.workflowExecutionInfo?.firstRunId;
+    return status.name === 'RUNNING' && (first ? first === runId : true);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}
+
+async function startReaping(client: Client): Promise<void> {
+  await client.workflow.start(REAP_WORKFLOW, {
+    workflowId: REAP_WORKFLOW_ID,
+    taskQueue: TASK_QUEUE,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: 'what crashed runs left, removed when a worker starts',
+  });
+}
+
+async function workflowBundle(log: Logger) {
+  return bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
+    logger: new DefaultLogger('WARN', ({ message }) => log.warn(message)),
+  });
+}
+
+function installRuntime(log: Logger): void {
+  Runtime.install({
+    logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
+      const write = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+      log[write[level]](meta ?? {}, message);
+    }),
+    shutdownSignals: [],
+  });
+}

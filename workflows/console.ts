@@ -1,0 +1,186 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { CancellationScope, condition, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import { outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
+import { countOutcomes } from '../domain/report.ts';
+import {
+  abortUpdate,
+  pauseUpdate,
+  progressQuery,
+  recipeWorkflowId,
+  resumeUpdate,
+  skipUpdate,
+  type RecipeProgress,
+  type SweepProgress,
+} from './protocol.ts';
+
+/** What a sweep tells its operators and what they tell it. */
+export interface Console {
+  /** The sweep is open: these recipes, in this order. */
+  begin(recipes: readonly string[]): void;
+  /** The next recipe that waits, or null. */
+  next(): string | null;
+  /** Every recipe that still waits. */
+  waiting(): string[];
+  /** Every recipe of the sweep. */
+  all(): string[];
+  /** Returns at once, or when an operator resumes a paused sweep, or aborts it. */
+  mayGoOn(): Promise<void>;
+  /** Why an operator skips this recipe, or null. */
+  skipped(recipe: string): string | null;
+  /** A recipe's run, which abort cancels by its scope. */
+  running(recipe: string, scope: CancellationScope): void;
+  ended(recipe: string, outcome: Outcome): void;
+  reporting(): void;
+  readonly aborting: boolean;
+  /** What the next run of a long sweep must know. */
+  carry(): CarriedConsole;
+}
+
+export interface CarriedConsole {
+  recipes: RecipeProgress[];
+  paused: boolean;
+  skips: [recipe: string, reason: string][];
+}
+
+export function openConsole(sweepId: string, carried: CarriedConsole | null): Console {
+  const skips = new Map(carried?.skips);
+  const progress: SweepProgress = {
+    sweep: sweepId,
+    state: carried ? 'sweeping' : 'preparing',
+    recipes: carried?.recipes ?? [],
+  };
+  let paused = carried?.paused ?? false;
+  let aborting = false;
+  let current: { recipe: string; scope: CancellationScope } | null = null;
+
+  const entryOf = (recipe: string): RecipeProgress | undefined =>
+    progress.recipes.find((entry) => entry.recipe === recipe);
+
+  setHandler(progressQuery, () => progress, { description: 'each recipe, and where the sweep is' });
+
+  setHandler(
+    pauseUpdate,
+    () => {
+      paused = true;
+      return current ? `pausing when ${current.recipe} has ended` : 'paused';
+    },
+    { description: 'stop before the next recipe; the host stays taken' },
+  );
+
+  setHandler(
+    resumeUpdate,
+    () => {
+      const was = paused;
+      paused = false;
+      return was ? 'resumed' : 'was not paused';
+    },
+    { description: 'go on after a pause' },
+  );
+
+  setHandler(
+    skipUpdate,
+    async ({ recipe, reason }) => {
+      await condition(() => progress.state !== 'preparing');
+      const entry = entryOf(recipe);
+      if (!entry) throw refused(`${recipe} is not in this sweep`);
+      if (entry.state !== 'waiting') throw refused(`${recipe} is ${entry.state} already`);
+      skips.set(recipe, reason ?? 'skipped by an operator');
+      return `${recipe} will be skipped`;
+    },
+    {
+      description: 'skip a recipe that still waits: {"recipe": "<name>", "reason": "<why>"}',
+      validator(request: unknown) {
+        const { recipe, reason } = (request ?? {}) as Record<string, unknown>;
+        if (typeof recipe !== 'string' || !['string', 'undefined'].includes(typeof reason)) {
+          throw refused('expected {"recipe": "<name>", "reason": "<why>"}');
+        }
+      },
+    },
+  );
+
+  setHandler(
+    abortUpdate,
+    async () => {
+      aborting = true;
+      progress.state = 'aborting';
+      const stopped = current?.recipe;
+      current?.scope.cancel();
+      await condition(() => current === null);
+      return stopped ? `aborted; ${stopped} was cancelled and torn down` : 'aborted';
+    },
+    { description: 'cancel the running recipe, tear it down, and end the sweep' },
+  );
+
+  function show(): void {
+    const done = progress.recipes.filter(({ outcome }) => outcome !== null);
+    const counts = countOutcomes(done.flatMap(({ outcome }) => (outcome ? [outcome] : [])));
+    const notable = done.filter(({ outcome }) => outcome && outcome.kind !== 'SKIP').slice(-40);
+    setCurrentDetails(
+      [
+        `**${progress.state}**: ${done.length} of ${progress.recipes.length} recipes${current ? `, now ${current.recipe}` : ''}`,
+        counts.map(([name, count]) => `${count} ${name}`).join(', '),
+        notable
+          .map(
+            ({ recipe, outcome }) =>
+              `- ${recipe}: ${outcome ? `${outcomeTitle(outcome)}: ${outcomeReason(outcome)}` : ''}`,
+          )
+          .join('\n'),
+      ].join('\n\n'),
+    );
+  }
+
+  return {
+    begin(recipes) {
+      progress.recipes = recipes.map((recipe) => ({
+        recipe,
+        state: 'waiting',
+        workflowId: null,
+        startedMs: null,
+        endedMs: null,
+        outcome: null,
+      }));
+      progress.state = 'sweeping';
+      show();
+    },
+    next: () => progress.recipes.find(({ state }) => state === 'waiting')?.recipe ?? null,
+    waiting: () => progress.recipes.filter(({ state }) => state === 'waiting').map(({ recipe }) => recipe),
+    all: () => progress.recipes.map(({ recipe }) => recipe),
+    async mayGoOn() {
+      if (!paused || aborting) return;
+      progress.state = 'paused';
+      show();
+      await condition(() => !paused || aborting);
+      if (!aborting) progress.state = 'sweeping';
+    },
+    skipped: (recipe) => skips.get(recipe) ?? null,
+    running(recipe, scope) {
+      current = { recipe, scope };
+      const entry = entryOf(recipe);
+      if (entry) {
+        Object.assign(entry, {
+          state: 'running',
+          workflowId: recipeWorkflowId(sweepId, recipe),
+          startedMs: Date.now(),
+        });
+      }
+      show();
+    },
+    ended(recipe, outcome) {
+      current = null;
+      const entry = entryOf(recipe);
+      if (entry) Object.assign(entry, { state: 'done', endedMs: Date.now(), outcome });
+      show();
+    },
+    reporting() {
+      progress.state = 'reporting';
+    },
+    get aborting() {
+      return aborting;
+    },
+    carry: () => ({ recipes: progress.recipes, paused, skips: [...skips] }),
+  };
+}
+
+function refused(message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'BadInput', message, nonRetryable: true });
+}

@@ -1,0 +1,4 @@
+export { planWorkflow } from './plan.ts';
+export { reapWorkflow } from './reap.ts';
+export { recipeSweepWorkflow } from './recipe-sweep.ts';
+export { sweepWorkflow } from './sweep.ts';

@@ -1,0 +1,28 @@
+import { decide } from '../domain/decide.ts';
+import { openingSteps } from './steps.ts';
+import { parseSweepInput, reasonOf } from './input.ts';
+import type { PlanEntry, SweepInput } from './protocol.ts';
+
+/** What a sweep would do now and why: syncs the mirrors and deploys nothing. */
+export async function planWorkflow(input?: SweepInput): Promise<PlanEntry[]> {
+  const recipes = await openingSteps('which recipes are enrolled').enrolled({
+    wanted: parseSweepInput(input),
+  });
+  const plan: PlanEntry[] = [];
+  for (const recipe of recipes) plan.push(await planRecipe(recipe));
+  return plan;
+}
+
+async function planRecipe(recipe: string): Promise<PlanEntry> {
+  const steps = openingSteps(recipe);
+  try {
+    await steps.mirrorSync({ recipe, run: null });
+    const { releases, canonical, hold } = await steps.resolve({ recipe });
+    const latest = releases.at(-1) ?? null;
+    const seen = { latest: latest?.version ?? null, canonical: canonical?.version ?? null, hold };
+    const { decision, reason } = decide(seen);
+    return { recipe, latest, canonical: seen.canonical, decision, reason };
+  } catch (error) {
+    return { recipe, latest: null, canonical: null, decision: 'error', reason: reasonOf(error) };
+  }
+}

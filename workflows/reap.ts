@@ -1,0 +1,24 @@
+import { ApplicationFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure } from '@temporalio/common';
+import { cleanupSteps } from './steps.ts';
+
+/** Started by every worker that starts: removes what crashed runs left, unless a run is at work. */
+export async function reapWorkflow(): Promise<string> {
+  const { workflowId, firstExecutionRunId } = workflowInfo();
+  const holder = { workflowId, runId: firstExecutionRunId, what: 'reap' };
+  const { reap, release } = cleanupSteps(
+    { attempts: 2, promoteMs: 2 * 60 * 60 * 1000 },
+    'what crashed runs left',
+  );
+  try {
+    await reap({ holder });
+  } catch (error) {
+    const cause = error instanceof ActivityFailure ? error.cause : error;
+    if (isCancellation(error) || !(cause instanceof ApplicationFailure) || cause.type !== 'HostBusy')
+      throw error;
+    return cause.message;
+  } finally {
+    await release({ holder });
+  }
+  return 'nothing of a crashed run remains';
+}

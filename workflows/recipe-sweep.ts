@@ -1,0 +1,160 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
+import type { PromoteInput, PromoteResult } from '../activities/promote.ts';
+import { decide, type TaggedCommit } from '../domain/decide.ts';
+import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
+import { promoteGate } from '../domain/promote-gate.ts';
+import type { Found, SweepSettings } from '../domain/run.ts';
+import { coldTest } from './cold-test.ts';
+import { reasonOf, rootFailure } from './input.ts';
+import { publishOutcome, runAttributes } from './publish.ts';
+import { openRun, type Run } from './run.ts';
+import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps } from './steps.ts';
+
+export interface RecipeSweepInput {
+  recipe: string;
+  sweep: { id: string; runId: string };
+  settings: SweepSettings;
+  /** When the sweep's budget ends; milliseconds since the epoch. */
+  deadlineMs: number;
+}
+
+/**
+ * One recipe: mirror-sync → resolve → decide → cold test → promote → teardown → record.
+ * Completed when there is a verdict or a skip; Failed (or Canceled) when there is no verdict.
+ */
+export async function recipeSweepWorkflow({
+  recipe,
+  sweep,
+  settings,
+  deadlineMs,
+}: RecipeSweepInput): Promise<Outcome> {
+  const run = openRun(recipe, sweep);
+  const { ref } = run;
+  upsertSearchAttributes(runAttributes(ref));
+  try {
+    await run.at('mirror-sync', () => mirrorSteps(settings, recipe).mirrorSync({ recipe, run: ref }));
+    const found = await run.at('resolve', () => shortSteps(settings, recipe).resolve({ recipe }));
+    const head = (run.release = found.releases.at(-1) ?? null);
+    const decision = await run.at('decide', async () => decideOn(head, found));
+    if (head === null || decision.decision === 'skip') {
+      const because = decision.decision === 'skip' ? decision.because : 'never-released';
+      return await record(run, settings, { kind: 'SKIP', because, why: decision.reason });
+    }
+    const test = await coldTest(run, settings, head, found);
+    if (test.verdict === 'red') {
+      const { tier, reason: why, evidence } = test;
+      const canonical = found.canonical?.version ?? null;
+      return await record(run, settings, {
+        kind: 'FAIL',
+        version: head.version,
+        tier,
+        why,
+        evidence,
+        canonical,
+      });
+    }
+    return await promote(run, settings, found, { run: ref, release: head, tested: test.images });
+  } catch (error) {
+    // Promote records an outcome of its own before it lets a cancellation through.
+    if (run.step === 'done') throw error;
+    const outcome = noVerdict(run, error, deadlineMs);
+    await record(run, settings, outcome);
+    if (isCancellation(error)) throw error;
+    const message = `${outcomeTitle(outcome)}: ${reasonOf(error)}`;
+    throw ApplicationFailure.create({ type: faultOf(error) ?? 'Daemon', message, nonRetryable: true });
+  }
+}
+
+function decideOn(head: TaggedCommit | null, { canonical, hold }: Found) {
+  return decide({ latest: head?.version ?? null, canonical: canonical?.version ?? null, hold });
+}
+
+/** Promotes a green release. PASS only if the record on disk says so afterwards, whatever promote answered. */
+async function promote(
+  run: Run,
+  settings: SweepSettings,
+  found: Found,
+  input: PromoteInput,
+): Promise<Outcome> {
+  const { version, commit } = input.release;
+  const gate = promoteGate({
+    enrolled: found.hold === null,
+    green: run.tiers.every(({ result }) => result === 'pass' || result === 'skipped'),
+    cold: true,
+    latest: found.releases.at(-1)?.version === version,
+    tagged: found.releases.some((release) => release.version === version && release.commit === commit),
+  });
+  if (!gate.open) {
+    throw ApplicationFailure.create({
+      type: 'BadInput',
+      message: `not promoted: not ${gate.missing}`,
+      nonRetryable: true,
+    });
+  }
+  let result: PromoteResult;
+  let cancelled: unknown = null;
+  try {
+    const steps = promoteSteps(settings, `promote ${version}`);
+    result = await run.at('promote', () => steps.promote(input));
+  } catch (error) {
+    if (isCancellation(error)) cancelled = error;
+    result = { promoted: false, why: isCancellation(error) ? 'cancelled' : reasonOf(error), evidence: null };
+  }
+  const { settle } = cleanupSteps(settings, `${run.ref.recipe}: the warm data as the record says`);
+  const settled = await run.always('teardown', () => settle({ run: run.ref }));
+  const canonical = settled?.version ?? null;
+  const outcome: Outcome =
+    canonical === version
+      ? { kind: 'PASS', promoted: version }
+      : {
+          kind: 'GREEN-BUT-PROMOTE-FAILED',
+          version,
+          canonical,
+          ...(result.promoted ? { why: 'the record on disk does not say so', evidence: null } : result),
+        };
+  await record(run, settings, outcome);
+  if (cancelled) throw cancelled;
+  return outcome;
+}
+
+/** The end of every run: its one outcome, on disk and in the UI. */
+async function record(run: Run, settings: SweepSettings, outcome: Outcome): Promise<Outcome> {
+  const { ref, release, tiers, startedMs } = run;
+  publishOutcome(run, outcome);
+  const steps = cleanupSteps(settings, outcomeTitle(outcome));
+  await run.always('record', () =>
+    steps.record({
+      recipe: ref.recipe,
+      sweep: ref.sweep.id,
+      outcome,
+      release,
+      tiers,
+      startedMs,
+      endedMs: Date.now(),
+      workflow: ref.workflow,
+    }),
+  );
+  run.step = 'done';
+  return outcome;
+}
+
+/** The outcome of a run that learned nothing. */
+function noVerdict(run: Run, error: unknown, deadlineMs: number): Extract<Outcome, { kind: 'ERROR' }> {
+  const at = `at ${run.step}`;
+  if (isCancellation(error)) {
+    return Date.now() >= deadlineMs
+      ? { kind: 'ERROR', cause: 'out-of-time', why: `the sweep's budget ended ${at}` }
+      : { kind: 'ERROR', cause: 'cancelled', why: `cancelled ${at}` };
+  }
+  const type = faultOf(error);
+  let cause: ErrorCause = 'infrastructure';
+  if (type === 'TagMoved') cause = 'tag-moved';
+  else if (type === 'MirrorSync') cause = 'mirror-sync';
+  return { kind: 'ERROR', cause, why: `${at}: ${reasonOf(error)}` };
+}
+
+function faultOf(error: unknown): string | null {
+  const root = rootFailure(error);
+  return root instanceof ApplicationFailure ? (root.type ?? null) : null;
+}

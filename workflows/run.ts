@@ -1,0 +1,41 @@
+import { CancellationScope, setHandler, workflowInfo } from '@temporalio/workflow';
+import type { TaggedCommit } from '../domain/decide.ts';
+import type { TierResult } from '../domain/outcome.ts';
+import type { RunRef } from '../domain/run.ts';
+import { stepQuery, type Step } from './protocol.ts';
+
+/** A recipe's run while it goes on. */
+export interface Run {
+  ref: RunRef;
+  startedMs: number;
+  /** The step it is at; the query `step` answers it. */
+  step: Step;
+  release: TaggedCommit | null;
+  tiers: TierResult[];
+  /** Does a step, having said so. */
+  at<T>(step: Step, body: () => Promise<T>): Promise<T>;
+  /** Like at, and it is done whether or not the run is cancelled. */
+  always<T>(step: Step, body: () => Promise<T>): Promise<T>;
+}
+
+export function openRun(recipe: string, sweep: { id: string; runId: string }): Run {
+  const { workflowId, runId } = workflowInfo();
+  let sinceMs = Date.now();
+  const run: Run = {
+    ref: { recipe, sweep, workflow: { id: workflowId, runId } },
+    startedMs: sinceMs,
+    step: 'mirror-sync',
+    release: null,
+    tiers: [],
+    async at(step, body) {
+      run.step = step;
+      sinceMs = Date.now();
+      return body();
+    },
+    async always(step, body) {
+      return CancellationScope.nonCancellable(() => run.at(step, body));
+    },
+  };
+  setHandler(stepQuery, () => ({ step: run.step, sinceMs }), { description: 'the step this run is at' });
+  return run;
+}

@@ -1,0 +1,67 @@
+import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import type { SweepSettings } from '../domain/run.ts';
+
+/**
+ * The steps as a workflow calls them: every time-out and retry policy of the system is on this page.
+ * A cancelled step is waited for, so that teardown never runs beside it.
+ */
+
+/** Longer than a worker's restart; a step beats every second. */
+const HEARTBEAT_TIMEOUT = '20s';
+
+function options(
+  startToCloseTimeout: number | '1m' | '5m' | '10m',
+  attempts: number,
+  summary: string,
+): ActivityOptions {
+  return {
+    startToCloseTimeout,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT,
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '1s', backoffCoefficient: 3, maximumInterval: '1m', maximumAttempts: attempts },
+    summary,
+  };
+}
+
+/** Steps that take their limits from no configuration, since they run before it is read. */
+export function openingSteps(
+  summary: string,
+): Pick<Activities, 'enrolled' | 'openSweep' | 'mirrorSync' | 'resolve'> {
+  return proxyActivities<Activities>(options('10m', 4, summary));
+}
+
+/** Small steps that only look, or write one file. */
+export function shortSteps(
+  { attempts }: SweepSettings,
+  summary: string,
+): Pick<Activities, 'resolve' | 'record' | 'recordFor'> {
+  return proxyActivities<Activities>(options('1m', attempts, summary));
+}
+
+export function mirrorSteps({ attempts }: SweepSettings, summary: string): Pick<Activities, 'mirrorSync'> {
+  return proxyActivities<Activities>(options('10m', attempts, summary));
+}
+
+/** The tiers of the cold test. */
+export function tierSteps(
+  { attempts, tierMs }: SweepSettings,
+  summary: string,
+): Pick<Activities, 'coldInstall' | 'coldUpgrade'> {
+  return proxyActivities<Activities>(options(tierMs, attempts, summary));
+}
+
+export function promoteSteps(
+  { attempts, promoteMs }: SweepSettings,
+  summary: string,
+): Pick<Activities, 'promote'> {
+  return proxyActivities<Activities>(options(promoteMs, attempts, summary));
+}
+
+/** What must happen whatever happened before: tried more often, since nobody else will do it this week. */
+export function cleanupSteps(
+  { attempts, promoteMs }: Pick<SweepSettings, 'attempts' | 'promoteMs'>,
+  summary: string,
+): Pick<Activities, 'teardown' | 'settle' | 'reap' | 'release' | 'closeSweep' | 'record' | 'recordFor'> {
+  return proxyActivities<Activities>(options(promoteMs, attempts * 2, summary));
+}

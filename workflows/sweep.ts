@@ -1,0 +1,202 @@
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  condition,
+  continueAsNew,
+  executeChild,
+  isCancellation,
+  ParentClosePolicy,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Outcome } from '../domain/outcome.ts';
+import type { SweepSettings } from '../domain/run.ts';
+import { openConsole, type CarriedConsole, type Console } from './console.ts';
+import { parseSweepInput, reasonOf, rootFailure } from './input.ts';
+import { recipeWorkflowId, SEARCH_ATTRIBUTES, type SweepInput, type SweepResult } from './protocol.ts';
+import { runAttributes } from './publish.ts';
+import { recipeSweepWorkflow, type RecipeSweepInput } from './recipe-sweep.ts';
+import { cleanupSteps, openingSteps } from './steps.ts';
+
+interface Sweep {
+  id: string;
+  /** The first run's ID: it stays when the sweep continues as new, and when it is reset. */
+  runId: string;
+  settings: SweepSettings;
+  /** Milliseconds since the epoch. */
+  startedMs: number;
+}
+
+/** What one run of a long sweep hands to the next. */
+interface Carried {
+  settings: SweepSettings;
+  startedMs: number;
+  console: CarriedConsole;
+}
+
+/**
+ * One pass over the enrolled recipes, or those named in the input, one at a time. Completed with its report;
+ * Completed as skipped when another run has the host; Failed at once on a wrong input or an unready host.
+ */
+export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Promise<SweepResult> {
+  const wanted = parseSweepInput(input);
+  const { workflowId: id, firstExecutionRunId: runId } = workflowInfo();
+  const operator = openConsole(id, carried?.console ?? null);
+  let sweep: Sweep;
+  try {
+    sweep = { id, runId, ...(carried ?? (await open({ id, runId }, operator, wanted))) };
+  } catch (error) {
+    return skippedOrThrow(id, error);
+  }
+
+  let note: string | null = null;
+  let cancelled: unknown = null;
+  try {
+    for (let recipe = operator.next(); recipe !== null; recipe = operator.next()) {
+      await operator.mayGoOn();
+      note = reasonToStop(sweep, operator);
+      if (note) break;
+      operator.ended(recipe, await sweepRecipe(sweep, operator, recipe));
+      if (workflowInfo().continueAsNewSuggested) return await goOnAfresh(input, sweep, operator);
+    }
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    cancelled = error;
+    note = 'cancelled';
+  }
+  const result = await CancellationScope.nonCancellable(() => close(sweep, operator, note));
+  if (cancelled) throw cancelled;
+  return result;
+}
+
+async function open(
+  { id, runId }: Pick<Sweep, 'id' | 'runId'>,
+  operator: Console,
+  wanted: string[] | null,
+): Promise<Pick<Sweep, 'settings' | 'startedMs'>> {
+  const startedMs = Date.now();
+  const enrolled = await openingSteps('which recipes are enrolled').enrolled({ wanted });
+  const { openSweep } = openingSteps('take the host, preflight, reap');
+  const { recipes, settings } = await openSweep({ recipes: enrolled, holder: holderOf({ id, runId }) });
+  operator.begin(recipes);
+  return { settings, startedMs };
+}
+
+/** One recipe in a run of its own; whatever becomes of that run, the recipe has one outcome afterwards. */
+async function sweepRecipe(sweep: Sweep, operator: Console, recipe: string): Promise<Outcome> {
+  const skipped = operator.skipped(recipe);
+  if (skipped !== null) {
+    const outcome: Outcome = { kind: 'SKIP', because: 'held', why: skipped };
+    await recordFor(sweep, [recipe], outcome);
+    return outcome;
+  }
+  const sinceMs = Date.now();
+  const scope = new CancellationScope({
+    cancellable: true,
+    timeout: Math.max(1, deadlineOf(sweep) - sinceMs),
+  });
+  operator.running(recipe, scope);
+  try {
+    return await scope.run(() => runRecipe(sweep, recipe));
+  } catch (error) {
+    const outcome = await CancellationScope.nonCancellable(() =>
+      outcomeOfLostRun(sweep, recipe, error, sinceMs),
+    );
+    operator.ended(recipe, outcome);
+    // The budget and an operator's abort cancel the run only; here the sweep itself was cancelled.
+    if (CancellationScope.current().consideredCancelled) throw error;
+    return outcome;
+  }
+}
+
+async function runRecipe({ id, runId, ...sweep }: Sweep, recipe: string): Promise<Outcome> {
+  const input: RecipeSweepInput = {
+    recipe,
+    sweep: { id, runId },
+    settings: sweep.settings,
+    deadlineMs: deadlineOf(sweep),
+  };
+  return executeChild(recipeSweepWorkflow, {
+    workflowId: recipeWorkflowId(id, recipe),
+    args: [input],
+    typedSearchAttributes: runAttributes({ recipe, sweep: { id, runId } }),
+    // Cancelled, never terminated, when the sweep ends: a terminated run would not tear down.
+    parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+    cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+    staticSummary: recipe,
+  });
+}
+
+/** A run that failed recorded why; one that was terminated could neither record nor tear down. */
+async function outcomeOfLostRun(
+  sweep: Sweep,
+  recipe: string,
+  error: unknown,
+  sinceMs: number,
+): Promise<Outcome> {
+  const why = `its run ended without a result: ${reasonOf(error)}`;
+  const [recorded] = await recordFor(
+    sweep,
+    [recipe],
+    { kind: 'ERROR', cause: 'infrastructure', why },
+    sinceMs,
+  );
+  if (recorded?.given)
+    await cleanupSteps(sweep.settings, `what the run of ${recipe} left`).reap({ holder: holderOf(sweep) });
+  return recorded?.outcome ?? { kind: 'ERROR', cause: 'infrastructure', why };
+}
+
+function reasonToStop(sweep: Sweep, operator: Console): string | null {
+  if (operator.aborting) return 'aborted by an operator';
+  return Date.now() >= deadlineOf(sweep) ? 'out of time' : null;
+}
+
+/** Names what was not reached, writes the report and gives the host back. */
+async function close(sweep: Sweep, operator: Console, note: string | null): Promise<SweepResult> {
+  const recipes = operator.all();
+  const waiting = operator.waiting();
+  if (waiting.length > 0) {
+    const cause = note === 'out of time' ? 'out-of-time' : 'cancelled';
+    const outcome: Outcome = { kind: 'ERROR', cause, why: `not reached: the sweep was ${note}` };
+    await recordFor(sweep, waiting, outcome);
+    for (const recipe of waiting) operator.ended(recipe, outcome);
+  }
+  operator.reporting();
+  const { closeSweep } = cleanupSteps(sweep.settings, 'write the report, give the host back');
+  const closing = await closeSweep({ holder: holderOf(sweep), recipes, startedMs: sweep.startedMs, note });
+  upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: closing.verdict }]);
+  await condition(allHandlersFinished);
+  return { sweep: sweep.id, note, ...closing };
+}
+
+async function goOnAfresh(input: SweepInput | undefined, sweep: Sweep, operator: Console): Promise<never> {
+  await condition(allHandlersFinished);
+  const { settings, startedMs } = sweep;
+  return continueAsNew<typeof sweepWorkflow>(input, { settings, startedMs, console: operator.carry() });
+}
+
+/** Another run has the host: that is no failure of this sweep, and the answer says whose run it is. */
+function skippedOrThrow(sweep: string, error: unknown): SweepResult {
+  const root = rootFailure(error);
+  if (!(root instanceof ApplicationFailure)) throw error;
+  // One clear message instead of an activity failure around it.
+  if (root.type !== 'HostBusy') throw root;
+  upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: 'skipped' }]);
+  return { sweep, verdict: 'skipped', note: root.message, report: null, recipes: [] };
+}
+
+async function recordFor(sweep: Sweep, recipes: string[], outcome: Outcome, sinceMs = Date.now()) {
+  const { id, runId, settings } = sweep;
+  const steps = cleanupSteps(settings, 'outcomes of recipes that did not run to their end');
+  return steps.recordFor({ sweep: { id, runId }, recipes, outcome, sinceMs, atMs: Date.now() });
+}
+
+function holderOf({ id, runId }: Pick<Sweep, 'id' | 'runId'>) {
+  return { workflowId: id, runId, what: 'sweep' };
+}
+
+function deadlineOf({ startedMs, settings }: Pick<Sweep, 'startedMs' | 'settings'>): number {
+  return startedMs + settings.sweepMs;
+}
