@@ -1,0 +1,437 @@
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { TaggedCommit } from '../domain/decide.ts';
+import { Fault, type FaultType } from '../domain/fault.ts';
+import { checkGitUrl, type GitUrl } from '../domain/git-url.ts';
+import { isRecipeName } from '../domain/names.ts';
+import { releasesOf } from '../domain/version.ts';
+import { mirrorUrl, type Config } from './config.ts';
+import * as git from './git.ts';
+import type { Ledger, Recorded } from './ledger.ts';
+import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
+
+/**
+ * Our copies of the recipes' home repositories. The mirror (any git URL) is what people and pull requests
+ * see; `<state>/work/<recipe>.git` is a cache of it that sweeps read, which may be thrown away at any time.
+ */
+export interface Mirrors {
+  /**
+   * Makes the mirror's main and tags exactly upstream's, by force, and enters new tags into the ledger; the
+   * mirror's other branches and refs stay. `tags` counts upstream's tags; `changed` says whether anything was
+   * pushed. Throws Fault TagMoved, pushing nothing, when a tag has another commit than the ledger has;
+   * MirrorSync or Disk when it could not be done, BadConfig for a URL that git must not be given.
+   */
+  sync(recipe: string, upstream: string): Promise<{ main: string; tags: number; changed: boolean }>;
+  /**
+   * Main's tip and the releases reachable on it, oldest first, as of the last sync. Throws Fault TagMoved when
+   * one has another commit than the ledger has, MirrorSync when there was no sync.
+   */
+  releases(recipe: string): Promise<{ main: string; releases: TaggedCommit[] }>;
+  /**
+   * Writes exactly the files of a commit into `folder`, which is emptied first: no hook, filter or attribute
+   * changes or leaves out anything; submodules are empty folders. Throws Fault MirrorSync or Disk.
+   */
+  checkout(recipe: string, commit: string, folder: string): Promise<void>;
+}
+
+export interface MirrorsDependencies {
+  config: Pick<Config, 'mirrors' | 'state'>;
+  run: ProcessRunner;
+  ledger: Ledger;
+  now(): Date;
+}
+
+const MINUTE = 60_000;
+const LOOK_MS = 2 * MINUTE;
+const LOCAL_MS = 5 * MINUTE;
+const TRANSFER_MS = 15 * MINUTE;
+
+/** The file system takes 255 bytes in a name, and git adds `.lock`. */
+const LONGEST_TAG_PART = 250;
+const TAGS_NAMED = 5;
+
+export function createMirrors({ config, run, ledger, now }: MirrorsDependencies): Mirrors {
+  function workFolder(recipe: string): string {
+    if (!isRecipeName(recipe)) throw new Fault('BadInput', `not a recipe name: ${JSON.stringify(recipe)}`);
+    return path.join(config.state, 'work', `${recipe}.git`);
+  }
+
+  function mirrorOf(recipe: string): GitUrl {
+    return place(mirrorUrl(config, recipe), `mirrors, for ${recipe}`);
+  }
+
+  /** A step of git's, whose failure says what was being done and what to do about it. */
+  async function step<T>(recipe: string, doing: string, advice: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      throw syncFault(recipe, `${doing}: ${error.message}`, advice, error);
+    }
+  }
+
+  async function remoteRefs(remote: GitUrl): Promise<git.RemoteRefs> {
+    const output = await run.output(
+      remoteCommand(remote, { args: git.listRemoteArgs(remote.url), cwd: '/', timeoutMs: LOOK_MS }),
+    );
+    return git.parseRemoteRefs(output);
+  }
+
+  /** Null when there is no work repository, or it cannot be read. */
+  async function workRefs(work: string): Promise<git.Refs | null> {
+    if (!(await exists(work))) return null;
+    return nullIfFailed(async () => git.parseRefs(await local(work, git.refsArgs())));
+  }
+
+  async function local(work: string, args: string[], more: Partial<Command> = {}): Promise<string> {
+    return run.output({ file: 'git', args, cwd: work, timeoutMs: LOCAL_MS, ...more });
+  }
+
+  async function fetch(work: string, from: GitUrl): Promise<void> {
+    await run.output(
+      remoteCommand(from, { args: git.fetchArgs(from.url), cwd: work, timeoutMs: TRANSFER_MS }),
+    );
+  }
+
+  /** Begins beside and renames, so that a repository that is there is a whole one. */
+  async function createBare(folder: string, commit: string): Promise<void> {
+    const beside = `${folder}.new`;
+    await mkdir(path.dirname(folder), { recursive: true });
+    await rm(beside, { recursive: true, force: true });
+    await run.output({
+      file: 'git',
+      args: git.initBareArgs(beside, commit),
+      cwd: '/',
+      timeoutMs: LOCAL_MS,
+    });
+    await rm(folder, { recursive: true, force: true });
+    await rename(beside, folder);
+  }
+
+  /**
+   * Makes the work repository hold exactly `wanted`. One that is missing, damaged, or locked by a git that was
+   * killed, is made anew.
+   */
+  async function bringWork(recipe: string, from: GitUrl, wanted: git.Refs, main: string): Promise<void> {
+    const work = workFolder(recipe);
+    const before = await workRefs(work);
+    if (before && sameRefs(before, wanted)) return;
+    if (before && (await nullIfFailed(() => fetch(work, from).then(() => true)))) {
+      const after = await workRefs(work);
+      if (after && sameRefs(after, wanted)) return;
+    }
+    await createBare(work, main);
+    await fetch(work, from);
+    const after = await workRefs(work);
+    if (!after || !sameRefs(after, wanted)) {
+      throw syncFault(
+        recipe,
+        `${from.url} changed while it was being read`,
+        'Nothing was pushed. It is tried again by itself; if it stays, look at what keeps pushing there.',
+      );
+    }
+  }
+
+  /** Looks into the work repository; if what is looked for is not there, once more into one made anew. */
+  async function inWork<T>(
+    recipe: string,
+    doing: string,
+    look: (work: string) => Promise<T | null>,
+  ): Promise<T> {
+    const work = workFolder(recipe);
+    const found = (await exists(work)) ? await nullIfFailed(() => look(work)) : null;
+    if (found !== null) return found;
+    const mirror = mirrorOf(recipe);
+    return step(recipe, doing, `Sync ${recipe} again; if that does not help, mend its mirror.`, async () => {
+      const refs = await remoteRefs(mirror);
+      if (refs.main !== null) {
+        await rm(work, { recursive: true, force: true });
+        await bringWork(recipe, mirror, refs, refs.main);
+        const second = await look(work);
+        if (second !== null) return second;
+      }
+      throw syncFault(
+        recipe,
+        `${doing}: not on the mirror ${mirror.url}`,
+        `Sync ${recipe} again; if that does not help, compare the mirror with upstream.`,
+      );
+    });
+  }
+
+  async function commitsOf(work: string, objects: readonly string[]): Promise<(string | null)[]> {
+    if (objects.length === 0) return [];
+    const input = objects.map((object) => `${object}\n`).join('');
+    return git.parseCommits(await local(work, git.objectsArgs(), { input }));
+  }
+
+  /** The commit each tag leads to; a tag of a blob or a tree is left out. */
+  async function taggedCommits(
+    work: string,
+    tags: ReadonlyMap<string, string>,
+  ): Promise<{ tag: string; commit: string }[]> {
+    const names = [...tags.keys()];
+    const commits = await commitsOf(
+      work,
+      [...tags.values()].map((object) => `${object}^{commit}`),
+    );
+    return names.flatMap((tag, index) => {
+      const commit = commits[index];
+      return commit ? [{ tag, commit }] : [];
+    });
+  }
+
+  async function enterNewTags(
+    recipe: string,
+    upstream: git.Refs,
+    known: ReadonlyMap<string, Recorded>,
+  ): Promise<void> {
+    const fresh = new Map([...upstream.tags].filter(([tag]) => !known.has(tag)));
+    if (fresh.size === 0) return;
+    const tagged = await taggedCommits(workFolder(recipe), fresh);
+    const ts = now().toISOString();
+    await ledger.append(
+      recipe,
+      tagged.map(({ tag, commit }) => ({ tag, commit, ts })),
+    );
+  }
+
+  async function push(recipe: string, mirror: GitUrl, wanted: git.Refs, main: string): Promise<void> {
+    const advice =
+      `Check that the mirror exists, is reachable from this host, and lets us push main and tags by force ` +
+      `(no branch or tag protection).`;
+    await step(recipe, `pushing to the mirror ${mirror.url}`, advice, async () => {
+      if (mirror.folder !== null && !(await exists(mirror.folder))) await createBare(mirror.folder, main);
+      await run.output(
+        remoteCommand(mirror, {
+          args: git.pushArgs(mirror.url),
+          cwd: workFolder(recipe),
+          timeoutMs: TRANSFER_MS,
+        }),
+      );
+      if (!sameRefs(await remoteRefs(mirror), wanted)) {
+        throw syncFault(recipe, `the mirror ${mirror.url} does not hold what was just pushed to it`, advice);
+      }
+    });
+  }
+
+  async function syncNow(
+    recipe: string,
+    from: GitUrl,
+    mirror: GitUrl,
+  ): Promise<{ main: string; tags: number; changed: boolean }> {
+    const advice =
+      `Check the upstream URL in recipes/${recipe}/recipe.yml and that it is reachable from this host; ` +
+      `the recipe is not tested against an old mirror.`;
+    const [known, reading, mirrored] = await Promise.allSettled([
+      ledger.read(recipe),
+      step(recipe, `reading upstream ${from.url}`, advice, () => remoteRefs(from)),
+      step(
+        recipe,
+        `reading the mirror ${mirror.url}`,
+        'Check that the mirror exists, is a git repository and is reachable from this host.',
+        () => mirroredRefs(mirror),
+      ),
+    ]);
+    const [recorded, upstream, before] = [settled(known), settled(reading), settled(mirrored)];
+    const { main } = upstream;
+    if (main === null) {
+      throw syncFault(
+        recipe,
+        `upstream ${from.url} has no branch main`,
+        'Releases are tags on main: ask upstream for a main branch, or record the recipe as an exception.',
+      );
+    }
+    refuseUnusableTags(recipe, upstream);
+    refuseMovedTags(recipe, upstream.peeled, recorded);
+    await step(recipe, `fetching upstream ${from.url}`, advice, async () => {
+      await bringWork(recipe, from, upstream, main);
+      await enterNewTags(recipe, upstream, recorded);
+    });
+    const changed = !sameRefs(before, upstream);
+    if (changed) await push(recipe, mirror, upstream, main);
+    return { main, tags: upstream.tags.size, changed };
+  }
+
+  /** A mirror on this host that does not exist yet is empty; it is made when there is something to push. */
+  async function mirroredRefs(mirror: GitUrl): Promise<git.Refs> {
+    if (mirror.folder !== null && !(await exists(mirror.folder))) return { main: null, tags: new Map() };
+    return remoteRefs(mirror);
+  }
+
+  return {
+    async sync(recipe, upstream) {
+      const work = workFolder(recipe);
+      const from = place(upstream, `recipes/${recipe}/recipe.yml: upstream`);
+      const mirror = mirrorOf(recipe);
+      return oneAtATime(work, () => syncNow(recipe, from, mirror));
+    },
+
+    async releases(recipe) {
+      return oneAtATime(workFolder(recipe), async () => {
+        const { main, tagged } = await inWork(recipe, 'reading the releases', async (work) => {
+          const refs = git.parseRefs(await local(work, git.refsOnMainArgs()));
+          return refs.main === null
+            ? null
+            : { main: refs.main, tagged: await taggedCommits(work, refs.tags) };
+        });
+        const commits = new Map(tagged.map(({ tag, commit }) => [tag, commit]));
+        const recorded = await ledger.read(recipe);
+        refuseMovedTags(recipe, commits, recorded);
+        const releases = releasesOf(commits.keys()).map(({ tag }) => {
+          const commit = recorded.get(tag)?.commit;
+          if (commit === undefined) {
+            throw syncFault(recipe, `release ${tag} is not in the ledger`, `Sync ${recipe} first.`);
+          }
+          return { version: tag, commit };
+        });
+        return { main, releases };
+      });
+    },
+
+    async checkout(recipe, commit, folder) {
+      if (!git.isObjectId(commit)) {
+        throw new Fault('BadInput', `${recipe}: not a whole commit ID: ${printable(JSON.stringify(commit))}`);
+      }
+      const target = path.resolve(folder);
+      await oneAtATime(workFolder(recipe), () =>
+        inWork(recipe, `checking out ${commit}`, async (work) => {
+          const [found] = await commitsOf(work, [commit]);
+          if (found !== commit) return null;
+          await rm(target, { recursive: true, force: true });
+          await mkdir(target, { recursive: true });
+          await mkdir(path.join(work, 'info'), { recursive: true });
+          await writeFile(path.join(work, 'info', 'attributes'), git.NO_CONVERSIONS);
+          const index = path.join(work, `index-${randomBytes(6).toString('hex')}`);
+          try {
+            const env = { GIT_INDEX_FILE: index };
+            await local(work, git.readTreeArgs(commit), { env });
+            await local(work, git.checkoutIndexArgs(target), { env });
+          } finally {
+            await Promise.all([rm(index, { force: true }), rm(`${index}.lock`, { force: true })]);
+          }
+          return true;
+        }),
+      );
+    },
+  };
+}
+
+/**
+ * Mirrors are made for each attempt of a step, but the work repositories are the host's: what two attempts
+ * in this process do to one of them happens one after the other.
+ */
+const queues = new Map<string, Promise<void>>();
+
+async function oneAtATime<T>(work: string, task: () => Promise<T>): Promise<T> {
+  const result = (queues.get(work) ?? Promise.resolve()).then(task);
+  const end = result.then(
+    () => undefined,
+    () => undefined,
+  );
+  queues.set(work, end);
+  try {
+    return await result;
+  } finally {
+    if (queues.get(work) === end) queues.delete(work);
+  }
+}
+
+function place(text: string, where: string): GitUrl {
+  const checked = checkGitUrl(text);
+  if (!checked.ok) throw new Fault('BadConfig', `${where}: ${checked.reason}`);
+  return checked;
+}
+
+function remoteCommand(remote: GitUrl, command: Omit<Command, 'file' | 'env'>): Command {
+  return { file: 'git', env: git.credentialEnvironment(remote.credentials), ...command };
+}
+
+async function nullIfFailed<T>(work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return null;
+  }
+}
+
+/** A command or a system call that failed, or an answer that cannot be read; not the end of the attempt. */
+function isFailure(error: unknown): error is Error {
+  return (
+    error instanceof CommandFailed ||
+    error instanceof RangeError ||
+    (error instanceof Error && 'syscall' in error)
+  );
+}
+
+async function exists(folder: string): Promise<boolean> {
+  try {
+    await access(folder);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function settled<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === 'rejected') throw result.reason;
+  return result.value;
+}
+
+function sameRefs(a: git.Refs, b: git.Refs): boolean {
+  return (
+    a.main === b.main &&
+    a.tags.size === b.tags.size &&
+    [...a.tags].every(([tag, object]) => b.tags.get(tag) === object)
+  );
+}
+
+/** Tags that no copy of ours could hold under their own name. */
+function refuseUnusableTags(recipe: string, upstream: git.Refs): void {
+  for (const tag of upstream.tags.keys()) {
+    const tooLong = tag.split('/').some((part) => Buffer.byteLength(part) > LONGEST_TAG_PART);
+    if (!tooLong && !tag.includes('\ufffd')) continue;
+    throw syncFault(
+      recipe,
+      `upstream's tag ${printable(JSON.stringify(tag.slice(0, 60)))} ${tooLong ? `is longer than ${LONGEST_TAG_PART} bytes` : 'is not UTF-8'}`,
+      'Ask upstream to delete the tag: it cannot be mirrored faithfully.',
+    );
+  }
+}
+
+function refuseMovedTags(
+  recipe: string,
+  commits: ReadonlyMap<string, string>,
+  recorded: ReadonlyMap<string, Recorded>,
+): void {
+  const moved = [...recorded].flatMap(([tag, { commit, ts }]) => {
+    const found = commits.get(tag);
+    return found === undefined || found === commit
+      ? []
+      : [`tag ${printable(JSON.stringify(tag))}, first seen ${ts} at commit ${commit}, is now at ${found}`];
+  });
+  if (moved.length === 0) return;
+  const more = moved.length > TAGS_NAMED ? [`and ${moved.length - TAGS_NAMED} more`] : [];
+  throw new Fault(
+    'TagMoved',
+    `${recipe}: a tag moved upstream, so nothing was pushed to its mirror and nothing is tested:\n` +
+      [...moved.slice(0, TAGS_NAMED), ...more].map((line) => `  ${line}`).join('\n') +
+      '\nAsk upstream to put the tag back where it was, or to publish a new release instead.',
+  );
+}
+
+function syncFault(recipe: string, what: string, advice: string, cause?: unknown): Fault {
+  const type: FaultType = /no space left on device|disk quota exceeded/i.test(what) ? 'Disk' : 'MirrorSync';
+  const advised = type === 'Disk' ? 'Free space on this host; it is tried again by itself.' : advice;
+  return new Fault(type, `${recipe}: ${printable(what)}\n${advised}`, { cause });
+}
+
+/** Remote texts and tags may hold characters that hide or reorder what an operator reads. */
+function printable(text: string): string {
+  return text.replace(
+    /[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}

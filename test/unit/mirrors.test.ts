@@ -1,0 +1,669 @@
+import { once } from 'node:events';
+import {
+  access,
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { declaredEnvironment } from '../../host/config.ts';
+import {
+  checkoutIndexArgs,
+  fetchArgs,
+  initBareArgs,
+  listRemoteArgs,
+  objectsArgs,
+  pushArgs,
+  readTreeArgs,
+  refsArgs,
+  refsOnMainArgs,
+} from '../../host/git.ts';
+import { createLedger, type Ledger } from '../../host/ledger.ts';
+import { createMirrors, type Mirrors } from '../../host/mirrors.ts';
+import { processRunner, type Command, type ProcessRunner } from '../../host/process.ts';
+import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
+
+const RECIPE = 'ghost';
+const NOW = new Date('2025-01-05T03:00:00.000Z');
+
+let root: string;
+let state: string;
+let run: ProcessRunner;
+let ran: Command[];
+let ledger: Ledger;
+let mirrors: Mirrors;
+let upstream: GitRepo;
+let mirror: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'mirrors-'));
+  state = path.join(root, 'state');
+  mirror = path.join(root, 'mirrors', 'ghost.git');
+  await mkdir(path.join(state, 'home'), { recursive: true });
+  run = processRunner({
+    environment: declaredEnvironment({
+      path: process.env['PATH'] ?? '',
+      state,
+      docker: { socket: '/none', pull: 'missing' },
+    }),
+  });
+  ran = [];
+  const recording: ProcessRunner = {
+    run: (command) => (ran.push(command), run.run(command)),
+    output: (command) => (ran.push(command), run.output(command)),
+  };
+  ledger = createLedger(state);
+  mirrors = mirrorsAt(path.join(root, 'mirrors', '{recipe}.git'), recording);
+  upstream = await createGitRepo(run, path.join(root, 'upstream'));
+  await upstream.commit({ 'compose.yml': 'version: "3.8"\n' });
+});
+
+afterEach(() => rm(root, { recursive: true }));
+
+function mirrorsAt(template: string, runner: ProcessRunner): Mirrors {
+  return createMirrors({ config: { mirrors: template, state }, run: runner, ledger, now: () => NOW });
+}
+
+function sync(): ReturnType<Mirrors['sync']> {
+  return mirrors.sync(RECIPE, upstream.folder);
+}
+
+/** Every ref of a repository, with what it holds. */
+async function refs(folder: string): Promise<Record<string, string>> {
+  const output = await run.output({
+    file: 'git',
+    args: ['for-each-ref', '--format=%(refname) %(objectname)'],
+    cwd: folder,
+  });
+  return Object.fromEntries(
+    output
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split(' ') as [string, string]),
+  );
+}
+
+async function mainAndTags(folder: string): Promise<Record<string, string>> {
+  const all = Object.entries(await refs(folder));
+  return Object.fromEntries(all.filter(([ref]) => ref === 'refs/heads/main' || ref.startsWith('refs/tags/')));
+}
+
+async function expectFaithful(): Promise<void> {
+  expect(await mainAndTags(mirror)).toEqual(await mainAndTags(upstream.folder));
+}
+
+/** The git commands since the last call: subcommands only. */
+function subcommands(): string[] {
+  const known = ['ls-remote', 'fetch', 'push', 'init', 'for-each-ref', 'cat-file'];
+  return ran.splice(0).flatMap(({ args }) => args.filter((arg) => known.includes(arg)));
+}
+
+const work = (): string => path.join(state, 'work', 'ghost.git');
+
+describe('sync', () => {
+  test('makes a mirror that does not exist yet, with HEAD on main', async () => {
+    const main = await upstream.peel('main');
+    expect(await sync()).toEqual({ main, tags: 0, changed: true });
+    await expectFaithful();
+    expect(await readFile(path.join(mirror, 'HEAD'), 'utf8')).toBe('ref: refs/heads/main\n');
+  });
+
+  test('keeps annotated, lightweight and nested tags, and tags of blobs, as they are', async () => {
+    await upstream.git('tag', '1.0.0+5.0.0');
+    await upstream.git('tag', '-a', '-m', 'notes', '1.1.0+5.1.0');
+    await upstream.git('tag', '-a', '-m', 'nested', '1.2.0+5.2.0', '1.1.0+5.1.0');
+    await upstream.git('tag', 'a-blob', 'main:compose.yml');
+    expect(await sync()).toMatchObject({ tags: 4, changed: true });
+    await expectFaithful();
+    const commit = await upstream.peel('main');
+    const ts = NOW.toISOString();
+    expect(await ledger.read(RECIPE)).toEqual(
+      new Map(['1.0.0+5.0.0', '1.1.0+5.1.0', '1.2.0+5.2.0'].map((tag) => [tag, { commit, ts }])),
+    );
+    expect((await mirrors.releases(RECIPE)).releases).toEqual(
+      ['1.0.0+5.0.0', '1.1.0+5.1.0', '1.2.0+5.2.0'].map((version) => ({ version, commit })),
+    );
+  });
+
+  test('follows a force-pushed main, a deleted tag, and a tag whose name became a folder', async () => {
+    await upstream.git('tag', 'old');
+    await upstream.git('tag', 'name');
+    await sync();
+    await upstream.git('checkout', '--quiet', '--orphan', 'rewritten');
+    await upstream.commit({ 'other.yml': '' });
+    await upstream.git('branch', '--force', 'main', 'rewritten');
+    await upstream.git('tag', '--delete', 'old');
+    await upstream.git('tag', '--delete', 'name');
+    await upstream.git('tag', 'name/deeper');
+    expect(await sync()).toMatchObject({ tags: 1, changed: true });
+    await expectFaithful();
+  });
+
+  test('leaves other branches and refs of the mirror alone, and takes none from upstream', async () => {
+    await sync();
+    const main = await upstream.peel('main');
+    for (const ref of ['refs/heads/renovate/x', 'refs/pull/1/head']) {
+      await run.output({ file: 'git', args: ['update-ref', ref, main], cwd: mirror });
+    }
+    await upstream.git('branch', 'feature');
+    await upstream.git('tag', 'v1');
+    await sync();
+    expect(Object.keys(await refs(mirror)).sort()).toEqual([
+      'refs/heads/main',
+      'refs/heads/renovate/x',
+      'refs/pull/1/head',
+      'refs/tags/v1',
+    ]);
+  });
+
+  test('takes back what somebody else did to the mirror', async () => {
+    await upstream.git('tag', 'v1');
+    await sync();
+    const tree = await run.output({ file: 'git', args: ['rev-parse', 'main^{tree}'], cwd: mirror });
+    const strange = await upstream.git('commit-tree', '-m', 'merged on the mirror', tree.trim());
+    await upstream.git('push', '--quiet', '--force', mirror, `${strange}:refs/heads/main`);
+    await upstream.git('push', '--quiet', mirror, `${strange}:refs/tags/ours`);
+    expect(await sync()).toMatchObject({ changed: true });
+    await expectFaithful();
+  });
+
+  test('tells a branch from a tag of the same name', async () => {
+    await upstream.git('tag', 'main');
+    await upstream.git('tag', 'feature');
+    await upstream.commit({ 'later.yml': '' });
+    await upstream.git('branch', 'feature', 'refs/heads/main');
+    const { main } = await sync();
+    expect(main).toBe(await upstream.peel('refs/heads/main'));
+    expect(main).not.toBe(await upstream.peel('refs/tags/main'));
+    await expectFaithful();
+    expect((await mirrors.releases(RECIPE)).main).toBe(main);
+  });
+
+  test.each(['$(id)', 'HEAD', '-f', '--upload-pack=id', "a'b;c", 'x\u202ey', '1.0.0+$(id)', 'ä'.repeat(125)])(
+    'mirrors a tag named %j as it is',
+    async (tag) => {
+      const main = await upstream.peel('main');
+      await upstream.git('update-ref', `refs/tags/${tag}`, main);
+      await sync();
+      await expectFaithful();
+      expect((await ledger.read(RECIPE)).get(tag)?.commit).toBe(main);
+      expect((await mirrors.releases(RECIPE)).releases).toEqual([]);
+      const named = ran
+        .flatMap(({ args }) => args)
+        .filter((arg) => arg === tag || arg.includes(`tags/${tag}`));
+      expect(named).toEqual([]);
+    },
+  );
+
+  test('a second one at once only looks: no fetch, no push', async () => {
+    await upstream.git('tag', '-a', '-m', 'notes', '1.0.0+5.0.0');
+    await sync();
+    subcommands();
+    expect(await sync()).toMatchObject({ changed: false });
+    expect(subcommands().sort()).toEqual(['for-each-ref', 'ls-remote', 'ls-remote']);
+  });
+
+  test('two at once do one after the other', async () => {
+    const both = await Promise.all([sync(), sync()]);
+    expect(both.map(({ changed }) => changed)).toEqual([true, false]);
+    await expectFaithful();
+  });
+
+  test('a sha256 upstream gets a sha256 mirror', async () => {
+    await rm(upstream.folder, { recursive: true });
+    await mkdir(upstream.folder);
+    await upstream.git('init', '--quiet', '--initial-branch=main', '--object-format=sha256', '.');
+    const main = await upstream.commit({ 'compose.yml': '' });
+    expect(main).toHaveLength(64);
+    await upstream.git('tag', '1.0.0+1');
+    await sync();
+    await expectFaithful();
+    expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: '1.0.0+1', commit: main }]);
+  });
+});
+
+describe('a tag that moved upstream', () => {
+  async function moved(): Promise<{ first: string; second: string }> {
+    const first = await upstream.peel('main');
+    await upstream.git('tag', '1.0.0+5.0.0');
+    await sync();
+    const second = await upstream.commit({ 'compose.yml': 'changed' });
+    await upstream.git('tag', '--force', '1.0.0+5.0.0');
+    return { first, second };
+  }
+
+  test('is refused, and nothing is changed anywhere', async () => {
+    const { first, second } = await moved();
+    await upstream.git('tag', '1.1.0+5.1.0');
+    const before = [await refs(mirror), await refs(work()), await ledger.read(RECIPE)];
+    subcommands();
+    const refused = expect.objectContaining({ type: 'TagMoved' });
+    const error: unknown = await sync().catch((thrown: unknown) => thrown);
+    expect(error).toEqual(refused);
+    for (const part of ['ghost', '"1.0.0+5.0.0"', first, second, NOW.toISOString(), 'Ask upstream']) {
+      expect((error as Error).message).toContain(part);
+    }
+    expect(subcommands().sort()).toEqual(['ls-remote', 'ls-remote']);
+    expect([await refs(mirror), await refs(work()), await ledger.read(RECIPE)]).toEqual(before);
+  });
+
+  test('is refused after the mirror and the work repository were lost', async () => {
+    await moved();
+    await rm(path.dirname(mirror), { recursive: true });
+    await rm(work(), { recursive: true });
+    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+    await expect(access(mirror)).rejects.toThrow();
+  });
+
+  test('is refused when it was deleted in between', async () => {
+    await upstream.git('tag', 'v1');
+    await sync();
+    await upstream.git('tag', '--delete', 'v1');
+    await sync();
+    await upstream.commit({ 'compose.yml': 'changed' });
+    await upstream.git('tag', 'v1');
+    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+  });
+
+  test('is no release, though somebody moved it on the mirror and the cache was lost', async () => {
+    const { second } = await moved();
+    await upstream.git('push', '--quiet', '--force', mirror, 'main', 'refs/tags/1.0.0+5.0.0');
+    await rm(work(), { recursive: true });
+    await expect(mirrors.releases(RECIPE)).rejects.toMatchObject({
+      type: 'TagMoved',
+      message: expect.stringContaining(second),
+    });
+  });
+
+  test('with another message but the same commit has not moved', async () => {
+    await upstream.git('tag', '-a', '-m', 'one', '1.0.0+5.0.0');
+    await sync();
+    await upstream.git('tag', '--force', '-a', '-m', 'two', '1.0.0+5.0.0');
+    expect(await sync()).toMatchObject({ changed: true });
+    await expectFaithful();
+  });
+
+  test('shows a hostile name without its tricks', async () => {
+    await upstream.git('update-ref', 'refs/tags/v\u202e1', 'main');
+    await sync();
+    await upstream.commit({ 'compose.yml': 'changed' });
+    await upstream.git('update-ref', 'refs/tags/v\u202e1', 'main');
+    await expect(sync()).rejects.toMatchObject({ message: expect.stringContaining('"v\\u{202e}1"') });
+  });
+});
+
+describe('a sync that cannot be done', () => {
+  test('upstream gone: says which command failed, how, and what to check', async () => {
+    await sync();
+    const before = await refs(mirror);
+    await rm(upstream.folder, { recursive: true });
+    const error = (await sync().catch((thrown: unknown) => thrown)) as Error;
+    expect(error).toMatchObject({ type: 'MirrorSync' });
+    expect(error.message).toMatch(/^ghost: reading upstream .*ls-remote.*exit status 128\n/);
+    expect(error.message).toContain('recipes/ghost/recipe.yml');
+    expect(await refs(mirror)).toEqual(before);
+  });
+
+  test('upstream without main', async () => {
+    await upstream.git('branch', '--move', 'main', 'master');
+    await expect(sync()).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('no branch main'),
+    });
+    await expect(access(mirror)).rejects.toThrow();
+  });
+
+  test('a mirror that refuses the push', async () => {
+    await sync();
+    await run.output({
+      file: 'git',
+      args: ['config', 'receive.denyNonFastForwards', 'true'],
+      cwd: mirror,
+    });
+    await upstream.git('commit', '--quiet', '--amend', '--message', 'rewritten');
+    await expect(sync()).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('force'),
+    });
+    await expect(sync()).rejects.toMatchObject({ type: 'MirrorSync' });
+  });
+
+  test('a mirror that says yes and keeps something else', async () => {
+    await sync();
+    const hook = path.join(mirror, 'hooks', 'post-receive');
+    await mkdir(path.dirname(hook), { recursive: true });
+    await writeFile(hook, '#!/bin/sh\ngit update-ref -d refs/tags/v1\n', { mode: 0o755 });
+    await upstream.git('tag', 'v1');
+    await expect(sync()).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('does not hold what was just pushed'),
+    });
+  });
+
+  test('a tag whose name is not UTF-8 is refused in one clear line', async () => {
+    const packed = `${await upstream.peel('main')} refs/tags/v`;
+    await writeFile(
+      path.join(upstream.folder, '.git', 'packed-refs'),
+      Buffer.concat([Buffer.from(packed), Buffer.from([0xff, 0x0a])]),
+    );
+    await expect(sync()).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('is not UTF-8'),
+    });
+    await expect(access(mirror)).rejects.toThrow();
+  });
+
+  test('a tag whose name no file can have is refused in one clear line', async () => {
+    const tag = 'x'.repeat(251);
+    const packed = `${await upstream.peel('main')} refs/tags/${tag}\n`;
+    await writeFile(path.join(upstream.folder, '.git', 'packed-refs'), packed);
+    await expect(sync()).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('longer than 250 bytes'),
+    });
+  });
+
+  test.each(['ext::sh -c id', '-oProxyCommand=id', '--upload-pack=id', 'https://bot:hunter2@host/x?y'])(
+    'upstream %j is refused before git sees it, and not quoted',
+    async (url) => {
+      const error = (await mirrors.sync(RECIPE, url).catch((thrown: unknown) => thrown)) as Error;
+      expect(error).toMatchObject({ type: 'BadConfig' });
+      expect(error.message).not.toContain(url);
+      expect(ran).toEqual([]);
+    },
+  );
+
+  test('a recipe name that is a path is refused', async () => {
+    await expect(mirrors.sync('../ghost', upstream.folder)).rejects.toMatchObject({ type: 'BadInput' });
+  });
+
+  test('the end of the attempt is not taken for a failed sync', async () => {
+    await sync();
+    const ended = new Error('cancelled');
+    const runner = processRunner({ environment: {}, signal: AbortSignal.abort(ended) });
+    const ending = mirrorsAt(path.join(root, 'mirrors', '{recipe}.git'), runner);
+    await expect(ending.sync(RECIPE, upstream.folder)).rejects.toBe(ended);
+    await expect(ending.releases(RECIPE)).rejects.toBe(ended);
+  });
+});
+
+describe('the work repository', () => {
+  test.each([
+    ['lost', (folder: string) => rm(folder, { recursive: true })],
+    ['without its HEAD', (folder: string) => rm(path.join(folder, 'HEAD'))],
+    ['without objects', (folder: string) => rm(path.join(folder, 'objects'), { recursive: true })],
+    ['half made', (folder: string) => rm(path.join(folder, 'refs'), { recursive: true })],
+    ['with a cut main', (folder: string) => writeFile(path.join(folder, 'refs/heads/main'), '')],
+  ])('%s, is made anew by the next sync', async (_what, damage) => {
+    await upstream.git('tag', '-a', '-m', 'notes', '1.0.0+5.0.0');
+    const { main } = await sync();
+    await damage(work());
+    expect(await sync()).toMatchObject({ main, changed: false });
+    expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: '1.0.0+5.0.0', commit: main }]);
+  });
+
+  test('locked by a git that was killed, is made anew', async () => {
+    await upstream.git('tag', 'v1');
+    await sync();
+    await writeFile(path.join(work(), 'refs', 'heads', 'main.lock'), '');
+    await writeFile(path.join(work(), 'packed-refs.lock'), '');
+    const main = await upstream.commit({ 'compose.yml': 'changed' });
+    await upstream.git('tag', '--delete', 'v1');
+    expect(await sync()).toMatchObject({ main, tags: 0, changed: true });
+    await expectFaithful();
+    expect((await readdir(work())).filter((name) => name.endsWith('.lock'))).toEqual([]);
+  });
+
+  test('is never looked for in the folders above', async () => {
+    await createGitRepo(run, root).then((outer) => outer.commit({ 'mine.txt': 'mine' }));
+    const before = await refs(root);
+    await sync();
+    await rm(path.join(work(), 'HEAD'));
+    await sync();
+    await mirrors.releases(RECIPE);
+    expect(await refs(root)).toEqual(before);
+  });
+
+  test('lost between a sync and a checkout, is made anew from the mirror', async () => {
+    await upstream.git('tag', '1.0.0+5.0.0');
+    const { main } = await sync();
+    await rm(work(), { recursive: true });
+    await rm(upstream.folder, { recursive: true });
+    const folder = path.join(root, 'checkout');
+    await mirrors.checkout(RECIPE, main, folder);
+    expect(await readdir(folder)).toEqual(['compose.yml']);
+  });
+
+  test('with a damaged file of the commit, is made anew from the mirror', async () => {
+    const { main } = await sync();
+    const packs = path.join(work(), 'objects', 'pack');
+    const pack = path.join(packs, (await readdir(packs)).find((name) => name.endsWith('.pack')) ?? '');
+    // The last object of a pack is a file's; a checksum of 20 bytes stands behind it.
+    const bytes = await readFile(pack);
+    await chmod(pack, 0o644);
+    await writeFile(pack, bytes.fill(0, bytes.length - 30, bytes.length - 20));
+    const folder = path.join(root, 'checkout');
+    await mirrors.checkout(RECIPE, main, folder);
+    expect(await readFile(path.join(folder, 'compose.yml'), 'utf8')).toBe('version: "3.8"\n');
+  });
+});
+
+describe('releases', () => {
+  test('are the release tags reachable on main, oldest first, with the commit each leads to', async () => {
+    const commits: Record<string, string> = {};
+    for (const tag of ['1.10.0+5.2.0', '1.9.0+5.1.0', 'not-a-release', '1.9.0+5.0.0-rc1']) {
+      commits[tag] = await upstream.commit({ 'compose.yml': tag });
+      await upstream.git('tag', '-a', '-m', tag, tag);
+    }
+    await upstream.git('checkout', '--quiet', '-b', 'side');
+    await upstream.commit({ 'compose.yml': 'side' });
+    await upstream.git('tag', '9.0.0+9.0.0');
+    await upstream.git('checkout', '--quiet', 'main');
+    const main = await upstream.commit({ 'compose.yml': 'untagged' });
+    await sync();
+    expect(await mirrors.releases(RECIPE)).toEqual({
+      main,
+      releases: ['1.9.0+5.0.0-rc1', '1.9.0+5.1.0', '1.10.0+5.2.0'].map((version) => ({
+        version,
+        commit: commits[version],
+      })),
+    });
+  });
+
+  test('none: an empty list', async () => {
+    const { main } = await sync();
+    expect(await mirrors.releases(RECIPE)).toEqual({ main, releases: [] });
+  });
+
+  test('before any sync there is nothing to read', async () => {
+    await expect(mirrors.releases(RECIPE)).rejects.toMatchObject({ type: 'MirrorSync' });
+  });
+
+  test('a release on the mirror that the ledger does not know is not one', async () => {
+    await sync();
+    await upstream.git('tag', '1.0.0+5.0.0');
+    await upstream.git('push', '--quiet', mirror, 'refs/tags/1.0.0+5.0.0');
+    await rm(work(), { recursive: true });
+    await expect(mirrors.releases(RECIPE)).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('not in the ledger'),
+    });
+  });
+});
+
+describe('a checkout', () => {
+  const folder = (): string => path.join(root, 'checkout');
+
+  test('holds exactly the files of the commit: modes, links, and what attributes would change or leave out', async () => {
+    await writeFile(path.join(upstream.folder, 'hook'), '#!/bin/sh\n', { mode: 0o755 });
+    await upstream.git('update-index', '--add', '--cacheinfo', `160000,${'1'.repeat(40)},submodule`);
+    const link = await run.output({
+      file: 'git',
+      args: ['hash-object', '-w', '--stdin'],
+      cwd: upstream.folder,
+      input: '/etc/passwd',
+    });
+    await upstream.git('add', 'hook');
+    for (const [name, text] of Object.entries({
+      'secret.txt': 'kept\n',
+      'crlf.txt': 'a\nb\n',
+      'id.txt': '$Id$\n',
+      'a.bin': 'version https://git-lfs.github.com/spec/v1\n',
+      'wide.txt': 'plain\n',
+      'deep/er/file': 'x',
+    })) {
+      await mkdir(path.dirname(path.join(upstream.folder, name)), { recursive: true });
+      await writeFile(path.join(upstream.folder, name), text);
+      await upstream.git('add', name);
+    }
+    await writeFile(
+      path.join(upstream.folder, '.gitattributes'),
+      'secret.txt export-ignore\ncrlf.txt text eol=crlf\nid.txt ident\nwide.txt text working-tree-encoding=UTF-16\n*.bin filter=lfs\n',
+    );
+    await upstream.git('add', '.gitattributes');
+    await upstream.git('update-index', '--add', '--cacheinfo', `120000,${link.trim()},link`);
+    await upstream.git('commit', '--quiet', '--message', 'traps');
+    const { main } = await sync();
+    await upstream.git('commit', '--quiet', '--allow-empty', '--message', 'later');
+    await sync();
+
+    await mirrors.checkout(RECIPE, main, folder());
+
+    expect((await readdir(folder(), { recursive: true })).sort()).toEqual(
+      [
+        '.gitattributes',
+        'a.bin',
+        'compose.yml',
+        'crlf.txt',
+        'deep',
+        'deep/er',
+        'deep/er/file',
+        'hook',
+        'id.txt',
+        'link',
+        'secret.txt',
+        'submodule',
+        'wide.txt',
+      ].sort(),
+    );
+    expect((await lstat(path.join(folder(), 'hook'))).mode & 0o111).toBe(0o111);
+    expect((await lstat(path.join(folder(), 'compose.yml'))).mode & 0o111).toBe(0);
+    expect(await readlink(path.join(folder(), 'link'))).toBe('/etc/passwd');
+    expect(await readFile(path.join(folder(), 'crlf.txt'), 'utf8')).toBe('a\nb\n');
+    expect(await readFile(path.join(folder(), 'id.txt'), 'utf8')).toBe('$Id$\n');
+    expect(await readFile(path.join(folder(), 'wide.txt'), 'utf8')).toBe('plain\n');
+  });
+
+  test('empties the folder first and leaves no index behind', async () => {
+    const { main } = await sync();
+    await mkdir(folder());
+    await writeFile(path.join(folder(), 'dirt'), '');
+    await mirrors.checkout(RECIPE, main, folder());
+    expect(await readdir(folder())).toEqual(['compose.yml']);
+    expect((await readdir(work())).filter((name) => name.startsWith('index'))).toEqual([]);
+  });
+
+  test('of a commit that is not there says so', async () => {
+    await sync();
+    await expect(mirrors.checkout(RECIPE, 'f'.repeat(40), folder())).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('f'.repeat(40)),
+    });
+    await expect(access(folder())).rejects.toThrow();
+  });
+
+  test('of the object of an annotated tag is not one of a commit', async () => {
+    await upstream.git('tag', '-a', '-m', 'notes', 'v1');
+    await sync();
+    const object = await upstream.git('rev-parse', 'refs/tags/v1');
+    await expect(mirrors.checkout(RECIPE, object, folder())).rejects.toMatchObject({ type: 'MirrorSync' });
+  });
+
+  test.each(['main', '--output=x', 'abc123', 'F'.repeat(40)])('of %j is refused', async (commit) => {
+    await expect(mirrors.checkout(RECIPE, commit, folder())).rejects.toMatchObject({ type: 'BadInput' });
+    expect(ran).toEqual([]);
+  });
+});
+
+describe('credentials in a URL', () => {
+  test('reach the server that asks for them, and no command line or message', async () => {
+    const seen: string[] = [];
+    const server = createServer((request, response) => {
+      const { authorization } = request.headers;
+      if (authorization) seen.push(Buffer.from(authorization.replace('Basic ', ''), 'base64').toString());
+      response.writeHead(authorization ? 404 : 401, { 'www-authenticate': 'Basic realm="mirror"' }).end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const { port } = server.address() as AddressInfo;
+      const error = (await mirrors
+        .sync(RECIPE, `http://bot:p%40ss%22$(id)@127.0.0.1:${port}/ghost.git`)
+        .catch((thrown: unknown) => thrown)) as Error;
+      expect(error).toMatchObject({ type: 'MirrorSync' });
+      expect(error.message).toContain(`http://127.0.0.1:${port}/ghost.git`);
+      expect(new Set(seen)).toEqual(new Set(['bot:p@ss"$(id)']));
+      expect(error.message).not.toContain('p@ss');
+      expect(error.message).not.toContain('p%40ss');
+      expect(ran.flatMap(({ args }) => args).join(' ')).not.toMatch(/p@ss|p%40ss/);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+describe('what git is given', () => {
+  const safe = ['-c', 'core.hooksPath=/dev/null', '-c', 'protocol.ext.allow=never', '-c', 'gc.auto=0'];
+  const network = [...safe, '-c', 'http.lowSpeedLimit=1000', '-c', 'http.lowSpeedTime=60'];
+  const refspecs = ['+refs/heads/main:refs/heads/main', '+refs/tags/*:refs/tags/*'];
+  const commit = 'c'.repeat(40);
+
+  test('whole argument lists', () => {
+    expect(listRemoteArgs('https://host/x')).toEqual([
+      ...network,
+      ...['ls-remote', '--heads', '--tags', '--', 'https://host/x'],
+    ]);
+    expect(fetchArgs('https://host/x')).toEqual([
+      ...network,
+      ...['-c', 'transfer.fsckObjects=true', '--git-dir=.', 'fetch', '--quiet', '--no-tags', '--prune'],
+      ...['--no-write-fetch-head', '--no-recurse-submodules', '--', 'https://host/x', ...refspecs],
+    ]);
+    expect(pushArgs('https://host/x')).toEqual([
+      ...network,
+      ...['--git-dir=.', 'push', '--quiet', '--prune', '--no-verify', '--', 'https://host/x', ...refspecs],
+    ]);
+    expect(initBareArgs('/x', commit)).toEqual([
+      ...safe,
+      ...['init', '--quiet', '--bare', '--template=', '--initial-branch=main', '--object-format=sha1'],
+      ...['--', '/x'],
+    ]);
+    const format = '--format=%(objectname) %(objecttype) %(refname)';
+    expect(refsArgs()).toEqual([
+      ...safe,
+      ...['--git-dir=.', 'for-each-ref', format, 'refs/heads/main', 'refs/tags'],
+    ]);
+    expect(refsOnMainArgs()).toEqual([
+      ...safe,
+      ...['--git-dir=.', 'for-each-ref', format, '--merged=refs/heads/main', 'refs/heads/main', 'refs/tags'],
+    ]);
+    expect(objectsArgs()).toEqual([...safe, '--git-dir=.', 'cat-file', '--batch-check']);
+    expect(readTreeArgs(commit)).toEqual([...safe, '--git-dir=.', 'read-tree', commit]);
+    expect(checkoutIndexArgs('/x')).toEqual([
+      ...safe,
+      ...['--git-dir=.', '--work-tree=/x', 'checkout-index', '--quiet', '--all'],
+    ]);
+  });
+
+  test.each(['-u', 'HEAD', 'refs/tags/v1', 'c'.repeat(41)])('%j is no commit to read', (text) => {
+    expect(() => readTreeArgs(text)).toThrow(RangeError);
+  });
+});
