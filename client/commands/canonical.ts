@@ -1,0 +1,128 @@
+import type { Command } from 'commander';
+import { messageOf } from '../../domain/fault.ts';
+import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/canonicals.ts';
+import { CommandStopped, EXIT } from '../failure.ts';
+import { formatBytes, formatTime } from '../render/quantities.ts';
+import { renderTable } from '../render/table.ts';
+import { oneLine, safeLines } from '../render/terminal.ts';
+import { configOf, printJson, type Session } from '../session.ts';
+import { checkRecipeNames } from './sweep.ts';
+
+/** Reads the canonicals from disk; needs neither server nor worker. */
+export function addCanonicalCommands(program: Command, session: Session): void {
+  const canonical = program
+    .command('canonical')
+    .description('the proven release of each recipe; read from disk');
+  const open = async (command: Command): Promise<Canonicals> =>
+    createCanonicals((await configOf(session, command)).state);
+
+  canonical
+    .command('list')
+    .description('the canonical of every recipe that has one')
+    .option('--json')
+    .action(async (options: { json?: true }, command: Command) => {
+      const list = await listCanonicals(await open(command));
+      if (options.json) printJson(session, list);
+      else session.terminal.out(list.length === 0 ? 'no canonical yet' : renderList(list));
+      if (list.some(({ error }) => error !== null)) session.exitStatus = EXIT.none;
+    });
+
+  canonical
+    .command('show')
+    .description("one recipe's record")
+    .argument('<recipe>')
+    .option('--json')
+    .action(async (recipe: string, options: { json?: true }, command: Command) => {
+      const canonicals = await open(command);
+      const record = await requireRecord(canonicals, recipe);
+      if (options.json) printJson(session, record);
+      else session.terminal.out(renderRecord(record, await canonicals.isAttached(recipe)));
+    });
+
+  canonical
+    .command('history')
+    .description('every promotion of one recipe, oldest first')
+    .argument('<recipe>')
+    .option('--json')
+    .action(async (recipe: string, options: { json?: true }, command: Command) => {
+      checkRecipeNames([recipe]);
+      const history = await (await open(command)).history(recipe);
+      if (options.json) printJson(session, history);
+      else session.terminal.out(history.length === 0 ? `${recipe}: never promoted` : renderHistory(history));
+    });
+}
+
+/** A recipe's line in `canonical list --json`. */
+export interface ListedCanonical {
+  recipe: string;
+  /** Null when it cannot be read. */
+  record: CanonicalRecord | null;
+  /** Why it cannot be read, else null. */
+  error: string | null;
+}
+
+async function listCanonicals(canonicals: Canonicals): Promise<ListedCanonical[]> {
+  const listed = await Promise.all(
+    (await canonicals.list()).map(async (recipe): Promise<ListedCanonical> => {
+      try {
+        return { recipe, record: await canonicals.read(recipe), error: null };
+      } catch (error) {
+        return { recipe, record: null, error: messageOf(error) };
+      }
+    }),
+  );
+  // A folder without a record is a first promotion that has not come through.
+  return listed.filter(({ record, error }) => record !== null || error !== null);
+}
+
+async function requireRecord(canonicals: Canonicals, recipe: string): Promise<CanonicalRecord> {
+  checkRecipeNames([recipe]);
+  const record = await canonicals.read(recipe);
+  if (record) return record;
+  throw new CommandStopped(`${recipe} has no canonical`);
+}
+
+function renderList(list: readonly ListedCanonical[]): string {
+  return renderTable(
+    ['recipe', 'version', 'commit', 'promoted', 'snapshot'],
+    list.map(({ recipe, record, error }) =>
+      record === null
+        ? [recipe, `cannot be read: ${oneLine(error ?? '')}`, '', '', '']
+        : [
+            recipe,
+            record.version,
+            record.commit.slice(0, 12),
+            formatTime(new Date(record.ts)),
+            formatBytes(record.snapshot.bytes),
+          ],
+    ),
+  );
+}
+
+function renderRecord(record: CanonicalRecord, attached: boolean): string {
+  const images = Object.entries(record.images).map(
+    ([service, { image, digest }]) => `  ${service}  ${image}  ${digest}`,
+  );
+  const lines = [
+    `${record.recipe} ${record.version}`,
+    `commit    ${record.commit}`,
+    `promoted  ${formatTime(new Date(record.ts))} by ${record.run}`,
+    `snapshot  ${record.snapshot.id}, ${formatBytes(record.snapshot.bytes)}, sha256 ${record.snapshot.sha256}`,
+    ...(attached ? ['data      attached: a run uses it now, or did when it crashed'] : []),
+    'images',
+    ...images,
+  ];
+  return safeLines(lines.join('\n'));
+}
+
+function renderHistory(history: readonly CanonicalRecord[]): string {
+  return renderTable(
+    ['promoted', 'version', 'commit', 'run'],
+    history.map(({ ts, version, commit, run }) => [
+      formatTime(new Date(ts)),
+      version,
+      commit.slice(0, 12),
+      oneLine(run),
+    ]),
+  );
+}

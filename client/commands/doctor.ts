@@ -1,0 +1,95 @@
+import type { Command } from 'commander';
+import { green, red } from 'yoctocolors';
+import type { Config } from '../../host/config.ts';
+import { checkPrerequisites } from '../../host/prerequisites.ts';
+import { TASK_QUEUE } from '../../workflows/protocol.ts';
+import { connect, missingSearchAttributes, pollingWorkers, type TemporalServer } from '../connect.ts';
+import { EXIT, explain } from '../failure.ts';
+import { renderTable } from '../render/table.ts';
+import { oneLine } from '../render/terminal.ts';
+import { describeSchedule } from '../schedule.ts';
+import { configOf, printJson, type Session } from '../session.ts';
+
+/** One thing that sweeping needs: found, or how to get it. */
+type Finding = Awaited<ReturnType<typeof checkPrerequisites>>[number];
+
+export function addDoctorCommand(program: Command, session: Session): void {
+  program
+    .command('doctor')
+    .description('everything a sweep needs: found, or how to get it')
+    .option('--json')
+    .action(async (options: { json?: true }, command: Command) => {
+      const config = await configOf(session, command);
+      const findings = [...(await checkPrerequisites(config)), ...(await checkTemporal(config))];
+      if (options.json) printJson(session, findings);
+      else session.terminal.out(renderFindings(findings));
+      if (findings.some(({ ok }) => !ok)) session.exitStatus = EXIT.red;
+    });
+}
+
+async function checkTemporal(config: Config): Promise<Finding[]> {
+  const { address, namespace } = config.temporal;
+  const name = 'temporal server';
+  let server: TemporalServer;
+  try {
+    server = await connect(config);
+  } catch {
+    const how = 'recipe-sweep dev, or the systemd unit of your server; or set "temporal.address"';
+    return [{ name, ok: false, found: `no answer at ${address}`, how }];
+  }
+  try {
+    const answers = { name, ok: true, found: `answers at ${address}, namespace ${namespace}`, how: '' };
+    return [
+      answers,
+      await checkSearchAttributes(server),
+      await checkWorker(server),
+      await checkSchedule(server),
+    ];
+  } catch (error) {
+    const how = `is there a namespace ${namespace}? temporal operator namespace create --retention 90d ${namespace}`;
+    return [{ name, ok: false, found: `${address}: ${explain(error)}`, how }];
+  } finally {
+    await server.close();
+  }
+}
+
+async function checkSearchAttributes(server: TemporalServer): Promise<Finding> {
+  const missing = await missingSearchAttributes(server);
+  return missing.length === 0
+    ? { name: 'search attributes', ok: true, found: 'registered', how: '' }
+    : {
+        name: 'search attributes',
+        ok: false,
+        found: `not registered: ${missing.join(', ')}`,
+        how: 'recipe-sweep schedule ensure, or start a worker: each registers them',
+      };
+}
+
+async function checkWorker(server: TemporalServer): Promise<Finding> {
+  const workers = (await pollingWorkers(server)).map(({ identity }) => identity);
+  return workers.length > 0
+    ? { name: 'worker', ok: true, found: workers.join(', '), how: '' }
+    : {
+        name: 'worker',
+        ok: false,
+        found: `none waits on task queue ${TASK_QUEUE}`,
+        how: 'recipe-sweep worker, or its systemd unit',
+      };
+}
+
+async function checkSchedule({ client }: TemporalServer): Promise<Finding> {
+  const schedule = await describeSchedule(client.schedule);
+  if (schedule === null) {
+    return { name: 'schedule', ok: false, found: 'none', how: 'recipe-sweep schedule ensure' };
+  }
+  return { name: 'schedule', ok: true, found: schedule.state.paused ? 'there, paused' : 'there', how: '' };
+}
+
+function renderFindings(findings: readonly Finding[]): string {
+  const rows = findings.map(({ name, ok, found, how }) => [
+    ok ? green('ok') : red('MISSING'),
+    name,
+    oneLine(ok ? found : `${found}; ${how}`),
+  ]);
+  return renderTable(['', 'what', 'found'], rows);
+}

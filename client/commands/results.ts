@@ -1,0 +1,83 @@
+import type { Command } from 'commander';
+import { outcomeEvidence, outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
+import { countOutcomes, type SweepReport } from '../../domain/report.ts';
+import { createResults, type Results } from '../../host/results.ts';
+import { workflowUrl } from '../connect.ts';
+import { CommandStopped } from '../failure.ts';
+import { nearPath, renderOutcomes, verdictLine } from '../render/outcomes.ts';
+import { formatTime } from '../render/quantities.ts';
+import { renderTable } from '../render/table.ts';
+import { configOf, printJson, type Session } from '../session.ts';
+
+export function addResultsCommand(program: Command, session: Session): void {
+  program
+    .command('results')
+    .description('the report of a sweep, by default the latest; read from disk')
+    .argument('[sweep]')
+    .option('--list', 'every sweep that has a report, newest first')
+    .option('--json')
+    .action(async (sweep: string | undefined, options: { list?: true; json?: true }, command: Command) => {
+      const config = await configOf(session, command);
+      const { terminal, cwd } = session;
+      const results = createResults(config.state);
+      if (options.list) {
+        const list = (await results.reports()).map((report) => summary(results, report));
+        if (options.json) printJson(session, list);
+        else terminal.out(list.length === 0 ? 'no sweep has ended yet' : renderList(list));
+        return;
+      }
+      const report = await reportOf(results, sweep, config.state);
+      if (options.json) {
+        printJson(session, report);
+        return;
+      }
+      const rows = report.recipes.map(({ recipe, outcome }) => ({
+        recipe,
+        outcome: outcomeTitle(outcome),
+        why: outcomeReason(outcome),
+        evidence: outcomeEvidence(outcome),
+      }));
+      if (rows.length > 0) terminal.out(`${renderOutcomes(rows, terminal.columns(), cwd)}\n`);
+      terminal.out(verdictLine(report.sweep, report.verdict, report.note));
+      terminal.out(`ended     ${formatTime(new Date(report.ended))}`);
+      terminal.out(`report    ${nearPath(results.reportFile(report.sweep), cwd)}`);
+      terminal.out(`temporal  ${workflowUrl(config, report.sweep)}`);
+    });
+}
+
+async function reportOf(results: Results, sweep: string | undefined, state: string): Promise<SweepReport> {
+  const report = sweep === undefined ? (await results.reports())[0] : await results.readReport(sweep);
+  if (report) return report;
+  throw new CommandStopped(
+    sweep === undefined
+      ? `no sweep has ended yet in ${state}`
+      : `${sweep}: no report at ${results.reportFile(sweep)}; it has not ended, or there is no such sweep (recipe-sweep results --list)`,
+  );
+}
+
+interface Summary {
+  sweep: string;
+  ended: string;
+  verdict: SweepReport['verdict'];
+  outcomes: Record<string, number>;
+  report: string;
+}
+
+function summary(results: Results, { sweep, ended, verdict, recipes }: SweepReport): Summary {
+  const outcomes = Object.fromEntries(countOutcomes(recipes.map(({ outcome }) => outcome)));
+  return { sweep, ended, verdict, outcomes, report: results.reportFile(sweep) };
+}
+
+function renderList(list: readonly Summary[]): string {
+  return renderTable(
+    ['sweep', 'ended', 'verdict', 'outcomes'],
+    list.map(({ sweep, ended, verdict, outcomes }) => [
+      sweep,
+      formatTime(new Date(ended)),
+      verdict,
+      Object.entries(outcomes)
+        .map(([name, count]) => `${count} ${name}`)
+        .join(', '),
+    ]),
+  );
+}

@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import type { Config } from '../../host/config.ts';
+import { createHostLock } from '../../host/host-lock.ts';
+import { SCHEDULE_ID } from '../../workflows/protocol.ts';
+import { isOpenWorkflow, pollingWorkers, workflowUrl, type TemporalServer } from '../connect.ts';
+import { renderStatus, type Status } from '../render/status.ts';
+import { runningSweeps } from '../running.ts';
+import { describeSchedule } from '../schedule.ts';
+import { printJson, withServer, type Session } from '../session.ts';
+import { lookAtSweep } from '../watch.ts';
+
+export function addStatusCommand(program: Command, session: Session): void {
+  program
+    .command('status')
+    .description('who holds this host, running sweeps and their steps, the schedule, the worker')
+    .option('--json')
+    .action(async (options: { json?: true }, command: Command) => {
+      const status = await withServer(session, command, readStatus);
+      if (options.json) printJson(session, status);
+      else session.terminal.out(renderStatus(status, Date.now()));
+    });
+}
+
+/** Everything `status` says, in the shape of its JSON. */
+export async function readStatus(server: TemporalServer, config: Config): Promise<Status> {
+  const lock = createHostLock({
+    state: config.state,
+    isOpen: (holder) => isOpenWorkflow(server, holder),
+    now: () => new Date(),
+  });
+  const [holder, workers, sweeps, schedule] = await Promise.all([
+    lock.current(),
+    pollingWorkers(server),
+    runningSweeps(server),
+    describeSchedule(server.client.schedule),
+  ]);
+  const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep)));
+  return {
+    host: config.host,
+    holder,
+    workers: workers.map(({ identity, lastSeen }) => ({ identity, lastSeen: lastSeen.toISOString() })),
+    sweeps: sweeps.map(({ sweep, started }, index) => {
+      const look = looks[index];
+      return {
+        sweep,
+        started: started.toISOString(),
+        url: workflowUrl(config, sweep),
+        state: look?.progress?.state ?? null,
+        note: look?.note ?? null,
+        recipes: (look?.progress?.recipes ?? []).map((recipe) => ({
+          ...recipe,
+          step: look?.steps.get(recipe.recipe) ?? null,
+        })),
+      };
+    }),
+    schedule:
+      schedule === null
+        ? null
+        : {
+            id: SCHEDULE_ID,
+            paused: schedule.state.paused,
+            note: schedule.state.note || null,
+            next: schedule.state.paused ? null : (schedule.info.nextActionTimes[0]?.toISOString() ?? null),
+          },
+  };
+}

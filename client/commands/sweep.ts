@@ -1,0 +1,76 @@
+import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/client';
+import type { Command } from 'commander';
+import { isRecipeName } from '../../domain/names.ts';
+import type { SweepVerdict } from '../../domain/report.ts';
+import { SWEEP_WORKFLOW, sweepWorkflowId, TASK_QUEUE, type SweepInput } from '../../workflows/protocol.ts';
+import { workflowUrl, type TemporalServer } from '../connect.ts';
+import { CommandStopped, EXIT } from '../failure.ts';
+import { followSweep, outcomeRows, renderSweepEnd } from '../follow.ts';
+import { printJson, withServer, type Session } from '../session.ts';
+import { stopSignal } from '../signals.ts';
+
+export function addSweepCommand(program: Command, session: Session): void {
+  program
+    .command('sweep')
+    .description('sweep now, all enrolled recipes or those named, and wait for the outcomes')
+    .argument('[recipe...]')
+    .option('--json', 'print the result as JSON; progress goes to stderr')
+    .action(async (recipes: string[], options: { json?: true }, command: Command) => {
+      checkRecipeNames(recipes);
+      await withServer(session, command, async (server, config) => {
+        const { terminal, cwd } = session;
+        const sweep = await startSweep(server, recipes);
+        const url = workflowUrl(config, sweep);
+        const progress = options.json ? { live: null, out: terminal.err } : terminal;
+        progress.out(`${sweep} started: ${url}`);
+        const stop = stopSignal();
+        const end = await followSweep({ server, sweep, terminal: progress, signal: stop.signal });
+        stop.dispose();
+        if ('interrupted' in end) {
+          terminal.err(
+            `${sweep} goes on without this terminal. Watch it: recipe-sweep status, or ${url}. Stop it: recipe-sweep abort ${sweep}`,
+          );
+          session.exitStatus = EXIT.interrupted;
+          return;
+        }
+        if ('failed' in end) throw new CommandStopped(`${sweep} failed: ${end.failed}\ntemporal  ${url}`);
+        const rows = await outcomeRows(config, end.result);
+        if (options.json) printJson(session, { ...end.result, url, recipes: rows });
+        else terminal.out(`\n${renderSweepEnd(config, end.result, rows, terminal, cwd)}`);
+        session.exitStatus = exitStatusOf(end.result.verdict);
+      });
+    });
+}
+
+/** A name that no recipe can have is refused here; whether it is enrolled, the sweep itself says. */
+export function checkRecipeNames(names: readonly string[]): void {
+  const wrong = names.filter((name) => !isRecipeName(name));
+  if (wrong.length > 0) {
+    const quoted = wrong.map((name) => JSON.stringify(name)).join(', ');
+    throw new CommandStopped(`not a recipe name: ${quoted} (a-z, 0-9 and single hyphens)`);
+  }
+}
+
+async function startSweep({ client }: TemporalServer, recipes: string[]): Promise<string> {
+  const workflowId = sweepWorkflowId(new Date());
+  const input: SweepInput = recipes.length === 0 ? {} : { recipes };
+  const what = recipes.length === 0 ? 'every enrolled recipe' : recipes.join(', ');
+  try {
+    await client.workflow.start(SWEEP_WORKFLOW, {
+      workflowId,
+      taskQueue: TASK_QUEUE,
+      args: [input],
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      staticSummary: `sweep by hand: ${what}`.slice(0, 200),
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    throw new CommandStopped(`another sweep was started in this very second: ${workflowId}; try again`);
+  }
+  return workflowId;
+}
+
+/** Red: a release is red or was not promoted. None and skipped: there is no verdict. */
+export function exitStatusOf(verdict: SweepVerdict): number {
+  return { green: EXIT.ok, red: EXIT.red, none: EXIT.none, skipped: EXIT.none }[verdict];
+}

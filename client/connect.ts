@@ -1,0 +1,151 @@
+import { Client, Connection } from '@temporalio/client';
+import type { Config } from '../host/config.ts';
+import type { Holder } from '../host/host-lock.ts';
+import { SEARCH_ATTRIBUTES, TASK_QUEUE } from '../workflows/protocol.ts';
+import { CommandStopped, explain, isForbidden, isNotFound } from './failure.ts';
+
+/** The server as the commands use it. */
+export interface TemporalServer {
+  connection: Connection;
+  client: Client;
+  namespace: string;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+
+/** Connects, or stops the command with one line that says how to get a server. */
+export async function connect(
+  { temporal }: Pick<Config, 'temporal'>,
+  timeoutMs = CONNECT_TIMEOUT_MS,
+): Promise<TemporalServer> {
+  const { address, namespace } = temporal;
+  let connection: Connection;
+  try {
+    connection = await Connection.connect({ address, connectTimeout: timeoutMs });
+  } catch {
+    throw new CommandStopped(
+      `no Temporal server answers at ${address} (temporal.address); start it: recipe-sweep dev, or its systemd unit`,
+    );
+  }
+  const client = new Client({ connection, namespace });
+  return { connection, client, namespace, close: () => connection.close() };
+}
+
+/** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */
+const KEYWORD = 2;
+
+/** Our search attributes that the namespace lacks. Stops the command when one exists with another type. */
+export async function missingSearchAttributes({
+  connection,
+  namespace,
+}: Pick<TemporalServer, 'connection' | 'namespace'>): Promise<string[]> {
+  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+  return Object.values(SEARCH_ATTRIBUTES)
+    .map(({ name }) => name)
+    .filter((name) => {
+      const type = customAttributes[name];
+      if (type !== undefined && type !== KEYWORD) {
+        throw new CommandStopped(
+          `namespace ${namespace}: search attribute ${name} exists with another type than Keyword; use a namespace of its own (temporal.namespace)`,
+        );
+      }
+      return type === undefined;
+    });
+}
+
+/**
+ * The namespace exists and has our search attributes; registers those that are missing. A workflow that sets
+ * an unregistered one stalls, so whatever starts workflows or a worker calls this first. Safe to repeat.
+ */
+export async function ensureNamespaceReady(connection: Connection, namespace: string): Promise<void> {
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    throw new CommandStopped(
+      `Temporal has no namespace ${namespace} (temporal.namespace); create it: temporal operator namespace create --retention 90d ${namespace}`,
+    );
+  }
+  const missing = await missingSearchAttributes({ connection, namespace });
+  if (missing.length === 0) return;
+  try {
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
+    });
+  } catch (error) {
+    const commands = missing.map(
+      (name) =>
+        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`,
+    );
+    const why = isForbidden(error) ? 'this user may not register them' : explain(error);
+    throw new CommandStopped(
+      `namespace ${namespace} lacks the search attributes ${missing.join(', ')}: ${why}. Whoever runs the cluster registers them:\n  ${commands.join('\n  ')}`,
+    );
+  }
+}
+
+export interface Poller {
+  /** The worker's name for itself: `<pid>@<host>`. */
+  identity: string;
+  lastSeen: Date;
+}
+
+/** A waiting worker asks again at least this often; one that did not has gone. */
+const POLLING_WITHIN_MS = 75_000;
+
+/** The workers that wait for workflow tasks on our task queue now. */
+export async function pollingWorkers(
+  { connection, namespace }: Pick<TemporalServer, 'connection' | 'namespace'>,
+  now = Date.now(),
+): Promise<Poller[]> {
+  const { pollers } = await connection.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: TASK_QUEUE },
+    taskQueueType: 1, // workflow tasks
+  });
+  return (pollers ?? [])
+    .map(({ identity, lastAccessTime }) => ({
+      identity: identity ?? '',
+      lastSeen: new Date(Number(lastAccessTime?.seconds ?? 0) * 1000),
+    }))
+    .filter(({ lastSeen }) => now - lastSeen.getTime() < POLLING_WITHIN_MS);
+}
+
+/** A question that nobody would answer is not asked. */
+export async function requireWorker(server: TemporalServer): Promise<void> {
+  if ((await pollingWorkers(server)).length > 0) return;
+  throw new CommandStopped(
+    `no worker waits on task queue ${TASK_QUEUE} of namespace ${server.namespace}; start one: recipe-sweep worker, or its systemd unit`,
+  );
+}
+
+/** Whether this very workflow (whatever its present run) is still open: the host lock's question. */
+export async function isOpenWorkflow(
+  { client }: Pick<TemporalServer, 'client'>,
+  holder: Holder,
+): Promise<boolean> {
+  try {
+    const { raw, status, runId } = await client.workflow.getHandle(holder.workflowId).describe();
+    const first = raw.workflowExecutionInfo?.firstRunId || runId;
+    return status.name === 'RUNNING' && first === holder.runId;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
+
+/** The page of a workflow in Temporal's own UI. */
+export function workflowUrl({ temporal }: Pick<Config, 'temporal'>, workflowId: string): string {
+  return `${namespaceUrl(temporal)}/workflows/${encodeURIComponent(workflowId)}`;
+}
+
+/** The page of a schedule in Temporal's own UI. */
+export function scheduleUrl({ temporal }: Pick<Config, 'temporal'>, scheduleId: string): string {
+  return `${namespaceUrl(temporal)}/schedules/${encodeURIComponent(scheduleId)}`;
+}
+
+function namespaceUrl({ ui, namespace }: Config['temporal']): string {
+  return `${ui.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}`;
+}

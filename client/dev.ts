@@ -1,0 +1,152 @@
+import { createConnection } from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../host/config.ts';
+import { processRunner } from '../host/process.ts';
+import { lastLogLines, startService, type Service } from '../host/service.ts';
+import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
+import { connect } from './connect.ts';
+import { CommandStopped } from './failure.ts';
+
+/** Temporal's development server, with its data in one file. Production runs a server of its own. */
+export interface DevServerSettings {
+  /** The `temporal` command line tool. */
+  binary: string;
+  dbFile: string;
+  port: number;
+  uiPort: number;
+  namespace: string;
+  logFile: string;
+  /** Names to register, each of type Keyword. */
+  searchAttributes: readonly string[];
+}
+
+export interface DevServer {
+  pid: number;
+  /** Answers how it ended; never rejects. */
+  ended: Promise<string>;
+  stop(): Promise<void>;
+}
+
+const LOOPBACK = '127.0.0.1';
+const START_TIMEOUT_MS = 60_000;
+const RETENTION = '90d';
+
+/** What `recipe-sweep dev` runs for a configuration. Stops the command when it points at another machine. */
+export function devServerSettings(
+  config: Pick<Config, 'temporal' | 'state'>,
+  binary: string,
+): DevServerSettings {
+  const { address, ui, namespace } = config.temporal;
+  const folder = devFolder(config);
+  return {
+    binary,
+    dbFile: path.join(folder, 'temporal.db'),
+    port: localPort('temporal.address', `http://${address}`),
+    uiPort: localPort('temporal.ui', ui),
+    namespace,
+    logFile: path.join(folder, 'temporal.log'),
+    searchAttributes: Object.keys(SEARCH_ATTRIBUTES),
+  };
+}
+
+/** Where `dev` keeps its database and logs. */
+export function devFolder({ state }: Pick<Config, 'state'>): string {
+  return path.join(state, 'dev');
+}
+
+function localPort(key: string, url: string): number {
+  const { hostname, port } = URL.canParse(url) ? new URL(url) : { hostname: '', port: '' };
+  if (!['127.0.0.1', 'localhost'].includes(hostname) || port === '') {
+    throw new CommandStopped(
+      `dev runs a server on this machine, but ${key} is ${url.replace(/^http:\/\//, '')}: set it to ${LOOPBACK}:<port>, or run recipe-sweep worker against that server`,
+    );
+  }
+  return Number(port);
+}
+
+/** Starts the server and waits until it answers; stops the command with the end of its log when it does not. */
+export async function startDevServer(settings: DevServerSettings): Promise<DevServer> {
+  const { binary, dbFile, port, uiPort, namespace, logFile } = settings;
+  const address = `${LOOPBACK}:${port}`;
+  await refuseTakenPort(address, port);
+  await refuseTakenPort(address, uiPort);
+  const service = startService({ file: binary, args: devServerArgs(settings), env: {}, logFile });
+  try {
+    await untilAnswers(service, address, namespace);
+    const { output } = processRunner({ environment: { HOME: path.dirname(dbFile) } });
+    await output({ file: binary, args: retentionArgs(address, namespace), timeoutMs: START_TIMEOUT_MS });
+    return service;
+  } catch (error) {
+    await service.stop();
+    throw error;
+  }
+}
+
+/** The server's command line. */
+export function devServerArgs(settings: Omit<DevServerSettings, 'binary' | 'logFile'>): string[] {
+  return [
+    ...['server', 'start-dev', '--ip', LOOPBACK, '--port', String(settings.port)],
+    ...['--ui-port', String(settings.uiPort), '--db-filename', settings.dbFile],
+    ...['--namespace', settings.namespace, '--log-level', 'warn', '--log-format', 'json'],
+    ...['--disable-config-env', '--disable-config-file'],
+    // The server otherwise hands out tasks on a tick of 50 ms, and a sweep is many small steps.
+    ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
+    ...settings.searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+  ];
+}
+
+/** start-dev has no flag for it, and its default of a day is shorter than a week between sweeps. */
+function retentionArgs(address: string, namespace: string): string[] {
+  const update = ['operator', 'namespace', 'update', '--namespace', namespace, '--retention', RETENTION];
+  return [...update, '--address', address, '--disable-config-env', '--disable-config-file'];
+}
+
+async function untilAnswers(service: Service, address: string, namespace: string): Promise<void> {
+  let ended: string | null = null;
+  void service.ended.then((how) => (ended = how));
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (ended === null && Date.now() < deadline) {
+    try {
+      const server = await connect({ temporal: { address, namespace, ui: '' } }, 1_000);
+      try {
+        await server.connection.workflowService.describeNamespace({ namespace });
+        return;
+      } finally {
+        await server.close();
+      }
+    } catch {
+      await sleep(100);
+    }
+  }
+  const how = ended ?? `does not answer after ${START_TIMEOUT_MS / 1000} s`;
+  throw new CommandStopped(
+    `the Temporal development server: ${how}; its log is ${service.logFile}\n${await lastLogLines(service, 5)}`,
+  );
+}
+
+async function refuseTakenPort(address: string, port: number): Promise<void> {
+  if (!(await isTaken(port))) return;
+  const other = await connect({ temporal: { address, namespace: 'default', ui: '' } }, 1_000).catch(
+    () => null,
+  );
+  await other?.close();
+  throw new CommandStopped(
+    other
+      ? `a Temporal server answers at ${address} already: run recipe-sweep worker against it, or stop it first`
+      : `port ${port} of ${LOOPBACK} is taken by another program: free it, or set another in temporal.address and temporal.ui`,
+  );
+}
+
+/** Somebody listens there. */
+async function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: LOOPBACK, port });
+    const answer = (taken: boolean) => (): void => {
+      socket.destroy();
+      resolve(taken);
+    };
+    socket.once('connect', answer(true));
+    socket.once('error', answer(false));
+  });
+}

@@ -1,0 +1,63 @@
+import { bold, yellow } from 'yoctocolors';
+import type { RecipeProgress, StepProgress, SweepProgress } from '../../workflows/protocol.ts';
+import { TASK_QUEUE } from '../../workflows/protocol.ts';
+import { formatDuration, formatTime } from './quantities.ts';
+import { liveView } from './progress.ts';
+import { oneLine } from './terminal.ts';
+
+/** What `status` says, and its JSON. */
+export interface Status {
+  host: string;
+  holder: { workflowId: string; runId: string; what: string; since: string; step: string } | null;
+  workers: { identity: string; lastSeen: string }[];
+  sweeps: SweepStatus[];
+  schedule: { id: string; paused: boolean; note: string | null; next: string | null } | null;
+}
+
+export interface SweepStatus {
+  sweep: string;
+  started: string;
+  url: string;
+  /** Null while the sweep does not answer. */
+  state: SweepProgress['state'] | null;
+  /** Why it does not answer, else null. */
+  note: string | null;
+  recipes: (RecipeProgress & { step: StepProgress | null })[];
+}
+
+export function renderStatus(status: Status, now: number): string {
+  const { holder, workers, schedule } = status;
+  const lines = [
+    `host      ${status.host}: ${
+      holder === null
+        ? 'free'
+        : oneLine(`held by ${holder.what} ${holder.workflowId} since ${holder.since} (${holder.step})`)
+    }`,
+    `worker    ${
+      workers.length === 0
+        ? yellow(`none waits on task queue ${TASK_QUEUE}; start one: recipe-sweep worker`)
+        : workers
+            .map(({ identity, lastSeen }) => `${oneLine(identity)}, seen ${ago(lastSeen, now)} ago`)
+            .join('; ')
+    }`,
+    `schedule  ${scheduleLine(schedule)}`,
+  ];
+  if (status.sweeps.length === 0) lines.push('sweeps    none running');
+  for (const sweep of status.sweeps) lines.push('', renderSweep(sweep, now), `  ${sweep.url}`);
+  return lines.join('\n');
+}
+
+function ago(moment: string, now: number): string {
+  return formatDuration(now - new Date(moment).getTime());
+}
+
+function scheduleLine(schedule: Status['schedule']): string {
+  if (schedule === null) return yellow('none; create it: recipe-sweep schedule ensure');
+  if (schedule.paused) return yellow(`paused${schedule.note ? ` (${oneLine(schedule.note)})` : ''}`);
+  return schedule.next === null ? 'no next time' : `next ${bold(formatTime(new Date(schedule.next)))}`;
+}
+
+function renderSweep({ sweep, state, note, recipes }: SweepStatus, now: number): string {
+  const steps = new Map(recipes.flatMap(({ recipe, step }) => (step ? [[recipe, step] as const] : [])));
+  return liveView({ sweep, progress: state === null ? null : { sweep, state, recipes }, steps, note }, now);
+}
