@@ -1,0 +1,188 @@
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import type { Activities } from '../../activities/index.ts';
+import { FAULTS, type FaultType } from '../../domain/fault.ts';
+import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
+import { sweepVerdict, type RecipeResult } from '../../domain/report.ts';
+
+/** A recipe as the fake host knows it: a situation, from which every step's answer follows. */
+export interface FakeRecipe {
+  releases?: string[];
+  canonical?: string | null;
+  hold?: string;
+  /** Steps that answer red, with the reason. */
+  red?: Partial<
+    Record<'cold-test: install base' | 'cold-test: install' | 'cold-test: upgrade' | 'promote', string>
+  >;
+  /** Steps that throw a fault, as often as said (always, when not). */
+  faults?: Partial<Record<string, { type: FaultType; times?: number }>>;
+  /** A step that waits until it is cancelled. */
+  hangs?: string;
+  /** Promote answers that it did, but no record says so. */
+  forgetsRecord?: boolean;
+}
+
+export interface FakeHost {
+  activities: Activities;
+  recipes: Record<string, FakeRecipe>;
+  /** Every step that was asked for, in order: `<recipe> <step>`. */
+  calls: string[];
+  results: Map<string, RecipeResult>;
+  canonicals: Map<string, string>;
+  /** Resolves when the named call was made. */
+  reached(call: string): Promise<void>;
+  /** Who holds the host besides the sweep under test. */
+  busyWith: string | null;
+  attempts: number;
+  sweepMs: number;
+}
+
+const commitOf = (version: string): string =>
+  Buffer.from(version).toString('hex').padEnd(40, '0').slice(0, 40);
+
+export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
+  const waiters: { call: string; resolve: () => void }[] = [];
+  const failures = new Map<string, number>();
+  const host: FakeHost = {
+    recipes,
+    calls: [],
+    results: new Map(),
+    canonicals: new Map(),
+    busyWith: null,
+    attempts: 2,
+    sweepMs: 60 * 60 * 1000,
+    async reached(call) {
+      if (host.calls.includes(call)) return;
+      await new Promise<void>((resolve) => waiters.push({ call, resolve }));
+    },
+    activities: {
+      async enrolled({ wanted }) {
+        const unknown = (wanted ?? []).filter((name) => !recipes[name]);
+        if (unknown.length > 0) throw fault('BadInput', `not enrolled: ${unknown.join()}`);
+        return wanted ?? Object.keys(recipes);
+      },
+      async openSweep({ recipes: names }) {
+        await call('sweep', 'open');
+        if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
+        const { attempts, sweepMs } = host;
+        return { recipes: names, settings: { attempts, sweepMs, tierMs: 60_000, promoteMs: 60_000 } };
+      },
+      async closeSweep({ recipes: names, holder }) {
+        await call('sweep', 'close');
+        const found = names.flatMap((name) => host.results.get(`${holder.workflowId}/${name}`) ?? []);
+        return {
+          verdict: sweepVerdict(found.map(({ outcome }) => outcome)),
+          report: '/report.json',
+          recipes: found.map(({ recipe, outcome }) => ({
+            recipe,
+            outcome: outcomeTitle(outcome),
+            why: outcomeReason(outcome),
+          })),
+        };
+      },
+      async mirrorSync({ recipe }) {
+        await call(recipe, 'mirror-sync');
+        return { main: commitOf('main'), changed: false };
+      },
+      async resolve({ recipe }) {
+        await call(recipe, 'resolve');
+        const { releases = [], canonical, hold } = recipes[recipe] ?? {};
+        const version = host.canonicals.get(recipe) ?? canonical ?? null;
+        return {
+          main: commitOf('main'),
+          releases: releases.map((tag) => ({ version: tag, commit: commitOf(tag) })),
+          canonical: version ? { version, commit: commitOf(version) } : null,
+          hold: hold ?? null,
+        };
+      },
+      async coldInstall({ run, step }) {
+        await call(run.recipe, step);
+        return answer(run.recipe, step);
+      },
+      async coldUpgrade({ run, step }) {
+        await call(run.recipe, step);
+        return answer(run.recipe, step);
+      },
+      async promote({ run, release }) {
+        await call(run.recipe, 'promote');
+        const why = recipes[run.recipe]?.red?.promote;
+        if (why) return { promoted: false, why, evidence: '/evidence' };
+        if (!recipes[run.recipe]?.forgetsRecord) host.canonicals.set(run.recipe, release.version);
+        return { promoted: true };
+      },
+      async teardown({ run }) {
+        await call(run.recipe, 'teardown');
+      },
+      async settle({ run }) {
+        await call(run.recipe, 'settle');
+        const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
+        return version ? { version, run: run.workflow.id } : null;
+      },
+      async record({ startedMs, endedMs, ...rest }) {
+        await call(rest.recipe, 'record');
+        const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
+        host.results.set(`${rest.sweep}/${rest.recipe}`, { schema: 1, ...rest, started, ended });
+      },
+      async recordFor({ sweep, recipes: names, outcome, atMs }) {
+        return names.map((recipe) => {
+          const existing = host.results.get(`${sweep.id}/${recipe}`);
+          const at = new Date(atMs).toISOString();
+          const common = { release: null, tiers: [], started: at, ended: at };
+          if (!existing) {
+            const workflow = { id: sweep.id, runId: sweep.runId };
+            host.results.set(`${sweep.id}/${recipe}`, {
+              schema: 1,
+              recipe,
+              sweep: sweep.id,
+              outcome,
+              ...common,
+              workflow,
+            });
+          }
+          return { outcome: existing?.outcome ?? outcome, given: !existing };
+        });
+      },
+      async reap() {
+        await call('sweep', 'reap');
+        if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
+      },
+      async release() {
+        await call('sweep', 'release');
+      },
+    },
+  };
+
+  async function call(recipe: string, step: string): Promise<void> {
+    const name = `${recipe} ${step}`;
+    host.calls.push(name);
+    for (const waiter of waiters) if (waiter.call === name) waiter.resolve();
+    const planned = recipes[recipe]?.faults?.[step];
+    const failed = failures.get(name) ?? 0;
+    if (planned && failed < (planned.times ?? Infinity)) {
+      failures.set(name, failed + 1);
+      throw fault(planned.type, `${step} is broken`);
+    }
+    if (recipes[recipe]?.hangs === step) await untilCancelled();
+  }
+
+  function answer(recipe: string, step: string): Awaited<ReturnType<Activities['coldInstall']>> {
+    const reason = recipes[recipe]?.red?.[step as 'cold-test: install'];
+    return reason ? { result: 'fail', reason, evidence: '/evidence' } : { result: 'pass', images: {} };
+  }
+
+  return host;
+}
+
+async function untilCancelled(): Promise<never> {
+  const context = Context.current();
+  const beat = setInterval(() => context.heartbeat(), 100);
+  try {
+    await context.cancelled;
+  } finally {
+    clearInterval(beat);
+  }
+  throw new CancelledFailure('cancelled');
+}
+
+function fault(type: FaultType, message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: !FAULTS[type].retryable });
+}

@@ -1,0 +1,418 @@
+import { randomUUID } from 'node:crypto';
+import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  Runtime,
+  Worker,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import {
+  abortUpdate,
+  pauseUpdate,
+  progressQuery,
+  resumeUpdate,
+  SEARCH_ATTRIBUTES,
+  skipUpdate,
+  TASK_QUEUE,
+  type SweepResult,
+} from '../../workflows/protocol.ts';
+import { rootFailure } from '../../workflows/input.ts';
+import type { planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
+import { fakeHost, type FakeHost } from './fake-host.ts';
+
+/** Low enough that a sweep of a few recipes continues as new. */
+const SUGGEST_CONTINUE_AS_NEW = 60;
+
+// The activities of these tests fail on purpose; only what is unexpected is printed.
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+
+let env: TestWorkflowEnvironment;
+let bundle: WorkflowBundleWithSourceMap;
+
+beforeAll(async () => {
+  env = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path: inject('temporal') },
+      searchAttributes: Object.values(SEARCH_ATTRIBUTES),
+      extraArgs: [
+        ['history.transferProcessorMaxPollRPS', 2000],
+        ['limit.historyCount.suggestContinueAsNew', SUGGEST_CONTINUE_AS_NEW],
+      ].flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
+    },
+  });
+  bundle = await bundleWorkflowCode({
+    workflowsPath: new URL('../../workflows/index.ts', import.meta.url).pathname,
+    logger: new DefaultLogger('ERROR'),
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await env?.teardown();
+});
+
+type Sweep = WorkflowHandleWithFirstExecutionRunId<typeof sweepWorkflow>;
+
+/** Starts a sweep against a fake host and lets the body watch it to its end. */
+async function withSweep(
+  host: FakeHost,
+  input: unknown,
+  body: (sweep: Sweep) => Promise<void>,
+): Promise<void> {
+  const worker = await Worker.create({
+    connection: env.nativeConnection,
+    taskQueue: TASK_QUEUE,
+    workflowBundle: bundle,
+    activities: host.activities,
+    maxHeartbeatThrottleInterval: '100ms',
+  });
+  await worker.runUntil(async () => {
+    const sweep = await env.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
+      workflowId: `sweep-${randomUUID()}`,
+      taskQueue: TASK_QUEUE,
+      args: [input as { recipes?: string[] }],
+    });
+    await body(sweep);
+  });
+}
+
+async function sweepOf(host: FakeHost, input: unknown = {}): Promise<SweepResult> {
+  let result: SweepResult | undefined;
+  await withSweep(host, input, async (sweep) => {
+    result = await sweep.result();
+  });
+  return result as SweepResult;
+}
+
+const outcomes = (result: SweepResult): Record<string, string> =>
+  Object.fromEntries(result.recipes.map(({ recipe, outcome }) => [recipe, outcome]));
+
+async function failureOf(promise: Promise<unknown>): Promise<Error> {
+  const error: unknown = await promise.then(
+    () => new Error('did not fail'),
+    (reason: unknown) => reason,
+  );
+  return (error instanceof WorkflowFailedError ? error.cause : error) as Error;
+}
+
+describe('outcomes', () => {
+  test('a first release is tested cold and promoted', async () => {
+    const host = fakeHost({ hedgedoc: { releases: ['1.0.0+1.9'] } });
+    const result = await sweepOf(host);
+    expect(outcomes(result)).toEqual({ hedgedoc: 'PASS (promoted 1.0.0+1.9)' });
+    expect(result.verdict).toBe('green');
+    expect(host.calls).toEqual([
+      'sweep open',
+      'hedgedoc mirror-sync',
+      'hedgedoc resolve',
+      'hedgedoc cold-test: install',
+      'hedgedoc teardown',
+      'hedgedoc promote',
+      'hedgedoc settle',
+      'hedgedoc record',
+      'sweep close',
+    ]);
+  });
+
+  test('a newer release is installed at the canonical first, then upgraded', async () => {
+    const host = fakeHost({ hedgedoc: { releases: ['1.0.0+1.9', '1.1.0+1.10'], canonical: '1.0.0+1.9' } });
+    expect(outcomes(await sweepOf(host))).toEqual({ hedgedoc: 'PASS (promoted 1.1.0+1.10)' });
+    expect(host.calls.filter((call) => call.includes('cold-test'))).toEqual([
+      'hedgedoc cold-test: install base',
+      'hedgedoc cold-test: upgrade',
+    ]);
+  });
+
+  test('equal or older, never released and held are skipped without any step after decide', async () => {
+    const host = fakeHost({
+      equal: { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
+      older: { releases: ['1.0.0+1'], canonical: '2.0.0+1' },
+      unreleased: { releases: [] },
+      held: { releases: ['1.0.0+1'], hold: 'waits for a new clickhouse' },
+    });
+    const result = await sweepOf(host);
+    expect(outcomes(result)).toEqual({
+      equal: 'SKIP no-new-version',
+      older: 'SKIP no-new-version',
+      unreleased: 'SKIP never-released',
+      held: 'SKIP held (waits for a new clickhouse)',
+    });
+    expect(result.verdict).toBe('green');
+    expect(host.calls.filter((call) => /cold-test|promote|teardown|settle/.test(call))).toEqual([]);
+  });
+
+  test.each([
+    ['install', 'cold-test: install base'],
+    ['upgrade', 'cold-test: upgrade'],
+  ] as const)('a red %s is FAIL, torn down, never promoted, and the next recipe runs', async (tier, step) => {
+    const host = fakeHost({
+      bad: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1', red: { [step]: 'never healthy' } },
+      good: { releases: ['1.0.0+1'] },
+    });
+    const result = await sweepOf(host);
+    expect(outcomes(result)).toEqual({ bad: 'FAIL', good: 'PASS (promoted 1.0.0+1)' });
+    expect(result.verdict).toBe('red');
+    expect(result.recipes[0]?.why).toContain(`${tier}: `);
+    expect(result.recipes[0]?.why).toContain('canonical unchanged: 1.0.0+1');
+    expect(host.calls).toContain('bad teardown');
+    expect(host.calls).not.toContain('bad promote');
+  });
+
+  test('a promote that fails leaves the run Completed, says so and names the canonical', async () => {
+    const host = fakeHost({
+      gitea: {
+        releases: ['3.5.0+1', '3.6.0+1'],
+        canonical: '3.5.0+1',
+        red: { promote: 'app.ini is read-only' },
+      },
+    });
+    await withSweep(host, {}, async (sweep) => {
+      const result = await sweep.result();
+      expect(outcomes(result)).toEqual({ gitea: 'GREEN-BUT-PROMOTE-FAILED' });
+      expect(result.recipes[0]?.why).toContain('canonical is 3.5.0+1');
+      const run = await env.client.workflow.getHandle(`${sweep.workflowId}/gitea`).describe();
+      expect(run.status.name).toBe('COMPLETED');
+      expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe('GREEN-BUT-PROMOTE-FAILED');
+      expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.SweepId)).toBe(sweep.workflowId);
+      expect(run.memo).toMatchObject({ outcome: 'GREEN-BUT-PROMOTE-FAILED', evidence: '/evidence' });
+    });
+  });
+
+  test('a promote that says it did, without a record on disk, is not a PASS', async () => {
+    const host = fakeHost({ liar: { releases: ['1.0.0+1'], forgetsRecord: true } });
+    expect(outcomes(await sweepOf(host))).toEqual({ liar: 'GREEN-BUT-PROMOTE-FAILED' });
+  });
+
+  test('a promote that breaks after its commit point is a PASS, read back from disk', async () => {
+    const host = fakeHost({ late: { releases: ['1.0.0+1'], faults: { promote: { type: 'Daemon' } } } });
+    host.canonicals.set('late', '0.9.0+1');
+    host.activities.settle = async ({ run }) => ({ version: '1.0.0+1', run: run.workflow.id });
+    expect(outcomes(await sweepOf(host))).toEqual({ late: 'PASS (promoted 1.0.0+1)' });
+  });
+
+  test.each([
+    ['MirrorSync', 'mirror-sync', 'ERROR mirror-sync'],
+    ['TagMoved', 'mirror-sync', 'ERROR tag-moved'],
+    ['RecordUnreadable', 'resolve', 'ERROR infrastructure'],
+    ['Registry', 'cold-test: install', 'ERROR infrastructure'],
+  ] as const)('%s at %s is %s: the run is Failed, the others go on', async (type, step, name) => {
+    const host = fakeHost({
+      broken: { releases: ['1.0.0+1'], faults: { [step]: { type } } },
+      good: { releases: ['1.0.0+1'] },
+    });
+    await withSweep(host, {}, async (sweep) => {
+      const result = await sweep.result();
+      expect(outcomes(result)).toEqual({ broken: name, good: 'PASS (promoted 1.0.0+1)' });
+      expect(result.verdict).toBe('none');
+      const run = await env.client.workflow.getHandle(`${sweep.workflowId}/broken`).describe();
+      expect(run.status.name).toBe('FAILED');
+      expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe(name);
+    });
+  });
+
+  test('a registry that comes back is retried, and says nothing of the release', async () => {
+    const host = fakeHost({
+      flaky: { releases: ['1.0.0+1'], faults: { 'cold-test: install': { type: 'Registry', times: 1 } } },
+    });
+    expect(outcomes(await sweepOf(host))).toEqual({ flaky: 'PASS (promoted 1.0.0+1)' });
+  });
+});
+
+describe('input', () => {
+  test.each([
+    [{ recipe: ['hedgedoc'] }, 'recipe: unknown key'],
+    [{ recipes: 'hedgedoc' }, 'recipes: "hedgedoc" is not a list of recipe names'],
+    [{ recipes: [] }, 'recipes: the list is empty'],
+    [{ recipes: ['../x', 7] }, 'recipes[0]: "../x" is not a recipe name; recipes[1]: 7 is not a recipe name'],
+    ['hedgedoc', 'the input is "hedgedoc", not an object'],
+    [{ recipes: ['nonsuch'] }, 'not enrolled: nonsuch'],
+  ])('%j fails the sweep at once', async (input, message) => {
+    const host = fakeHost({ hedgedoc: {} });
+    await withSweep(host, input, async (sweep) => {
+      const failure = await failureOf(sweep.result());
+      expect(failure).toMatchObject({ type: 'BadInput', message: expect.stringContaining(message) });
+    });
+    expect(host.calls).toEqual([]);
+  });
+
+  test('only the named recipes are swept', async () => {
+    const host = fakeHost({ a: {}, b: {}, c: {} });
+    expect(Object.keys(outcomes(await sweepOf(host, { recipes: ['b'] })))).toEqual(['b']);
+  });
+});
+
+describe('one at a time', () => {
+  test('a sweep that finds the host held ends as skipped and names the holder', async () => {
+    const host = fakeHost({ a: {} });
+    host.busyWith = 'sweep sweep-of-somebody';
+    const result = await sweepOf(host);
+    expect(result).toMatchObject({ verdict: 'skipped', note: expect.stringContaining('sweep-of-somebody') });
+    expect(host.calls).not.toContain('a mirror-sync');
+  });
+});
+
+describe('operators', () => {
+  test.each(['mirror-sync', 'resolve', 'cold-test: install base', 'cold-test: upgrade', 'promote'])(
+    'cancel at %s ends torn down, with the outcome on disk, and the rest named as not reached',
+    async (step) => {
+      const host = fakeHost({
+        a: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1', hangs: step },
+        b: { releases: ['1.0.0+1'] },
+      });
+      await withSweep(host, {}, async (sweep) => {
+        await host.reached(`a ${step}`);
+        await sweep.cancel();
+        const failure = await failureOf(sweep.result());
+        expect(rootFailure(failure)).toMatchObject({ name: 'CancelledFailure' });
+        const a = host.results.get(`${sweep.workflowId}/a`)?.outcome;
+        if (step === 'promote') {
+          expect(a).toMatchObject({
+            kind: 'GREEN-BUT-PROMOTE-FAILED',
+            why: 'cancelled',
+            canonical: '1.0.0+1',
+          });
+          expect(host.calls).toContain('a settle');
+        } else expect(a).toMatchObject({ kind: 'ERROR', cause: 'cancelled' });
+        if (step.startsWith('cold')) expect(host.calls).toContain('a teardown');
+        expect(host.results.get(`${sweep.workflowId}/b`)?.outcome).toMatchObject({
+          kind: 'ERROR',
+          cause: 'cancelled',
+        });
+        expect(host.calls.at(-1)).toBe('sweep close');
+        const run = await env.client.workflow.getHandle(`${sweep.workflowId}/a`).describe();
+        expect(run.status.name).toBe('CANCELLED');
+      });
+    },
+  );
+
+  test('abort answers when the running recipe is torn down, and the sweep is reported', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'], hangs: 'cold-test: install' }, b: {} });
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('a cold-test: install');
+      const answer = await sweep.executeUpdate(abortUpdate);
+      expect(answer).toBe('aborted; a was cancelled and torn down');
+      expect(host.calls).toContain('a teardown');
+      const result = await sweep.result();
+      expect(outcomes(result)).toEqual({ a: 'ERROR cancelled', b: 'ERROR cancelled' });
+      expect(result.note).toBe('aborted by an operator');
+    });
+  });
+
+  test('pause holds the next recipe until resume; skip takes one out', async () => {
+    const host = fakeHost({
+      a: { releases: ['1.0.0+1'], faults: { 'cold-test: install': { type: 'Daemon', times: 1 } } },
+      b: { releases: ['1.0.0+1'] },
+      c: { releases: ['1.0.0+1'] },
+    });
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('a cold-test: install');
+      expect(await sweep.executeUpdate(pauseUpdate)).toBe('pausing when a has ended');
+      await host.reached('a record');
+      expect(await sweep.executeUpdate(skipUpdate, { args: [{ recipe: 'b', reason: 'not today' }] })).toBe(
+        'b will be skipped',
+      );
+      await expect.poll(async () => (await sweep.query(progressQuery)).state).toBe('paused');
+      await expect(sweep.executeUpdate(skipUpdate, { args: [{ recipe: 'a' }] })).rejects.toMatchObject({
+        cause: { message: 'a is done already' },
+      });
+      await expect(sweep.executeUpdate(skipUpdate, { args: [{ recipe: 'z' }] })).rejects.toMatchObject({
+        cause: { message: 'z is not in this sweep' },
+      });
+      expect(host.calls).not.toContain('c mirror-sync');
+      expect(await sweep.executeUpdate(resumeUpdate)).toBe('resumed');
+      expect(outcomes(await sweep.result())).toEqual({
+        a: 'PASS (promoted 1.0.0+1)',
+        b: 'SKIP held (not today)',
+        c: 'PASS (promoted 1.0.0+1)',
+      });
+    });
+  });
+});
+
+describe('bounds', () => {
+  test('the budget cancels what runs, tears it down, and names what was not reached', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'], hangs: 'cold-test: install' }, b: {} });
+    host.sweepMs = 1_500;
+    const result = await sweepOf(host);
+    expect(outcomes(result)).toEqual({ a: 'ERROR out-of-time', b: 'ERROR out-of-time' });
+    expect(result.note).toBe('out of time');
+    expect(host.calls).toContain('a teardown');
+  });
+
+  test('a recipe run that was terminated gets an outcome, and what it left is reaped', async () => {
+    const host = fakeHost({
+      a: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
+      b: { releases: ['1.0.0+1'] },
+    });
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('a cold-test: install');
+      await env.client.workflow.getHandle(`${sweep.workflowId}/a`).terminate('by hand');
+      expect(outcomes(await sweep.result())).toEqual({
+        a: 'ERROR infrastructure',
+        b: 'PASS (promoted 1.0.0+1)',
+      });
+      expect(host.calls).toContain('sweep reap');
+    });
+  });
+
+  test('a long sweep continues as new between recipes and forgets nothing', async () => {
+    const names = Array.from({ length: 15 }, (_, index) => `recipe-${String(index).padStart(2, '0')}`);
+    const host = fakeHost(
+      Object.fromEntries(names.map((name) => [name, { releases: ['1.0.0+1'], canonical: '1.0.0+1' }])),
+    );
+    await withSweep(host, {}, async (sweep) => {
+      const result = await sweep.result();
+      expect(Object.keys(outcomes(result))).toEqual(names);
+      const last = await env.client.workflow.getHandle(sweep.workflowId).describe();
+      expect(last.runId).not.toBe(sweep.firstExecutionRunId);
+      expect(host.calls.filter((call) => call === 'sweep open')).toHaveLength(1);
+    });
+  });
+});
+
+describe('plan and reap', () => {
+  async function run<T>(host: FakeHost, body: () => Promise<T>): Promise<T> {
+    const worker = await Worker.create({
+      connection: env.nativeConnection,
+      taskQueue: TASK_QUEUE,
+      workflowBundle: bundle,
+      activities: host.activities,
+    });
+    return worker.runUntil(body);
+  }
+
+  test('plan says what a sweep would do and deploys nothing', async () => {
+    const host = fakeHost({
+      old: { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
+      fresh: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1' },
+      gone: { faults: { 'mirror-sync': { type: 'TagMoved' } } },
+    });
+    const plan = await run(host, () =>
+      env.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
+        workflowId: randomUUID(),
+        taskQueue: TASK_QUEUE,
+        args: [{}],
+      }),
+    );
+    expect(plan).toMatchObject([
+      { recipe: 'old', decision: 'skip', canonical: '1.0.0+1' },
+      { recipe: 'fresh', decision: 'run', latest: { version: '1.1.0+1' }, canonical: '1.0.0+1' },
+      { recipe: 'gone', decision: 'error', reason: 'mirror-sync is broken' },
+    ]);
+    expect(host.calls.filter((call) => /cold-test|promote|record/.test(call))).toEqual([]);
+  });
+
+  test('reap leaves a host alone that a run holds', async () => {
+    const host = fakeHost({});
+    host.busyWith = 'sweep sweep-1';
+    const answer = await run(host, () =>
+      env.client.workflow.execute<typeof reapWorkflow>('reapWorkflow', {
+        workflowId: randomUUID(),
+        taskQueue: TASK_QUEUE,
+      }),
+    );
+    expect(answer).toContain('sweep-1');
+  });
+});
