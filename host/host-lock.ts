@@ -97,17 +97,23 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
 
   async function firstOpen(holders: readonly Holder[]): Promise<Holder> {
     for (const holder of holders) if (await isOpen(holder)) return holder;
-    throw new Fault('FenceLost', `${holders.map((h) => h.workflowId).join(' and ')}: no longer open on the Temporal server`);
+    throw new Fault(
+      'FenceLost',
+      `${holders.map((h) => h.workflowId).join(' and ')}: no longer open on the Temporal server`,
+    );
   }
 
   return {
     async claim(holders, step) {
       for (;;) {
         const { number, generation } = await look();
-        const held = generation?.holder ?? null;
+        const held = generation?.holder && (await isOpen(generation.holder)) ? generation.holder : null;
         const mine = held && holders.find((holder) => same(holder, held));
-        if (held && !mine && (await isOpen(held))) {
-          throw new Fault('HostBusy', `this host is held by ${held.what} ${held.workflowId} since ${held.since} (${generation?.step})`);
+        if (held && !mine) {
+          throw new Fault(
+            'HostBusy',
+            `this host is held by ${held.what} ${held.workflowId} since ${held.since} (${generation?.step})`,
+          );
         }
         const holder = mine ?? (await firstOpen(holders));
         const since = mine && held ? held.since : now().toISOString();

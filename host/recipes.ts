@@ -21,7 +21,10 @@ const schema = z.strictObject({
     .prefault({}),
   probe: z
     .strictObject({
-      path: z.string().regex(/^\/[\x21-\x7e]*$/, 'a path that begins with /').prefault('/'),
+      path: z
+        .string()
+        .regex(/^\/[\x21-\x7e]*$/, 'a path that begins with /')
+        .prefault('/'),
       status: z.array(z.number().int().min(100).max(599)).min(1).optional(),
       contains: z.string().min(1).optional(),
     })
@@ -40,7 +43,10 @@ export function createRecipes(folder: string): Recipes {
   async function one(recipe: string): Promise<RecipeSettings> {
     const file = path.join(folder, recipe, 'recipe.yml');
     if (!isRecipeName(recipe)) {
-      throw new Fault('BadConfig', `${path.join(folder, recipe)}: not a recipe name (a-z, 0-9 and single hyphens)`);
+      throw new Fault(
+        'BadConfig',
+        `${path.join(folder, recipe)}: not a recipe name (a-z, 0-9 and single hyphens)`,
+      );
     }
     let written: unknown;
     try {
@@ -72,7 +78,9 @@ export function createRecipes(folder: string): Recipes {
         if ((await stat(path.join(folder, entry))).isDirectory()) names.push(entry);
       }
       const read = await Promise.allSettled(names.map(one));
-      const wrong = read.filter((result) => result.status === 'rejected').map(({ reason }) => messageOf(reason));
+      const wrong = read
+        .filter((result) => result.status === 'rejected')
+        .map(({ reason }) => messageOf(reason));
       if (wrong.length > 0) throw new Fault('BadConfig', wrong.join('\n'));
       return read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     },

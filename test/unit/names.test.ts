@@ -1,0 +1,41 @@
+import fc from 'fast-check';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { coldDomain, folderName, isRecipeName, stackName, warmDomain } from '../../domain/names.ts';
+
+test('the domains are the spec’s', () => {
+  expect(warmDomain('custom-html', 'ci.example.org')).toBe('warm-custom-html.ci.example.org');
+  expect(coldDomain('custom-html', 'ci.example.org', '01a1fda3-61ca-7939-915b-47f1b4e24018')).toBe(
+    'cust-e24018.ci.example.org',
+  );
+  expect(stackName('cust-e24018.ci.example.org')).toBe('cust-e24018_ci_example_org');
+});
+
+test.each(['-f', 'a--b', 'A', 'a_b', '../x', '', 'a/b', 'x'.repeat(41), 'a\n'])(
+  '%j is no recipe name',
+  (name) => {
+    expect(isRecipeName(name)).toBe(false);
+  },
+);
+
+describe('a workflow ID as a folder', () => {
+  test('an ordinary one stays readable', () => {
+    expect(folderName('sweep-2026-11-22T03:00:00Z')).toBe('sweep-2026-11-22T03:00:00Z');
+  });
+
+  test('is always one folder below its parent, and another one for another ID', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 1, maxLength: 60 }),
+        fc.string({ minLength: 1, maxLength: 60 }),
+        (id, other) => {
+          const joined = path.resolve('/state/sweeps', folderName(id));
+          expect(path.dirname(joined)).toBe('/state/sweeps');
+          if (id !== other) expect(folderName(id)).not.toBe(folderName(other));
+        },
+      ),
+    );
+    expect(path.dirname(path.resolve('/s', folderName('../../etc/passwd')))).toBe('/s');
+    expect(path.dirname(path.resolve('/s', folderName('..')))).toBe('/s');
+  });
+});
