@@ -1,0 +1,177 @@
+/**
+ * Judges whether a stack has become what was asked for. Pure: all it knows is one observation of the swarm,
+ * what was expected, and the time. The window over which a task must stay up needs no memory, since the swarm
+ * says since when each task has been in its state.
+ */
+
+/** One task of a service. Times are milliseconds since the epoch. */
+export interface TaskSeen {
+  id: string;
+  /** The replica it stands for: a slot number, or the node for a global service. */
+  slot: string;
+  /** What the swarm wants of it: running, ready, shutdown, remove. */
+  desired: string;
+  /** What it is: new … preparing, starting, running, complete, failed, shutdown, rejected, orphaned. */
+  state: string;
+  /** Since when it has been in that state. */
+  since: number;
+  created: number;
+  error: string | null;
+  exitCode: number | null;
+  /** ID of the image its container runs; null while there is no container. */
+  imageId: string | null;
+  /** Made from the service's present spec, not from an older one. */
+  current: boolean;
+}
+
+export interface ServiceSeen {
+  /** As compose names it. */
+  name: string;
+  labels: Readonly<Record<string, string>>;
+  image: string;
+  /** Tasks that should run: the replicas, or the nodes of a global service. */
+  replicas: number;
+  /** The swarm does not start its tasks again once they left with 0, so leaving is not failing. */
+  oneShot: boolean;
+  /** Milliseconds. */
+  restartDelayMs: number;
+  /** Milliseconds over which an update watches each new task. */
+  updateMonitorMs: number;
+  /** UpdateStatus of its last update; null when it has had none. */
+  update: { state: string; message: string } | null;
+  tasks: readonly TaskSeen[];
+}
+
+export interface Observation {
+  at: number;
+  services: readonly ServiceSeen[];
+}
+
+export interface Expectation {
+  /** The label that each service of this very deployment carries; a rollback brings back an older value. */
+  label: { name: string; value: string };
+  services: readonly { name: string; image: string; imageId: string }[];
+  /** When to give up, milliseconds since the epoch. */
+  deadline: number;
+}
+
+export type Judgement =
+  | { is: 'waiting'; why: string }
+  /** All runs as asked for; it has to stay so until then. */
+  | { is: 'stable until'; until: number }
+  | { is: 'converged' }
+  | { is: 'failed'; service: string; reason: string };
+
+type ServiceJudgement =
+  | { is: 'waiting'; why: string; failing: string | null }
+  | { is: 'up'; until: number }
+  | { is: 'failed'; reason: string };
+
+/** Longer than the window by this much, for the time that states take to travel. */
+const MARGIN_MS = 250;
+
+/** Tasks in these states have ended. */
+const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned', 'remove']);
+
+/**
+ * - failed: an update was rolled back or paused (UpdateStatus, or our label has an older value), or the
+ *   deadline has passed and something is still not up. A crash before the deadline is not a failure: swarm
+ *   apps crash until their database is up.
+ * - stable until: every service has its full replicas, from the present spec, with the image asked for, and
+ *   nothing older runs beside them; but some task has not yet been up for longer than update monitor +
+ *   restart delay, and than twice what an earlier task of this deployment lived before it ended.
+ * - converged: that time has passed too. One-shot tasks count once they have left with 0.
+ */
+export function judge(seen: Observation, expected: Expectation): Judgement {
+  const waiting: { service: string; why: string; failing: string | null }[] = [];
+  let until = 0;
+  for (const wanted of expected.services) {
+    const service = seen.services.find(({ name }) => name === wanted.name);
+    const judged: ServiceJudgement = service
+      ? judgeService(service, wanted, expected.label)
+      : { is: 'waiting', why: 'not there yet', failing: null };
+    if (judged.is === 'failed') {
+      return { is: 'failed', service: wanted.name, reason: `${wanted.name}: ${judged.reason}` };
+    }
+    if (judged.is === 'up') until = Math.max(until, judged.until);
+    else waiting.push({ service: wanted.name, why: judged.why, failing: judged.failing });
+  }
+  if (waiting.length > 0) {
+    const why = waiting.map((one) => `${one.service} ${one.why}`).join(', ');
+    if (seen.at < expected.deadline) return { is: 'waiting', why };
+    const culprit = waiting.find(({ failing }) => failing !== null) ?? waiting[0];
+    const failing = waiting.flatMap((one) => (one.failing ? [`${one.service}: ${one.failing}`] : []));
+    return {
+      is: 'failed',
+      service: culprit?.service ?? '',
+      reason: `not up at the deadline: ${why}${failing.length > 0 ? `; ${failing.join('; ')}` : ''}`,
+    };
+  }
+  return until <= seen.at ? { is: 'converged' } : { is: 'stable until', until };
+}
+
+function judgeService(
+  service: ServiceSeen,
+  wanted: Expectation['services'][number],
+  label: Expectation['label'],
+): ServiceJudgement {
+  const update = service.update?.state ?? '';
+  if (update.startsWith('rollback_') || update === 'paused') {
+    return { is: 'failed', reason: `update ${update}: ${service.update?.message ?? ''}` };
+  }
+  if (service.labels[label.name] !== label.value) {
+    return { is: 'failed', reason: 'the swarm rolled it back to an earlier deployment' };
+  }
+  if (service.image !== wanted.image) {
+    return { is: 'failed', reason: `its spec asks for ${service.image}, not ${wanted.image}` };
+  }
+  const failing = lastFailure(service.tasks);
+  const wait = (why: string): ServiceJudgement => ({ is: 'waiting', why, failing });
+
+  const older = service.tasks.filter((task) => !task.current && !ENDED.has(task.state));
+  const live = service.tasks.filter((task) => task.current && task.desired === 'running');
+  const done = service.oneShot ? completedSlots(service.tasks) : new Set<string>();
+  const running = live.filter((task) => task.state === 'running');
+  const wrong = running.find((task) => task.imageId !== null && task.imageId !== wanted.imageId);
+  const count = new Set([...running.map(({ slot }) => slot), ...done]).size;
+  if (wrong) return wait(`runs image ${wrong.imageId}, not ${wanted.imageId}`);
+  if (running.some(({ imageId }) => imageId === null)) return wait('has no container to look at yet');
+  if (count < service.replicas) return wait(`${count}/${service.replicas}`);
+  if (running.length > service.replicas) return wait(`${running.length}/${service.replicas}`);
+  if (older.length > 0) return wait('still runs a task of the release before');
+  if (update === 'updating') return wait('is still being updated');
+  const windowMs = Math.max(
+    service.updateMonitorMs + service.restartDelayMs + MARGIN_MS,
+    2 * longestFailedLife(service.tasks),
+  );
+  return { is: 'up', until: Math.max(0, ...running.map(({ since }) => since + windowMs)) };
+}
+
+/** Slots whose newest task of the present spec left with 0. */
+function completedSlots(tasks: readonly TaskSeen[]): Set<string> {
+  const newest = new Map<string, TaskSeen>();
+  for (const task of tasks) {
+    const other = newest.get(task.slot);
+    if (task.current && (other === undefined || other.created < task.created)) newest.set(task.slot, task);
+  }
+  return new Set(
+    [...newest.values()]
+      .filter((task) => task.state === 'complete' && (task.exitCode ?? 0) === 0)
+      .map(({ slot }) => slot),
+  );
+}
+
+/** How long the longest-lived task that ended on its own in this deployment lived. */
+function longestFailedLife(tasks: readonly TaskSeen[]): number {
+  const lives = tasks
+    .filter((task) => task.current && (task.state === 'failed' || task.state === 'complete'))
+    .map((task) => task.since - task.created);
+  return Math.max(0, ...lives);
+}
+
+function lastFailure(tasks: readonly TaskSeen[]): string | null {
+  const failed = tasks
+    .filter((task) => task.current && task.error !== null)
+    .sort((a, b) => b.created - a.created)[0];
+  return failed?.error ? `task ${failed.state}: ${failed.error}` : null;
+}

@@ -1,0 +1,127 @@
+import { createInterface } from 'node:readline';
+import type Dockerode from 'dockerode';
+import { Fault } from '../domain/fault.ts';
+import { engineMessage, engineOrNull } from './daemon.ts';
+
+/** What keeps an image from being had: the package's fault (missing), or the platform's. */
+export type PullTrouble = 'missing' | 'Registry' | 'Disk';
+
+const FULL = /no space left on device|disk quota exceeded/i;
+const PLATFORM =
+  /toomanyrequests|too many requests|no such host|connection refused|connection reset|network is unreachable|no route to host|timeout|timed out|deadline exceeded|\btls\b|x509|certificate|\bEOF\b|temporary failure|server misbehaving|internal server error|bad gateway|service unavailable|unexpected status( code)?:? ?(429|5\d\d)|status: (429|5\d\d)|server gave HTTP response to HTTPS client/i;
+const MISSING =
+  /manifest unknown|manifest for .* not found|name unknown|not found|does not exist|access denied|access to the requested resource|unauthorized|\bdenied\b|invalid reference format|no matching manifest|no basic auth credentials/i;
+
+/**
+ * Sorts a pull's failure. Only words that say the image itself does not exist (registries answer "denied"
+ * for that as well) count against the package; whatever is not understood is the platform's.
+ */
+export function classifyPull(image: string, message: string): PullTrouble {
+  const said = message.replaceAll(image, 'IMAGE').replaceAll(repositoryOf(image), 'IMAGE');
+  if (FULL.test(said)) return 'Disk';
+  if (PLATFORM.test(said)) return 'Registry';
+  return MISSING.test(said) ? 'missing' : 'Registry';
+}
+
+/** An image as it lies on the engine. */
+export interface PresentImage {
+  /** The engine's ID of it, which containers name. */
+  id: string;
+  /** Registry digest where it came from one, else the ID. */
+  digest: string;
+  /**
+   * What a service's spec should say: with the digest where there is one, as docker resolves it, so that a
+   * tag that moves in the registry is an update and the engine need not ask for it again.
+   */
+  reference: string;
+}
+
+export type EnsuredImage = { ok: true; image: PresentImage } | { ok: false; reason: string };
+
+export interface ImageHost {
+  docker: Dockerode;
+  /** always asks the registry for each image anew, missing only for those not on the engine. */
+  pull: 'always' | 'missing';
+  signal: AbortSignal;
+  /** Awaited before each pull. */
+  guard: () => Promise<void>;
+}
+
+/** A registry that sends nothing for so long is taken for unreachable. */
+const SILENCE_MS = 120_000;
+
+/**
+ * Sees to it that the image is on the engine. Not ok when the registry says that there is no such image.
+ * Throws Fault Registry, Disk or Daemon.
+ */
+export async function ensureImage(host: ImageHost, image: string): Promise<EnsuredImage> {
+  if (host.pull === 'missing') {
+    const present = await inspect(host.docker, image);
+    if (present) return { ok: true, image: present };
+  }
+  await host.guard();
+  const trouble = await pull(host, image);
+  if (trouble !== null) {
+    switch (classifyPull(image, trouble)) {
+      case 'missing':
+        return { ok: false, reason: `image ${image} cannot be pulled: ${trouble}` };
+      case 'Disk':
+        throw new Fault('Disk', `pulling ${image}: the engine's disk is full: ${trouble}`);
+      case 'Registry':
+        throw new Fault('Registry', `pulling ${image}: ${trouble}`);
+    }
+  }
+  const present = await inspect(host.docker, image);
+  if (!present) throw new Fault('Daemon', `${image} was pulled, but the engine does not have it`);
+  return { ok: true, image: present };
+}
+
+/** Pulls; null when that went well, else why not, in the engine's words. */
+async function pull(host: ImageHost, image: string): Promise<string | null> {
+  const silence = new AbortController();
+  const signal = AbortSignal.any([host.signal, silence.signal]);
+  let watch = setTimeout(() => silence.abort(), SILENCE_MS);
+  try {
+    const stream = await host.docker.pull(image, { abortSignal: signal });
+    for await (const line of createInterface({ input: stream, signal })) {
+      clearTimeout(watch);
+      watch = setTimeout(() => silence.abort(), SILENCE_MS);
+      const { error } = JSON.parse(line) as { error?: string };
+      if (error !== undefined) return error;
+    }
+    signal.throwIfAborted();
+    return null;
+  } catch (error) {
+    host.signal.throwIfAborted();
+    if (silence.signal.aborted) return `timeout: nothing came for ${SILENCE_MS / 1000} s`;
+    if (error instanceof Error && 'code' in error && !('statusCode' in error)) {
+      throw new Fault('Daemon', `pulling ${image}: the Docker engine failed: ${engineMessage(error)}`, {
+        cause: error,
+      });
+    }
+    return engineMessage(error);
+  } finally {
+    clearTimeout(watch);
+  }
+}
+
+async function inspect(docker: Dockerode, image: string): Promise<PresentImage | null> {
+  const found = await engineOrNull(`looking for image ${image}`, () => docker.getImage(image).inspect());
+  if (found === null) return null;
+  const repository = repositoryOf(image);
+  const digest = found.RepoDigests?.find((known) => known.startsWith(`${repository}@`))?.split('@')[1];
+  return {
+    id: found.Id,
+    digest: digest ?? found.Id,
+    reference: digest === undefined || image.includes('@') ? image : `${image}@${digest}`,
+  };
+}
+
+/** An image's repository in docker's short form: no tag, no digest, no default registry. */
+export function repositoryOf(image: string): string {
+  return image
+    .replace(/@.*$/, '')
+    .replace(/:[^:/]*$/, '')
+    .replace(/^(index\.)?docker\.io\//, '')
+    .replace(/^library\//, '');
+}

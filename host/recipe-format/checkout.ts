@@ -1,0 +1,71 @@
+import { readFile, realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { RecipeProblem } from './problem.ts';
+
+/** The files of one clean checkout. Nothing outside it is ever read on a recipe's behalf. */
+export interface Checkout {
+  /** The folder itself, without symbolic links. */
+  root: string;
+  /**
+   * The absolute path of what `name` stands for, relative to the checkout; symbolic links are followed.
+   * Throws RecipeProblem, as said of `file` and `where`, when it is missing, lies outside the checkout or
+   * in its .git folder.
+   */
+  resolve(name: string, said: { file: string; where: string | null }): Promise<string>;
+  /** The text of a file; null when there is no such file. The same refusals as resolve. */
+  read(name: string, said: { file: string; where: string | null }): Promise<string | null>;
+}
+
+/** Larger than any real compose or env file; a recipe's data has no place in them. */
+const LARGEST_FILE = 256 * 1024;
+
+export async function openCheckout(folder: string): Promise<Checkout> {
+  const root = await realpath(folder);
+
+  async function locate(name: string, said: { file: string; where: string | null }): Promise<string | null> {
+    let found: string;
+    try {
+      found = await realpath(path.resolve(root, name));
+    } catch {
+      return null;
+    }
+    const inside = path.relative(root, found);
+    if (inside.startsWith('..') || path.isAbsolute(inside)) {
+      throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} lies outside the recipe`);
+    }
+    if (inside.split(path.sep)[0] === '.git') {
+      throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} is git's own`);
+    }
+    return found;
+  }
+
+  return {
+    root,
+    async resolve(name, said) {
+      const found = await locate(name, said);
+      if (found === null) {
+        throw new RecipeProblem(
+          said.file,
+          said.where,
+          `${JSON.stringify(name)} does not exist in the recipe`,
+        );
+      }
+      return found;
+    },
+    async read(name, said) {
+      const found = await locate(name, said);
+      if (found === null) return null;
+      const seen = await stat(found);
+      if (!seen.isFile()) throw new RecipeProblem(said.file, said.where, `${name} is not a file`);
+      const { size } = seen;
+      if (size > LARGEST_FILE) {
+        throw new RecipeProblem(
+          said.file,
+          said.where,
+          `${size} bytes, more than the ${LARGEST_FILE} allowed`,
+        );
+      }
+      return readFile(found, 'utf8');
+    },
+  };
+}

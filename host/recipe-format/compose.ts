@@ -1,0 +1,203 @@
+import { isMap, isScalar, parseAllDocuments, visit, type ScalarTag, type Tags } from 'yaml';
+import { BadTemplate, interpolate } from '../../domain/interpolate.ts';
+import { RecipeProblem } from './problem.ts';
+
+/** A mapping as it stands in a compose file. */
+export type Mapping = { [key: string]: unknown };
+
+export function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** How often aliases may be followed before a file is taken for an alias bomb; the library's own measure. */
+const MOST_ALIASES = 100;
+/** Values in one file, aliases and merge keys expanded. The largest recipe has about a thousand. */
+const MOST_VALUES = 50_000;
+
+const bool: ScalarTag = {
+  tag: 'tag:yaml.org,2002:bool',
+  default: true,
+  test: /^(?:[Tt]rue|TRUE|[Ff]alse|FALSE)$/,
+  resolve: (text) => text.toLowerCase() === 'true',
+};
+const octal: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^[-+]?0o[0-7]+$/,
+  resolve: (text) => parseInt(text.replace('0o', ''), 8),
+};
+
+/**
+ * The scalars of the reader inside the docker CLI (go-yaml): YAML 1.1 with its octals (`0440`), underscores
+ * and merge keys, but without timestamps and base-60 numbers, which stay text. `yes`, `no`, `on` and `off`
+ * stay text too, except where a boolean is due ({@link CASTS}).
+ */
+function goYaml(tags: Tags): Tags {
+  const kept = tags.filter(
+    (tag) =>
+      typeof tag === 'string' ||
+      !(
+        tag.tag === 'tag:yaml.org,2002:bool' ||
+        tag.tag === 'tag:yaml.org,2002:timestamp' ||
+        ('format' in tag && tag.format === 'TIME')
+      ),
+  );
+  return [...kept, bool, octal];
+}
+
+/**
+ * Reads one compose file. Throws RecipeProblem for whatever the docker CLI would refuse, duplicate keys and
+ * keys that are not text among it. Of several documents only the first counts, as with docker.
+ */
+export function parseCompose(text: string, file: string): Mapping {
+  const document = parseAllDocuments(text, { version: '1.1', customTags: goYaml, logLevel: 'silent' })[0];
+  if (document === undefined || !('contents' in document) || !isMap(document.contents)) {
+    throw new RecipeProblem(file, null, 'is not a compose file: no mapping at its top');
+  }
+  const error = document.errors[0];
+  if (error) throw new RecipeProblem(file, null, error.message.split('\n')[0] ?? error.code);
+  visit(document, {
+    Pair(_, pair) {
+      if (!isScalar(pair.key)) throw new RecipeProblem(file, null, 'a mapping has a key that is not text');
+      const { value, source } = pair.key;
+      if (typeof value !== 'string' && typeof value !== 'symbol') {
+        throw new RecipeProblem(file, null, `the key ${source ?? String(value)} is not text: quote it`);
+      }
+    },
+  });
+  let parsed: unknown;
+  try {
+    parsed = document.toJS({ maxAliasCount: MOST_ALIASES });
+  } catch (thrown) {
+    throw new RecipeProblem(file, null, thrown instanceof Error ? thrown.message : String(thrown));
+  }
+  if (!isMapping(parsed)) throw new RecipeProblem(file, null, 'no mapping at its top');
+  return parsed;
+}
+
+type Cast = 'integer' | 'number' | 'boolean';
+
+/**
+ * Where the docker CLI turns interpolated text into a number or a boolean (docker/cli
+ * cli/compose/loader/interpolate.go). `*` is any key, `[]` any item.
+ */
+const CASTS: ReadonlyMap<string, Cast> = new Map<string, Cast>([
+  ['services.*.configs.[].mode', 'integer'],
+  ['services.*.secrets.[].mode', 'integer'],
+  ['services.*.healthcheck.retries', 'integer'],
+  ['services.*.healthcheck.disable', 'boolean'],
+  ['services.*.deploy.replicas', 'integer'],
+  ['services.*.deploy.update_config.parallelism', 'integer'],
+  ['services.*.deploy.update_config.max_failure_ratio', 'number'],
+  ['services.*.deploy.rollback_config.parallelism', 'integer'],
+  ['services.*.deploy.rollback_config.max_failure_ratio', 'number'],
+  ['services.*.deploy.restart_policy.max_attempts', 'integer'],
+  ['services.*.deploy.placement.max_replicas_per_node', 'integer'],
+  ['services.*.ports.[].target', 'integer'],
+  ['services.*.ports.[].published', 'integer'],
+  ['services.*.ulimits.*', 'integer'],
+  ['services.*.ulimits.*.hard', 'integer'],
+  ['services.*.ulimits.*.soft', 'integer'],
+  ['services.*.privileged', 'boolean'],
+  ['services.*.read_only', 'boolean'],
+  ['services.*.stdin_open', 'boolean'],
+  ['services.*.tty', 'boolean'],
+  ['services.*.volumes.[].read_only', 'boolean'],
+  ['services.*.volumes.[].volume.nocopy', 'boolean'],
+  ['networks.*.external', 'boolean'],
+  ['networks.*.internal', 'boolean'],
+  ['networks.*.attachable', 'boolean'],
+  ['volumes.*.external', 'boolean'],
+  ['secrets.*.external', 'boolean'],
+  ['configs.*.external', 'boolean'],
+]);
+
+function castAt(path: readonly string[]): Cast | undefined {
+  const pattern = path.map((part, depth) => (depth === 1 ? '*' : part));
+  const named = CASTS.get(pattern.join('.'));
+  if (named !== undefined || pattern[2] !== 'ulimits') return named;
+  return CASTS.get([...pattern.slice(0, 3), '*', ...pattern.slice(4)].join('.'));
+}
+
+/**
+ * A compose file with its variables replaced in every value (never in a key) and cast where docker casts.
+ * The result shares nothing with the input. Throws RecipeProblem.
+ */
+export function interpolateCompose(
+  compose: Mapping,
+  file: string,
+  lookup: (name: string) => string | undefined,
+): Mapping {
+  let values = 0;
+  const walk = (value: unknown, path: readonly string[]): unknown => {
+    if (++values > MOST_VALUES) throw new RecipeProblem(file, null, `more than ${MOST_VALUES} values`);
+    if (Array.isArray(value)) return value.map((item) => walk(item, [...path, '[]']));
+    if (isMapping(value)) {
+      return Object.fromEntries(
+        Object.entries(value).map(([key, item]) => [key, walk(item, [...path, key])]),
+      );
+    }
+    if (typeof value !== 'string') return value;
+    let text: string;
+    try {
+      text = interpolate(value, lookup);
+    } catch (error) {
+      if (error instanceof BadTemplate) throw new RecipeProblem(file, path.join('.'), error.message);
+      throw error;
+    }
+    const cast = castAt(path);
+    return cast === 'boolean' || (cast !== undefined && text !== value)
+      ? castTo(cast, text, file, path)
+      : text;
+  };
+  return walk(compose, []) as Mapping;
+}
+
+function castTo(cast: Cast, text: string, file: string, path: readonly string[]): number | boolean {
+  if (cast === 'boolean') {
+    if (/^(y|yes|true|on)$/i.test(text)) return true;
+    if (/^(n|no|false|off)$/i.test(text)) return false;
+  } else if (
+    cast === 'integer' ? /^[-+]?\d+$/.test(text) : /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text)
+  ) {
+    return Number(text);
+  }
+  throw new RecipeProblem(file, path.join('.'), `must be ${CAST_NAMES[cast]}, not ${JSON.stringify(text)}`);
+}
+
+const CAST_NAMES: Record<Cast, string> = {
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+/** Labels in either of compose's two forms, `- name=value` or `name: value`. */
+export function labelsOf(written: unknown): Map<string, string> {
+  if (Array.isArray(written)) {
+    return new Map(
+      written
+        .filter((item) => typeof item === 'string')
+        .map((item) => {
+          const equals = item.indexOf('=');
+          return equals < 0 ? [item, ''] : [item.slice(0, equals), item.slice(equals + 1)];
+        }),
+    );
+  }
+  return new Map(
+    Object.entries(isMapping(written) ? written : {}).map(([key, value]) => [key, scalarText(value)]),
+  );
+}
+
+/** The same labels and ours, in the form they were written in. */
+export function withLabels(written: unknown, ours: Readonly<Record<string, string>>): unknown {
+  if (Array.isArray(written)) {
+    return [...written, ...Object.entries(ours).map(([name, value]) => `${name}=${value}`)];
+  }
+  return { ...(isMapping(written) ? written : {}), ...ours };
+}
+
+function scalarText(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : '';
+}

@@ -1,0 +1,120 @@
+import { isMapping, type Mapping } from './compose.ts';
+import type { Modifiers } from './env.ts';
+import { RecipeProblem } from './problem.ts';
+import type { ComposeFile } from './render.ts';
+
+/** A secret that a recipe expects on the engine before it is deployed. */
+export interface NeededSecret {
+  /** Its name on the engine. */
+  name: string;
+  /** Characters; null where .env.sample sets none, which asks for a passphrase. */
+  length: number | null;
+  /** The characters it may be made of. */
+  alphabet: string;
+  /** False when it must be inserted by hand or by the recipe's install hook. */
+  generate: boolean;
+}
+
+/** docker's limit on the name of a secret. */
+const LONGEST_NAME = 64;
+const LONGEST_SECRET = 4096;
+
+const ALPHANUMERIC = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
+const ALPHABETS: Readonly<Record<string, string>> = {
+  default: ALPHANUMERIC,
+  special: '!@#$%^&*_-+=',
+  safespecial: '!@#%^&*_-+=',
+  hex: '0123456789abcdef',
+};
+
+/**
+ * The external secrets that some service uses, in abra's terms: `.env.sample` says how each is made, in the
+ * modifiers of the variable that stands in its name (`${STACK_NAME}_db_password_${SECRET_DB_PASSWORD_VERSION}`).
+ * `raw` are the same files before interpolation. Throws RecipeProblem.
+ */
+export function neededSecrets(
+  files: readonly ComposeFile[],
+  raw: readonly ComposeFile[],
+  modifiers: ReadonlyMap<string, Modifiers>,
+): NeededSecret[] {
+  const used = new Set(files.flatMap(({ compose }) => usedSecrets(compose)));
+  return [...used].flatMap((key) => {
+    const declared = lastSection(files, key);
+    if (declared === null || !declared.value['external']) return [];
+    const { external } = declared.value;
+    const name =
+      textOf(declared.value['name']) ?? (isMapping(external) ? textOf(external['name']) : null) ?? key;
+    const where = `secrets.${key}`;
+    const template = templateOf(raw, key) ?? name;
+    if (name.endsWith('_')) {
+      throw new RecipeProblem(declared.file, where, `${template} has no version: .env.sample sets none`);
+    }
+    if (name.length > LONGEST_NAME) {
+      throw new RecipeProblem(
+        declared.file,
+        where,
+        `${name} is longer than docker's ${LONGEST_NAME} characters`,
+      );
+    }
+    const variable = [...modifiers.keys()]
+      .filter((candidate) => template.includes(candidate))
+      .sort((a, b) => b.length - a.length)[0];
+    const said = variable === undefined ? undefined : modifiers.get(variable);
+    return [{ name, ...howMade(said, variable ?? key) }];
+  });
+}
+
+function howMade(modifiers: Modifiers | undefined, variable: string): Omit<NeededSecret, 'name'> {
+  const file = '.env.sample';
+  const written = modifiers?.get('length');
+  const length = written === undefined ? null : Number(written);
+  if (length !== null && !(Number.isInteger(length) && length > 0 && length <= LONGEST_SECRET)) {
+    throw new RecipeProblem(file, variable, `length=${written} is not a number from 1 to ${LONGEST_SECRET}`);
+  }
+  const charset = modifiers?.get('charset') ?? 'default';
+  const alphabet = charset.split(',').map((name) => {
+    const characters = ALPHABETS[name];
+    if (characters === undefined) {
+      throw new RecipeProblem(
+        file,
+        variable,
+        `charset=${charset} is unknown; known: ${Object.keys(ALPHABETS).join(', ')}`,
+      );
+    }
+    return characters;
+  });
+  return {
+    length,
+    alphabet: [...new Set(alphabet.join(''))].join(''),
+    generate: modifiers?.get('generate') !== 'false',
+  };
+}
+
+function usedSecrets(compose: Mapping): string[] {
+  const { services } = compose;
+  return Object.values(isMapping(services) ? services : {}).flatMap((service) => {
+    const written = isMapping(service) ? service['secrets'] : undefined;
+    if (!Array.isArray(written)) return [];
+    return written.flatMap((item: unknown) => {
+      const source = isMapping(item) ? item['source'] : item;
+      return typeof source === 'string' ? [source] : [];
+    });
+  });
+}
+
+function lastSection(files: readonly ComposeFile[], key: string): { file: string; value: Mapping } | null {
+  for (const { name, compose } of files.toReversed()) {
+    const section = compose['secrets'];
+    const value = isMapping(section) ? section[key] : undefined;
+    if (isMapping(value)) return { file: name, value };
+  }
+  return null;
+}
+
+function templateOf(raw: readonly ComposeFile[], key: string): string | null {
+  return textOf(lastSection(raw, key)?.value['name']);
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

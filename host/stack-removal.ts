@@ -1,0 +1,124 @@
+import { Fault, messageOf } from '../domain/fault.ts';
+import { LABEL } from './recipe-format/render.ts';
+import { STACK_LABEL, type Kind, type Labelled, type Swarm } from './swarm.ts';
+
+/**
+ * Takes a stack away in the one order that leaks nothing: services, then (once every container has left its
+ * networks and volumes) networks, then what nobody uses any more. `docker stack rm` removes networks while
+ * tasks still stop, which leaks addresses on shared overlays and makes an immediate redeployment fail.
+ */
+export interface StackRemoval {
+  /**
+   * Everything of a stack. Throws Fault NotOurs, naming it, when something of the stack lacks our zone's
+   * label: then nothing of it may be touched.
+   */
+  ours(stack: string): Promise<Labelled[]>;
+  /** Stops the stack and waits until its containers and networks are gone. Volumes, secrets stay. */
+  stop(stack: string): Promise<void>;
+  /** Removes those things of a stopped stack that are of these kinds and pass the test. */
+  discard(stack: string, kinds: readonly Kind[], test: (thing: Labelled) => boolean): Promise<void>;
+}
+
+/** After the services' own grace, before containers are ended by force. */
+const PATIENCE_MS = 15_000;
+/** After that, before giving up. */
+const LAST_WAIT_MS = 60_000;
+const POLL_MS = 1_000;
+const RETRY_MS = 100;
+
+/** The engine's words for "not yet": something it knows of still holds on. */
+const IN_USE = /active endpoints|in use/i;
+
+export interface RemovalSettings {
+  swarm: Swarm;
+  zone: string;
+  report: (what: string) => void;
+}
+
+export function createStackRemoval({ swarm, zone, report }: RemovalSettings): StackRemoval {
+  async function ours(stack: string): Promise<Labelled[]> {
+    const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
+    const foreign = things.find(({ labels }) => labels[LABEL.zone] !== zone);
+    if (foreign) {
+      throw new Fault(
+        'NotOurs',
+        `${foreign.kind} ${foreign.name} of stack ${stack} lacks the label ${LABEL.zone}=${zone}: it is not ours; nothing of the stack is touched`,
+      );
+    }
+    return things;
+  }
+
+  async function untilContainersAreGone(stack: string, graceMs: number): Promise<void> {
+    const changes = swarm.changes(stack);
+    const forceAt = Date.now() + graceMs + PATIENCE_MS;
+    let forced = false;
+    try {
+      for (;;) {
+        const [things, live] = await Promise.all([ours(stack), swarm.liveTasks(stack)]);
+        const containers = things.filter(({ kind }) => kind === 'container');
+        const volumes = things.filter(({ kind }) => kind === 'volume');
+        const holders = await Promise.all(volumes.map(({ name }) => swarm.containersOf(name)));
+        if (containers.length === 0 && live === 0 && holders.flat().length === 0) return;
+        report(`stopping: ${containers.length} containers left`);
+        if (Date.now() > forceAt && !forced) {
+          forced = true;
+          for (const container of containers) await swarm.remove(container);
+        }
+        if (Date.now() > forceAt + LAST_WAIT_MS) {
+          const left = [...containers.map(({ name }) => name), ...new Set(holders.flat())].join(', ');
+          throw new Fault(
+            'Daemon',
+            `stack ${stack} did not stop: ${left || `${live} tasks`} still there; see docker ps -a and the engine's log`,
+          );
+        }
+        await changes.next(POLL_MS);
+      }
+    } finally {
+      changes.close();
+    }
+  }
+
+  async function discard(
+    stack: string,
+    kinds: readonly Kind[],
+    test: (thing: Labelled) => boolean,
+  ): Promise<void> {
+    const changes = swarm.changes(stack);
+    const deadline = Date.now() + LAST_WAIT_MS;
+    try {
+      for (;;) {
+        const left = (await ours(stack)).filter((thing) => kinds.includes(thing.kind) && test(thing));
+        if (left.length === 0) return;
+        let held: string | null = null;
+        for (const thing of left) {
+          try {
+            await swarm.remove(thing);
+          } catch (error) {
+            if (!IN_USE.test(messageOf(error))) throw error;
+            held = messageOf(error);
+          }
+        }
+        if (Date.now() > deadline) {
+          const names = left.map(({ kind, name }) => `${kind} ${name}`).join(', ');
+          throw new Fault('Daemon', `could not remove ${names}: ${held ?? 'still listed after its removal'}`);
+        }
+        await changes.next(RETRY_MS);
+      }
+    } finally {
+      changes.close();
+    }
+  }
+
+  return {
+    ours,
+    async stop(stack) {
+      const things = await ours(stack);
+      const services = things.filter(({ kind }) => kind === 'service');
+      const graceMs = await swarm.stopGrace(stack);
+      for (const service of services) await swarm.remove(service);
+      await untilContainersAreGone(stack, graceMs);
+      await discard(stack, ['network', 'config'], () => true);
+    },
+    discard,
+  };
+}

@@ -1,0 +1,401 @@
+import { randomBytes } from 'node:crypto';
+import type Dockerode from 'dockerode';
+import { judge, type Expectation, type Observation } from '../domain/convergence.ts';
+import { Fault } from '../domain/fault.ts';
+import { declaredEnvironment, type Config } from './config.ts';
+import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
+import { keep, keepDeployment } from './deploy-evidence.ts';
+import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
+import { ensureImage, type PresentImage } from './images.ts';
+import { ask, httpService, type HttpService } from './probe.ts';
+import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
+import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
+import { RecipeProblem } from './recipe-format/problem.ts';
+import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
+import { ensureSecrets } from './secrets.ts';
+import { createStackRemoval } from './stack-removal.ts';
+import { openSwarm, STACK_LABEL, type Labelled } from './swarm.ts';
+
+/**
+ * Deploys recipes on this host's swarm with `docker stack deploy`, which is what abra does underneath, and
+ * judges what comes of it.
+ */
+export interface SwarmDeployerSettings {
+  config: Pick<Config, 'zone' | 'docker' | 'probe' | 'limits'>;
+  run: ProcessRunner;
+  docker: Dockerode;
+  /** Ends every wait. */
+  signal: AbortSignal;
+  /** Awaited before every change on the engine; throws when this attempt no longer holds the host. */
+  guard: () => Promise<void>;
+  /** Short texts on what is being waited for. */
+  report: (what: string) => void;
+}
+
+/** The shared network on which traefik finds apps; the host's, not the recipe's. */
+const PROXY_NETWORK = 'proxy';
+/** The client only hands specs over; it does not wait for tasks. */
+const STACK_DEPLOY_MS = 120_000;
+const STACK_DEPLOY_ATTEMPTS = 3;
+const POLL_MS = 1_000;
+const PROBE_TIMEOUT_MS = 10_000;
+const PROBE_PAUSES_MS = [100, 200, 400, 1_000];
+
+/** The declared environment's names, whatever their values. */
+const CLIENT_VARIABLES = new Set(
+  Object.keys(declaredEnvironment({ path: '', state: '', docker: { socket: '', pull: 'missing' } })),
+);
+
+/** The client's arguments. Compose files are named relative to the folder it is run in. */
+export function stackDeploy(stack: string, files: readonly string[]): string[] {
+  return [
+    'stack',
+    'deploy',
+    '--resolve-image',
+    'never',
+    '--prune',
+    ...files.flatMap((file) => ['--compose-file', file]),
+    '--',
+    stack,
+  ];
+}
+
+/** A red deployment, before its evidence is written. */
+class Red extends Error {
+  readonly file: string;
+
+  constructor(reason: string, file: string) {
+    super(reason);
+    this.name = 'Red';
+    this.file = file;
+  }
+}
+
+export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
+  const { config, run, docker, signal, guard, report } = settings;
+  const { zone } = config;
+  const swarm = openSwarm({ docker, signal, guard });
+  const removal = createStackRemoval({ swarm, zone, report });
+
+  async function bringUp(app: App): Promise<Deployment> {
+    const recipe = await prepareRecipe(app, { clientVariables: CLIENT_VARIABLES });
+    checkVersion(app, recipe);
+    await checkSurroundings(app, recipe);
+    const images = await presentImages(recipe);
+    const objects = { [LABEL.zone]: zone, [LABEL.recipe]: app.recipe, [LABEL.lifetime]: app.lifetime };
+    const secrets = await ensureSecrets(
+      { docker, guard, labels: { ...objects, [STACK_LABEL]: app.stack } },
+      recipe.secrets,
+    );
+    if (!secrets.ok) throw new RecipeProblem('.env.sample', null, secrets.reason);
+
+    const deployment = [app.run, app.version ?? 'untagged', app.commit, randomBytes(4).toString('hex')].join(
+      ' ',
+    );
+    const files = labelled(
+      recipe.files,
+      objects,
+      { [LABEL.run]: app.run, [LABEL.deployment]: deployment },
+      Object.fromEntries([...images].map(([service, { reference }]) => [service, reference])),
+    );
+    await handOver(app, await writeCompose(files, app.evidence));
+    const expected: Expectation = {
+      label: { name: LABEL.deployment, value: deployment },
+      services: [...images].map(([name, { reference, id }]) => ({ name, image: reference, imageId: id })),
+      deadline: Date.now() + (recipe.timeoutMs ?? config.limits.deploy),
+    };
+    const outcome = await converge(app, expected, httpService(recipe.services));
+    if (!outcome.ok) {
+      const evidence = await keepDeployment(
+        { swarm, stack: app.stack, folder: app.evidence, secrets: secrets.made },
+        outcome.seen,
+        outcome.service,
+      );
+      return { ok: false, reason: outcome.reason, evidence };
+    }
+    const seen = recipe.services.flatMap(({ name, image }): [string, ImageSeen][] => {
+      const present = images.get(name);
+      return present ? [[name, { image, digest: present.digest }]] : [];
+    });
+    return { ok: true, images: Object.fromEntries(seen) };
+  }
+
+  function checkVersion(app: App, recipe: PreparedRecipe): void {
+    if (app.version === null || recipe.version === app.version) return;
+    const label = `coop-cloud.${app.stack}.version`;
+    throw new RecipeProblem(
+      'compose.yml',
+      'services.app.deploy.labels',
+      recipe.version === null
+        ? `no label ${label}; the tag says ${app.version}`
+        : `compose says version ${recipe.version}, the tag says ${app.version}`,
+    );
+  }
+
+  /** Nothing of others stands where the stack goes, and what it expects of the host is there. */
+  async function checkSurroundings(app: App, recipe: PreparedRecipe): Promise<void> {
+    await removal.ours(app.stack);
+    const { Volumes: volumes } = await engine('listing volumes', () => docker.listVolumes());
+    const foreign = volumes.find(
+      ({ Name, Labels }) => recipe.volumes.includes(Name) && (Labels as Labels)?.[LABEL.zone] !== zone,
+    );
+    if (foreign) {
+      throw new Fault(
+        'NotOurs',
+        `volume ${foreign.Name}, which ${app.stack} would mount, lacks the label ${LABEL.zone}=${zone}: it is not ours`,
+      );
+    }
+    const networks = await engine('listing networks', () => docker.listNetworks());
+    const missing = recipe.externalNetworks.find((name) => !networks.some(({ Name }) => Name === name));
+    if (missing === PROXY_NETWORK) {
+      throw new Fault(
+        'Preflight',
+        `the network ${PROXY_NETWORK} is missing on this swarm: docker network create --driver overlay ${PROXY_NETWORK}`,
+      );
+    }
+    if (missing !== undefined) {
+      throw new RecipeProblem('compose.yml', 'networks', `the external network ${missing} does not exist`);
+    }
+  }
+
+  async function presentImages(recipe: PreparedRecipe): Promise<Map<string, PresentImage>> {
+    const names = [...new Set(recipe.services.map(({ image }) => image))];
+    report(`images: ${names.join(', ')}`);
+    const ensured = await Promise.all(
+      names.map((name) => ensureImage({ docker, pull: config.docker.pull, signal, guard }, name)),
+    );
+    return new Map(
+      recipe.services.map(({ name, image }) => {
+        const found = ensured[names.indexOf(image)];
+        if (!found?.ok) throw new RecipeProblem('compose.yml', `services.${name}`, found?.reason ?? image);
+        return [name, found.image];
+      }),
+    );
+  }
+
+  async function handOver(app: App, files: readonly string[]): Promise<void> {
+    const command: Command = {
+      file: 'docker',
+      args: stackDeploy(app.stack, files),
+      cwd: app.evidence,
+      timeoutMs: STACK_DEPLOY_MS,
+    };
+    for (let attempt = 1; ; attempt++) {
+      await guard();
+      report('docker stack deploy');
+      let finished;
+      try {
+        finished = await run.run(command);
+      } catch (error) {
+        if (!(error instanceof CommandFailed)) throw error;
+        throw new Fault('Daemon', `handing ${app.stack} to the swarm: ${error.message}`, { cause: error });
+      }
+      if (finished.status === 0) return;
+      const said = finished.stderr.trim();
+      if (/update out of sequence/i.test(said) && attempt < STACK_DEPLOY_ATTEMPTS) continue;
+      if (saysDiskFull(said)) throw new Fault('Disk', `docker stack deploy ${app.stack}: ${said}`);
+      if (saysDaemonUnwell(said) || /network \S+ not found/i.test(said)) {
+        throw new Fault('Daemon', `docker stack deploy ${app.stack}: ${said}`);
+      }
+      const text = `${finished.stdout}${finished.stderr}`;
+      const file = await keep({ folder: app.evidence, secrets: [] }, 'stack-deploy.txt', text);
+      throw new Red(`docker refuses the compose files: ${said.split('\n').at(-1) ?? said}`, file);
+    }
+  }
+
+  type Outcome = { ok: true } | { ok: false; reason: string; service: string | null; seen: Observation };
+
+  /** Waits until everything runs, stays up and serves, or for the deadline. */
+  async function converge(app: App, expected: Expectation, http: HttpService | null): Promise<Outcome> {
+    const changes = swarm.changes(app.stack);
+    let reported = '';
+    const say = (what: string): void => {
+      if (what !== reported) report(what);
+      reported = what;
+    };
+    /** The tasks that the app answered with; others have to be asked anew. */
+    let served: string | null = null;
+    let refusal = 'it has not been asked yet';
+    let askAgainAt = 0;
+    let refusals = 0;
+    try {
+      for (;;) {
+        const seen = await swarm.observe(app.stack);
+        const judgement = judge(seen, expected);
+        let wait = POLL_MS;
+        switch (judgement.is) {
+          case 'failed':
+            return { ok: false, reason: judgement.reason, service: judgement.service, seen };
+          case 'waiting':
+            say(`waiting: ${judgement.why}`);
+            break;
+          case 'stable until':
+          case 'converged': {
+            const tasks = runningTasks(seen);
+            if (http !== null && served !== tasks && seen.at >= askAgainAt) {
+              const answer = await probe(app, seen, http);
+              if (answer.serves) {
+                served = tasks;
+              } else {
+                refusal = answer.why;
+                askAgainAt = Date.now() + (PROBE_PAUSES_MS[refusals++] ?? POLL_MS);
+              }
+              continue;
+            }
+            const unanswered = http !== null && served !== tasks;
+            if (!unanswered && judgement.is === 'converged') return { ok: true };
+            if (unanswered && seen.at > expected.deadline) {
+              const reason = `${http.service}: everything runs, but the app does not answer as it should: ${refusal}`;
+              return { ok: false, reason, service: http.service, seen };
+            }
+            say(unanswered ? `waiting for an answer: ${refusal}` : 'all up; watching that it stays so');
+            if (judgement.is === 'stable until') wait = Math.min(wait, judgement.until - seen.at);
+            if (unanswered) wait = Math.min(wait, Math.max(0, askAgainAt - seen.at));
+            break;
+          }
+        }
+        await changes.next(wait);
+      }
+    } finally {
+      changes.close();
+    }
+  }
+
+  async function probe(
+    app: App,
+    seen: Observation,
+    http: HttpService,
+  ): Promise<{ serves: true } | { serves: false; why: string }> {
+    const proxied = config.probe.via === 'proxy';
+    let origin = `https://${app.domain}`;
+    if (!proxied) {
+      const address = await taskAddress(app.stack, seen, http.service);
+      if (address === null) {
+        return { serves: false, why: `the task of ${http.service} has no address on docker_gwbridge` };
+      }
+      origin = `http://${address}:${http.port}`;
+    }
+    return ask({
+      origin,
+      domain: app.domain,
+      probe: app.probe,
+      proxied,
+      timeoutMs: PROBE_TIMEOUT_MS,
+      signal,
+    });
+  }
+
+  async function taskAddress(stack: string, seen: Observation, name: string): Promise<string | null> {
+    const service = seen.services.find((one) => one.name === name);
+    const task = service?.tasks.find(({ current, state }) => current && state === 'running');
+    const container = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
+    return container === undefined ? null : swarm.hostAddress(container.id);
+  }
+
+  async function volumesOf(stack: string): Promise<Volume[]> {
+    const filters = JSON.stringify({ label: [`${STACK_LABEL}=${stack}`] });
+    const { Volumes } = await engine(`listing the volumes of ${stack}`, () =>
+      docker.listVolumes({ filters }),
+    );
+    return Volumes.map(({ Name, Mountpoint }) => ({ name: Name, mountpoint: Mountpoint })).sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    );
+  }
+
+  return {
+    async deploy(app) {
+      try {
+        return await bringUp(app);
+      } catch (error) {
+        if (error instanceof Red) return { ok: false, reason: error.message, evidence: error.file };
+        if (!(error instanceof RecipeProblem)) throw error;
+        const text = `${error.message}\n`;
+        const evidence = await keep({ folder: app.evidence, secrets: [] }, 'recipe-problem.txt', text);
+        return { ok: false, reason: error.message, evidence };
+      }
+    },
+
+    async undeploy(stack) {
+      await removal.stop(stack);
+    },
+
+    async remove(stack) {
+      await removal.stop(stack);
+      await removal.discard(stack, ['secret', 'volume'], () => true);
+    },
+
+    volumes: volumesOf,
+
+    async secrets(stack) {
+      const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
+      return things.flatMap(({ kind, name }) => (kind === 'secret' ? [name] : [])).sort();
+    },
+
+    async trim(stack, kept) {
+      await removal.discard(
+        stack,
+        ['volume', 'secret', 'config'],
+        ({ kind, name }) =>
+          !(kind === 'volume' && kept.volumes.includes(name)) &&
+          !(kind === 'secret' && kept.secrets.includes(name)),
+      );
+    },
+
+    async ensureVolume(stack, recipe, name) {
+      const inspect = (): Promise<Dockerode.VolumeInspectInfo | null> =>
+        engineOrNull(`looking at volume ${name}`, () => docker.getVolume(name).inspect());
+      let found = await inspect();
+      if (found === null) {
+        await guard();
+        await engine(`creating volume ${name}`, () =>
+          docker.createVolume({
+            Name: name,
+            Labels: {
+              [STACK_LABEL]: stack,
+              [LABEL.zone]: zone,
+              [LABEL.recipe]: recipe,
+              [LABEL.lifetime]: 'warm',
+            },
+          }),
+        );
+        found = await inspect();
+      }
+      if (found === null)
+        throw new Fault('Daemon', `volume ${name} was created, but the engine does not have it`);
+      if ((found.Labels as Labels)?.[LABEL.zone] !== zone) {
+        throw new Fault('NotOurs', `volume ${name} lacks the label ${LABEL.zone}=${zone}: it is not ours`);
+      }
+      return { name, mountpoint: found.Mountpoint };
+    },
+
+    async owned() {
+      return stacksOf(await swarm.labelled(`${LABEL.zone}=${zone}`));
+    },
+  };
+}
+
+/** The engine answers null for a volume without labels, whatever the types say. */
+type Labels = Record<string, string> | null;
+
+function runningTasks(seen: Observation): string {
+  return seen.services
+    .flatMap(({ tasks }) => tasks.filter(({ state }) => state === 'running').map(({ id }) => id))
+    .sort()
+    .join(' ');
+}
+
+function stacksOf(things: readonly Labelled[]): OwnedStack[] {
+  const stacks = new Map<string, OwnedStack>();
+  for (const { kind, labels } of things) {
+    const stack = labels[STACK_LABEL];
+    if (stack === undefined) continue;
+    const known = stacks.get(stack);
+    stacks.set(stack, {
+      stack,
+      recipe: known?.recipe ?? labels[LABEL.recipe] ?? '',
+      lifetime: known?.lifetime === 'warm' || labels[LABEL.lifetime] === 'warm' ? 'warm' : 'cold',
+      running: (known?.running ?? false) || kind === 'service' || kind === 'container',
+    });
+  }
+  return [...stacks.values()].sort((a, b) => (a.stack < b.stack ? -1 : 1));
+}

@@ -1,0 +1,393 @@
+import { isDeepStrictEqual } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createInterface } from 'node:readline';
+import type Dockerode from 'dockerode';
+import type { Observation, ServiceSeen, TaskSeen } from '../domain/convergence.ts';
+import { engine, engineOrNull } from './daemon.ts';
+
+/** The swarm as the deployer sees it: one adapter over the Docker API. Nothing is decided here. */
+
+/** docker's own label on everything of a stack. */
+export const STACK_LABEL = 'com.docker.stack.namespace';
+const TASK_LABEL = 'com.docker.swarm.task.id';
+const SERVICE_LABEL = 'com.docker.swarm.service.name';
+
+export const KINDS = ['service', 'container', 'network', 'config', 'secret', 'volume'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** One thing on the engine that carries labels. */
+export interface Labelled {
+  kind: Kind;
+  /** What the API takes to name it: the ID, or the name of a volume. */
+  id: string;
+  name: string;
+  labels: Readonly<Record<string, string>>;
+}
+
+/** A container of a stack's service, running or not. */
+export interface ServiceContainer {
+  id: string;
+  service: string;
+  taskId: string;
+  imageId: string;
+}
+
+/** Wakes up when something of a stack changes. */
+export interface Changes {
+  /**
+   * Resolves when docker tells of a change, or after so many milliseconds. After a change the next calls
+   * resolve after 50, 100 and 200 ms, since the swarm learns of what a container did a moment after it did.
+   */
+  next(withinMs: number): Promise<void>;
+  close(): void;
+}
+
+export interface Swarm {
+  observe(stack: string): Promise<Observation>;
+  /** Starts to listen at once, so that nothing between this call and the first `next` is missed. */
+  changes(stack: string): Changes;
+  /** Everything that carries the label, or the label with that value. */
+  labelled(label: string): Promise<Labelled[]>;
+  containers(stack: string): Promise<ServiceContainer[]>;
+  /** IDs of all containers that mount the volume, whoever they belong to. */
+  containersOf(volume: string): Promise<string[]>;
+  /** Tasks of the stack that have not ended. */
+  liveTasks(stack: string): Promise<number>;
+  /** The longest time, in milliseconds, that a service of the stack is given to stop. */
+  stopGrace(stack: string): Promise<number>;
+  /** The address of a container on docker_gwbridge, where this host reaches it; null when it has none. */
+  hostAddress(containerId: string): Promise<string | null>;
+  /** What the container printed last, both streams. */
+  logs(containerId: string): Promise<string>;
+  /** Removes one thing; that it is gone already is fine. A container is ended by force. */
+  remove(thing: Pick<Labelled, 'kind' | 'id' | 'name'>): Promise<void>;
+}
+
+/** What the swarm uses where a spec is silent (moby api/types/swarm, swarmkit defaults). */
+const DEFAULT_RESTART_DELAY_MS = 5_000;
+const DEFAULT_UPDATE_MONITOR_MS = 5_000;
+const DEFAULT_STOP_GRACE_MS = 10_000;
+
+const LOG_LINES = 2_000;
+const ECHOES_MS = [50, 100, 200];
+const RECONNECT_MS = 500;
+
+/** A task as the API writes it; the parts that are read here. */
+interface ApiTask {
+  ID: string;
+  CreatedAt: string;
+  ServiceID: string;
+  NodeID?: string;
+  Slot?: number;
+  DesiredState: string;
+  Spec: Record<string, unknown>;
+  Status: {
+    Timestamp: string;
+    State: string;
+    Err?: string;
+    ContainerStatus?: { ContainerID?: string; ExitCode?: number };
+  };
+}
+
+interface ApiEvent {
+  Type?: string;
+  Actor?: { Attributes?: Record<string, string> };
+}
+
+const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned', 'remove']);
+
+export interface SwarmSettings {
+  docker: Dockerode;
+  signal: AbortSignal;
+  /** Awaited before every change that is made. */
+  guard: () => Promise<void>;
+}
+
+export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
+  const ofStack = (stack: string): string => JSON.stringify({ label: [`${STACK_LABEL}=${stack}`] });
+
+  async function tasksOf(stack: string): Promise<ApiTask[]> {
+    return engine(`listing the tasks of ${stack}`, () =>
+      docker.listTasks({ filters: ofStack(stack) }),
+    ) as Promise<ApiTask[]>;
+  }
+
+  async function containers(stack: string): Promise<ServiceContainer[]> {
+    const found = await engine(`listing the containers of ${stack}`, () =>
+      docker.listContainers({ all: true, filters: ofStack(stack) }),
+    );
+    return found.map((container) => ({
+      id: container.Id,
+      service: (container.Labels[SERVICE_LABEL] ?? '').slice(stack.length + 1),
+      taskId: container.Labels[TASK_LABEL] ?? '',
+      imageId: container.ImageID,
+    }));
+  }
+
+  async function servicesOf(stack: string): Promise<Dockerode.Service[]> {
+    signal.throwIfAborted();
+    return engine(`listing the services of ${stack}`, () =>
+      docker.listServices({ filters: ofStack(stack), status: true }),
+    );
+  }
+
+  return {
+    async observe(stack) {
+      const [services, tasks, present] = await Promise.all([
+        servicesOf(stack),
+        tasksOf(stack),
+        containers(stack),
+      ]);
+      const imageOf = new Map(present.map(({ taskId, imageId }) => [taskId, imageId]));
+      return {
+        at: Date.now(),
+        services: services.map((service) => serviceSeen(service, stack, tasks, imageOf)),
+      };
+    },
+
+    changes(stack) {
+      return listen(docker, stack, signal);
+    },
+
+    async labelled(label) {
+      signal.throwIfAborted();
+      const filters = JSON.stringify({ label: [label] });
+      const { listed, volumes } = await engine(`looking for what carries ${label}`, async () => {
+        const [services, running, networks, configs, secrets, { Volumes }] = await Promise.all([
+          docker.listServices({ filters }),
+          docker.listContainers({ all: true, filters }),
+          docker.listNetworks({ filters }),
+          docker.listConfigs({ filters }),
+          docker.listSecrets({ filters }),
+          docker.listVolumes({ filters }),
+        ]);
+        return { listed: { services, running, networks, configs, secrets }, volumes: Volumes };
+      });
+      return [
+        ...listed.services.map((one) => swarmThing('service', one)),
+        ...listed.running.map((one): Labelled => ({
+          kind: 'container',
+          id: one.Id,
+          name: one.Names[0]?.slice(1) ?? one.Id,
+          labels: one.Labels,
+        })),
+        ...listed.networks.map((one): Labelled => ({
+          kind: 'network',
+          id: one.Id,
+          name: one.Name,
+          labels: one.Labels ?? {},
+        })),
+        ...listed.configs.map((one) => swarmThing('config', one)),
+        ...listed.secrets.map((one) => swarmThing('secret', one)),
+        ...volumes.map((one): Labelled => ({
+          kind: 'volume',
+          id: one.Name,
+          name: one.Name,
+          labels: one.Labels ?? {},
+        })),
+      ];
+    },
+
+    containers,
+
+    async containersOf(volume) {
+      signal.throwIfAborted();
+      const found = await engine(`looking for containers on volume ${volume}`, () =>
+        docker.listContainers({ all: true, filters: JSON.stringify({ volume: [volume] }) }),
+      );
+      return found.map(({ Id }) => Id);
+    },
+
+    async liveTasks(stack) {
+      return (await tasksOf(stack)).filter((task) => !ENDED.has(task.Status.State)).length;
+    },
+
+    async stopGrace(stack) {
+      const graces = (await servicesOf(stack)).map(({ Spec }) => {
+        const template = Spec?.TaskTemplate;
+        const spec =
+          template !== undefined && 'ContainerSpec' in template ? template.ContainerSpec : undefined;
+        return milliseconds(spec?.StopGracePeriod) ?? DEFAULT_STOP_GRACE_MS;
+      });
+      return Math.max(DEFAULT_STOP_GRACE_MS, ...graces);
+    },
+
+    async hostAddress(containerId) {
+      const bridge = await engineOrNull('looking at docker_gwbridge', () =>
+        docker.getNetwork('docker_gwbridge').inspect(),
+      );
+      const ends = (bridge as { Containers?: Record<string, { IPv4Address?: string }> } | null)?.Containers;
+      return ends?.[containerId]?.IPv4Address?.split('/')[0] ?? null;
+    },
+
+    async logs(containerId) {
+      const raw = await engineOrNull(`reading the logs of ${containerId}`, () =>
+        docker
+          .getContainer(containerId)
+          .logs({ stdout: true, stderr: true, timestamps: true, tail: LOG_LINES, follow: false }),
+      );
+      return raw === null ? '' : unframe(raw);
+    },
+
+    async remove({ kind, id, name }) {
+      signal.throwIfAborted();
+      await guard();
+      await engineOrNull(`removing ${kind} ${name}`, async () => {
+        switch (kind) {
+          case 'service':
+            return docker.getService(id).remove();
+          case 'container':
+            return docker.getContainer(id).remove({ force: true, v: true });
+          case 'network':
+            return docker.getNetwork(id).remove();
+          case 'config':
+            return docker.getConfig(id).remove();
+          case 'secret':
+            return docker.getSecret(id).remove();
+          case 'volume':
+            return docker.getVolume(id).remove();
+        }
+      });
+    },
+  };
+}
+
+function swarmThing(
+  kind: Kind,
+  thing: {
+    ID: string;
+    Spec?: { Name?: string | undefined; Labels?: Record<string, string> | undefined } | undefined;
+  },
+): Labelled {
+  return { kind, id: thing.ID, name: thing.Spec?.Name ?? thing.ID, labels: thing.Spec?.Labels ?? {} };
+}
+
+function serviceSeen(
+  service: Dockerode.Service,
+  stack: string,
+  tasks: readonly ApiTask[],
+  imageOf: ReadonlyMap<string, string>,
+): ServiceSeen {
+  const { Spec: spec, UpdateStatus: update, ServiceStatus: status } = service;
+  const template = spec?.TaskTemplate;
+  const container =
+    template !== undefined && 'ContainerSpec' in template ? template.ContainerSpec : undefined;
+  const mode = spec?.Mode;
+  const condition = template?.RestartPolicy?.Condition;
+  return {
+    name: (spec?.Name ?? '').slice(stack.length + 1),
+    labels: spec?.Labels ?? {},
+    image: container?.Image ?? '',
+    replicas: mode?.Replicated
+      ? (mode.Replicated.Replicas ?? 1)
+      : (mode?.ReplicatedJob?.TotalCompletions ?? Math.max(1, status?.DesiredTasks ?? 1)),
+    oneShot:
+      condition === 'none' || condition === 'on-failure' || Boolean(mode?.ReplicatedJob ?? mode?.GlobalJob),
+    restartDelayMs: milliseconds(template?.RestartPolicy?.Delay) ?? DEFAULT_RESTART_DELAY_MS,
+    updateMonitorMs: milliseconds(spec?.UpdateConfig?.Monitor) ?? DEFAULT_UPDATE_MONITOR_MS,
+    update: update?.State === undefined ? null : { state: update.State, message: update.Message ?? '' },
+    tasks: tasks
+      .filter((task) => task.ServiceID === service.ID)
+      .map((task): TaskSeen => ({
+        id: task.ID,
+        slot: String(task.Slot ?? task.NodeID ?? ''),
+        desired: task.DesiredState,
+        state: task.Status.State,
+        since: Date.parse(task.Status.Timestamp),
+        created: Date.parse(task.CreatedAt),
+        error: task.Status.Err ?? null,
+        exitCode: task.Status.ContainerStatus?.ExitCode ?? null,
+        imageId: imageOf.get(task.ID) ?? null,
+        current: sameSpec(task.Spec, template as Record<string, unknown> | undefined),
+      })),
+  };
+}
+
+/** What the swarm compares before it replaces a task; where a task may be placed is not part of it. */
+const COMPARED = ['ContainerSpec', 'Networks', 'Resources', 'RestartPolicy', 'LogDriver', 'ForceUpdate'];
+
+function sameSpec(task: Record<string, unknown>, service: Record<string, unknown> | undefined): boolean {
+  return COMPARED.every((part) => isDeepStrictEqual(task[part], service?.[part]));
+}
+
+function milliseconds(nanoseconds: number | undefined): number | null {
+  return nanoseconds === undefined ? null : nanoseconds / 1e6;
+}
+
+/** The engine frames each piece of a log with 8 bytes: stream, three zeros, length. A terminal's is plain. */
+function unframe(raw: Buffer): string {
+  const pieces: Buffer[] = [];
+  let at = 0;
+  while (at + 8 <= raw.length) {
+    if ((raw[at] ?? 9) > 2 || raw.readUIntBE(at + 1, 3) !== 0) return raw.toString('utf8');
+    const length = raw.readUInt32BE(at + 4);
+    pieces.push(raw.subarray(at + 8, at + 8 + length));
+    at += 8 + length;
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+function listen(docker: Dockerode, stack: string, signal: AbortSignal): Changes {
+  const closed = new AbortController();
+  const ended = AbortSignal.any([signal, closed.signal]);
+  let echoes: number[] = [];
+  let changed = false;
+  const asleep = (): void => undefined;
+  let wake = asleep;
+
+  const ours = ({ Type, Actor }: ApiEvent): boolean => {
+    const attributes = Actor?.Attributes ?? {};
+    return Type === 'container'
+      ? attributes[STACK_LABEL] === stack
+      : (attributes['name'] ?? '').startsWith(`${stack}_`);
+  };
+
+  void (async () => {
+    while (!ended.aborted) {
+      try {
+        const stream = await docker.getEvents({
+          filters: JSON.stringify({ type: ['container', 'service', 'network', 'volume'] }),
+          abortSignal: ended,
+        });
+        for await (const line of createInterface({ input: stream, signal: ended })) {
+          if (!ours(JSON.parse(line) as ApiEvent)) continue;
+          changed = true;
+          wake();
+        }
+      } catch {
+        // The stream broke, or we were closed. Until it is back the caller's own interval is what is left.
+      }
+      await sleep(RECONNECT_MS, undefined, { signal: ended }).catch(() => undefined);
+    }
+  })();
+
+  return {
+    async next(withinMs) {
+      signal.throwIfAborted();
+      if (changed) {
+        changed = false;
+        echoes = [...ECHOES_MS];
+        return;
+      }
+      const waitMs = Math.max(0, Math.min(withinMs, echoes.shift() ?? withinMs));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, waitMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        signal.addEventListener('abort', wake, { once: true });
+      });
+      signal.removeEventListener('abort', wake);
+      wake = asleep;
+      if (changed) {
+        changed = false;
+        echoes = [...ECHOES_MS];
+      }
+      signal.throwIfAborted();
+    },
+    close() {
+      closed.abort();
+    },
+  };
+}
