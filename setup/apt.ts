@@ -29,11 +29,12 @@ export async function aptInstall(say: Say, packages: readonly string[], why: str
   await logged('apt-install', { file: 'apt-get', args: [...options, '--', ...packages] });
 }
 
-/** Whether apt could install this package. */
-export async function aptKnows(name: string): Promise<boolean> {
+/** The upstream version of this package that apt would install; null when it has none. */
+export async function aptVersion(name: string): Promise<string | null> {
+  if ((await which('apt-cache')) === null) return null;
   await refreshLists();
   const { stdout } = await machine.run({ file: 'apt-cache', args: ['policy', '--', name] });
-  return /^ {2}Candidate: (?!\(none\))/m.test(stdout);
+  return /^ {2}Candidate: (?:\d+:)?(\d[^\s~-]*)/m.exec(stdout)?.[1] ?? null;
 }
 
 /** Where this Debian machine gets Debian from; null on any other system. */

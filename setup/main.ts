@@ -1,0 +1,40 @@
+import { ensureDocker } from './docker.ts';
+import { ensureFixtureImages } from './images.ts';
+import type { Say } from './machine.ts';
+import { ensureProxyNetwork, ensureSwarm } from './swarm.ts';
+import { ensureTemporal } from './temporal.ts';
+import { ensureTools } from './tools.ts';
+
+/** What is not said about a step that was over at once. */
+const WORTH_SAYING_MS = 1_000;
+
+/** What set-up found or made, for whoever goes on with it. */
+export interface Ready {
+  /** Path of the Temporal CLI. */
+  temporal: string;
+  /** Whether the proxy network is of our making. */
+  madeProxyNetwork: boolean;
+}
+
+/**
+ * Takes a bare Debian or Ubuntu with Node and git to where this project's tests run: tools, a docker engine
+ * in swarm mode, the Temporal CLI and, if asked for, the images of the fixture recipes. What is there already
+ * is used; each step says what it will do before it does it.
+ */
+export async function setUp(say: Say, { images }: { images: boolean }): Promise<Ready> {
+  await timed(say, 'tools', () => ensureTools(say));
+  await timed(say, 'docker', () => ensureDocker(say));
+  await timed(say, 'swarm', () => ensureSwarm(say));
+  const madeProxyNetwork = await timed(say, 'network', () => ensureProxyNetwork(say));
+  const temporal = await timed(say, 'temporal', () => ensureTemporal(say));
+  if (images) await timed(say, 'fixture images', () => ensureFixtureImages(say));
+  return { temporal, madeProxyNetwork };
+}
+
+async function timed<T>(say: Say, name: string, step: () => Promise<T>): Promise<T> {
+  const began = performance.now();
+  const result = await step();
+  const took = performance.now() - began;
+  if (took > WORTH_SAYING_MS) say(`${name}: done in ${(took / 1000).toFixed(1)} s`);
+  return result;
+}
