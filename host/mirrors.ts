@@ -94,7 +94,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
     );
   }
 
-  /** Begins beside and renames, so that a repository that is there is a whole one. */
+  /** Begins beside and renames, so that a repository that is there is a whole one; never replaces one. */
   async function createBare(folder: string, commit: string): Promise<void> {
     const beside = `${folder}.new`;
     await mkdir(path.dirname(folder), { recursive: true });
@@ -105,7 +105,6 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
       cwd: '/',
       timeoutMs: LOCAL_MS,
     });
-    await rm(folder, { recursive: true, force: true });
     await rename(beside, folder);
   }
 
@@ -121,6 +120,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
       const after = await workRefs(work);
       if (after && sameRefs(after, wanted)) return;
     }
+    await rm(work, { recursive: true, force: true });
     await createBare(work, main);
     await fetch(work, from);
     const after = await workRefs(work);
