@@ -36,6 +36,7 @@ export class CommandStopped extends Error {
 
 /** gRPC status codes that a caller tells apart; https://grpc.io/docs/guides/status-codes/ */
 const GRPC = {
+  cancelled: 1,
   deadlineExceeded: 4,
   notFound: 5,
   permissionDenied: 7,
@@ -58,7 +59,8 @@ export function isUnreachable(error: unknown): boolean {
 /** Nobody answered in time, or the server knows that nobody will: no worker polls the task queue. */
 export function isUnanswered(error: unknown): boolean {
   const code = grpcCode(error);
-  return code === GRPC.deadlineExceeded || code === GRPC.failedPrecondition;
+  // A call that our own deadline ended is reported as cancelled.
+  return code === GRPC.deadlineExceeded || code === GRPC.cancelled || code === GRPC.failedPrecondition;
 }
 
 export function isNotFound(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import { QueryNotRegisteredError } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   progressQuery,
@@ -60,7 +61,9 @@ async function query<T>({ connection }: TemporalServer, ask: () => Promise<T>): 
   return connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, ask);
 }
 
-async function whyNoAnswer(server: TemporalServer, error: unknown): Promise<string> {
+async function whyNoAnswer(server: TemporalServer, error: unknown): Promise<string | null> {
+  // It ended before it began, over its input say; its result tells why.
+  if (error instanceof QueryNotRegisteredError) return null;
   if (isUnreachable(error)) return 'the Temporal server does not answer; trying again';
   if (!isUnanswered(error)) return `the sweep does not answer: ${explain(error)}`;
   const workers = await pollingWorkers(server).catch(() => []);

@@ -17,7 +17,7 @@ export interface SweepView {
 }
 
 const NAME_WIDTH = 18;
-const STEP_WIDTH = 26;
+const STEP_WIDTH = 32;
 
 /** The screen that is redrawn while a sweep runs: one line a recipe. */
 export function liveView(view: SweepView, now: number): string {
@@ -46,6 +46,8 @@ function recipeLine(recipe: RecipeProgress, view: SweepView, now: number): strin
   return `${name} ${(step?.step ?? recipe.state).padEnd(STEP_WIDTH)} ${elapsed}${since}`;
 }
 
+type Fact = [about: string, text: string];
+
 /**
  * The same for where nothing can be redrawn: what is new since the last call, one line per step begun, per
  * outcome and per change of the sweep itself.
@@ -53,15 +55,16 @@ function recipeLine(recipe: RecipeProgress, view: SweepView, now: number): strin
 export function stepLog(): (view: SweepView, now: number) => string[] {
   const said = new Map<string, string>();
   return (view, now) => {
-    const facts: [key: string, text: string][] = [];
-    if (view.progress) facts.push(['', `sweep ${view.sweep}: ${view.progress.state}`]);
-    for (const recipe of view.progress?.recipes ?? []) {
+    const recipes = (view.progress?.recipes ?? []).flatMap((recipe): Fact[] => {
       const text = recipeFact(recipe, view.steps.get(recipe.recipe));
-      if (text !== null) facts.push([recipe.recipe, `${recipe.recipe}: ${text}`]);
-    }
-    facts.push(['note', view.note ?? '']);
-    const fresh = facts.filter(([key, text]) => (said.get(key) ?? '') !== text);
-    for (const [key, text] of fresh) said.set(key, text);
+      return text === null ? [] : [[recipe.recipe, `${recipe.recipe}: ${text}`]];
+    });
+    const sweep: Fact[] = view.progress ? [['', `${view.sweep}: ${view.progress.state}`]] : [];
+    const ending = view.progress?.state === 'reporting' || view.progress?.state === 'done';
+    const facts: Fact[] = ending ? [...recipes, ...sweep] : [...sweep, ...recipes];
+    facts.push(['(note)', view.note ?? '']);
+    const fresh = facts.filter(([about, text]) => (said.get(about) ?? '') !== text);
+    for (const [about, text] of fresh) said.set(about, text);
     const time = new Date(now).toISOString().slice(11, 19);
     return fresh.filter(([, text]) => text !== '').map(([, text]) => `${time}Z ${text}`);
   };

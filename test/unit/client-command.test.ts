@@ -1,0 +1,232 @@
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
+import getPort from 'get-port';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { exitStatusOf } from '../../client/commands/sweep.ts';
+import { workflowUrl } from '../../client/connect.ts';
+import { explain } from '../../client/failure.ts';
+import { runCommand } from '../../client/program.ts';
+import { meantSweep } from '../../client/running.ts';
+import type { SweepReport } from '../../domain/report.ts';
+import { createCanonicals, type CanonicalRecord } from '../../host/canonicals.ts';
+import { createResults } from '../../host/results.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'client-'));
+  const port = await getPort();
+  await writeFile(
+    path.join(folder, 'recipe-sweep.yml'),
+    [
+      'host: ci-1',
+      'zone: ci.example.org',
+      'state: state',
+      'recipes: recipes',
+      'mirrors: /mirrors/{recipe}',
+      `temporal: { address: '127.0.0.1:${port}' }`,
+    ].join('\n'),
+  );
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A command typed in the folder of the configuration. */
+async function type(...args: string[]): Promise<{ status: number; out: string; err: string }> {
+  const [out, err]: [string[], string[]] = [[], []];
+  const terminal = {
+    out: (text: string) => void out.push(text),
+    err: (text: string) => void err.push(text),
+    live: null,
+    columns: () => null,
+  };
+  const status = await runCommand(args, terminal, folder);
+  return { status, out: out.join('\n'), err: err.join('\n') };
+}
+
+const record = (recipe: string): CanonicalRecord => ({
+  schema: 1,
+  recipe,
+  version: '1.2.0+v2',
+  commit: 'a'.repeat(40),
+  status: 'proven',
+  ts: '2025-03-02T04:00:00.000Z',
+  run: `sweep-1/${recipe}`,
+  images: { app: { image: 'nginx:1', digest: 'sha256:abc' } },
+  snapshot: { id: 'one', sha256: 'b'.repeat(64), bytes: 1_500_000 },
+});
+
+const report = (sweep: string, ended: string): SweepReport => ({
+  schema: 1,
+  sweep,
+  host: 'ci-1',
+  zone: 'ci.example.org',
+  verdict: 'red',
+  note: null,
+  started: '2025-03-02T03:00:00.000Z',
+  ended,
+  recipes: [
+    {
+      schema: 1,
+      recipe: 'gitea',
+      sweep,
+      outcome: {
+        kind: 'FAIL',
+        version: '3.6.0+1',
+        tier: 'install',
+        why: 'app exited',
+        evidence: path.join(folder, 'state/sweeps', sweep, 'gitea/app.log'),
+        canonical: null,
+      },
+      release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
+      tiers: [{ tier: 'install', result: 'fail', reason: 'app exited', evidence: 'app.log' }],
+      started: '2025-03-02T03:00:00.000Z',
+      ended,
+      workflow: { id: `${sweep}/gitea`, runId: 'r' },
+    },
+  ],
+});
+
+describe('what is typed wrong ends with status 2 and one message', () => {
+  test('an unknown command', async () => {
+    const { status, err } = await type('swep');
+    expect(status).toBe(2);
+    expect(err).toContain("unknown command 'swep'");
+  });
+
+  test('a name that no recipe can have', async () => {
+    expect(await type('sweep', '../etc', 'Gitea')).toEqual({
+      status: 2,
+      out: '',
+      err: 'recipe-sweep: not a recipe name: "../etc", "Gitea" (a-z, 0-9 and single hyphens)',
+    });
+  });
+
+  test('a configuration that is not there', async () => {
+    const { status, err } = await type('results', '--config', 'other.yml');
+    expect(status).toBe(2);
+    expect(err).toContain(path.join(folder, 'other.yml'));
+  });
+
+  test('no configuration at all', async () => {
+    await rm(path.join(folder, 'recipe-sweep.yml'));
+    const { status, err } = await type('results');
+    expect(status).toBe(2);
+    expect(err).toContain('copy recipe-sweep.example.yml');
+  });
+});
+
+test('help is no error', async () => {
+  const { status, out } = await type('--help');
+  expect(status).toBe(0);
+  expect(out).toContain('sweep');
+});
+
+test.each(['sweep', 'schedule show'])(
+  '%s without a server says in one line how to get one',
+  async (command) => {
+    const { status, out, err } = await type(...command.split(' '));
+    expect(status).toBe(2);
+    expect(out).toBe('');
+    expect(err).toMatch(
+      /^recipe-sweep: no Temporal server answers at 127\.0\.0\.1:\d+ .*recipe-sweep dev.*$/,
+    );
+  },
+);
+
+describe('results', () => {
+  test('before any sweep', async () => {
+    expect(await type('results')).toMatchObject({ status: 2, out: '' });
+  });
+
+  test('are the latest by default, with the file to open next', async () => {
+    const results = createResults(path.join(folder, 'state'));
+    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    await results.writeReport(report('sweep-2', '2025-03-09T05:00:00.000Z'));
+    const { status, out } = await type('results');
+    expect(status).toBe(0);
+    expect(out).toContain('state/sweeps/sweep-2/gitea/app.log');
+    expect(out).toContain('state/sweeps/sweep-2/report.json');
+    const older = await type('results', 'sweep-1', '--json');
+    expect(JSON.parse(older.out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+  });
+
+  test('are listed newest first', async () => {
+    const results = createResults(path.join(folder, 'state'));
+    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    await results.writeReport(report('sweep-2', '2025-03-09T05:00:00.000Z'));
+    const listed = JSON.parse((await type('results', '--list', '--json')).out) as { sweep: string }[];
+    expect(listed).toMatchObject([
+      { sweep: 'sweep-2', verdict: 'red', outcomes: { FAIL: 1 } },
+      { sweep: 'sweep-1' },
+    ]);
+  });
+});
+
+describe('canonical', () => {
+  test('shows the record on disk, as text and as JSON', async () => {
+    await createCanonicals(path.join(folder, 'state')).write(record('gitea'));
+    expect((await type('canonical', 'list')).out).toContain(
+      'gitea   1.2.0+v2  aaaaaaaaaaaa  2025-03-02 04:00:00Z  1.5 MB',
+    );
+    expect((await type('canonical', 'show', 'gitea')).out).toContain(`commit    ${'a'.repeat(40)}`);
+    expect(JSON.parse((await type('canonical', 'show', 'gitea', '--json')).out)).toEqual(record('gitea'));
+    expect(JSON.parse((await type('canonical', 'history', 'gitea', '--json')).out)).toEqual([
+      record('gitea'),
+    ]);
+  });
+
+  test('of a recipe without one ends with status 2', async () => {
+    expect(await type('canonical', 'show', 'ghost')).toMatchObject({
+      status: 2,
+      err: 'recipe-sweep: ghost has no canonical',
+    });
+  });
+
+  test('that cannot be read is listed as such, not left out', async () => {
+    const where = path.join(folder, 'state/canonicals/ghost');
+    await mkdir(where, { recursive: true });
+    await writeFile(path.join(where, 'canonical.json'), '{"schema": 1');
+    const { status, out } = await type('canonical', 'list', '--json');
+    expect(status).toBe(2);
+    expect(JSON.parse(out)).toMatchObject([{ recipe: 'ghost', record: null }]);
+  });
+});
+
+test('the exit status of a sweep is its verdict', () => {
+  expect((['green', 'red', 'none', 'skipped'] as const).map(exitStatusOf)).toEqual([0, 1, 2, 2]);
+});
+
+describe('the sweep an operator means', () => {
+  const running = ['sweep-1', 'sweep-2'].map((sweep) => ({ sweep, started: new Date(0) }));
+
+  test('is the one named, else the only one', () => {
+    expect(meantSweep('sweep-9', running)).toBe('sweep-9');
+    expect(meantSweep(undefined, running.slice(0, 1))).toBe('sweep-1');
+  });
+
+  test('is asked for when there are several, or none', () => {
+    expect(() => meantSweep(undefined, running)).toThrow('name one: sweep-1, sweep-2');
+    expect(() => meantSweep(undefined, [])).toThrow('no sweep is running');
+  });
+});
+
+test('a failed workflow is told by its cause alone', () => {
+  const cause = ApplicationFailure.create({
+    message: 'not enrolled: x',
+    type: 'BadInput',
+    nonRetryable: true,
+  });
+  expect(explain(new WorkflowFailedError('Workflow execution failed', cause, 'NON_RETRYABLE_FAILURE'))).toBe(
+    'not enrolled: x',
+  );
+});
+
+test('a link into the Temporal UI survives what a workflow ID may hold', () => {
+  const temporal = { address: '', namespace: 'default', ui: 'http://127.0.0.1:8233/' };
+  expect(workflowUrl({ temporal }, 'sweep-2025-03-02T03:00:00Z/gitea')).toBe(
+    'http://127.0.0.1:8233/namespaces/default/workflows/sweep-2025-03-02T03%3A00%3A00Z%2Fgitea',
+  );
+});
