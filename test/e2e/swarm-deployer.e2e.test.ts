@@ -1,0 +1,467 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Dockerode from 'dockerode';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { stackName } from '../../domain/names.ts';
+import type { App, Deployment } from '../../host/deployer.ts';
+import { declaredEnvironment } from '../../host/config.ts';
+import { processRunner } from '../../host/process.ts';
+import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+
+/**
+ * The deployer on the swarm of this machine. Needs an engine that is a swarm manager and a static busybox;
+ * everything it makes carries a zone of its own and is gone at the end.
+ */
+
+const hex = randomBytes(3).toString('hex');
+const zone = `t${hex}.test`;
+const socket = '/var/run/docker.sock';
+const docker = new Dockerode({ socketPath: socket });
+const scratch = mkdtempSync(path.join(tmpdir(), 'swarm-deployer-'));
+const image = (version: number): string => `localhost/recipe-sweep/busybox:${hex}-${version}`;
+let madeProxy = false;
+let guarded = 0;
+
+const config = {
+  zone,
+  docker: { socket, pull: 'missing' as const },
+  probe: { via: 'task' as const },
+  limits: { sweep: 0, tier: 0, promote: 0, deploy: 40_000, attempts: 2, headroom: 0 },
+};
+const environment = declaredEnvironment({
+  path: process.env['PATH'] ?? '',
+  state: scratch,
+  docker: config.docker,
+});
+
+function deployer(changes: { pull?: 'always' | 'missing'; signal?: AbortSignal } = {}) {
+  const signal = changes.signal ?? new AbortController().signal;
+  return createSwarmDeployer({
+    config: { ...config, docker: { ...config.docker, pull: changes.pull ?? 'missing' } },
+    run: processRunner({ environment, signal }),
+    docker,
+    signal,
+    guard: async () => {
+      guarded++;
+    },
+    report: () => undefined,
+  });
+}
+
+const SERVE = 'echo ${GREETING:-hello} > /www/index.html; exec httpd -f -p 8080 -h /www';
+
+interface Written {
+  version?: string;
+  image?: string;
+  /** What the app's shell runs. */
+  command?: string;
+  onFailure?: 'rollback' | 'pause';
+  /** Restart delay and update monitor. */
+  seconds?: number;
+  timeout?: number;
+  /** Further services, as YAML lines. */
+  services?: string[];
+  /** Lines at the top. */
+  more?: string[];
+}
+
+let folders = 0;
+
+function recipe(written: Written): string {
+  const folder = path.join(scratch, `recipe-${++folders}`);
+  mkdirSync(folder);
+  const command = (written.command ?? SERVE).replaceAll("'", "''");
+  writeFileSync(
+    path.join(folder, 'compose.yml'),
+    `version: "3.8"
+services:
+  app:
+    image: ${written.image ?? image(1)}
+    command: ['/bin/sh', '-c', '${command}']
+    networks: [proxy, internal]
+    volumes: ['data:/data']
+    configs: [{source: greeting, target: /greeting, mode: 0444}]
+    secrets: [key]
+    stop_grace_period: 1s
+    deploy:
+      endpoint_mode: dnsrr
+      update_config: {failure_action: ${written.onFailure ?? 'rollback'}, order: start-first, monitor: ${written.seconds ?? 1}s}
+      restart_policy: {delay: ${written.seconds ?? 1}s}
+      labels:
+        - "traefik.http.services.\${STACK_NAME}.loadbalancer.server.port=8080"
+        - "coop-cloud.\${STACK_NAME}.version=${written.version ?? '1.0.0+1.0'}"
+        - "coop-cloud.\${STACK_NAME}.timeout=${written.timeout ?? 40}"
+${(written.services ?? []).map((line) => `  ${line}\n`).join('')}
+volumes: {data: }
+networks: {proxy: {external: true}, internal: }
+configs:
+  greeting: {name: "\${STACK_NAME}_greeting_\${GREETING_VERSION}", file: greeting.txt}
+secrets:
+  key: {external: true, name: "\${STACK_NAME}_key_\${SECRET_KEY_VERSION}"}
+${(written.more ?? []).join('\n')}
+`,
+  );
+  writeFileSync(
+    path.join(folder, '.env.sample'),
+    'TYPE=thing\nDOMAIN=thing.example.com\nSECRET_KEY_VERSION=v1 # length=20\n',
+  );
+  writeFileSync(path.join(folder, 'abra.sh'), 'export GREETING_VERSION=v1\n');
+  writeFileSync(path.join(folder, 'greeting.txt'), 'good day\n');
+  return folder;
+}
+
+function app(name: string, written: Written = {}, changes: Partial<App> = {}): App {
+  const domain = `${name}.${zone}`;
+  const evidence = path.join(scratch, `evidence-${++folders}`);
+  mkdirSync(evidence);
+  return {
+    recipe: 'thing',
+    version: written.version ?? '1.0.0+1.0',
+    commit: 'c'.repeat(40),
+    checkout: recipe(written),
+    domain,
+    stack: stackName(domain),
+    lifetime: 'cold',
+    run: `e2e/${name}`,
+    env: {},
+    probe: { path: '/', status: null, contains: 'hello' },
+    evidence,
+    ...changes,
+  };
+}
+
+function red(deployment: Deployment): { reason: string; evidence: string } {
+  if (deployment.ok) throw new Error('expected a red deployment');
+  return deployment;
+}
+
+async function withLabel(label: string): Promise<string[]> {
+  const filters = JSON.stringify({ label: [label] });
+  const [services, containers, networks, volumes, secrets, configs] = await Promise.all([
+    docker.listServices({ filters }),
+    docker.listContainers({ all: true, filters }),
+    docker.listNetworks({ filters }),
+    docker.listVolumes({ filters }),
+    docker.listSecrets({ filters }),
+    docker.listConfigs({ filters }),
+  ]);
+  return [
+    ...services.map(({ Spec }) => `service ${Spec?.Name}`),
+    ...containers.map(({ Names }) => `container ${Names[0]}`),
+    ...networks.map(({ Name }) => `network ${Name}`),
+    ...volumes.Volumes.map(({ Name }) => `volume ${Name}`),
+    ...secrets.map(({ Spec }) => `secret ${Spec?.Name}`),
+    ...configs.map(({ Spec }) => `config ${Spec?.Name}`),
+  ];
+}
+
+const left = (stack: string): Promise<string[]> => withLabel(`com.docker.stack.namespace=${stack}`);
+
+beforeAll(async () => {
+  const found = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
+  const root = path.join(scratch, 'rootfs');
+  mkdirSync(path.join(root, 'bin'), { recursive: true });
+  mkdirSync(path.join(root, 'www'));
+  cpSync(found, path.join(root, 'bin/busybox'), { dereference: true });
+  for (const name of ['sh', 'httpd', 'sleep', 'cat', 'touch', 'test', 'echo']) {
+    symlinkSync('busybox', path.join(root, 'bin', name));
+  }
+  for (const version of [1, 2]) {
+    writeFileSync(path.join(root, 'version'), `${version}\n`);
+    const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 64 * 1024 * 1024 });
+    execFileSync('docker', ['import', '-', image(version)], { input: tar });
+  }
+  const networks = await docker.listNetworks();
+  if (!networks.some(({ Name }) => Name === 'proxy')) {
+    await docker.createNetwork({ Name: 'proxy', Driver: 'overlay' });
+    madeProxy = true;
+  }
+}, 60_000);
+
+afterEach(async () => {
+  for (const { stack } of await deployer().owned()) await deployer().remove(stack);
+}, 120_000);
+
+afterAll(async () => {
+  if (madeProxy) await docker.getNetwork('proxy').remove();
+  for (const version of [1, 2]) await docker.getImage(image(version)).remove({ force: true });
+  rmSync(scratch, { recursive: true, force: true });
+  expect(await withLabel(`recipe-sweep.zone=${zone}`)).toEqual([]);
+}, 60_000);
+
+async function tasksOf(stack: string, service: string): Promise<string[]> {
+  const filters = JSON.stringify({ service: [`${stack}_${service}`], 'desired-state': ['running'] });
+  const tasks = (await docker.listTasks({ filters })) as { ID: string }[];
+  return tasks.map(({ ID }) => ID);
+}
+
+const DB = [
+  'db:',
+  `  image: ${image(1)}`,
+  "  command: ['/bin/sleep', '1000']",
+  '  stop_grace_period: 1s',
+  '  networks: [internal]',
+  '  deploy: {endpoint_mode: dnsrr, update_config: {monitor: 1s}, restart_policy: {delay: 1s}}',
+];
+
+describe('a deployment', () => {
+  it('is green when the app serves, and keeps the finished compose file but no secret', async () => {
+    const one = app('green');
+    const deployment = await deployer().deploy(one);
+    expect(deployment).toEqual({
+      ok: true,
+      images: { app: { image: image(1), digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) } },
+    });
+    const compose = readFileSync(path.join(one.evidence, 'deployed-1-compose.yml'), 'utf8');
+    expect(compose).toContain(`coop-cloud.${one.stack}.version=1.0.0+1.0`);
+    expect(guarded).toBeGreaterThan(0);
+    expect(await deployer().secrets(one.stack)).toEqual([`${one.stack}_key_v1`]);
+    expect(await deployer().owned()).toEqual([
+      { stack: one.stack, recipe: 'thing', lifetime: 'cold', running: true },
+    ]);
+  }, 60_000);
+
+  it('takes an app to a new release in place: data stays, untouched services keep running', async () => {
+    const first = app('upgrade', { services: DB, command: `echo kept > /data/kept; ${SERVE}` });
+    expect(await deployer().deploy(first)).toMatchObject({ ok: true });
+    const db = await tasksOf(first.stack, 'db');
+    const second = app(
+      'upgrade',
+      {
+        version: '1.1.0+2.0',
+        image: image(2),
+        services: DB,
+        command:
+          `export GREETING="hello $(cat /version) $(cat /data/kept)"; ${SERVE.replaceAll('$', '$$')}`.replaceAll(
+            /\$(?=[({]|G)/g,
+            '$$$$',
+          ),
+      },
+      { probe: { path: '/', status: [200], contains: 'hello 2 kept' } },
+    );
+    expect(await deployer().deploy(second)).toMatchObject({ ok: true, images: { app: { image: image(2) } } });
+    expect(await tasksOf(first.stack, 'db')).toEqual(db);
+  }, 60_000);
+
+  it('waits for an app that crashes until its data is there', async () => {
+    const command = `if [ ! -e /data/ready ]; then touch /data/ready; exit 1; fi; ${SERVE}`;
+    expect(await deployer().deploy(app('late', { command }))).toMatchObject({ ok: true });
+  }, 60_000);
+
+  it('counts a one-shot service as done once it has left with 0', async () => {
+    const services = [
+      'setup:',
+      `  image: ${image(1)}`,
+      "  command: ['/bin/sleep', '1']",
+      '  deploy: {restart_policy: {condition: none}}',
+    ];
+    expect(await deployer().deploy(app('oneshot', { services }))).toMatchObject({ ok: true });
+  }, 60_000);
+});
+
+describe('a red deployment', () => {
+  it('is one that the swarm silently rolled back', async () => {
+    expect(await deployer().deploy(app('rollback'))).toMatchObject({ ok: true });
+    const bad = app('rollback', {
+      version: '1.0.1+1.0',
+      image: image(2),
+      command: 'echo broken >&2; exit 3',
+    });
+    const { reason, evidence } = red(await deployer().deploy(bad));
+    expect(reason).toMatch(/^app: update rollback_|rolled it back/);
+    expect(path.dirname(evidence)).toBe(bad.evidence);
+  }, 60_000);
+
+  it('is one whose update the swarm paused', async () => {
+    expect(await deployer().deploy(app('paused', { onFailure: 'pause' }))).toMatchObject({ ok: true });
+    const bad = app('paused', { version: '1.0.1+1.0', onFailure: 'pause', command: 'exit 3' });
+    expect(red(await deployer().deploy(bad)).reason).toMatch(/^app: update paused/);
+  }, 60_000);
+
+  it('is one that flaps, although it mostly looks up', async () => {
+    const flapping = app('flapping', {
+      command: 'httpd -p 8080 -h /www; echo hello > /www/index.html; sleep 7; exit 1',
+      seconds: 5,
+      timeout: 20,
+    });
+    const { reason } = red(await deployer().deploy(flapping));
+    expect(reason).toContain('app: task failed: task: non-zero exit (1)');
+  }, 90_000);
+
+  it('ends a crash loop at the deadline of its own label, and names the log', async () => {
+    const began = Date.now();
+    const { reason, evidence } = red(
+      await deployer().deploy(app('crash', { command: 'echo no database >&2; exit 4', timeout: 6 })),
+    );
+    expect(Date.now() - began).toBeLessThan(12_000);
+    expect(reason).toBe('not up at the deadline: app 0/1; app: task failed: task: non-zero exit (4)');
+    expect(path.basename(evidence)).toBe('app.log');
+    expect(readFileSync(evidence, 'utf8')).toContain('no database');
+  }, 60_000);
+
+  it('is one that runs but does not answer', async () => {
+    const { reason } = red(
+      await deployer().deploy(
+        app(
+          'mute',
+          { timeout: 5 },
+          { env: { GREETING: 'x' }, probe: { path: '/none', status: null, contains: null } },
+        ),
+      ),
+    );
+    expect(reason).toMatch(
+      /everything runs, but the app does not answer as it should: GET http.*\/none .*404/,
+    );
+  }, 60_000);
+
+  it('is one whose compose file says another version than the tag, before anything is made', async () => {
+    const wrong = app('wrong', { version: '1.0.0+1.0' }, { version: '2.0.0+2.0' });
+    expect(red(await deployer().deploy(wrong)).reason).toBe(
+      'compose.yml: services.app.deploy.labels: compose says version 1.0.0+1.0, the tag says 2.0.0+2.0',
+    );
+    expect(await left(wrong.stack)).toEqual([]);
+  });
+
+  it('is one that docker itself refuses', async () => {
+    const refused = app('refused', { more: ['volumes_: {}'] });
+    expect(red(await deployer().deploy(refused)).reason).toMatch(
+      /^docker refuses the compose files: .*volumes_/,
+    );
+  }, 60_000);
+});
+
+describe('an image', () => {
+  it.for([
+    [
+      "that the registry does not have is the package's fault",
+      404,
+      'MANIFEST_UNKNOWN',
+      'manifest unknown',
+      null,
+    ],
+    ['that a failing registry cannot give is a Fault', 503, 'UNAVAILABLE', 'try later', 'Registry'],
+    [
+      'that a registry gives too many people is a Fault',
+      429,
+      'TOOMANYREQUESTS',
+      'pull rate limit',
+      'Registry',
+    ],
+  ] as const)(
+    '%s',
+    async ([, status, code, message, fault]) => {
+      const registry = await startRegistry(status, code, message);
+      try {
+        const wanted = `127.0.0.1:${(registry.address() as AddressInfo).port}/thing/app:1`;
+        const deployment = deployer().deploy(app('image', { image: wanted }));
+        if (fault === null) {
+          expect(red(await deployment).reason).toContain(`image ${wanted} cannot be pulled: `);
+        } else {
+          await expect(deployment).rejects.toMatchObject({ type: fault });
+        }
+      } finally {
+        registry.close();
+      }
+    },
+    60_000,
+  );
+
+  it('of a registry that cannot be reached is a Fault', async () => {
+    const unreachable = app('image', { image: '127.0.0.1:9/thing/app:1' });
+    await expect(deployer().deploy(unreachable)).rejects.toMatchObject({ type: 'Registry' });
+  }, 60_000);
+});
+
+describe('a removal', () => {
+  it('undeploys and keeps volumes and secrets, or leaves nothing at all', async () => {
+    const one = app('removal', { services: DB }, { lifetime: 'warm' });
+    expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+    await deployer().undeploy(one.stack);
+    expect(await left(one.stack)).toEqual([`volume ${one.stack}_data`, `secret ${one.stack}_key_v1`]);
+    expect(await deployer().volumes(one.stack)).toEqual([
+      { name: `${one.stack}_data`, mountpoint: expect.stringContaining(one.stack) },
+    ]);
+    expect(await deployer().owned()).toEqual([
+      { stack: one.stack, recipe: 'thing', lifetime: 'warm', running: false },
+    ]);
+    await deployer().undeploy(one.stack);
+    await deployer().trim(one.stack, { volumes: [`${one.stack}_data`], secrets: [] });
+    expect(await left(one.stack)).toEqual([`volume ${one.stack}_data`]);
+    await deployer().remove(one.stack);
+    expect(await left(one.stack)).toEqual([]);
+    expect((await docker.listNetworks()).map(({ Name }) => Name)).toContain('proxy');
+  }, 60_000);
+
+  it('can be followed by a deployment at once, five times over', async () => {
+    for (let time = 0; time < 5; time++) {
+      const again = app('again');
+      expect(await deployer().deploy(again)).toMatchObject({ ok: true });
+      await deployer().remove(again.stack);
+      expect(await left(again.stack)).toEqual([]);
+    }
+  }, 180_000);
+
+  it('makes a volume to restore into, which a deployment then mounts', async () => {
+    const one = app('restore', {}, { lifetime: 'warm' });
+    const made = await deployer().ensureVolume(one.stack, 'thing', `${one.stack}_data`);
+    expect(await deployer().volumes(one.stack)).toEqual([made]);
+    expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+  }, 60_000);
+
+  it('refuses a stack of someone else, and touches nothing of it', async () => {
+    const stack = `neighbour_${hex}`;
+    const label = { 'com.docker.stack.namespace': stack };
+    const theirs = await docker.createService({
+      Name: `${stack}_app`,
+      Labels: label,
+      TaskTemplate: {
+        ContainerSpec: {
+          Image: image(1),
+          Command: ['/bin/sleep', '1000'],
+          Labels: label,
+          StopGracePeriod: 1e9,
+        },
+      },
+    });
+    try {
+      const before = await left(stack);
+      for (const attempt of [
+        deployer().undeploy(stack),
+        deployer().remove(stack),
+        deployer().deploy(app('neighbour', {}, { stack })),
+      ]) {
+        await expect(attempt).rejects.toMatchObject({ type: 'NotOurs' });
+      }
+      expect((await left(stack)).slice(0, 1)).toEqual(before.slice(0, 1));
+    } finally {
+      await theirs.remove();
+    }
+  }, 60_000);
+});
+
+describe('a deployment that is cancelled', () => {
+  it('ends at once', async () => {
+    const controller = new AbortController();
+    const pending = deployer({ signal: controller.signal }).deploy(app('cancelled', { command: 'exit 1' }));
+    setTimeout(() => controller.abort(new Error('cancelled')), 2_500);
+    const began = Date.now();
+    await expect(pending).rejects.toThrow('cancelled');
+    expect(Date.now() - began).toBeLessThan(3_500);
+  }, 60_000);
+});
+
+/** A registry that answers every question about an image in one way. */
+async function startRegistry(status: number, code: string, message: string): Promise<Server> {
+  const server = createServer((request, response) => {
+    const ping = request.url === '/v2/';
+    response.writeHead(ping ? 200 : status, { 'content-type': 'application/json' });
+    response.end(ping ? '{}' : JSON.stringify({ errors: [{ code, message }] }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
