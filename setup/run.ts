@@ -1,0 +1,11 @@
+import { messageOf } from '../domain/fault.ts';
+import { setUp } from './main.ts';
+
+/** `npm run setup`: what `npm test` begins with, alone. */
+
+try {
+  await setUp(console.log, { images: true });
+} catch (error) {
+  console.error(messageOf(error));
+  process.exitCode = 1;
+}
