@@ -6,11 +6,12 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
-      // These start a Temporal test server, and skip its time.
+      // These start a Temporal dev server and answer its activities with fakes.
       {
         test: {
           name: 'workflow',
           include: ['test/workflow/**/*.test.ts'],
+          globalSetup: ['test/temporal-binary.ts'],
           testTimeout: 2 * MINUTE,
           hookTimeout: 2 * MINUTE,
         },
@@ -21,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e.test.ts'],
+          globalSetup: ['test/temporal-binary.ts'],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 30 * MINUTE,

@@ -19,7 +19,7 @@ export function mirrorSync(deps: Dependencies) {
     }): Promise<{ main: string; changed: boolean }> {
       return inAttempt(deps.config, async (attempt) => {
         const { upstream } = await deps.recipes.one(recipe);
-        attempt.report(`syncing the mirror of ${recipe} to ${upstream}`);
+        attempt.report(`syncing the mirror of ${recipe}`);
         try {
           const { main, changed } = await createMirrors({ ...deps, run: attempt.run }).sync(recipe, upstream);
           return { main, changed };

@@ -51,6 +51,8 @@ export interface Expectation {
   /** The label that each service of this very deployment carries; a rollback brings back an older value. */
   label: { name: string; value: string };
   services: readonly { name: string; image: string; imageId: string }[];
+  /** How long each task must stay up at the least, in milliseconds. */
+  stableMs: number;
   /** When to give up, milliseconds since the epoch. */
   deadline: number;
 }
@@ -78,8 +80,8 @@ const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned',
  *   deadline has passed and something is still not up. A crash before the deadline is not a failure: swarm
  *   apps crash until their database is up.
  * - stable until: every service has its full replicas, from the present spec, with the image asked for, and
- *   nothing older runs beside them; but some task has not yet been up for longer than update monitor +
- *   restart delay, and than twice what an earlier task of this deployment lived before it ended.
+ *   nothing older runs beside them; but some task has not yet been up for as long as it must: stableMs, or
+ *   longer than update monitor + restart delay, or twice what an earlier task of this deployment lived.
  * - converged: that time has passed too. One-shot tasks count once they have left with 0.
  */
 export function judge(seen: Observation, expected: Expectation): Judgement {
@@ -88,7 +90,7 @@ export function judge(seen: Observation, expected: Expectation): Judgement {
   for (const wanted of expected.services) {
     const service = seen.services.find(({ name }) => name === wanted.name);
     const judged: ServiceJudgement = service
-      ? judgeService(service, wanted, expected.label)
+      ? judgeService(service, wanted, expected)
       : { is: 'waiting', why: 'not there yet', failing: null };
     if (judged.is === 'failed') {
       return { is: 'failed', service: wanted.name, reason: `${wanted.name}: ${judged.reason}` };
@@ -113,7 +115,7 @@ export function judge(seen: Observation, expected: Expectation): Judgement {
 function judgeService(
   service: ServiceSeen,
   wanted: Expectation['services'][number],
-  label: Expectation['label'],
+  { label, stableMs }: Expectation,
 ): ServiceJudgement {
   const update = service.update?.state ?? '';
   if (update.startsWith('rollback_') || update === 'paused') {
@@ -141,6 +143,7 @@ function judgeService(
   if (older.length > 0) return wait('still runs a task of the release before');
   if (update === 'updating') return wait('is still being updated');
   const windowMs = Math.max(
+    stableMs,
     service.updateMonitorMs + service.restartDelayMs + MARGIN_MS,
     2 * longestFailedLife(service.tasks),
   );

@@ -73,6 +73,7 @@ const schema = z.strictObject({
       tier: duration.prefault('60m'),
       promote: duration.prefault('2h'),
       deploy: duration.prefault('5m'),
+      stable: duration.prefault('15s'),
       attempts: z.number().int().min(2).max(20).prefault(4),
       headroom: bytes.prefault('10GB'),
     })

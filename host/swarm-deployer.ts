@@ -102,6 +102,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const expected: Expectation = {
       label: { name: LABEL.deployment, value: deployment },
       services: [...images].map(([name, { reference, id }]) => ({ name, image: reference, imageId: id })),
+      stableMs: config.limits.stable,
       deadline: Date.now() + (recipe.timeoutMs ?? config.limits.deploy),
     };
     const outcome = await converge(app, expected, httpService(recipe.services));

@@ -1,0 +1,310 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { SweepReport } from '../../domain/report.ts';
+import type { Service } from '../../host/service.ts';
+import type { sweepWorkflow } from '../../workflows/index.ts';
+import {
+  recipeWorkflowId,
+  stepQuery,
+  TASK_QUEUE,
+  type PlanEntry,
+  type Step,
+  type SweepResult,
+} from '../../workflows/protocol.ts';
+import { startSystem, until, type System } from './system.ts';
+
+/** One story on one host, in order: each test finds the system as the one before left it. */
+
+let system: System;
+let worker: Service;
+let sweeps = 0;
+
+beforeAll(async () => {
+  system = await startSystem(inject('temporal'), ['custom-html', 'webdis', 'unreleased']);
+  await system.upstreams.publish('custom-html', '1.0.0+1.22');
+  await system.upstreams.publish('webdis', '1.0.0+0.1.9');
+  await system.upstreams.publish('unreleased', 'v1.0.0');
+  worker = await system.startWorker();
+}, 120_000);
+
+afterAll(async () => {
+  await system?.stop();
+}, 180_000);
+
+async function startSweep(recipes?: string[]) {
+  const { client } = system.temporal;
+  return client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
+    workflowId: `sweep-${++sweeps}`,
+    taskQueue: TASK_QUEUE,
+    args: [recipes ? { recipes } : {}],
+  });
+}
+
+async function stepOf(sweep: string, recipe: string): Promise<Step | null> {
+  const { client } = system.temporal;
+  return client.workflow
+    .getHandle(recipeWorkflowId(sweep, recipe))
+    .query(stepQuery)
+    .then(({ step }) => step)
+    .catch(() => null);
+}
+
+const outcomesOf = (result: Pick<SweepResult, 'recipes'>): Record<string, string> =>
+  Object.fromEntries(result.recipes.map(({ recipe, outcome }) => [recipe, outcome]));
+
+async function lastReport(): Promise<SweepReport> {
+  const { stdout } = await system.cli('results', '--json');
+  return JSON.parse(stdout) as SweepReport;
+}
+
+/** What stays on the engine between sweeps: the data of canonicals, and nothing that runs. */
+async function expectOnlyCanonicalData(): Promise<void> {
+  const ours = await system.ours();
+  expect(ours.filter((thing) => !/^(volume|secret) warm-/.test(thing))).toEqual([]);
+}
+
+/** Judged from the files alone: record, ledger and snapshot agree. */
+async function expectWholeCanonical(recipe: string, version: string, commit: string): Promise<void> {
+  expect(await system.canonical(recipe)).toMatchObject({
+    schema: 1,
+    recipe,
+    version,
+    commit,
+    status: 'proven',
+  });
+  const ledger = await readFile(path.join(system.state, 'ledger', `${recipe}.jsonl`), 'utf8');
+  expect(
+    ledger.split('\n').filter((line) => line.includes(`"${version}"`) && line.includes(commit)),
+  ).toHaveLength(1);
+  const folder = path.join(system.state, 'canonicals', recipe, 'snapshots');
+  const record = JSON.parse(await readFile(path.join(folder, '..', 'canonical.json'), 'utf8')) as {
+    snapshot: { id: string; sha256: string };
+  };
+  expect(await readdir(folder)).toEqual([record.snapshot.id]);
+  const manifest = await readFile(path.join(folder, record.snapshot.id, 'manifest.json'));
+  expect(createHash('sha256').update(manifest).digest('hex')).toBe(record.snapshot.sha256);
+}
+
+describe('a weekly sweep', () => {
+  test('the first one proves every release and makes it the canonical', async () => {
+    const { status, stdout, stderr } = await system.cli('sweep');
+    expect(`${stdout}${stderr}`).toContain('PASS (promoted 1.0.0+1.22)');
+    expect(status).toBe(0);
+    const report = await lastReport();
+    expect(report.recipes.map(({ recipe, outcome }) => [recipe, outcome.kind])).toEqual([
+      ['custom-html', 'PASS'],
+      ['unreleased', 'SKIP'],
+      ['webdis', 'PASS'],
+    ]);
+    for (const { recipe, release } of report.recipes) {
+      if (release) await expectWholeCanonical(recipe, release.version, release.commit);
+    }
+    await expectOnlyCanonicalData();
+  });
+
+  test('a second one at once skips everything and makes no container, network, volume or secret', async () => {
+    let result: SweepResult | undefined;
+    const created = await system.createdDuring(async () => {
+      result = await (await startSweep()).result();
+    });
+    expect(outcomesOf(result as SweepResult)).toEqual({
+      'custom-html': 'SKIP no-new-version',
+      unreleased: 'SKIP never-released',
+      webdis: 'SKIP no-new-version',
+    });
+    expect(created).toEqual([]);
+  });
+
+  test('an untagged commit changes nothing', async () => {
+    await system.upstreams.commitUntagged('custom-html');
+    expect(outcomesOf(await (await startSweep(['custom-html'])).result())).toEqual({
+      'custom-html': 'SKIP no-new-version',
+    });
+  });
+
+  test('plan says what a sweep would do, as JSON, and deploys nothing', async () => {
+    const { commit } = await system.upstreams.publish('webdis', '1.1.0+0.1.22');
+    const created = await system.createdDuring(async () => {
+      const { stdout, status } = await system.cli('plan', '--json');
+      expect(status).toBe(0);
+      expect(JSON.parse(stdout) as PlanEntry[]).toEqual([
+        expect.objectContaining({ recipe: 'custom-html', decision: 'skip', canonical: '1.0.0+1.22' }),
+        { recipe: 'unreleased', latest: null, canonical: null, decision: 'skip', reason: expect.any(String) },
+        {
+          recipe: 'webdis',
+          latest: { version: '1.1.0+0.1.22', commit },
+          canonical: '1.0.0+0.1.9',
+          decision: 'run',
+          reason: expect.any(String),
+        },
+      ]);
+    });
+    expect(created).toEqual([]);
+  });
+});
+
+describe('what goes wrong around a release', () => {
+  test('cancelled during the cold test: torn down, canonical unchanged, ERROR cancelled', async () => {
+    const sweep = await startSweep(['webdis']);
+    await until(async () => (await stepOf(sweep.workflowId, 'webdis')) === 'cold-test: upgrade');
+    await sweep.cancel();
+    await expect(sweep.result()).rejects.toThrow();
+    expect((await lastReport()).recipes[0]?.outcome).toMatchObject({ kind: 'ERROR', cause: 'cancelled' });
+    expect((await system.canonical('webdis'))?.version).toBe('1.0.0+0.1.9');
+    await expectOnlyCanonicalData();
+  });
+
+  test('two sweeps at once: the second ends as skipped and names the first', async () => {
+    const first = await startSweep(['webdis']);
+    await until(async () => (await stepOf(first.workflowId, 'webdis')) === 'cold-test: install base');
+    const { status, stdout } = await system.cli('sweep', 'custom-html');
+    expect(stdout).toContain(`held by sweep ${first.workflowId}`);
+    expect(status).toBe(2);
+    // And a worker killed with -9 while the first is at its upgrade, as systemd would start it again.
+    await until(async () => (await stepOf(first.workflowId, 'webdis')) === 'cold-test: upgrade');
+    process.kill(-worker.pid, 'SIGKILL');
+    await worker.ended;
+    worker = await system.startWorker();
+    expect(outcomesOf(await first.result())).toEqual({ webdis: 'PASS (promoted 1.1.0+0.1.22)' });
+    await expectOnlyCanonicalData();
+    const { latest } = (
+      JSON.parse((await system.cli('plan', 'webdis', '--json')).stdout) as PlanEntry[]
+    )[0] as PlanEntry;
+    await expectWholeCanonical('webdis', latest?.version ?? '', latest?.commit ?? '');
+  });
+
+  test('a service that exits every few seconds is red, although it runs when one looks', async () => {
+    await system.upstreams.publish('custom-html', '1.2.0+1.26');
+    const { status, stdout } = await system.cli('sweep', 'custom-html');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/FAIL/);
+    const { outcome } = (await lastReport()).recipes[0] as SweepReport['recipes'][number];
+    expect(outcome).toMatchObject({ kind: 'FAIL', tier: 'upgrade', canonical: '1.0.0+1.22' });
+    expect(await readFile(outcome.kind === 'FAIL' ? outcome.evidence : '', 'utf8')).not.toBe('');
+    expect((await system.canonical('custom-html'))?.version).toBe('1.0.0+1.22');
+    await expectOnlyCanonicalData();
+  });
+
+  test('an image that no registry can be asked for says nothing of the release: ERROR infrastructure', async () => {
+    await system.upstreams.publish('custom-html', '1.3.0+1.99');
+    const { status, stdout } = await system.cli('sweep', 'custom-html');
+    expect(stdout).toContain('ERROR infrastructure');
+    expect(status).toBe(2);
+    expect((await system.canonical('custom-html'))?.version).toBe('1.0.0+1.22');
+    await expectOnlyCanonicalData();
+  });
+
+  test('a tag that moved upstream is refused, alerted, and changes nothing', async () => {
+    const before = await system.canonical('webdis');
+    await system.upstreams.moveTag('webdis', '1.1.0+0.1.22');
+    const { status, stdout } = await system.cli('sweep', 'webdis');
+    expect(stdout).toContain('ERROR tag-moved');
+    expect(status).toBe(2);
+    expect(await system.canonical('webdis')).toEqual(before);
+    const alerts = await readdir(path.join(system.state, 'alerts'));
+    expect(alerts.filter((name) => name.startsWith('tag-moved-webdis'))).toHaveLength(1);
+  });
+
+  test('an upstream that is gone never leads to a test of the old mirror, and stops nobody else', async () => {
+    await system.upstreams.remove('webdis');
+    const result = await (await startSweep()).result();
+    expect(outcomesOf(result)).toMatchObject({
+      webdis: 'ERROR mirror-sync',
+      unreleased: 'SKIP never-released',
+    });
+  });
+
+  test('a canonical.json cut short stops its recipe and is left as it is', async () => {
+    const file = path.join(system.state, 'canonicals', 'custom-html', 'canonical.json');
+    const whole = await readFile(file, 'utf8');
+    await writeFile(file, whole.slice(0, 100));
+    try {
+      const result = await (await startSweep(['custom-html'])).result();
+      expect(outcomesOf(result)).toEqual({ 'custom-html': 'ERROR infrastructure' });
+      expect(result.recipes[0]?.why).toContain(file);
+      expect(await readFile(file, 'utf8')).toBe(whole.slice(0, 100));
+    } finally {
+      await writeFile(file, whole);
+    }
+  });
+});
+
+describe('what people type', () => {
+  test.each([
+    [['sweep', 'nonsuch'], 'nonsuch'],
+    [['sweep', '../etc'], '../etc'],
+    [['canonical', 'show', 'nonsuch'], 'nonsuch'],
+    [['results', 'sweep-of-nobody'], 'sweep-of-nobody'],
+    [['frobnicate'], 'frobnicate'],
+    [['sweep', '--no-such-option'], '--no-such-option'],
+  ])('%j is refused in one line', async (args, about) => {
+    const { status, stdout, stderr } = await system.cli(...args);
+    expect(status).not.toBe(0);
+    expect(`${stdout}${stderr}`).toContain(about);
+    expect(`${stdout}${stderr}`).not.toMatch(/\n\s+at /);
+  });
+
+  test('wrong input from the UI or the temporal command fails the sweep at once', async () => {
+    const sweep = await system.temporal.client.workflow.start('sweepWorkflow', {
+      workflowId: 'typed-by-hand',
+      taskQueue: TASK_QUEUE,
+      args: [{ recipe: 'custom-html' }],
+    });
+    await expect(sweep.result()).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('recipe: unknown key') },
+    });
+  });
+
+  test('a configuration with several mistakes lists them all', async () => {
+    const text = await readFile(system.configFile, 'utf8');
+    await writeFile(system.configFile, `${text}\nzoen: x\nschedule: { time: '25:00' }\n`);
+    try {
+      const { status, stderr } = await system.cli('canonical', 'list');
+      expect(status).not.toBe(0);
+      expect(stderr).toContain('zoen: unknown key');
+      expect(stderr).toContain('schedule.time');
+    } finally {
+      await writeFile(system.configFile, text);
+    }
+  });
+
+  test('the schedule is made once, keeps a pause, and its trigger starts a sweep', async () => {
+    for (let time = 0; time < 2; time++) expect((await system.cli('schedule', 'ensure')).status).toBe(0);
+    expect((await system.cli('schedule', 'pause')).status).toBe(0);
+    await system.cli('schedule', 'ensure');
+    const shown = JSON.parse((await system.cli('schedule', 'show', '--json')).stdout) as { paused: boolean };
+    expect(shown.paused).toBe(true);
+    expect((await system.cli('schedule', 'resume')).status).toBe(0);
+    const { status, stdout, stderr } = await system.cli('schedule', 'trigger');
+    expect([status, stderr]).toEqual([0, expect.any(String)]);
+    const sweep = /sweep-\S+/.exec(stdout)?.[0] ?? stdout;
+    await until(async () => (await system.cli('results', sweep, '--json')).status === 0, 120_000);
+  });
+
+  test('status, doctor and results answer in JSON', async () => {
+    for (const args of [
+      ['status'],
+      ['doctor'],
+      ['results'],
+      ['canonical', 'list'],
+      ['canonical', 'history', 'custom-html'],
+    ]) {
+      const { status, stdout } = await system.cli(...args, '--json');
+      expect([args, status]).toEqual([args, 0]);
+      expect(() => JSON.parse(stdout) as unknown).not.toThrow();
+    }
+  });
+
+  test('an enrolled set that is empty is a loud failure', async () => {
+    await system.configure({ recipes: './nobody' });
+    await mkdir(path.join(system.folder, 'nobody'));
+    await worker.stop();
+    worker = await system.startWorker();
+    const { status, stdout, stderr } = await system.cli('sweep');
+    expect(status).toBe(2);
+    expect(`${stdout}${stderr}`).toContain('no recipe is enrolled');
+    await rm(path.join(system.folder, 'nobody'), { recursive: true });
+  });
+});

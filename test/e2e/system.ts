@@ -1,0 +1,231 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Dockerode from 'dockerode';
+import { execa } from 'execa';
+import getPort from 'get-port';
+import { stringify } from 'yaml';
+import { connect, type TemporalServer } from '../../client/connect.ts';
+import { startDevServer, type DevServer } from '../../client/dev.ts';
+import { startService, type Service } from '../../host/service.ts';
+import { SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
+import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
+import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
+
+/**
+ * The whole system on this machine, as an operator would have it: a Temporal server, a worker process, the
+ * swarm, upstream repositories on disk. What it asserts about docker it asks docker itself.
+ */
+export interface System {
+  folder: string;
+  state: string;
+  configFile: string;
+  zone: string;
+  upstreams: Upstreams;
+  temporal: TemporalServer;
+  docker: Dockerode;
+  /** Runs the command line as typed, and answers what it printed. */
+  cli(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
+  /** Starts the worker (again) and waits until it polls. */
+  startWorker(): Promise<Service>;
+  /** Rewrites the configuration with some keys changed; the next worker reads it. */
+  configure(change: Record<string, unknown>): Promise<void>;
+  /** canonical.json as it stands on disk, or null. */
+  canonical(recipe: string): Promise<{ version: string; commit: string; snapshot: { id: string } } | null>;
+  /** What of our zone is on the engine: `<kind> <name>`. */
+  ours(): Promise<string[]>;
+  /** What was created on the engine (by anyone) while the body ran: `<type> <name>`. */
+  createdDuring(body: () => Promise<void>): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
+const SOCKET = '/var/run/docker.sock';
+
+/** Starts everything but the worker. `enrolled` are names of fixture recipes; their upstreams start empty. */
+export async function startSystem(temporalBinary: string, enrolled: readonly string[]): Promise<System> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-e2e-'));
+  const state = path.join(folder, 'state');
+  const zone = `t${randomBytes(3).toString('hex')}.test`;
+  const [port, uiPort] = [await getPort(), await getPort()];
+  const docker = new Dockerode({ socketPath: SOCKET });
+  const upstreams = createUpstreams(path.join(folder, 'upstreams'));
+  await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
+  const configFile = path.join(folder, 'recipe-sweep.yml');
+  let config: Record<string, unknown> = {
+    host: 'e2e',
+    zone,
+    state: './state',
+    recipes: './recipes',
+    mirrors: path.join(folder, 'mirrors', '{recipe}.git'),
+    path: process.env['PATH'],
+    docker: { pull: 'missing' },
+    probe: { via: 'task' },
+    temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
+    limits: { headroom: '1GB', attempts: 3, stable: '8s' },
+  };
+  const writeConfig = async (): Promise<void> => writeFile(configFile, stringify(config));
+  await writeConfig();
+  const server: DevServer = await startDevServer({
+    binary: temporalBinary,
+    dbFile: path.join(folder, 'temporal.db'),
+    port,
+    uiPort,
+    namespace: 'default',
+    logFile: path.join(folder, 'temporal.log'),
+    searchAttributes: Object.keys(SEARCH_ATTRIBUTES),
+  });
+  const temporal = await connect({
+    temporal: { address: `127.0.0.1:${port}`, namespace: 'default', ui: '' },
+  });
+  const workers: Service[] = [];
+
+  async function ours(): Promise<string[]> {
+    const filters = { label: [`recipe-sweep.zone=${zone}`] };
+    const json = JSON.stringify(filters);
+    const [containers, services, networks, volumes, secrets, configs] = await Promise.all([
+      docker.listContainers({ all: true, filters }),
+      docker.listServices({ filters: json }),
+      docker.listNetworks({ filters: json }),
+      docker.listVolumes({ filters: json }),
+      docker.listSecrets({ filters: json }),
+      docker.listConfigs({ filters: json }),
+    ]);
+    const specName = ({ Spec }: { Spec?: { Name?: string } }): string => Spec?.Name ?? '';
+    return [
+      ...containers.map(({ Names }) => `container ${Names[0]}`),
+      ...services.map((service) => `service ${service.Spec?.Name}`),
+      ...networks.map(({ Name }) => `network ${Name}`),
+      ...volumes.Volumes.map(({ Name }) => `volume ${Name}`),
+      ...(secrets as { Spec?: { Name?: string } }[]).map((secret) => `secret ${specName(secret)}`),
+      ...(configs as { Spec?: { Name?: string } }[]).map((item) => `config ${specName(item)}`),
+    ].sort();
+  }
+
+  return {
+    folder,
+    state,
+    configFile,
+    zone,
+    upstreams,
+    temporal,
+    docker,
+    ours,
+    async cli(...args) {
+      const { exitCode, stdout, stderr } = await execa(
+        process.execPath,
+        [BIN, '--config', configFile, ...args],
+        {
+          reject: false,
+          cwd: folder,
+        },
+      );
+      return { status: exitCode ?? -1, stdout, stderr };
+    },
+    async startWorker() {
+      const logFile = path.join(folder, `worker-${workers.length + 1}.log`);
+      const worker = startService({
+        file: process.execPath,
+        args: [BIN, '--config', configFile, 'worker'],
+        env: { PATH: process.env['PATH'] ?? '' },
+        logFile,
+      });
+      workers.push(worker);
+      const ended = worker.ended.then((how) => {
+        throw new Error(`the worker ended: ${how}; see ${logFile}`);
+      });
+      await Promise.race([
+        ended,
+        until(async () =>
+          (await readFile(logFile, 'utf8').catch(() => '')).includes('worker waits on task queue'),
+        ),
+      ]);
+      ended.catch(() => undefined);
+      return worker;
+    },
+    async configure(change) {
+      config = { ...config, ...change };
+      await writeConfig();
+    },
+    async canonical(recipe) {
+      const file = path.join(state, 'canonicals', recipe, 'canonical.json');
+      const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return null;
+        throw error;
+      });
+      return text === null
+        ? null
+        : (JSON.parse(text) as { version: string; commit: string; snapshot: { id: string } });
+    },
+    async createdDuring(body) {
+      const stream = (await docker.getEvents({ filters: { event: ['create'] } })) as NodeJS.ReadableStream & {
+        destroy(): void;
+      };
+      let text = '';
+      stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      try {
+        await body();
+      } finally {
+        stream.destroy();
+      }
+      return text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(
+          (line) =>
+            JSON.parse(line) as { Type: string; Actor: { ID: string; Attributes: { name?: string } } },
+        )
+        .map(({ Type, Actor }) => `${Type} ${Actor.Attributes.name ?? Actor.ID}`);
+    },
+    async stop() {
+      for (const worker of workers) await worker.stop();
+      await temporal.close();
+      await server.stop();
+      await removeZone(docker, zone);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until it is so; throws after the time. */
+export async function until(isSo: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  while (!(await isSo())) {
+    if (Date.now() > end) throw new Error(`not so after ${timeoutMs} ms: ${isSo.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** The tests' own broom, so that a fault of the product's leaves nothing on the machine. */
+async function removeZone(docker: Dockerode, zone: string): Promise<void> {
+  const filters = { label: [`recipe-sweep.zone=${zone}`] };
+  const json = JSON.stringify(filters);
+  for (const { ID } of await docker.listServices({ filters: json })) await docker.getService(ID).remove();
+  await until(async () => (await docker.listContainers({ all: true, filters })).length === 0, 120_000);
+  for (const { Id } of await docker.listNetworks({ filters: json })) {
+    await until(() => gone(docker.getNetwork(Id).remove()));
+  }
+  for (const { Name } of (await docker.listVolumes({ filters: json })).Volumes) {
+    await until(() => gone(docker.getVolume(Name).remove()));
+  }
+  for (const { ID } of (await docker.listSecrets({ filters: json })) as { ID: string }[]) {
+    await docker.getSecret(ID).remove();
+  }
+  for (const { ID } of (await docker.listConfigs({ filters: json })) as { ID: string }[]) {
+    await docker.getConfig(ID).remove();
+  }
+}
+
+async function gone(removal: Promise<unknown>): Promise<boolean> {
+  return removal.then(
+    () => true,
+    (error: { statusCode?: number }) => error.statusCode === 404,
+  );
+}
+
+/** Every file below a folder, for searching. */
+export async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+}
