@@ -3,7 +3,7 @@
 
 // oxlint-disable-next-line no-restricted-imports -- host/process.ts cannot be loaded before its packages are there
 import { spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -28,14 +28,18 @@ if (parseInt(process.versions.node, 10) < OLDEST_NODE) {
 }
 
 // npm writes this file last
-if (changed('node_modules/.package-lock.json') < changed('package-lock.json')) {
+const INSTALLED = 'node_modules/.package-lock.json';
+if (changed(INSTALLED) < changed('package-lock.json')) {
   console.log('npm packages: installing what package-lock.json says (a minute)');
   const npm = process.env.npm_execpath;
   const [file, ...args] = npm ? [process.execPath, npm] : ['npm'];
-  const options = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  // Not `npm ci`: it refuses a lock file written behind a registry that lacks packages of other platforms.
+  const options = ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   const { status, error } = spawnSync(file, [...args, ...options], { cwd: clone, stdio: 'inherit' });
   if (error) fail(`npm could not be started: ${error.message}`);
-  if (status !== 0) fail('npm ci failed; its last lines are above');
+  if (status !== 0) fail('npm install failed; its last lines are above');
+  // unchanged when there was nothing to do
+  utimesSync(path.join(clone, INSTALLED), new Date(), new Date());
 }
 
 const file = path.resolve(clone, entry);
