@@ -81,7 +81,8 @@ const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned',
  *   apps crash until their database is up.
  * - stable until: every service has its full replicas, from the present spec, with the image asked for, and
  *   nothing older runs beside them; but some task has not yet been up for as long as it must: stableMs, or
- *   longer than update monitor + restart delay, or twice what an earlier task of this deployment lived.
+ *   longer than update monitor + restart delay + what the longest-lived task lived that ended in this
+ *   deployment, whichever is more.
  * - converged: that time has passed too. One-shot tasks count once they have left with 0.
  */
 export function judge(seen: Observation, expected: Expectation): Judgement {
@@ -144,8 +145,7 @@ function judgeService(
   if (update === 'updating') return wait('is still being updated');
   const windowMs = Math.max(
     stableMs,
-    service.updateMonitorMs + service.restartDelayMs + MARGIN_MS,
-    2 * longestFailedLife(service.tasks),
+    service.updateMonitorMs + service.restartDelayMs + longestFailedLife(service.tasks) + MARGIN_MS,
   );
   return { is: 'up', until: Math.max(0, ...running.map(({ since }) => since + windowMs)) };
 }

@@ -23,6 +23,8 @@ export interface StackRemoval {
 const PATIENCE_MS = 15_000;
 /** After that, before giving up. */
 const LAST_WAIT_MS = 60_000;
+/** For containers whose service is gone already. */
+const SHORT_GRACE_MS = 10_000;
 const POLL_MS = 1_000;
 const RETRY_MS = 100;
 
@@ -71,7 +73,8 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
             `stack ${stack} did not stop: ${left || `${live} tasks`} still there; see docker ps -a and the engine's log`,
           );
         }
-        await changes.next(POLL_MS);
+        // docker tells of containers, not of what the swarm knows of their tasks.
+        await changes.next(containers.length > 0 ? POLL_MS : RETRY_MS);
       }
     } finally {
       changes.close();
@@ -114,9 +117,15 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     async stop(stack) {
       const things = await ours(stack);
       const services = things.filter(({ kind }) => kind === 'service');
-      const graceMs = await swarm.stopGrace(stack);
+      const graces = await swarm.stopGraces(stack);
       for (const service of services) await swarm.remove(service);
-      await untilContainersAreGone(stack, graceMs);
+      await Promise.all(
+        (await swarm.containers(stack)).map(async ({ id, service }) => {
+          await swarm.stop(id, graces.get(service) ?? SHORT_GRACE_MS);
+          await swarm.remove({ kind: 'container', id, name: id });
+        }),
+      );
+      await untilContainersAreGone(stack, Math.max(0, ...graces.values()));
       await discard(stack, ['network', 'config'], () => true);
     },
     discard,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import type { Observation, ServiceSeen, TaskSeen } from '../domain/convergence.ts';
-import { engine, engineOrNull } from './daemon.ts';
+import { engine, engineMessage, engineOrNull, engineStatus } from './daemon.ts';
 
 /** The swarm as the deployer sees it: one adapter over the Docker API. Nothing is decided here. */
 
@@ -53,8 +53,10 @@ export interface Swarm {
   containersOf(volume: string): Promise<string[]>;
   /** Tasks of the stack that have not ended. */
   liveTasks(stack: string): Promise<number>;
-  /** The longest time, in milliseconds, that a service of the stack is given to stop. */
-  stopGrace(stack: string): Promise<number>;
+  /** How long, in milliseconds, each service of the stack is given to stop. */
+  stopGraces(stack: string): Promise<Map<string, number>>;
+  /** Stops a container as the swarm would: its stop signal, and force after the grace. Resolves when it has stopped. */
+  stop(containerId: string, graceMs: number): Promise<void>;
   /** The address of a container on docker_gwbridge, where this host reaches it; null when it has none. */
   hostAddress(containerId: string): Promise<string | null>;
   /** What the container printed last, both streams. */
@@ -67,6 +69,11 @@ export interface Swarm {
 const DEFAULT_RESTART_DELAY_MS = 5_000;
 const DEFAULT_UPDATE_MONITOR_MS = 5_000;
 const DEFAULT_STOP_GRACE_MS = 10_000;
+
+/** The engine's answer to stopping what has stopped. */
+const ALREADY_STOPPED = 304;
+/** Its answer to removing what is being removed. */
+const CONFLICT = 409;
 
 const LOG_LINES = 2_000;
 const ECHOES_MS = [50, 100, 200];
@@ -202,14 +209,30 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
       return (await tasksOf(stack)).filter((task) => !ENDED.has(task.Status.State)).length;
     },
 
-    async stopGrace(stack) {
-      const graces = (await servicesOf(stack)).map(({ Spec }) => {
-        const template = Spec?.TaskTemplate;
-        const spec =
-          template !== undefined && 'ContainerSpec' in template ? template.ContainerSpec : undefined;
-        return milliseconds(spec?.StopGracePeriod) ?? DEFAULT_STOP_GRACE_MS;
-      });
-      return Math.max(DEFAULT_STOP_GRACE_MS, ...graces);
+    async stopGraces(stack) {
+      return new Map(
+        (await servicesOf(stack)).map(({ Spec }) => {
+          const template = Spec?.TaskTemplate;
+          const spec =
+            template !== undefined && 'ContainerSpec' in template ? template.ContainerSpec : undefined;
+          const name = (Spec?.Name ?? '').slice(stack.length + 1);
+          return [name, milliseconds(spec?.StopGracePeriod) ?? DEFAULT_STOP_GRACE_MS];
+        }),
+      );
+    },
+
+    async stop(containerId, graceMs) {
+      signal.throwIfAborted();
+      await guard();
+      const options = { t: Math.ceil(graceMs / 1000), abortSignal: signal };
+      try {
+        await engineOrNull(`stopping container ${containerId}`, () =>
+          docker.getContainer(containerId).stop(options),
+        );
+      } catch (error) {
+        signal.throwIfAborted();
+        if (engineStatus(error) !== ALREADY_STOPPED) throw error;
+      }
     },
 
     async hostAddress(containerId) {
@@ -237,7 +260,13 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
           case 'service':
             return docker.getService(id).remove();
           case 'container':
-            return docker.getContainer(id).remove({ force: true, v: true });
+            return docker
+              .getContainer(id)
+              .remove({ force: true, v: true })
+              .catch((error: unknown) => {
+                const busy = engineStatus(error) === CONFLICT && /in progress/.test(engineMessage(error));
+                if (!busy) throw error;
+              });
           case 'network':
             return docker.getNetwork(id).remove();
           case 'config':

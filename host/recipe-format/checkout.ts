@@ -56,14 +56,10 @@ export async function openCheckout(folder: string): Promise<Checkout> {
       const found = await locate(name, said);
       if (found === null) return null;
       const seen = await stat(found);
-      if (!seen.isFile()) throw new RecipeProblem(said.file, said.where, `${name} is not a file`);
+      if (!seen.isFile()) throw new RecipeProblem(name, null, 'is not a file');
       const { size } = seen;
       if (size > LARGEST_FILE) {
-        throw new RecipeProblem(
-          said.file,
-          said.where,
-          `${size} bytes, more than the ${LARGEST_FILE} allowed`,
-        );
+        throw new RecipeProblem(name, null, `${size} bytes, more than the ${LARGEST_FILE} allowed`);
       }
       return readFile(found, 'utf8');
     },

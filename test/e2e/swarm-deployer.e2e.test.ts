@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { FaultType } from '../../domain/fault.ts';
 import { stackName } from '../../domain/names.ts';
 import type { App, Deployment } from '../../host/deployer.ts';
 import { declaredEnvironment } from '../../host/config.ts';
@@ -336,28 +338,34 @@ describe('a red deployment', () => {
 });
 
 describe('an image', () => {
-  it.for([
-    [
-      "that the registry does not have is the package's fault",
-      404,
-      'MANIFEST_UNKNOWN',
-      'manifest unknown',
-      null,
-    ],
-    ['that a failing registry cannot give is a Fault', 503, 'UNAVAILABLE', 'try later', 'Registry'],
-    [
-      'that a registry gives too many people is a Fault',
-      429,
-      'TOOMANYREQUESTS',
-      'pull rate limit',
-      'Registry',
-    ],
-  ] as const)(
-    '%s',
-    async ([, status, code, message, fault]) => {
-      const registry = await startRegistry(status, code, message);
+  it.each<{ what: string; status: number; code: string; message: string; fault: FaultType | null }>([
+    {
+      what: "that the registry does not have is the package's fault",
+      status: 404,
+      code: 'MANIFEST_UNKNOWN',
+      message: 'manifest unknown',
+      fault: null,
+    },
+    {
+      what: 'that a failing registry cannot give is a Fault',
+      status: 503,
+      code: 'UNAVAILABLE',
+      message: 'try later',
+      fault: 'Registry',
+    },
+    {
+      what: 'that a registry gives too many people is a Fault',
+      status: 429,
+      code: 'TOOMANYREQUESTS',
+      message: 'pull rate limit',
+      fault: 'Registry',
+    },
+  ])(
+    '$what',
+    async ({ status, code, message, fault }) => {
+      const registry = await startRegistry(() => ({ status, body: errorBody(code, message) }));
       try {
-        const wanted = `127.0.0.1:${(registry.address() as AddressInfo).port}/thing/app:1`;
+        const wanted = `${registry.host}/thing/app:1`;
         const deployment = deployer().deploy(app('image', { image: wanted }));
         if (fault === null) {
           expect(red(await deployment).reason).toContain(`image ${wanted} cannot be pulled: `);
@@ -370,6 +378,38 @@ describe('an image', () => {
     },
     60_000,
   );
+
+  it('is deployed by its digest, so that a tag that moved is an update', async () => {
+    const packed = [1, 2].map((version) => packImage(version));
+    let current = 0;
+    const registry = await startRegistry((url) => packed[current]?.get(url.replace(/.*\//, '')) ?? null);
+    const wanted = `${registry.host}/thing/app:1`;
+    const command = 'echo "hello $$(cat /version)" > /www/index.html; exec httpd -f -p 8080 -h /www';
+    try {
+      for (current = 0; current < 2; current++) {
+        const one = app('digest', { image: wanted, command });
+        const asked = { ...one, probe: { ...one.probe, contains: `hello ${current + 1}` } };
+        expect(await deployer({ pull: 'always' }).deploy(asked)).toEqual({
+          ok: true,
+          images: { app: { image: wanted, digest: packed[current]?.get('1')?.digest } },
+        });
+      }
+    } finally {
+      registry.close();
+      await deployer().remove(stackName(`digest.${zone}`));
+      const images = await docker.listImages({ digests: true });
+      const names = images.flatMap(({ RepoTags, RepoDigests }) => [
+        ...(RepoDigests ?? []),
+        ...(RepoTags ?? []),
+      ]);
+      for (const name of names.filter((one) => one.startsWith(registry.host))) {
+        await docker
+          .getImage(name)
+          .remove()
+          .catch(() => undefined);
+      }
+    }
+  }, 60_000);
 
   it('of a registry that cannot be reached is a Fault', async () => {
     const unreachable = app('image', { image: '127.0.0.1:9/thing/app:1' });
@@ -455,13 +495,81 @@ describe('a deployment that is cancelled', () => {
   }, 60_000);
 });
 
-/** A registry that answers every question about an image in one way. */
-async function startRegistry(status: number, code: string, message: string): Promise<Server> {
+interface RegistryAnswer {
+  status: number;
+  body: Buffer;
+  type?: string;
+  digest?: string;
+}
+
+interface Registry {
+  host: string;
+  close(): void;
+}
+
+function errorBody(code: string, message: string): Buffer {
+  return Buffer.from(JSON.stringify({ errors: [{ code, message }] }));
+}
+
+/** An image registry on this machine, which the engine speaks plain HTTP to. */
+async function startRegistry(answer: (url: string) => RegistryAnswer | null): Promise<Registry> {
   const server = createServer((request, response) => {
-    const ping = request.url === '/v2/';
-    response.writeHead(ping ? 200 : status, { 'content-type': 'application/json' });
-    response.end(ping ? '{}' : JSON.stringify({ errors: [{ code, message }] }));
+    const found: RegistryAnswer =
+      request.url === '/v2/'
+        ? { status: 200, body: Buffer.from('{}') }
+        : (answer(request.url ?? '') ?? { status: 404, body: errorBody('BLOB_UNKNOWN', 'blob unknown') });
+    response.writeHead(found.status, {
+      'content-type': found.type ?? 'application/json',
+      'content-length': found.body.length,
+      ...(found.digest === undefined ? {} : { 'docker-content-digest': found.digest }),
+    });
+    response.end(request.method === 'HEAD' ? undefined : found.body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return server;
+  const { port } = server.address() as AddressInfo;
+  return { host: `127.0.0.1:${port}`, close: () => server.close() };
+}
+
+/** One of our images as a registry has it: by the last part of the URLs that the engine asks for. */
+function packImage(version: number): Map<string, RegistryAnswer> {
+  const folder = path.join(scratch, `packed-${version}`);
+  mkdirSync(folder);
+  const saved = execFileSync('docker', ['save', image(version)], { maxBuffer: 64 * 1024 * 1024 });
+  execFileSync('tar', ['-C', folder, '-x'], { input: saved });
+  const [listed] = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8')) as {
+    Config: string;
+    Layers: string[];
+  }[];
+  const blob = (mediaType: string, body: Buffer) => ({
+    answer: { status: 200, body, type: mediaType, digest: sha256(body) },
+    entry: { mediaType, size: body.length, digest: sha256(body) },
+  });
+  const type = 'application/vnd.docker';
+  const settings = blob(
+    `${type}.container.image.v1+json`,
+    readFileSync(path.join(folder, listed?.Config ?? '')),
+  );
+  const layers = (listed?.Layers ?? []).map((layer) =>
+    blob(`${type}.image.rootfs.diff.tar.gzip`, gzipSync(readFileSync(path.join(folder, layer)))),
+  );
+  const mediaType = `${type}.distribution.manifest.v2+json`;
+  const manifest = blob(
+    mediaType,
+    Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType,
+        config: settings.entry,
+        layers: layers.map(({ entry }) => entry),
+      }),
+    ),
+  );
+  return new Map([
+    ['1', manifest.answer],
+    ...[manifest, settings, ...layers].map(({ answer }) => [answer.digest, answer] as const),
+  ]);
+}
+
+function sha256(body: Buffer): string {
+  return `sha256:${createHash('sha256').update(body).digest('hex')}`;
 }
