@@ -1,6 +1,7 @@
+import type { WorkflowHandle, WorkflowUpdateHandle } from '@temporalio/client';
 import type { Command } from 'commander';
 import { abortUpdate, pauseUpdate, resumeUpdate, skipUpdate } from '../../workflows/protocol.ts';
-import { requireWorker, type TemporalServer } from '../connect.ts';
+import { requireWorker } from '../connect.ts';
 import { CommandStopped, explain, isNotFound, isUnanswered } from '../failure.ts';
 import { meantSweep, runningSweeps } from '../running.ts';
 import { withServer, type Session } from '../session.ts';
@@ -9,7 +10,11 @@ import { checkRecipeNames } from './sweep.ts';
 /** Steers a running sweep by the updates of its protocol; prints what the sweep answers. */
 export function addSteerCommands(program: Command, session: Session): void {
   const whole = [
-    { name: 'pause', update: pauseUpdate, description: 'let the recipe that runs finish, then wait' },
+    {
+      name: 'pause',
+      update: pauseUpdate,
+      description: 'let the recipe that runs end, then wait; the host stays taken',
+    },
     { name: 'resume', update: resumeUpdate, description: 'go on after a pause' },
     { name: 'abort', update: abortUpdate, description: 'stop now: tear down, report, end' },
   ];
@@ -19,8 +24,8 @@ export function addSteerCommands(program: Command, session: Session): void {
       .description(`running sweep: ${description}`)
       .argument('[sweep]', 'needed when several run')
       .action(async (asked: string | undefined, _options: unknown, command: Command) => {
-        await steer(session, command, asked, ({ client }, sweep) =>
-          client.workflow.getHandle(sweep).executeUpdate(update),
+        await steer(session, command, asked, (sweep) =>
+          sweep.startUpdate(update, { waitForStage: 'ACCEPTED' }),
         );
       });
   }
@@ -37,34 +42,41 @@ export function addSteerCommands(program: Command, session: Session): void {
         const args = [reason === undefined ? { recipe } : { recipe, reason }] as [
           { recipe: string; reason?: string },
         ];
-        await steer(session, command, asked, ({ client }, sweep) =>
-          client.workflow.getHandle(sweep).executeUpdate(skipUpdate, { args }),
+        await steer(session, command, asked, (sweep) =>
+          sweep.startUpdate(skipUpdate, { args, waitForStage: 'ACCEPTED' }),
         );
       },
     );
 }
 
-const ANSWER_TIMEOUT_MS = 10_000;
+const ACCEPT_TIMEOUT_MS = 10_000;
+const PATIENCE_MS = 1_000;
 
 async function steer(
   session: Session,
   command: Command,
   asked: string | undefined,
-  update: (server: TemporalServer, sweep: string) => Promise<string>,
+  start: (sweep: WorkflowHandle) => Promise<WorkflowUpdateHandle<string>>,
 ): Promise<void> {
   await withServer(session, command, async (server) => {
     const sweep = meantSweep(asked, asked === undefined ? await runningSweeps(server) : []);
     await requireWorker(server);
     try {
-      const answer = await server.connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () =>
-        update(server, sweep),
+      const update = await server.connection.withDeadline(Date.now() + ACCEPT_TIMEOUT_MS, () =>
+        start(server.client.workflow.getHandle(sweep)),
       );
-      session.terminal.out(`${sweep}: ${answer}`);
+      // An abort answers when everything is torn down.
+      const waiting = setTimeout(() => session.terminal.err(`${sweep}: accepted, not done yet`), PATIENCE_MS);
+      try {
+        session.terminal.out(`${sweep}: ${await update.result()}`);
+      } finally {
+        clearTimeout(waiting);
+      }
     } catch (error) {
       if (isNotFound(error)) throw new CommandStopped(`${sweep}: no such sweep is running`);
       if (isUnanswered(error)) {
         throw new CommandStopped(
-          `${sweep} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s, so it may not have heard; look: recipe-sweep status`,
+          `${sweep} did not answer within ${ACCEPT_TIMEOUT_MS / 1000} s, so it may not have heard; look: recipe-sweep status`,
         );
       }
       throw new CommandStopped(`${sweep}: ${explain(error)}`);
