@@ -1,13 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  Runtime,
-  Worker,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import {
   abortUpdate,
@@ -22,35 +14,18 @@ import {
 import { rootFailure } from '../../workflows/input.ts';
 import type { planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
 import { fakeHost, type FakeHost } from './fake-host.ts';
+import { quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
 
-/** Low enough that a sweep of a few recipes continues as new. */
-const SUGGEST_CONTINUE_AS_NEW = 60;
+quietRuntime();
 
-// The activities of these tests fail on purpose; only what is unexpected is printed.
-Runtime.install({ logger: new DefaultLogger('ERROR') });
-
-let env: TestWorkflowEnvironment;
-let bundle: WorkflowBundleWithSourceMap;
+let server: WorkflowServer;
 
 beforeAll(async () => {
-  env = await TestWorkflowEnvironment.createLocal({
-    server: {
-      executable: { type: 'existing-path', path: inject('temporal') },
-      searchAttributes: Object.values(SEARCH_ATTRIBUTES),
-      extraArgs: [
-        ['history.transferProcessorMaxPollRPS', 2000],
-        ['limit.historyCount.suggestContinueAsNew', SUGGEST_CONTINUE_AS_NEW],
-      ].flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
-    },
-  });
-  bundle = await bundleWorkflowCode({
-    workflowsPath: new URL('../../workflows/index.ts', import.meta.url).pathname,
-    logger: new DefaultLogger('ERROR'),
-  });
-}, 60_000);
+  server = await startWorkflowServer(inject('temporal'));
+});
 
 afterAll(async () => {
-  await env?.teardown();
+  await server?.close();
 });
 
 type Sweep = WorkflowHandleWithFirstExecutionRunId<typeof sweepWorkflow>;
@@ -61,15 +36,8 @@ async function withSweep(
   input: unknown,
   body: (sweep: Sweep) => Promise<void>,
 ): Promise<void> {
-  const worker = await Worker.create({
-    connection: env.nativeConnection,
-    taskQueue: TASK_QUEUE,
-    workflowBundle: bundle,
-    activities: host.activities,
-    maxHeartbeatThrottleInterval: '100ms',
-  });
-  await worker.runUntil(async () => {
-    const sweep = await env.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
+  await server.withWorker(host, async () => {
+    const sweep = await server.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
       workflowId: `sweep-${randomUUID()}`,
       taskQueue: TASK_QUEUE,
       args: [input as { recipes?: string[] }],
@@ -172,7 +140,7 @@ describe('outcomes', () => {
       const result = await sweep.result();
       expect(outcomes(result)).toEqual({ gitea: 'GREEN-BUT-PROMOTE-FAILED' });
       expect(result.recipes[0]?.why).toContain('canonical is 3.5.0+1');
-      const run = await env.client.workflow.getHandle(`${sweep.workflowId}/gitea`).describe();
+      const run = await server.client.workflow.getHandle(`${sweep.workflowId}/gitea`).describe();
       expect(run.status.name).toBe('COMPLETED');
       expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe('GREEN-BUT-PROMOTE-FAILED');
       expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.SweepId)).toBe(sweep.workflowId);
@@ -206,7 +174,7 @@ describe('outcomes', () => {
       const result = await sweep.result();
       expect(outcomes(result)).toEqual({ broken: name, good: 'PASS (promoted 1.0.0+1)' });
       expect(result.verdict).toBe('none');
-      const run = await env.client.workflow.getHandle(`${sweep.workflowId}/broken`).describe();
+      const run = await server.client.workflow.getHandle(`${sweep.workflowId}/broken`).describe();
       expect(run.status.name).toBe('FAILED');
       expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe(name);
     });
@@ -281,7 +249,7 @@ describe('operators', () => {
           cause: 'cancelled',
         });
         expect(host.calls.at(-1)).toBe('sweep close');
-        const run = await env.client.workflow.getHandle(`${sweep.workflowId}/a`).describe();
+        const run = await server.client.workflow.getHandle(`${sweep.workflowId}/a`).describe();
         expect(run.status.name).toBe('CANCELLED');
       });
     },
@@ -348,7 +316,7 @@ describe('bounds', () => {
     });
     await withSweep(host, {}, async (sweep) => {
       await host.reached('a cold-test: install');
-      await env.client.workflow.getHandle(`${sweep.workflowId}/a`).terminate('by hand');
+      await server.client.workflow.getHandle(`${sweep.workflowId}/a`).terminate('by hand');
       expect(outcomes(await sweep.result())).toEqual({
         a: 'ERROR infrastructure',
         b: 'PASS (promoted 1.0.0+1)',
@@ -365,7 +333,7 @@ describe('bounds', () => {
     await withSweep(host, {}, async (sweep) => {
       const result = await sweep.result();
       expect(Object.keys(outcomes(result))).toEqual(names);
-      const last = await env.client.workflow.getHandle(sweep.workflowId).describe();
+      const last = await server.client.workflow.getHandle(sweep.workflowId).describe();
       expect(last.runId).not.toBe(sweep.firstExecutionRunId);
       expect(host.calls.filter((call) => call === 'sweep open')).toHaveLength(1);
     });
@@ -373,24 +341,14 @@ describe('bounds', () => {
 });
 
 describe('plan and reap', () => {
-  async function run<T>(host: FakeHost, body: () => Promise<T>): Promise<T> {
-    const worker = await Worker.create({
-      connection: env.nativeConnection,
-      taskQueue: TASK_QUEUE,
-      workflowBundle: bundle,
-      activities: host.activities,
-    });
-    return worker.runUntil(body);
-  }
-
   test('plan says what a sweep would do and deploys nothing', async () => {
     const host = fakeHost({
       old: { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
       fresh: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1' },
       gone: { faults: { 'mirror-sync': { type: 'TagMoved' } } },
     });
-    const plan = await run(host, () =>
-      env.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
+    const plan = await server.withWorker(host, () =>
+      server.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
         workflowId: randomUUID(),
         taskQueue: TASK_QUEUE,
         args: [{}],
@@ -407,8 +365,8 @@ describe('plan and reap', () => {
   test('reap leaves a host alone that a run holds', async () => {
     const host = fakeHost({});
     host.busyWith = 'sweep sweep-1';
-    const answer = await run(host, () =>
-      env.client.workflow.execute<typeof reapWorkflow>('reapWorkflow', {
+    const answer = await server.withWorker(host, () =>
+      server.client.workflow.execute<typeof reapWorkflow>('reapWorkflow', {
         workflowId: randomUUID(),
         taskQueue: TASK_QUEUE,
       }),

@@ -1,0 +1,83 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { ensureTemporal } from '../../setup/temporal.ts';
+import type { planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
+import { recipeWorkflowId, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { fakeHost, type FakeRecipe } from '../workflow/fake-host.ts';
+import { quietRuntime, startWorkflowServer } from '../workflow/server.ts';
+
+/**
+ * Records one history of every shape a workflow can take, as `histories/<generation>-<shape>.json`:
+ * `npx tsx test/replay/record.ts <generation>`. Histories once recorded stay: sweeps of that shape may be
+ * running wherever a later version is started. docs/workflows.md says when to record.
+ */
+
+const FOLDER = path.join(import.meta.dirname, 'histories');
+
+/** One recipe per shape of recipeSweepWorkflow; all of them together are one sweep. */
+const SHAPES: Record<string, FakeRecipe> = {
+  'first-release': { releases: ['1.0.0+1'] },
+  'newer-release': { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1' },
+  'no-new-version': { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
+  'never-released': {},
+  held: { releases: ['1.0.0+1'], hold: 'for now' },
+  'red-install': { releases: ['1.0.0+1'], red: { 'cold-test: install': 'never healthy' } },
+  'red-upgrade': {
+    releases: ['1.0.0+1', '1.1.0+1'],
+    canonical: '1.0.0+1',
+    red: { 'cold-test: upgrade': 'never healthy' },
+  },
+  'promote-failed': { releases: ['1.0.0+1'], red: { promote: 'read-only' } },
+  'mirror-sync-error': { faults: { 'mirror-sync': { type: 'TagMoved' } } },
+  retried: { releases: ['1.0.0+1'], faults: { 'cold-test: install': { type: 'Registry', times: 1 } } },
+  cancelled: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
+};
+
+const generation = process.argv[2];
+if (!generation || !/^[a-z0-9-]+$/.test(generation)) throw new Error('usage: record.ts <generation>');
+if ((await readdir(FOLDER)).some((name) => name.startsWith(`${generation}-`))) {
+  throw new Error(`generation ${generation} is recorded already; histories are kept, so choose another name`);
+}
+quietRuntime();
+const server = await startWorkflowServer(await ensureTemporal(console.log));
+const host = fakeHost(SHAPES);
+
+/** Names of this machine and its folders mean nothing to a replay. */
+function withoutThisMachine(key: string, value: unknown): unknown {
+  return ['identity', 'stackTrace', 'workerInstanceKey'].includes(key) ? '' : value;
+}
+
+async function save(shape: string, workflowId: string, runId?: string): Promise<void> {
+  const history = await server.client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const text = JSON.stringify(JSON.parse(historyToJSON(history), withoutThisMachine));
+  await writeFile(path.join(FOLDER, `${generation}-${shape}.json`), `${text}\n`);
+  console.log(`${shape}: ${history.events?.length} events`);
+}
+
+await server.withWorker(host, async () => {
+  const sweep = await server.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
+    workflowId: 'sweep',
+    taskQueue: TASK_QUEUE,
+    args: [{}],
+  });
+  await host.reached('cancelled cold-test: install');
+  await sweep.cancel();
+  await sweep.result().catch(() => undefined);
+  await save('sweep-begun', 'sweep', sweep.firstExecutionRunId);
+  await save('sweep-continued-and-cancelled', 'sweep');
+  for (const shape of Object.keys(SHAPES)) await save(`recipe-${shape}`, recipeWorkflowId('sweep', shape));
+
+  await server.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
+    workflowId: 'plan',
+    taskQueue: TASK_QUEUE,
+    args: [{ recipes: ['newer-release', 'mirror-sync-error'] }],
+  });
+  await save('plan', 'plan');
+  await server.client.workflow.execute<typeof reapWorkflow>('reapWorkflow', {
+    workflowId: 'reap',
+    taskQueue: TASK_QUEUE,
+  });
+  await save('reap', 'reap');
+});
+await server.close();

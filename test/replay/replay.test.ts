@@ -1,0 +1,25 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { quietRuntime, WORKFLOWS } from '../workflow/server.ts';
+
+const FOLDER = path.join(import.meta.dirname, 'histories');
+
+quietRuntime();
+
+let workflowBundle: Awaited<ReturnType<typeof bundleWorkflowCode>>;
+
+beforeAll(async () => {
+  workflowBundle = await bundleWorkflowCode({ workflowsPath: WORKFLOWS, logger: new DefaultLogger('ERROR') });
+});
+
+/** A sweep that began under an earlier version goes on under this one. docs/workflows.md says what to do if not. */
+describe('a history recorded by an earlier version replays', () => {
+  test.each(readdirSync(FOLDER))('%s', async (file) => {
+    const history = JSON.parse(readFileSync(path.join(FOLDER, file), 'utf8')) as unknown;
+    // A sweep names its children after itself.
+    const workflowId = file.includes('-sweep-') ? 'sweep' : 'another';
+    await expect(Worker.runReplayHistory({ workflowBundle }, history, workflowId)).resolves.toBeUndefined();
+  });
+});

@@ -1,0 +1,58 @@
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { Client } from '@temporalio/client';
+import { SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../workflows/protocol.ts';
+import type { FakeHost } from './fake-host.ts';
+
+/** A real dev server and the real workflows; the steps are a fake host's. */
+export interface WorkflowServer {
+  client: Client;
+  /** Runs the body with a worker whose steps that host answers. */
+  withWorker<T>(host: FakeHost, body: () => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Low enough that a sweep of a few recipes continues as new. */
+const SUGGEST_CONTINUE_AS_NEW = 60;
+
+export const WORKFLOWS = new URL('../../workflows/index.ts', import.meta.url).pathname;
+
+/** The steps of these tests fail on purpose; only what is unexpected is printed. */
+export function quietRuntime(): void {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+}
+
+export async function startWorkflowServer(temporalBinary: string): Promise<WorkflowServer> {
+  const settings = {
+    'history.transferProcessorMaxPollRPS': 2000,
+    'limit.historyCount.suggestContinueAsNew': SUGGEST_CONTINUE_AS_NEW,
+  };
+  const env = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path: temporalBinary },
+      searchAttributes: Object.values(SEARCH_ATTRIBUTES),
+      extraArgs: Object.entries(settings).flatMap(([key, value]) => [
+        '--dynamic-config-value',
+        `${key}=${value}`,
+      ]),
+    },
+  });
+  const workflowBundle = await bundleWorkflowCode({
+    workflowsPath: WORKFLOWS,
+    logger: new DefaultLogger('ERROR'),
+  });
+  return {
+    client: env.client,
+    async withWorker(host, body) {
+      const worker = await Worker.create({
+        connection: env.nativeConnection,
+        taskQueue: TASK_QUEUE,
+        workflowBundle,
+        activities: host.activities,
+        maxHeartbeatThrottleInterval: '100ms',
+      });
+      return worker.runUntil(body);
+    },
+    close: () => env.teardown(),
+  };
+}
