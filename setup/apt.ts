@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { isRoot, logged, machine, which, type Say } from './machine.ts';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { cacheFolder, isRoot, logged, machine, which, type Say } from './machine.ts';
 
 /** Packages of Debian and Ubuntu. */
 
@@ -13,20 +14,45 @@ function refreshLists(): Promise<void> {
 
 /**
  * Installs packages when this is Debian or Ubuntu and we are root; otherwise throws an error that says what
- * to type. `why` completes the sentence "… is missing".
+ * to type. `what` is what the person misses.
  */
-export async function aptInstall(say: Say, packages: readonly string[], why: string): Promise<void> {
-  const typed = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+export async function aptInstall(say: Say, packages: readonly string[], what: string): Promise<void> {
   if ((await which('apt-get')) === null) {
     throw new Error(
-      `${why} is missing, and this is neither Debian nor Ubuntu: install what there is for ${packages.join(', ')}`,
+      `not installed: ${what}. This is neither Debian nor Ubuntu: install it, then run this again`,
     );
   }
-  if (!isRoot) throw new Error(`${why} is missing. As root: ${typed}`);
-  say(`${why} is missing: installing ${packages.join(', ')} with apt (a minute or so)`);
+  if (!isRoot) {
+    const typed = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+    throw new Error(`not installed: ${what}. As root: ${typed}`);
+  }
+  say(`not installed: ${what}. Installing ${packages.join(', ')} with apt (a minute or so)`);
   await refreshLists();
-  const options = ['-o', 'DPkg::Lock::Timeout=180', 'install', '-y', '--no-install-recommends'];
-  await logged('apt-install', { file: 'apt-get', args: [...options, '--', ...packages] });
+  await install([], packages);
+}
+
+/**
+ * Installs packages of Debian's backports. Its list is read for this once, and the person's sources stay as
+ * they are. Needs root, and a Debian that has backports.
+ */
+export async function aptInstallBackport(say: Say, packages: readonly string[], what: string): Promise<void> {
+  const [mirror, codename] = [await debianMirror(), await debianCodename()];
+  if (mirror === null || codename === null) throw new Error(`${what}: not installed`);
+  const suite = `${codename}-backports`;
+  say(`not installed: ${what}. Installing ${packages.join(', ')} of ${suite} with apt (a minute or so)`);
+  const list = path.join(cacheFolder(), `${suite}.list`);
+  const sources = await readFile('/etc/apt/sources.list', 'utf8').catch(() => '');
+  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  await mkdir(cacheFolder(), { recursive: true });
+  await writeFile(list, `${sources}\ndeb [signed-by=${keyring}] ${mirror} ${suite} main\n`);
+  const withList = ['-o', `Dir::Etc::SourceList=${list}`];
+  await logged('apt-update-backports', { file: 'apt-get', args: [...withList, 'update'] });
+  await install([...withList, '-t', suite], packages);
+}
+
+async function install(options: readonly string[], packages: readonly string[]): Promise<void> {
+  const always = ['-o', 'DPkg::Lock::Timeout=180', 'install', '-y', '--no-install-recommends'];
+  await logged('apt-install', { file: 'apt-get', args: [...options, ...always, '--', ...packages] });
 }
 
 /** The upstream version of this package that apt would install; null when it has none. */
@@ -39,9 +65,8 @@ export async function aptVersion(name: string): Promise<string | null> {
 
 /** Where this Debian machine gets Debian from; null on any other system. */
 export async function debianMirror(): Promise<string | null> {
-  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
-  const codename = /^VERSION_CODENAME=(.+)$/m.exec(release)?.[1];
-  if (!/^ID=debian$/m.test(release) || codename === undefined) return null;
+  const codename = await debianCodename();
+  if (codename === null) return null;
   const find = async (): Promise<string | undefined> => {
     const args = ['indextargets', '--format', '$(RELEASE) $(REPO_URI)', 'Created-By: Packages'];
     const lines = (await machine.output({ file: 'apt-get', args })).split('\n');
@@ -53,4 +78,9 @@ export async function debianMirror(): Promise<string | null> {
     mirror = await find();
   }
   return mirror ?? null;
+}
+
+async function debianCodename(): Promise<string | null> {
+  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  return /^ID=debian$/m.test(release) ? (/^VERSION_CODENAME=(.+)$/m.exec(release)?.[1] ?? null) : null;
 }

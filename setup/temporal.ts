@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../domain/fault.ts';
-import { aptInstall, aptVersion } from './apt.ts';
+import { aptInstall, aptInstallBackport, aptVersion } from './apt.ts';
 import { cacheFolder, isRoot, logged, machine, which, type Say } from './machine.ts';
 
 /** The newest version that `go install` accepts: later ones replace a dependency locally. */
@@ -108,9 +108,10 @@ async function ensureGo(say: Say): Promise<string> {
   const usual = '/usr/local/go/bin/go';
   const found = (await which('go')) ?? ((await runs(usual)) ? usual : null);
   if (found !== null) return found;
-  const candidate = isRoot ? await aptVersion('golang-go') : null;
-  if (candidate === null || !atLeast(candidate, OLDEST_GO)) throw new Error('Go: not installed');
-  await aptInstall(say, ['golang-go'], 'Go');
+  if (!isRoot) throw new Error('Go: not installed');
+  const candidate = await aptVersion('golang-go');
+  const recent = candidate !== null && atLeast(candidate, OLDEST_GO);
+  await (recent ? aptInstall : aptInstallBackport)(say, ['golang-go'], `Go ${OLDEST_GO} or newer`);
   return 'go';
 }
 
