@@ -21,10 +21,8 @@ export async function ensureDocker(say: Say): Promise<void> {
     throw new Error(`docker: you may not use ${socket}: sudo usermod -aG docker $USER, then log in again`);
   }
   if (!isRoot) {
-    const how =
-      (await which('dockerd')) === null
-        ? 'apt-get install docker.io iptables iproute2'
-        : 'systemctl start docker';
+    const start = (await runsSystemd()) ? 'systemctl start docker' : 'dockerd &';
+    const how = (await which('dockerd')) === null ? 'apt-get install docker.io iptables iproute2' : start;
     throw new Error(`docker: no engine answers on ${socket} (${engine.code}). As root: ${how}`);
   }
   if ((await which('dockerd')) === null) {
@@ -51,11 +49,15 @@ async function ensureClient(say: Say): Promise<void> {
   await aptInstall(say, [split ? 'docker-cli' : 'docker.io'], 'the docker client');
 }
 
-async function start(say: Say, socket: string): Promise<void> {
-  const systemd = await access('/run/systemd/system').then(
+function runsSystemd(): Promise<boolean> {
+  return access('/run/systemd/system').then(
     () => true,
     () => false,
   );
+}
+
+async function start(say: Say, socket: string): Promise<void> {
+  const systemd = await runsSystemd();
   say(`docker: starting the engine with ${systemd ? 'systemd' : `dockerd, log in ${LOG}`} (some seconds)`);
   if (systemd) {
     await logged('docker-start', { file: 'systemctl', args: ['start', 'docker'] });
