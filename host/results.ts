@@ -101,13 +101,14 @@ export function createResults(state: string): Results {
       return folder;
     },
     async writeResult(result) {
-      await writeJson(resultFile(result.sweep, result.recipe), result);
+      // What cannot be read back must not be written.
+      await writeJson(resultFile(result.sweep, result.recipe), resultSchema.parse(result));
     },
     async readResult(sweep, recipe) {
       return readJson<RecipeResult>(resultFile(sweep, recipe), resultSchema);
     },
     async writeReport(report) {
-      await writeJson(reportFile(report.sweep), report);
+      await writeJson(reportFile(report.sweep), reportSchema.parse(report));
     },
     async readReport(sweep) {
       return readJson<SweepReport>(reportFile(sweep), reportSchema);

@@ -104,15 +104,13 @@ async function promote(
   const { settle } = cleanupSteps(settings, `${run.ref.recipe}: the warm data as the record says`);
   const settled = await run.always('teardown', () => settle({ run: run.ref }));
   const canonical = settled?.version ?? null;
+  const { why, evidence } = result.promoted
+    ? { why: 'the record on disk does not say so', evidence: null }
+    : result;
   const outcome: Outcome =
     canonical === version
       ? { kind: 'PASS', promoted: version }
-      : {
-          kind: 'GREEN-BUT-PROMOTE-FAILED',
-          version,
-          canonical,
-          ...(result.promoted ? { why: 'the record on disk does not say so', evidence: null } : result),
-        };
+      : { kind: 'GREEN-BUT-PROMOTE-FAILED', version, why, canonical, evidence };
   await record(run, settings, outcome);
   if (cancelled) throw cancelled;
   return outcome;

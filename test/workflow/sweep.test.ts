@@ -140,6 +140,13 @@ describe('outcomes', () => {
       const result = await sweep.result();
       expect(outcomes(result)).toEqual({ gitea: 'GREEN-BUT-PROMOTE-FAILED' });
       expect(result.recipes[0]?.why).toContain('canonical is 3.5.0+1');
+      expect(host.results.get(`${sweep.workflowId}/gitea`)?.outcome).toEqual({
+        kind: 'GREEN-BUT-PROMOTE-FAILED',
+        version: '3.6.0+1',
+        why: 'app.ini is read-only',
+        canonical: '3.5.0+1',
+        evidence: '/evidence',
+      });
       const run = await server.client.workflow.getHandle(`${sweep.workflowId}/gitea`).describe();
       expect(run.status.name).toBe('COMPLETED');
       expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe('GREEN-BUT-PROMOTE-FAILED');
