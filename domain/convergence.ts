@@ -172,7 +172,8 @@ function longestFailedLife(tasks: readonly TaskSeen[]): number {
   return Math.max(0, ...lives);
 }
 
-function lastFailure(tasks: readonly TaskSeen[]): string | null {
+/** What the newest task of the present spec that has an error says of it; null when none has. */
+export function lastFailure(tasks: readonly TaskSeen[]): string | null {
   const failed = tasks
     .filter((task) => task.current && task.error !== null)
     .sort((a, b) => b.created - a.created)[0];

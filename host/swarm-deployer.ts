@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type Dockerode from 'dockerode';
-import { judge, type Expectation, type Observation } from '../domain/convergence.ts';
+import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
 import { keep, keepDeployment } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
 import { ensureImage, type PresentImage } from './images.ts';
-import { ask, httpService, type HttpService } from './probe.ts';
+import { ask, httpService, type Answer, type HttpService } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
@@ -39,6 +39,7 @@ const STACK_DEPLOY_MS = 120_000;
 const STACK_DEPLOY_ATTEMPTS = 3;
 const POLL_MS = 1_000;
 const PROBE_TIMEOUT_MS = 10_000;
+const PROBE_LEAST_MS = 500;
 const PROBE_PAUSES_MS = [100, 200, 400, 1_000];
 
 /** The declared environment's names, whatever their values. */
@@ -204,6 +205,18 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     }
   }
 
+  /** What is known of asking the app whether it serves. */
+  interface Asking {
+    /** The tasks it answered with as it should; others have to be asked anew. */
+    served: string | null;
+    /** The question under way, and the tasks that were running when it was asked. */
+    pending: { tasks: string; end: AbortController } | null;
+    refusal: string;
+    refusals: number;
+    againAt: number;
+    broken: { error: unknown } | null;
+  }
+
   type Outcome = { ok: true } | { ok: false; reason: string; service: string | null; seen: Observation };
 
   /** Waits until everything runs, stays up and serves, or for the deadline. */
@@ -214,50 +227,75 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       if (what !== reported) report(what);
       reported = what;
     };
-    /** The tasks that the app answered with; others have to be asked anew. */
-    let served: string | null = null;
-    let refusal = 'it has not been asked yet';
-    let askAgainAt = 0;
-    let refusals = 0;
+    const asked: Asking = {
+      served: null,
+      pending: null,
+      refusal: 'it has not been asked yet',
+      refusals: 0,
+      againAt: 0,
+      broken: null,
+    };
+
+    /** Asks beside the watching, so that an answer that takes long hides nothing from it. */
+    const startAsking = (tasks: string, seen: Observation, service: HttpService): void => {
+      const question = { tasks, end: new AbortController() };
+      asked.pending = question;
+      const timeoutMs = Math.min(PROBE_TIMEOUT_MS, Math.max(PROBE_LEAST_MS, expected.deadline - seen.at));
+      probe(app, seen, service, timeoutMs, AbortSignal.any([signal, question.end.signal]))
+        .then(
+          (answer) => {
+            if (answer.serves) asked.served = tasks;
+            else {
+              asked.refusal = answer.why;
+              asked.againAt = Date.now() + (PROBE_PAUSES_MS[asked.refusals++] ?? POLL_MS);
+            }
+          },
+          (error: unknown) => {
+            if (!question.end.signal.aborted) asked.broken = { error };
+          },
+        )
+        .finally(() => {
+          if (asked.pending === question) asked.pending = null;
+          changes.wake();
+        });
+    };
+    const stopAsking = (): void => {
+      asked.pending?.end.abort();
+      asked.pending = null;
+    };
+
     try {
       for (;;) {
+        if (asked.broken !== null) throw asked.broken.error;
         const seen = await swarm.observe(app.stack);
         const judgement = judge(seen, expected);
         let wait = POLL_MS;
-        switch (judgement.is) {
-          case 'failed':
-            return { ok: false, reason: judgement.reason, service: judgement.service, seen };
-          case 'waiting':
-            say(`waiting: ${judgement.why}`);
-            break;
-          case 'stable until':
-          case 'converged': {
-            const tasks = runningTasks(seen);
-            if (http !== null && served !== tasks && seen.at >= askAgainAt) {
-              const answer = await probe(app, seen, http);
-              if (answer.serves) {
-                served = tasks;
-              } else {
-                refusal = answer.why;
-                askAgainAt = Date.now() + (PROBE_PAUSES_MS[refusals++] ?? POLL_MS);
-              }
-              continue;
-            }
-            const unanswered = http !== null && served !== tasks;
-            if (!unanswered && judgement.is === 'converged') return { ok: true };
-            if (unanswered && seen.at > expected.deadline) {
-              const reason = `${http.service}: everything runs, but the app does not answer as it should: ${refusal}`;
-              return { ok: false, reason, service: http.service, seen };
-            }
-            say(unanswered ? `waiting for an answer: ${refusal}` : 'all up; watching that it stays so');
-            if (judgement.is === 'stable until') wait = Math.min(wait, judgement.until - seen.at);
-            if (unanswered) wait = Math.min(wait, Math.max(0, askAgainAt - seen.at));
-            break;
+        if (judgement.is === 'failed') {
+          return { ok: false, reason: judgement.reason, service: judgement.service, seen };
+        }
+        if (judgement.is === 'waiting') {
+          stopAsking();
+          say(`waiting: ${judgement.why}`);
+        } else {
+          const tasks = runningTasks(seen);
+          const unanswered = http !== null && asked.served !== tasks;
+          if (!unanswered && judgement.is === 'converged') return { ok: true };
+          if (unanswered && seen.at >= expected.deadline) {
+            return { ok: false, reason: noAnswer(http, asked.refusal, seen), service: http.service, seen };
           }
+          say(unanswered ? `waiting for an answer: ${asked.refusal}` : 'all up; watching that it stays so');
+          if (asked.pending !== null && asked.pending.tasks !== tasks) stopAsking();
+          if (unanswered && asked.pending === null && seen.at >= asked.againAt)
+            startAsking(tasks, seen, http);
+          if (judgement.is === 'stable until') wait = Math.min(wait, judgement.until - seen.at);
+          if (unanswered && asked.pending === null)
+            wait = Math.min(wait, Math.max(0, asked.againAt - seen.at));
+          if (unanswered) wait = Math.min(wait, Math.max(0, expected.deadline - seen.at));
         }
         await changes.next(wait);
       }
     } finally {
+      stopAsking();
       changes.close();
     }
   }
@@ -266,7 +304,9 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     app: App,
     seen: Observation,
     http: HttpService,
-  ): Promise<{ serves: true } | { serves: false; why: string }> {
+    timeoutMs: number,
+    until: AbortSignal,
+  ): Promise<Answer> {
     const proxied = config.probe.via === 'proxy';
     let origin = `https://${app.domain}`;
     if (!proxied) {
@@ -276,14 +316,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       }
       origin = `http://${address}:${http.port}`;
     }
-    return ask({
-      origin,
-      domain: app.domain,
-      probe: app.probe,
-      proxied,
-      timeoutMs: PROBE_TIMEOUT_MS,
-      signal,
-    });
+    return ask({ origin, domain: app.domain, probe: app.probe, proxied, timeoutMs, signal: until });
   }
 
   async function taskAddress(stack: string, seen: Observation, name: string): Promise<string | null> {
@@ -377,6 +410,15 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
 /** The engine answers null for a volume without labels, whatever the types say. */
 type Labels = Record<string, string> | null;
+
+/** Why the probe failed; a task that keeps ending explains it better than a refused connection does. */
+function noAnswer(http: HttpService, refusal: string, seen: Observation): string {
+  const failure = seen.services.flatMap((service) => {
+    const said = lastFailure(service.tasks);
+    return said === null ? [] : [`; ${service.name}: ${said}`];
+  });
+  return `${http.service} does not answer as it should at the deadline: ${refusal}${failure.join('')}`;
+}
 
 function runningTasks(seen: Observation): string {
   return seen.services

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import type { Observation, ServiceSeen, TaskSeen } from '../domain/convergence.ts';
-import { engine, engineMessage, engineOrNull, engineStatus } from './daemon.ts';
+import { messageOf } from '../domain/fault.ts';
+import { engine, engineOrNull, engineStatus } from './daemon.ts';
 
 /** The swarm as the deployer sees it: one adapter over the Docker API. Nothing is decided here. */
 
@@ -39,6 +40,8 @@ export interface Changes {
    * resolve after 50, 100 and 200 ms, since the swarm learns of what a container did a moment after it did.
    */
   next(withinMs: number): Promise<void>;
+  /** Ends the wait of `next`, now or when it is called, as a change would. */
+  wake(): void;
   close(): void;
 }
 
@@ -72,8 +75,8 @@ const DEFAULT_STOP_GRACE_MS = 10_000;
 
 /** The engine's answer to stopping what has stopped. */
 const ALREADY_STOPPED = 304;
-/** Its answer to removing what is being removed. */
-const CONFLICT = 409;
+/** Its words for what is gone, or going; a network that goes meanwhile is a 500 with them, not a 404. */
+const GONE = /\bnot found\b|\bno such\b|removal of container \S+ is already in progress/i;
 
 const LOG_LINES = 2_000;
 const ECHOES_MS = [50, 100, 200];
@@ -231,7 +234,7 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
         );
       } catch (error) {
         signal.throwIfAborted();
-        if (engineStatus(error) !== ALREADY_STOPPED) throw error;
+        if (engineStatus(error) !== ALREADY_STOPPED && !GONE.test(messageOf(error))) throw error;
       }
     },
 
@@ -255,18 +258,12 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
     async remove({ kind, id, name }) {
       signal.throwIfAborted();
       await guard();
-      await engineOrNull(`removing ${kind} ${name}`, async () => {
+      await engine(`removing ${kind} ${name}`, async () => {
         switch (kind) {
           case 'service':
             return docker.getService(id).remove();
           case 'container':
-            return docker
-              .getContainer(id)
-              .remove({ force: true, v: true })
-              .catch((error: unknown) => {
-                const busy = engineStatus(error) === CONFLICT && /in progress/.test(engineMessage(error));
-                if (!busy) throw error;
-              });
+            return docker.getContainer(id).remove({ force: true, v: true });
           case 'network':
             return docker.getNetwork(id).remove();
           case 'config':
@@ -276,6 +273,8 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
           case 'volume':
             return docker.getVolume(id).remove();
         }
+      }).catch((error: unknown) => {
+        if (!GONE.test(messageOf(error))) throw error;
       });
     },
   };
@@ -363,6 +362,10 @@ function listen(docker: Dockerode, stack: string, signal: AbortSignal): Changes 
   let changed = false;
   const asleep = (): void => undefined;
   let wake = asleep;
+  const rouse = (): void => {
+    changed = true;
+    wake();
+  };
 
   const ours = ({ Type, Actor }: ApiEvent): boolean => {
     const attributes = Actor?.Attributes ?? {};
@@ -380,8 +383,7 @@ function listen(docker: Dockerode, stack: string, signal: AbortSignal): Changes 
         });
         for await (const line of createInterface({ input: stream, signal: ended })) {
           if (!ours(JSON.parse(line) as ApiEvent)) continue;
-          changed = true;
-          wake();
+          rouse();
         }
       } catch {
         // The stream broke, or we were closed. Until it is back the caller's own interval is what is left.
@@ -415,6 +417,7 @@ function listen(docker: Dockerode, stack: string, signal: AbortSignal): Changes 
       }
       signal.throwIfAborted();
     },
+    wake: rouse,
     close() {
       closed.abort();
     },

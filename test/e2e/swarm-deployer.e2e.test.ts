@@ -190,7 +190,12 @@ afterEach(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  if (madeProxy) await docker.getNetwork('proxy').remove();
+  // Someone else may have joined it since; then it is theirs to remove.
+  if (madeProxy)
+    await docker
+      .getNetwork('proxy')
+      .remove()
+      .catch(() => undefined);
   for (const version of [1, 2]) await docker.getImage(image(version)).remove({ force: true });
   rmSync(scratch, { recursive: true, force: true });
   expect(await withLabel(`recipe-sweep.zone=${zone}`)).toEqual([]);
@@ -300,8 +305,8 @@ describe('a red deployment', () => {
     const { reason, evidence } = red(
       await deployer().deploy(app('crash', { command: 'echo no database >&2; exit 4', timeout: 6 })),
     );
-    expect(Date.now() - began).toBeLessThan(12_000);
-    expect(reason).toBe('not up at the deadline: app 0/1; app: task failed: task: non-zero exit (4)');
+    expect(Date.now() - began).toBeLessThan(9_000);
+    expect(reason).toMatch(/at the deadline: .*app: task failed: task: non-zero exit \(4\)$/);
     expect(path.basename(evidence)).toBe('app.log');
     expect(readFileSync(evidence, 'utf8')).toContain('no database');
   }, 60_000);
@@ -316,9 +321,7 @@ describe('a red deployment', () => {
         ),
       ),
     );
-    expect(reason).toMatch(
-      /everything runs, but the app does not answer as it should: GET http.*\/none .*404/,
-    );
+    expect(reason).toMatch(/^app does not answer as it should at the deadline: GET http.*\/none .*404/);
   }, 60_000);
 
   it('is one whose compose file says another version than the tag, before anything is made', async () => {
