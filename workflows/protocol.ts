@@ -9,7 +9,6 @@ import type { SweepVerdict } from '../domain/report.ts';
 export const TASK_QUEUE = 'recipe-sweep';
 export const SCHEDULE_ID = 'recipe-sweep-weekly';
 export const SWEEP_WORKFLOW = 'sweepWorkflow';
-export const RECIPE_SWEEP_WORKFLOW = 'recipeSweepWorkflow';
 export const PLAN_WORKFLOW = 'planWorkflow';
 export const REAP_WORKFLOW = 'reapWorkflow';
 export const REAP_WORKFLOW_ID = 'reap';

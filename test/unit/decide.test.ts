@@ -107,8 +107,8 @@ describe('the promote gate', () => {
   test('opens for exactly one combination, and names what is missing from any other', () => {
     const names = ['enrolled', 'green', 'cold', 'latest', 'tagged'] as const;
     const open = [...Array(32).keys()].filter((bits) => {
-      const [enrolled = false, green = false, cold = false, latest = false, tagged = false] = names.map((_, index) =>
-        Boolean(bits & (1 << index)),
+      const [enrolled = false, green = false, cold = false, latest = false, tagged = false] = names.map(
+        (_, index) => Boolean(bits & (1 << index)),
       );
       const facts = { enrolled, green, cold, latest, tagged };
       const gate = promoteGate(facts);
