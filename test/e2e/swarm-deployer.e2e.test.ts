@@ -8,7 +8,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { FaultType } from '../../domain/fault.ts';
+import { Fault, type FaultType } from '../../domain/fault.ts';
 import { stackName } from '../../domain/names.ts';
 import type { App, Deployment } from '../../host/deployer.ts';
 import { declaredEnvironment } from '../../host/config.ts';
@@ -41,16 +41,25 @@ const environment = declaredEnvironment({
   docker: config.docker,
 });
 
-function deployer(changes: { pull?: 'always' | 'missing'; signal?: AbortSignal } = {}) {
+interface Changes {
+  pull?: 'always' | 'missing';
+  signal?: AbortSignal;
+  guard?: () => Promise<void>;
+  docker?: Dockerode;
+}
+
+function deployer(changes: Changes = {}) {
   const signal = changes.signal ?? new AbortController().signal;
   return createSwarmDeployer({
     config: { ...config, docker: { ...config.docker, pull: changes.pull ?? 'missing' } },
     run: processRunner({ environment, signal }),
-    docker,
+    docker: changes.docker ?? docker,
     signal,
-    guard: async () => {
-      guarded++;
-    },
+    guard:
+      changes.guard ??
+      (async () => {
+        guarded++;
+      }),
     report: () => undefined,
   });
 }
@@ -484,6 +493,33 @@ describe('a removal', () => {
     } finally {
       await theirs.remove();
     }
+  }, 60_000);
+});
+
+describe('an attempt', () => {
+  it('that lost the host changes nothing', async () => {
+    const one = app('fenced');
+    const fenced = deployer({
+      guard: async () => {
+        throw new Fault('FenceLost', 'another attempt holds this host');
+      },
+    });
+    await expect(fenced.deploy(one)).rejects.toMatchObject({ type: 'FenceLost' });
+    expect(await left(one.stack)).toEqual([]);
+  }, 60_000);
+
+  it('without an engine is a Fault', async () => {
+    const nowhere = deployer({ docker: new Dockerode({ socketPath: path.join(scratch, 'no.sock') }) });
+    await expect(nowhere.deploy(app('nowhere'))).rejects.toMatchObject({ type: 'Daemon' });
+    await expect(nowhere.owned()).rejects.toMatchObject({ type: 'Daemon' });
+  });
+
+  it('removes the services that a release no longer has', async () => {
+    expect(await deployer().deploy(app('prune', { services: DB }))).toMatchObject({ ok: true });
+    const fewer = app('prune', { version: '1.1.0+1.0' });
+    expect(await deployer().deploy(fewer)).toMatchObject({ ok: true });
+    const services = (await left(fewer.stack)).filter((name) => name.startsWith('service'));
+    expect(services).toEqual([`service ${fewer.stack}_app`]);
   }, 60_000);
 });
 

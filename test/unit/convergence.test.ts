@@ -237,7 +237,7 @@ describe('a stack has failed when', () => {
     });
   });
 
-  it('it is not up at the deadline, and the last task says why', () => {
+  it('something is not up at the deadline, and the last task says why', () => {
     const rejected = task({
       state: 'rejected',
       error: 'No such image: app:2',
@@ -251,7 +251,7 @@ describe('a stack has failed when', () => {
     });
   });
 
-  it('it is not up at the deadline, and blames the service that has an error', () => {
+  it('something is not up at the deadline, and blames the service that has an error', () => {
     const services = [service({ tasks: [] }), service({ name: 'db', tasks: [crashed] })];
     const both = [...expectation().services, { name: 'db', image: 'app:2', imageId: 'sha256:new' }];
     expect(judged(services, { services: both, deadline: NOW })).toEqual({

@@ -43,7 +43,9 @@ async function appWith(lines: string, files: Files = {}, env: Record<string, str
     { 'compose.yml': `services:\n  app:\n    image: x\n${indented}\n`, ...files },
     env,
   );
-  return (recipe.files[0]?.compose as { services: { app: unknown } }).services.app;
+  const [file] = recipe.files;
+  if (file === undefined) throw new Error('no compose file was read');
+  return (file.compose as { services: { app: unknown } }).services.app;
 }
 
 async function problemOf(files: Files): Promise<string> {
@@ -215,7 +217,10 @@ describe('a compose file', () => {
     ],
     [
       'has an alias bomb',
-      `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefghi'].map((key, i) => `${key}: &${key} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`).join('\n')}\nservices: {app: {image: x}}`,
+      `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefghi'
+        .split('')
+        .map((key, i) => `${key}: &${key} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)
+        .join('\n')}\nservices: {app: {image: x}}`,
       'compose.yml: Excessive alias count',
     ],
     ['is too large', `services: {app: {image: ${'x'.repeat(300_000)}}}`, 'compose.yml: 300'],
