@@ -102,7 +102,8 @@ async function writeConfig(): Promise<Config> {
     docker: { pull: 'missing' },
     probe: { via: 'task' },
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
-    limits: { headroom: '1GB' },
+    // What is broken here breaks at once.
+    limits: { headroom: '1GB', stable: '3s' },
   };
   await writeFile(CONFIG_FILE, `# Written by npm run demo.\n${stringify(written)}`);
   return readConfig(CONFIG_FILE);

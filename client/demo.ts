@@ -37,19 +37,20 @@ async function demo(keep: boolean): Promise<number> {
   const ready = await setUp((line) => say(`  ${line}`), { images: true });
   const stop = stopSignal();
   const stage = await setStage(Object.keys(FIRST), ready);
+  let failed: number | null = null;
   try {
-    const failed = (await story(stage, stop.signal)).filter(({ ok }) => !ok);
-    ending(stage, failed.length);
+    failed = (await story(stage, stop.signal)).filter(({ ok }) => !ok).length;
     if (keep) await untilStopped(stage, stop.signal);
-    return failed.length === 0 ? EXIT.ok : EXIT.red;
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
-    return EXIT.interrupted;
   } finally {
-    say('Cleaning up: the worker, the server, and everything deployed under demo.test');
+    say('\nCleaning up: the worker, the server, and everything deployed under demo.test');
     await stage.strike();
     stop.dispose();
   }
+  if (failed === null) return EXIT.interrupted;
+  ending(stage, failed);
+  return failed === 0 ? EXIT.ok : EXIT.red;
 }
 
 /** The three sweeps; answers every check. */
@@ -175,16 +176,15 @@ async function trigger(
 }
 
 function ending({ config, configFile }: Stage, failed: number): void {
-  const results = nearPath(config.state, cwd);
-  say('');
-  if (failed === 0) say(green('Every file on disk says what it should.'));
-  else say(red(`${failed} of the checks are NOT OK; see above.`));
+  const [state, file] = [nearPath(config.state, cwd), nearPath(configFile, cwd)];
   say(
-    `reports      ${results}/sweeps/*/report.json (npx recipe-sweep results --config ${nearPath(configFile, cwd)})`,
+    failed === 0
+      ? green('Every file on disk says what it should.')
+      : red(`${failed} of the checks are NOT OK; see above.`),
   );
-  say(`canonicals   ${results}/canonicals/*/canonical.json`);
-  say(`Temporal UI  ${config.temporal.ui}; once this has ended, open it again with:`);
-  say(`             npx recipe-sweep dev --config ${nearPath(configFile, cwd)}`);
+  say(`reports      ${state}/sweeps/*/report.json, or: npx recipe-sweep results --list --config ${file}`);
+  say(`canonicals   ${state}/canonicals/*/canonical.json`);
+  say(`Temporal UI  ${config.temporal.ui}, open it again with: npx recipe-sweep dev --config ${file}`);
 }
 
 async function untilStopped({ config }: Stage, signal: AbortSignal): Promise<void> {
