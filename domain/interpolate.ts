@@ -7,7 +7,7 @@ export class BadTemplate extends Error {
 }
 
 const NAME = /[_a-z][_a-z0-9]*/iy;
-const OPERATOR = /:?[-?+]/y;
+const OPERATOR = /:?[-?]/y;
 /**
  * The docker CLI lets an operator follow an unbraced name as well, and takes everything up to the next `}`
  * as its word: `$A-suffix` is `${A-suffix}` there, so the suffix is lost when A is set. What a package's
@@ -18,9 +18,9 @@ const UNBRACED_WORD = /(:?[-?])([^}]*)/y;
 /**
  * Replaces the variables in one value of a compose file, as the docker CLI does before it deploys a stack
  * (docker/cli cli/compose/template): `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR-default}`, `${VAR:?error}`,
- * `${VAR?error}`, and `$$` for a dollar sign. From the compose specification it also takes
- * `${VAR:+instead}`, `${VAR+instead}` and variables inside those words. An unset variable is empty.
- * Throws {@link BadTemplate}.
+ * `${VAR?error}`, and `$$` for a dollar sign. An unset variable is empty. Throws {@link BadTemplate}, also for
+ * what the compose specification knows and docker does not deploy: `${VAR:+instead}`, and a variable inside a
+ * default, of which docker makes something else than is meant.
  */
 export function interpolate(template: string, lookup: (name: string) => string | undefined): string {
   let result = '';
@@ -42,51 +42,36 @@ export function interpolate(template: string, lookup: (name: string) => string |
     if (!braced) {
       const unbraced = matchAt(UNBRACED_WORD, template, after);
       result += unbraced
-        ? choose(name, unbraced[1] ?? '', lookup(name), () => unbraced[2] ?? '')
+        ? choose(name, unbraced[1] ?? '', lookup(name), unbraced[2] ?? '')
         : (lookup(name) ?? '');
       at = after + (unbraced?.[0].length ?? 0);
       continue;
     }
     const operator = matchAt(OPERATOR, template, after)?.[0] ?? '';
-    const wordAt = after + operator.length;
-    const end = closingBrace(template, wordAt);
-    const word = template.slice(wordAt, end);
-    if (operator === '' && word !== '') throw malformed(template);
-    result += choose(name, operator, lookup(name), () => interpolate(word, lookup));
+    const end = template.indexOf('}', after);
+    const word = template.slice(after + operator.length, end);
+    if (end < 0 || (operator === '' && word !== '') || word.includes('$')) throw malformed(template);
+    result += choose(name, operator, lookup(name), word);
     at = end + 1;
   }
   return result;
 }
 
-function choose(name: string, operator: string, value: string | undefined, word: () => string): string {
+function choose(name: string, operator: string, value: string | undefined, word: string): string {
   switch (operator) {
     case ':-':
-      return value || word();
+      return value || word;
     case '-':
-      return value ?? word();
-    case ':+':
-      return value ? word() : '';
-    case '+':
-      return value === undefined ? '' : word();
+      return value ?? word;
     case ':?':
-      if (!value) throw new BadTemplate(`required variable ${name} is empty or not set: ${word()}`);
+      if (!value) throw new BadTemplate(`required variable ${name} is empty or not set: ${word}`);
       return value;
     case '?':
-      if (value === undefined) throw new BadTemplate(`required variable ${name} is not set: ${word()}`);
+      if (value === undefined) throw new BadTemplate(`required variable ${name} is not set: ${word}`);
       return value;
     default:
       return value ?? '';
   }
-}
-
-function closingBrace(template: string, from: number): number {
-  let depth = 0;
-  for (let at = from; at < template.length; at++) {
-    if (template.startsWith('$$', at)) at++;
-    else if (template.startsWith('${', at)) depth++;
-    else if (template[at] === '}' && depth-- === 0) return at;
-  }
-  throw malformed(template);
 }
 
 function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {

@@ -22,10 +22,7 @@ describe('a value of a compose file', () => {
       'fallback||set',
     ],
     ['takes an empty default', '${UNSET:-}|${UNSET-}', '|'],
-    ['keeps odd characters of a default', '${UNSET:-a:b-c?d{e $f}', 'a:b-c?d{e '],
-    ['takes the word of :+ only when set and not empty', '${SET:+y}|${EMPTY:+y}|${UNSET:+y}', 'y||'],
-    ['takes the word of + when set', '${SET+y}|${EMPTY+y}|${UNSET+y}', 'y|y|'],
-    ['finds variables within a default', '${UNSET:-${SET}-${UNSET:-deep}}', 'set-deep'],
+    ['keeps odd characters of a default', '${UNSET:-a:b-c?d{e f}', 'a:b-c?d{e f'],
     ['takes a required variable that is set', '${SET:?needed}|${SET?needed}|${EMPTY?needed}', 'set|set|'],
     ['does not look into what a variable says', '$NESTED', '${SET}'],
     ['loses what follows a bare name and a hyphen, as docker does', '$SET-redirect', 'set'],
@@ -52,6 +49,12 @@ describe('a value of a compose file', () => {
     ['a name is missing', 'a ${} b', 'invalid interpolation format'],
     ['a name begins with a digit', '$1', 'invalid interpolation format: "$1" (a literal $ is written $$)'],
     ['a dollar sign stands alone', 'costs 5$', 'invalid interpolation format'],
+    ['it takes another value when set, which docker refuses', '${SET:+y}', 'invalid interpolation format'],
+    [
+      'a default has variables, of which docker makes something else',
+      '${UNSET:-${SET}}',
+      'invalid interpolation format',
+    ],
     ['an operator is unknown', '${SET!x}', 'invalid interpolation format'],
   ])('is refused when %s', (_, template, message) => {
     expect(() => interpolate(template, lookup)).toThrow(BadTemplate);
