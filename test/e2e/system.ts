@@ -27,8 +27,8 @@ export interface System {
   docker: Dockerode;
   /** Runs the command line as typed, and answers what it printed. */
   cli(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
-  /** Starts the worker (again) and waits until it polls. */
-  startWorker(): Promise<Service>;
+  /** Starts the worker (again), with these arguments for node itself, and waits until it polls. */
+  startWorker(nodeArguments?: readonly string[]): Promise<Service>;
   /** Rewrites the configuration with some keys changed; the next worker reads it. */
   configure(change: Record<string, unknown>): Promise<void>;
   /** canonical.json as it stands on disk, or null. */
@@ -123,11 +123,11 @@ export async function startSystem(temporalBinary: string, enrolled: readonly str
       );
       return { status: exitCode ?? -1, stdout, stderr };
     },
-    async startWorker() {
+    async startWorker(nodeArguments = []) {
       const logFile = path.join(folder, `worker-${workers.length + 1}.log`);
       const worker = startService({
         file: process.execPath,
-        args: [BIN, '--config', configFile, 'worker'],
+        args: [...nodeArguments, BIN, '--config', configFile, 'worker'],
         env: { PATH: process.env['PATH'] ?? '' },
         logFile,
       });
