@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { stackName } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
+import { passBoundary } from '../host/boundary.ts';
 import type { App } from '../host/deployer.ts';
 import { createMirrors } from '../host/mirrors.ts';
 import type { Attempt } from './attempt.ts';
@@ -44,6 +45,7 @@ export async function prepareApp(
   await mkdir(parent, { recursive: true });
   const checkout = path.join(parent, commit.slice(0, 12));
   await createMirrors({ ...deps, run: attempt.run }).checkout(run.recipe, commit, checkout);
+  passBoundary('deploy.after-checkout');
   const label = run.workflow.id;
   return {
     recipe: run.recipe,

@@ -1,5 +1,6 @@
 import { coldDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
+import { passBoundary } from '../host/boundary.ts';
 import type { App, Deployment, ImageSeen } from '../host/deployer.ts';
 import { prepareApp, type Deployable } from './app.ts';
 import { holdersOf, holdingHost, type Attempt } from './attempt.ts';
@@ -30,7 +31,10 @@ export function coldTest(deps: Dependencies) {
         const app = await coldApp(attempt, input);
         // Nothing that an earlier attempt left may help this one.
         await attempt.deployer.remove(app.stack);
-        return asResult(await attempt.deployer.deploy(app));
+        passBoundary('cold-install.after-remove');
+        const result = asResult(await attempt.deployer.deploy(app));
+        passBoundary('cold-install.after-deploy');
+        return result;
       });
     },
 
@@ -45,6 +49,7 @@ export function coldTest(deps: Dependencies) {
           const app = await coldApp(attempt, input);
           const before = await deployer.volumes(app.stack);
           const result = asResult(await deployer.deploy(app));
+          passBoundary('cold-upgrade.after-deploy');
           if (result.result === 'fail') return result;
           const after = new Set((await deployer.volumes(app.stack)).map(({ name }) => name));
           const lost = before.map(({ name }) => name).filter((name) => !after.has(name));

@@ -2,6 +2,7 @@ import type { TaggedCommit } from '../domain/decide.ts';
 import { runMark, stackName, warmDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
 import { compareVersions } from '../domain/version.ts';
+import { passBoundary } from '../host/boundary.ts';
 import type { CanonicalRecord } from '../host/canonicals.ts';
 import type { Deployment, ImageSeen } from '../host/deployer.ts';
 import { prepareApp, type Deployable } from './app.ts';
@@ -60,6 +61,7 @@ export function promote(deps: Dependencies) {
         };
 
         await warm.attach(recipe, run.workflow.id);
+        passBoundary('promote.after-attach');
         if (before) {
           const reattached = await bringUp('promote-reattach', before);
           if (!reattached.ok) {
@@ -68,19 +70,23 @@ export function promote(deps: Dependencies) {
               reattached.evidence,
             );
           }
+          passBoundary('promote.after-reattach');
         }
         const installed = await bringUp('promote', release);
         if (!installed.ok) {
           const how = before ? `upgrading the canonical's data from ${before.version}` : 'a fresh install';
           return refuse(`${how} at ${domain}: ${installed.reason}`, installed.evidence);
         }
+        passBoundary('promote.after-upgrade');
         const changed = changedImages(tested, installed.images);
         if (changed) return refuse(changed);
         report('undeploying, keeping volumes');
         await deployer.undeploy(stackName(domain));
+        passBoundary('promote.after-undeploy');
         const id = snapshotId(run, attempt.number);
         report(`taking snapshot ${id}`);
         const snapshot = await warm.snapshot(recipe, id);
+        passBoundary('promote.after-snapshot');
         const record: CanonicalRecord = {
           schema: 1,
           recipe,
@@ -93,6 +99,7 @@ export function promote(deps: Dependencies) {
           snapshot,
         };
         await guard();
+        passBoundary('promote.before-record');
         await deps.canonicals.write(record);
         await warm.committed(record);
         return { promoted: true };

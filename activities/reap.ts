@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
+import { passBoundary } from '../host/boundary.ts';
 import type { Holder } from '../host/host-lock.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
@@ -20,6 +21,7 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
       report(`reaping ${stack}`);
       log.info('reaping', { stack, recipe });
       await deployer.remove(stack);
+      passBoundary('reap.after-remove');
     } else if (running) unsettled.add(recipe);
   }
   for (const recipe of await deps.canonicals.list()) {
@@ -29,6 +31,7 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
     report(`settling ${recipe}`);
     try {
       await warm.settle(recipe);
+      passBoundary('reap.after-settle');
     } catch (error) {
       // A canonical that cannot be read stops that recipe, not the others.
       if (!(error instanceof Fault) || error.type !== 'RecordUnreadable') throw error;

@@ -1,5 +1,6 @@
 import type { Outcome } from '../domain/outcome.ts';
 import type { RecipeResult } from '../domain/report.ts';
+import { passBoundary } from '../host/boundary.ts';
 import { inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
@@ -22,7 +23,9 @@ export interface GivenOutcome {
 export function record(deps: Dependencies) {
   async function write({ startedMs, endedMs, ...rest }: RunEnd): Promise<void> {
     const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
+    passBoundary('record.before');
     await deps.results.writeResult({ schema: 1, ...rest, started, ended });
+    passBoundary('record.after');
     const { outcome } = rest;
     if (outcome.kind !== 'GREEN-BUT-PROMOTE-FAILED') return;
     const message = `${outcome.version}: ${outcome.why}`;

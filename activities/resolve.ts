@@ -1,4 +1,5 @@
 import type { Found } from '../domain/run.ts';
+import { passBoundary } from '../host/boundary.ts';
 import { createMirrors } from '../host/mirrors.ts';
 import { inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
@@ -13,6 +14,7 @@ export function resolve(deps: Dependencies) {
           deps.canonicals.read(recipe),
           deps.recipes.one(recipe),
         ]);
+        passBoundary('resolve.after-look');
         return {
           main,
           releases,

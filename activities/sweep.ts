@@ -2,6 +2,7 @@ import { Fault } from '../domain/fault.ts';
 import { outcomeReason, outcomeTitle } from '../domain/outcome.ts';
 import { sweepOrder, sweepVerdict, type SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
+import { passBoundary } from '../host/boundary.ts';
 import type { Holder } from '../host/host-lock.ts';
 import { checkPrerequisites } from '../host/prerequisites.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
@@ -61,7 +62,9 @@ export function sweep(deps: Dependencies) {
           const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');
           throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
         }
+        passBoundary('open.after-preflight');
         await reapLeftovers(deps, attempt, holder.workflowId);
+        passBoundary('open.after-reap');
         const last = (await results.reports())[0];
         const outOfTime = (last?.recipes ?? []).filter(
           ({ outcome }) => outcome.kind === 'ERROR' && outcome.cause === 'out-of-time',
@@ -89,6 +92,7 @@ export function sweep(deps: Dependencies) {
         );
         const found = read.filter((result) => result !== null);
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
+        passBoundary('close.before-report');
         await results.writeReport({
           schema: 1,
           sweep: holder.workflowId,
@@ -100,6 +104,7 @@ export function sweep(deps: Dependencies) {
           ended: now().toISOString(),
           recipes: found,
         });
+        passBoundary('close.after-report');
         await lock.release(holder);
         return {
           verdict,

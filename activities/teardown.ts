@@ -1,5 +1,6 @@
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
+import { passBoundary } from '../host/boundary.ts';
 import { removeCheckouts } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
@@ -16,7 +17,9 @@ export function teardown(deps: Dependencies) {
       return holdingHost(deps, holdersOf(run), `${run.workflow.id}: teardown`, async ({ deployer }) => {
         const stack = stackName(coldDomain(run.recipe, deps.config.zone, run.workflow.runId));
         await deployer.remove(stack);
+        passBoundary('teardown.after-remove');
         await removeCheckouts(deps, stack);
+        passBoundary('teardown.after-checkouts');
         await releaseOwn(run);
       });
     },

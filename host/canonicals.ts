@@ -3,6 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { parseRelease } from '../domain/version.ts';
 import { Fault } from '../domain/fault.ts';
+import { passBoundary } from './boundary.ts';
 import { appendDurably, readJson, syncFolder, writeJson } from './durable-file.ts';
 
 /**
@@ -97,7 +98,9 @@ export function createCanonicals(state: string): Canonicals {
     async write(record) {
       recordSchema.parse(record);
       await writeJson(recordFile(record.recipe), record);
+      passBoundary('promote.after-record');
       await completeHistory(record);
+      passBoundary('promote.after-history');
     },
     async list() {
       try {

@@ -2,6 +2,7 @@ import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../domain/fault.ts';
+import { passBoundary } from './boundary.ts';
 import { readJson } from './durable-file.ts';
 
 /**
@@ -120,12 +121,14 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
         const { workflowId, runId, what } = holder;
         const taken = await advance(number, { schema: 1, holder: { workflowId, runId, what, since }, step });
         if (taken === null) continue;
+        passBoundary('lock.after-claim');
         return async () => {
           const latest = await highest();
           if (latest !== taken) {
             const later = await readFile(fileOf(latest), 'utf8').catch(() => '');
             throw new Fault('FenceLost', `${step}: this attempt was overtaken by ${later.trim()}`);
           }
+          passBoundary('guard.after-look');
         };
       }
     },
@@ -134,7 +137,9 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
       for (;;) {
         const { number, generation } = await look();
         if (!generation?.holder || !same(generation.holder, holder)) return;
-        if ((await advance(number, { schema: 1, holder: null, step: 'free' })) !== null) return;
+        if ((await advance(number, { schema: 1, holder: null, step: 'free' })) === null) continue;
+        passBoundary('lock.after-release');
+        return;
       }
     },
 

@@ -6,6 +6,7 @@ import { Fault, type FaultType } from '../domain/fault.ts';
 import { checkGitUrl, type GitUrl } from '../domain/git-url.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { releasesOf } from '../domain/version.ts';
+import { passBoundary } from './boundary.ts';
 import { mirrorUrl, type Config } from './config.ts';
 import * as git from './git.ts';
 import type { Ledger, Recorded } from './ledger.ts';
@@ -246,10 +247,15 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
     refuseMovedTags(recipe, upstream.peeled, recorded);
     await step(recipe, `fetching upstream ${from.url}`, advice, async () => {
       await bringWork(recipe, from, upstream, main);
+      passBoundary('mirror-sync.after-fetch');
       await enterNewTags(recipe, upstream, recorded);
+      passBoundary('mirror-sync.after-ledger');
     });
     const changed = !sameRefs(before, upstream);
-    if (changed) await push(recipe, mirror, upstream, main);
+    if (changed) {
+      await push(recipe, mirror, upstream, main);
+      passBoundary('mirror-sync.after-push');
+    }
     return { main, tags: upstream.tags.size, changed };
   }
 

@@ -1,4 +1,5 @@
 import { execa, type Options } from 'execa';
+import { passBoundary } from './boundary.ts';
 
 /**
  * The one module that starts processes. Arguments are arrays and there is no shell; the environment is the
@@ -82,6 +83,7 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
     settings.signal?.throwIfAborted();
     const child = execa(command.file, [...command.args], options);
     const end = groupKiller(child.pid);
+    if (child.pid !== undefined) passBoundary('command.after-start', { group: child.pid });
     let late = false;
     const deadline =
       command.timeoutMs === undefined

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
+import { passBoundary } from './boundary.ts';
 import { syncFolder, writeJson } from './durable-file.ts';
 import { CommandFailed, type ProcessRunner } from './process.ts';
 import type { Volume } from './deployer.ts';
@@ -99,11 +100,13 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
         await tar(packArguments(mountpoint, file));
         await syncFile(file);
         entries.push({ name, ...(await sumOf(file)) });
+        passBoundary('promote.mid-snapshot');
       }
       const manifest: SnapshotManifest = { schema: 1, id, recipe, volumes: entries, secrets: [...secrets] };
       const manifestFile = path.join(partial, 'manifest.json');
       await writeJson(manifestFile, manifest);
       const { sha256, bytes } = await sumOf(manifestFile);
+      passBoundary('promote.before-swap');
       await rename(partial, target);
       await syncFolder(folder);
       return { id, sha256, bytes: entries.reduce((sum, entry) => sum + entry.bytes, bytes) };
@@ -135,6 +138,7 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
         for (const child of await readdir(mountpoint)) {
           await rm(path.join(mountpoint, child), { recursive: true, force: true });
         }
+        passBoundary('settle.mid-restore');
         await tar(unpackArguments(path.join(folder, manifest.id, `${entry.name}.tar`), mountpoint));
       }
     },

@@ -1,4 +1,5 @@
 import { Fault, messageOf } from '../domain/fault.ts';
+import { passBoundary } from './boundary.ts';
 import { LABEL } from './recipe-format/render.ts';
 import { STACK_LABEL, type Kind, type Labelled, type Swarm } from './swarm.ts';
 
@@ -119,6 +120,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
       const services = things.filter(({ kind }) => kind === 'service');
       const graces = await swarm.stopGraces(stack);
       for (const service of services) await swarm.remove(service);
+      passBoundary('stop.after-services');
       await Promise.all(
         (await swarm.containers(stack)).map(async ({ id, service }) => {
           await swarm.stop(id, graces.get(service) ?? SHORT_GRACE_MS);
@@ -126,7 +128,9 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
         }),
       );
       await untilContainersAreGone(stack, Math.max(0, ...graces.values()));
+      passBoundary('stop.after-containers');
       await discard(stack, ['network', 'config'], () => true);
+      passBoundary('stop.after-networks');
     },
     discard,
   };

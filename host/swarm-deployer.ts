@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
+import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
 import { keep, keepDeployment } from './deploy-evidence.ts';
@@ -83,6 +84,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     checkVersion(app, recipe);
     await checkSurroundings(app, recipe);
     const images = await presentImages(recipe);
+    passBoundary('deploy.after-images');
     const objects = { [LABEL.zone]: zone, [LABEL.recipe]: app.recipe, [LABEL.lifetime]: app.lifetime };
     const secrets = await ensureSecrets(
       { docker, guard, labels: { ...objects, [STACK_LABEL]: app.stack } },
@@ -90,6 +92,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     );
     if (!secrets.ok) throw new RecipeProblem('.env.sample', null, secrets.reason);
 
+    passBoundary('deploy.after-secrets');
     const deployment = [app.run, app.version ?? 'untagged', app.commit, randomBytes(4).toString('hex')].join(
       ' ',
     );
@@ -100,6 +103,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       Object.fromEntries([...images].map(([service, { reference }]) => [service, reference])),
     );
     await handOver(app, await writeCompose(files, app.evidence));
+    passBoundary('deploy.after-stack-deploy');
     const expected: Expectation = {
       label: { name: LABEL.deployment, value: deployment },
       services: [...images].map(([name, { reference, id }]) => ({ name, image: reference, imageId: id })),
@@ -107,6 +111,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       deadline: Date.now() + (recipe.timeoutMs ?? config.limits.deploy),
     };
     const outcome = await converge(app, expected, httpService(recipe.services));
+    passBoundary('deploy.after-converge');
     if (!outcome.ok) {
       const evidence = await keepDeployment(
         { swarm, stack: app.stack, folder: app.evidence, secrets: secrets.made },
@@ -356,6 +361,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     async remove(stack) {
       await removal.stop(stack);
       await removal.discard(stack, ['secret', 'volume'], () => true);
+      passBoundary('remove.after-volumes');
     },
 
     volumes: volumesOf,

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { Fault } from '../domain/fault.ts';
+import { passBoundary } from './boundary.ts';
 import type { CanonicalRecord, Canonicals } from './canonicals.ts';
 import type { Deployer } from './deployer.ts';
 import type { SnapshotRef, Snapshots } from './snapshots.ts';
@@ -44,12 +45,16 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     await guard();
     report(`restoring snapshot ${record.snapshot.id}`);
     await canonicals.markAttached(record.recipe, record.run, now());
+    passBoundary('settle.after-mark');
     const names = manifest.volumes.map(({ name }) => name);
     await deployer.trim(stack, { volumes: names, secrets: manifest.secrets });
+    passBoundary('settle.after-trim');
     const volumes = [];
     for (const name of names) volumes.push(await deployer.ensureVolume(stack, record.recipe, name));
     await guard();
+    passBoundary('settle.after-volumes');
     await snapshots.unpack(folder, manifest, volumes);
+    passBoundary('settle.after-restore');
   }
 
   async function isWhole(record: CanonicalRecord): Promise<boolean> {
@@ -68,9 +73,11 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       await deployer.remove(stack);
       await snapshots.prune(canonicals.snapshotsFolder(recipe), null);
       await canonicals.clearAttached(recipe);
+      passBoundary('settle.after-nothing');
       return null;
     }
     await deployer.undeploy(stack);
+    passBoundary('settle.after-undeploy');
     if (!(await isWhole(record))) await restore(record);
     await committed(record);
     return record;
@@ -80,7 +87,9 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     await guard();
     await canonicals.completeHistory(record);
     await canonicals.clearAttached(record.recipe);
+    passBoundary('settle.after-clear');
     await snapshots.prune(canonicals.snapshotsFolder(record.recipe), record.snapshot.id);
+    passBoundary('settle.after-prune');
   }
 
   return {

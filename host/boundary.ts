@@ -1,0 +1,88 @@
+import { channel } from 'node:diagnostics_channel';
+
+/**
+ * The step boundaries of the product: the moments between one lasting effect (on disk, in docker, in git) and
+ * the next, where a crash could matter. Passing one publishes its name on a diagnostics channel, which costs
+ * nothing while nobody listens. The fault campaign listens (docs/chaos.md), and so may whoever traces a worker.
+ */
+export const BOUNDARIES = [
+  // one attempt on the host
+  'lock.after-claim',
+  'lock.after-release',
+  'guard.after-look',
+  'command.after-start',
+
+  // a sweep opens and closes
+  'open.after-preflight',
+  'open.after-reap',
+  'close.before-report',
+  'close.after-report',
+  'reap.after-remove',
+  'reap.after-settle',
+
+  'mirror-sync.after-fetch',
+  'mirror-sync.after-ledger',
+  'mirror-sync.after-push',
+  'resolve.after-look',
+
+  // any deployment, cold or warm
+  'deploy.after-checkout',
+  'deploy.after-images',
+  'deploy.after-secrets',
+  'deploy.after-stack-deploy',
+  'deploy.after-converge',
+
+  // any removal, cold or warm
+  'stop.after-services',
+  'stop.after-containers',
+  'stop.after-networks',
+  'remove.after-volumes',
+
+  'cold-install.after-remove',
+  'cold-install.after-deploy',
+  'cold-upgrade.after-deploy',
+  'teardown.after-remove',
+  'teardown.after-checkouts',
+
+  'promote.after-attach',
+  'promote.after-reattach',
+  'promote.after-upgrade',
+  'promote.after-undeploy',
+  'promote.mid-snapshot',
+  'promote.before-swap',
+  'promote.after-snapshot',
+  'promote.before-record',
+  'promote.after-record',
+  'promote.after-history',
+
+  'settle.after-undeploy',
+  'settle.after-mark',
+  'settle.after-trim',
+  'settle.after-volumes',
+  'settle.mid-restore',
+  'settle.after-restore',
+  'settle.after-clear',
+  'settle.after-prune',
+  'settle.after-nothing',
+
+  'record.before',
+  'record.after',
+] as const;
+
+export type Boundary = (typeof BOUNDARIES)[number];
+
+/** What is published. */
+export interface Passed {
+  boundary: Boundary;
+  /** The process group of the command that was started, at `command.after-start`. */
+  group?: number;
+}
+
+export const BOUNDARY_CHANNEL = 'recipe-sweep:boundary';
+
+const passing = channel(BOUNDARY_CHANNEL);
+
+/** Says that a boundary is passed. Subscribers run before it returns. */
+export function passBoundary(boundary: Boundary, more: Omit<Passed, 'boundary'> = {}): void {
+  if (passing.hasSubscribers) passing.publish({ boundary, ...more } satisfies Passed);
+}
