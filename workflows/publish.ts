@@ -8,7 +8,7 @@ import {
 } from '../domain/outcome.ts';
 import type { RunRef } from '../domain/run.ts';
 import { SEARCH_ATTRIBUTES } from './protocol.ts';
-import type { Run } from './run.ts';
+import { tiersInMarkdown, type Run } from './run.ts';
 
 /** What an operator finds in the Temporal UI: search attributes to filter by, memo and details to read. */
 
@@ -19,19 +19,25 @@ export function runAttributes({ recipe, sweep }: Pick<RunRef, 'recipe' | 'sweep'
   ];
 }
 
-export function publishOutcome(run: Run, outcome: Outcome): void {
+/** To filter by, and to read in the list. */
+export function publishOutcome(outcome: Outcome): void {
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.RecipeOutcome, value: outcomeName(outcome) }]);
+  upsertMemo({
+    outcome: outcomeTitle(outcome),
+    why: outcomeReason(outcome),
+    evidence: outcomeEvidence(outcome),
+  });
+}
+
+/** To read on the run's own page, in place of the step it is at. */
+export function showOutcome(run: Run, outcome: Outcome): void {
   const evidence = outcomeEvidence(outcome);
-  upsertMemo({ outcome: outcomeTitle(outcome), why: outcomeReason(outcome), evidence });
-  const tiers = run.tiers.map(
-    (tier) => `- ${tier.tier}: ${tier.result}${'reason' in tier ? ` (${tier.reason})` : ''}`,
-  );
   setCurrentDetails(
     [
       `## ${outcomeTitle(outcome)}`,
       outcomeReason(outcome),
       ...(run.release ? [`Release \`${run.release.version}\`, commit \`${run.release.commit}\`.`] : []),
-      ...(tiers.length > 0 ? [tiers.join('\n')] : []),
+      tiersInMarkdown(run.tiers),
       ...(evidence ? [`Evidence: \`${evidence}\``] : []),
     ].join('\n\n'),
   );

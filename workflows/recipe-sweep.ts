@@ -7,7 +7,7 @@ import { promoteGate } from '../domain/promote-gate.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { coldTest } from './cold-test.ts';
 import { reasonOf, rootFailure } from './input.ts';
-import { publishOutcome, runAttributes } from './publish.ts';
+import { publishOutcome, runAttributes, showOutcome } from './publish.ts';
 import { openRun, type Run } from './run.ts';
 import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps } from './steps.ts';
 
@@ -119,7 +119,7 @@ async function promote(
 /** The end of every run: its one outcome, on disk and in the UI. */
 async function record(run: Run, settings: SweepSettings, outcome: Outcome): Promise<Outcome> {
   const { ref, release, tiers, startedMs } = run;
-  publishOutcome(run, outcome);
+  publishOutcome(outcome);
   const steps = cleanupSteps(settings, outcomeTitle(outcome));
   await run.always('record', () =>
     steps.record({
@@ -134,6 +134,7 @@ async function record(run: Run, settings: SweepSettings, outcome: Outcome): Prom
     }),
   );
   run.step = 'done';
+  showOutcome(run, outcome);
   return outcome;
 }
 

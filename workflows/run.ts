@@ -1,4 +1,4 @@
-import { CancellationScope, setHandler, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { TaggedCommit } from '../domain/decide.ts';
 import type { TierResult } from '../domain/outcome.ts';
 import type { RunRef } from '../domain/run.ts';
@@ -30,6 +30,7 @@ export function openRun(recipe: string, sweep: { id: string; runId: string }): R
     async at(step, body) {
       run.step = step;
       sinceMs = Date.now();
+      setCurrentDetails(`## ${step}\n\n${tiersInMarkdown(run.tiers)}`);
       return body();
     },
     async always(step, body) {
@@ -38,4 +39,11 @@ export function openRun(recipe: string, sweep: { id: string; runId: string }): R
   };
   setHandler(stepQuery, () => ({ step: run.step, sinceMs }), { description: 'the step this run is at' });
   return run;
+}
+
+/** What was asked of the cold deployment so far, and what it answered. */
+export function tiersInMarkdown(tiers: readonly TierResult[]): string {
+  return tiers
+    .map((tier) => `- ${tier.tier}: ${tier.result}${'reason' in tier ? ` (${tier.reason})` : ''}`)
+    .join('\n');
 }
