@@ -1,6 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
 import type { Config } from '../host/config.ts';
-import type { Holder } from '../host/host-lock.ts';
 import { SEARCH_ATTRIBUTES, TASK_QUEUE } from '../workflows/protocol.ts';
 import { CommandStopped, explain, isForbidden, isNotFound } from './failure.ts';
 
@@ -119,21 +118,6 @@ export async function requireWorker(server: TemporalServer): Promise<void> {
   throw new CommandStopped(
     `no worker waits on task queue ${TASK_QUEUE} of namespace ${server.namespace}; start one: recipe-sweep worker, or its systemd unit`,
   );
-}
-
-/** Whether this very workflow (whatever its present run) is still open: the host lock's question. */
-export async function isOpenWorkflow(
-  { client }: Pick<TemporalServer, 'client'>,
-  holder: Holder,
-): Promise<boolean> {
-  try {
-    const { raw, status, runId } = await client.workflow.getHandle(holder.workflowId).describe();
-    const first = raw.workflowExecutionInfo?.firstRunId || runId;
-    return status.name === 'RUNNING' && first === holder.runId;
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
-  }
 }
 
 /** The page of a workflow in Temporal's own UI. */

@@ -1,16 +1,17 @@
 import { fileURLToPath } from 'node:url';
-import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { pino, type Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { createAlerts } from '../host/alerts.ts';
 import { createCanonicals } from '../host/canonicals.ts';
 import type { Config } from '../host/config.ts';
-import { createHostLock, type Holder } from '../host/host-lock.ts';
+import { createHostLock } from '../host/host-lock.ts';
 import { createLedger } from '../host/ledger.ts';
 import { createRecipes } from '../host/recipes.ts';
 import { createResults } from '../host/results.ts';
 import { REAP_WORKFLOW, REAP_WORKFLOW_ID, TASK_QUEUE } from '../workflows/protocol.ts';
+import { isOpenWorkflow } from './open-workflow.ts';
 
 export interface WorkerOptions {
   /** Stops the worker: what runs is cancelled, and tried again by the next worker. */
@@ -71,24 +72,9 @@ function activitiesFor(config: Config, client: Client) {
     canonicals: createCanonicals(state),
     results: createResults(state),
     alerts: createAlerts(state),
-    lock: createHostLock({ state, now, isOpen: (holder) => isOpen(client, holder) }),
+    lock: createHostLock({ state, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
     now,
   });
-}
-
-/**
- * Whether this very execution is open: a run that continued as new or was reset keeps the first run's ID,
- * and a workflow that a new Temporal database does not know is not open.
- */
-async function isOpen(client: Client, { workflowId, runId }: Holder): Promise<boolean> {
-  try {
-    const { status, raw } = await client.workflow.getHandle(workflowId).describe();
-    const first = raw.workflowExecutionInfo?.firstRunId;
-    return status.name === 'RUNNING' && (first ? first === runId : true);
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
-  }
 }
 
 async function startReaping(client: Client): Promise<void> {

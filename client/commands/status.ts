@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { Config } from '../../host/config.ts';
 import { createHostLock } from '../../host/host-lock.ts';
+import { isOpenWorkflow } from '../../worker/open-workflow.ts';
 import { SCHEDULE_ID } from '../../workflows/protocol.ts';
-import { isOpenWorkflow, pollingWorkers, workflowUrl, type TemporalServer } from '../connect.ts';
+import { pollingWorkers, workflowUrl, type TemporalServer } from '../connect.ts';
 import { renderStatus, type Status } from '../render/status.ts';
 import { runningSweeps } from '../running.ts';
 import { describeSchedule } from '../schedule.ts';
@@ -25,7 +26,7 @@ export function addStatusCommand(program: Command, session: Session): void {
 export async function readStatus(server: TemporalServer, config: Config): Promise<Status> {
   const lock = createHostLock({
     state: config.state,
-    isOpen: (holder) => isOpenWorkflow(server, holder),
+    isOpen: (holder) => isOpenWorkflow(server.client, holder),
     now: () => new Date(),
   });
   const [holder, workers, sweeps, schedule] = await Promise.all([

@@ -1,0 +1,65 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import { renderTable } from '../../client/render/table.ts';
+import { messageOf } from '../../domain/fault.ts';
+import { setUp } from '../../setup/main.ts';
+import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
+import { skippedRecipe } from './skipped-recipe.ts';
+
+/**
+ * `npm run bench -- [--short] [--only PART] [--json FILE]`: measures how near to free the orchestration is,
+ * each figure against the physical minimum in the same run. It prints, and asserts nothing: a missed aim is a
+ * row of the table, not a failure. docs/bench.md says what the figures mean and how they came out.
+ */
+
+const PARTS: Readonly<Record<string, (temporalBinary: string, form: Form) => Promise<Figure[]>>> = {
+  'skipped-recipe': skippedRecipe,
+};
+
+async function bench(form: Form, parts: readonly string[]): Promise<Summary[]> {
+  const { temporal } = await setUp(console.log, { images: true });
+  const figures: Summary[] = [];
+  for (const name of parts) {
+    const part = PARTS[name];
+    if (part === undefined) throw new Error(`no part ${name}; there are ${Object.keys(PARTS).join(', ')}`);
+    console.log(`\n${name}: measuring`);
+    const began = Date.now();
+    const measured = (await part(temporal, form)).map(summarise);
+    console.log(`${name}: measured in ${Math.round((Date.now() - began) / 1000)} s`);
+    for (const note of measured.flatMap(({ notes }) => notes)) console.log(`  ${note}`);
+    figures.push(...measured);
+  }
+  return figures;
+}
+
+/** Numbers mean little without it; more than a load of 1 or so says that the bench was not alone. */
+async function machine(): Promise<object> {
+  const [cpu] = os.cpus();
+  const load = (await readFile('/proc/loadavg', 'utf8')).split(' ', 1)[0];
+  const { length: cpus } = os.cpus();
+  return { cpu: cpu?.model ?? '', cpus, memory: os.totalmem(), kernel: os.release(), node: process.version, load };
+}
+
+try {
+  const { values } = parseArgs({
+    options: {
+      short: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true, default: Object.keys(PARTS) },
+      json: { type: 'string' },
+    },
+  });
+  const form = values.short ? 'short' : 'full';
+  const before = await machine();
+  const started = new Date().toISOString();
+  const figures = await bench(form, values.only);
+  const head = ['figure', 'aim', 'median', 'min–max', 'times', ''];
+  console.log(`\n${renderTable(head, rows(figures))}`);
+  if (values.json !== undefined) {
+    const written = { schema: 1, form, started, machine: before, figures };
+    await writeFile(values.json, `${JSON.stringify(written, null, 2)}\n`);
+  }
+} catch (error) {
+  console.error(messageOf(error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,142 @@
+import { cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import { createCanonicals } from '../../host/canonicals.ts';
+import { createLedger } from '../../host/ledger.ts';
+import { processRunner } from '../../host/process.ts';
+import type { Service } from '../../host/service.ts';
+import type { sweepWorkflow } from '../../workflows/index.ts';
+import { REAP_WORKFLOW_ID, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { startSystem, type System } from '../e2e/system.ts';
+import { createGitRepo } from '../fixtures/git-repo.ts';
+import { timelineOf, type Timeline } from './history.ts';
+
+/** A host on which every enrolled recipe is up to date: each has a mirror, a ledger and a canonical. */
+export interface UpToDateHost {
+  system: System;
+  recipes: readonly string[];
+  upstream(recipe: string): string;
+  mirror(recipe: string): string;
+  work(recipe: string): string;
+  /** Starts the worker, and waits until it has reaped: until then it holds the host. */
+  startWorker(nodeArguments?: readonly string[]): Promise<Service>;
+  /** Enrols the first so many recipes; the next sweep sees it. */
+  enrol(count: number): Promise<void>;
+  /** Sweeps what is enrolled; throws when anything was not skipped. Answers every run's timeline, in order. */
+  sweep(): Promise<Timeline[]>;
+}
+
+/** As many as a recipe of some years has. */
+const RELEASES = 12;
+const AT_ONCE = 20;
+
+export async function startUpToDateHost(temporalBinary: string, count: number): Promise<UpToDateHost> {
+  const system = await startSystem(temporalBinary, []);
+  const { folder, state } = system;
+  const recipes = Array.from({ length: count }, (_, index) => `recipe-${String(index + 1).padStart(4, '0')}`);
+  const upstream = (recipe: string): string => path.join(folder, 'upstreams', `${recipe}.git`);
+  const mirror = (recipe: string): string => path.join(folder, 'mirrors', `${recipe}.git`);
+  const work = (recipe: string): string => path.join(state, 'work', `${recipe}.git`);
+  const enrolled = path.join(folder, 'enrolled');
+  let sweeps = 0;
+
+  try {
+    const { bare, commits } = await makeRepository(folder);
+    const latest = [...commits].at(-1) as [string, string];
+    const [ledger, canonicals] = [createLedger(state), createCanonicals(state)];
+    const ts = new Date().toISOString();
+    await inBatches(recipes, async (recipe) => {
+      for (const copy of [upstream(recipe), mirror(recipe), work(recipe)]) {
+        await cp(bare, copy, { recursive: true });
+      }
+      await mkdir(path.join(folder, 'all', recipe), { recursive: true });
+      await writeFile(
+        path.join(folder, 'all', recipe, 'recipe.yml'),
+        stringify({ upstream: upstream(recipe) }),
+      );
+      await ledger.append(
+        recipe,
+        [...commits].map(([tag, commit]) => ({ tag, commit, ts })),
+      );
+      await canonicals.write({
+        schema: 1,
+        recipe,
+        version: latest[0],
+        commit: latest[1],
+        status: 'proven',
+        ts,
+        run: 'before-the-bench',
+        images: {},
+        snapshot: { id: 'none-1', sha256: '0'.repeat(64), bytes: 0 },
+      });
+    });
+    await system.configure({ recipes: './enrolled' });
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
+
+  return {
+    system,
+    recipes,
+    upstream,
+    mirror,
+    work,
+    async startWorker(nodeArguments) {
+      const worker = await system.startWorker(nodeArguments);
+      await system.temporal.client.workflow.getHandle(REAP_WORKFLOW_ID).result();
+      return worker;
+    },
+    async enrol(number) {
+      await rm(enrolled, { recursive: true, force: true });
+      await mkdir(enrolled);
+      for (const recipe of recipes.slice(0, number)) {
+        await symlink(path.join(folder, 'all', recipe), path.join(enrolled, recipe));
+      }
+    },
+    async sweep() {
+      const { client } = system.temporal;
+      const workflowId = `sweep-${++sweeps}`;
+      const handle = await client.workflow.start<typeof sweepWorkflow>(SWEEP_WORKFLOW, {
+        workflowId,
+        taskQueue: TASK_QUEUE,
+        args: [{}],
+      });
+      const result = await handle.result();
+      const other = result.recipes.find(({ outcome }) => outcome !== 'SKIP no-new-version');
+      if (other || result.recipes.length === 0) {
+        throw new Error(`${workflowId}: ${other ? `${other.recipe}: ${other.outcome}` : result.note}`);
+      }
+      const runs = [];
+      for await (const { runId } of client.workflow.list({ query: `WorkflowId = '${workflowId}'` })) {
+        runs.push(await timelineOf(client, workflowId, runId));
+      }
+      return runs.sort((a, b) => a.started - b.started);
+    },
+  };
+}
+
+/** One upstream with a history of releases, bare and packed as a server has it. */
+async function makeRepository(folder: string): Promise<{ bare: string; commits: Map<string, string> }> {
+  const run = processRunner({ environment: { PATH: process.env['PATH'] ?? '', HOME: folder } });
+  const maintainer = path.join(folder, 'maintainer');
+  const bare = path.join(folder, 'upstream.git');
+  const repo = await createGitRepo(run, maintainer);
+  await repo.git('config', 'user.name', 'Maintainer');
+  await repo.git('config', 'user.email', 'maintainer@example.org');
+  const commits = new Map<string, string>();
+  for (let minor = 0; minor < RELEASES; minor++) {
+    const tag = `1.${minor}.0+2.${minor}`;
+    commits.set(tag, await repo.commit({ 'compose.yml': `# ${tag}\n`, [`release/${tag}`]: 'Notes.\n' }));
+    await repo.git('tag', '--annotate', '--message', tag, '--', tag);
+  }
+  const clone = ['clone', '--quiet', '--bare', '--no-local', '--template=', maintainer, bare];
+  await run.output({ file: 'git', args: clone });
+  return { bare, commits };
+}
+
+async function inBatches<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let from = 0; from < items.length; from += AT_ONCE) {
+    await Promise.all(items.slice(from, from + AT_ONCE).map(work));
+  }
+}
