@@ -5,11 +5,11 @@ import { createResults } from '../host/results.ts';
 import { outcomeEvidence } from '../domain/outcome.ts';
 import type { SweepResult } from '../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from './connect.ts';
-import { explain, isUnreachable } from './failure.ts';
+import { explain, isUnanswered, isUnreachable } from './failure.ts';
 import { nearPath, renderOutcomes, verdictLine, type OutcomeRow } from './render/outcomes.ts';
 import { liveView, stepLog, type SweepView } from './render/progress.ts';
 import type { Terminal } from './render/terminal.ts';
-import { lookAtSweep, watchSweep } from './watch.ts';
+import { ask, lookAtSweep, watchSweep } from './watch.ts';
 
 /** How following a sweep ended: with its result, with what it failed of, or because of the signal. */
 export type SweepEnd = { result: SweepResult } | { failed: string } | { interrupted: true };
@@ -30,7 +30,7 @@ export async function followSweep({ server, sweep, terminal, signal }: Following
     const end = await untilEnd(server, sweep, signal);
     over.abort();
     await watching;
-    if (!('interrupted' in end)) display.show(await lookAtSweep(server, sweep, display.last()));
+    if (!('interrupted' in end)) display.show(await lookAtSweep(server, sweep, signal, display.last()));
     return end;
   } finally {
     over.abort();
@@ -38,27 +38,22 @@ export async function followSweep({ server, sweep, terminal, signal }: Following
   }
 }
 
-const RETRY_MS = 2_000;
+const ASK_AGAIN_MS = 500;
 
-async function untilEnd({ client }: TemporalServer, sweep: string, signal: AbortSignal): Promise<SweepEnd> {
-  const interrupted = new Promise<SweepEnd>((resolve) => {
-    const stop = (): void => resolve({ interrupted: true });
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  for (;;) {
-    const ended = client.workflow
-      .getHandle(sweep)
-      .result()
-      .then((result): SweepEnd => ({ result: result as SweepResult }));
+/** Asks now and then instead of waiting in one long call, which neither Ctrl-C nor a restart of the server minds. */
+async function untilEnd(server: TemporalServer, sweep: string, signal: AbortSignal): Promise<SweepEnd> {
+  const handle = server.client.workflow.getHandle(sweep);
+  while (!signal.aborted) {
     try {
-      return await Promise.race([ended, interrupted]);
+      const { status } = await ask(server, signal, () => handle.describe());
+      if (status.name !== 'RUNNING') return { result: (await handle.result()) as SweepResult };
     } catch (error) {
-      // A server that restarts in these hours is no reason to stop waiting; the display says so.
-      if (!isUnreachable(error)) return { failed: explain(error) };
+      // The display says that the server does not answer.
+      if (!isUnreachable(error) && !isUnanswered(error)) return { failed: explain(error) };
     }
-    await Promise.race([sleep(RETRY_MS), interrupted]);
+    await sleep(ASK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
   }
+  return { interrupted: true };
 }
 
 interface Display {

@@ -11,18 +11,19 @@ import { pollingWorkers, type TemporalServer } from './connect.ts';
 import { explain, isUnanswered, isUnreachable } from './failure.ts';
 import type { SweepView } from './render/progress.ts';
 
-const QUERY_TIMEOUT_MS = 3_000;
+const ANSWER_TIMEOUT_MS = 3_000;
 const POLL_MS = 500;
 
 /** Asks a sweep, and the recipes it runs, how far they are. Never throws: what fails becomes the note. */
 export async function lookAtSweep(
   server: TemporalServer,
   sweep: string,
+  signal: AbortSignal,
   last?: SweepView,
 ): Promise<SweepView> {
   let progress: SweepProgress;
   try {
-    progress = await query(server, () => server.client.workflow.getHandle(sweep).query(progressQuery));
+    progress = await ask(server, signal, () => server.client.workflow.getHandle(sweep).query(progressQuery));
   } catch (error) {
     const note = await whyNoAnswer(server, error);
     return { sweep, progress: last?.progress ?? null, steps: last?.steps ?? new Map(), note };
@@ -30,7 +31,7 @@ export async function lookAtSweep(
   const steps = new Map<string, StepProgress>();
   for (const { recipe, state, workflowId } of progress.recipes) {
     if (state !== 'running' || workflowId === null) continue;
-    const step = await query(server, () =>
+    const step = await ask(server, signal, () =>
       server.client.workflow.getHandle(workflowId).query(stepQuery),
     ).catch(
       // It has only just been started, or has just ended; the next look tells.
@@ -50,15 +51,34 @@ export async function watchSweep(
 ): Promise<void> {
   let view: SweepView | undefined;
   while (!signal.aborted) {
-    view = await lookAtSweep(server, sweep, view);
+    view = await lookAtSweep(server, sweep, signal, view);
     if (signal.aborted) return;
     onView(view);
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-async function query<T>({ connection }: TemporalServer, ask: () => Promise<T>): Promise<T> {
-  return connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, ask);
+/**
+ * One question to the server, with a deadline, and given up at once on the signal: what is under way when the
+ * connection is closed, the SDK would ask again on the closed connection.
+ */
+export async function ask<T>(
+  { connection }: Pick<TemporalServer, 'connection'>,
+  signal: AbortSignal,
+  question: () => Promise<T>,
+): Promise<T> {
+  // One of its own for each question, since the SDK never takes its listeners off.
+  const given = new AbortController();
+  const giveUp = (): void => given.abort();
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () =>
+      connection.withAbortSignal(given.signal, question),
+    );
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
 }
 
 async function whyNoAnswer(server: TemporalServer, error: unknown): Promise<string | null> {

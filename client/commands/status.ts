@@ -35,7 +35,8 @@ export async function readStatus(server: TemporalServer, config: Config): Promis
     runningSweeps(server),
     describeSchedule(server.client.schedule),
   ]);
-  const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep)));
+  const never = new AbortController().signal;
+  const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep, never)));
   return {
     host: config.host,
     holder,
