@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
@@ -29,6 +29,10 @@ export interface System {
   cli(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
   /** Starts the worker (again), with these arguments for node itself, and waits until it polls. */
   startWorker(nodeArguments?: readonly string[]): Promise<Service>;
+  /** Ends the Temporal server at once, as a crash does. */
+  killTemporal(): Promise<void>;
+  /** Starts it again, on the same database or on a new one. */
+  restartTemporal(database: 'same' | 'new'): Promise<void>;
   /** Rewrites the configuration with some keys changed; the next worker reads it. */
   configure(change: Record<string, unknown>): Promise<void>;
   /** canonical.json as it stands on disk, or null. */
@@ -40,13 +44,30 @@ export interface System {
   stop(): Promise<void>;
 }
 
+/** What may be other than usual. */
+export interface SystemOptions {
+  /** Added to the worker's environment. */
+  workerEnv?: Readonly<Record<string, string>>;
+  /** Megabytes of a disk of its own for the state folder. */
+  stateMegabytes?: number;
+  limits?: Readonly<Record<string, unknown>>;
+}
+
 const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
 const SOCKET = '/var/run/docker.sock';
 
 /** Starts everything but the worker. `enrolled` are names of fixture recipes; their upstreams start empty. */
-export async function startSystem(temporalBinary: string, enrolled: readonly string[]): Promise<System> {
+export async function startSystem(
+  temporalBinary: string,
+  enrolled: readonly string[],
+  options: SystemOptions = {},
+): Promise<System> {
   const folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-e2e-'));
   const state = path.join(folder, 'state');
+  if (options.stateMegabytes !== undefined) {
+    await mkdir(state);
+    await execa('mount', ['-t', 'tmpfs', '-o', `size=${options.stateMegabytes}m`, 'tmpfs', state]);
+  }
   const zone = `t${randomBytes(3).toString('hex')}.test`;
   const [port, uiPort] = [await getPort(), await getPort()];
   const docker = new Dockerode({ socketPath: SOCKET });
@@ -63,19 +84,22 @@ export async function startSystem(temporalBinary: string, enrolled: readonly str
     docker: { pull: 'missing' },
     probe: { via: 'task' },
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
-    limits: { headroom: '1GB', attempts: 3, stable: '8s' },
+    limits: { headroom: '1GB', attempts: 3, stable: '8s', ...options.limits },
   };
   const writeConfig = async (): Promise<void> => writeFile(configFile, stringify(config));
   await writeConfig();
-  const server: DevServer = await startDevServer({
-    binary: temporalBinary,
-    dbFile: path.join(folder, 'temporal.db'),
-    port,
-    uiPort,
-    namespace: 'default',
-    logFile: path.join(folder, 'temporal.log'),
-    searchAttributes: Object.keys(SEARCH_ATTRIBUTES),
-  });
+  const dbFile = path.join(folder, 'temporal.db');
+  const startServer = (): Promise<DevServer> =>
+    startDevServer({
+      binary: temporalBinary,
+      dbFile,
+      port,
+      uiPort,
+      namespace: 'default',
+      logFile: path.join(folder, 'temporal.log'),
+      searchAttributes: Object.keys(SEARCH_ATTRIBUTES),
+    });
+  let server = await startServer();
   const temporal = await connect({
     temporal: { address: `127.0.0.1:${port}`, namespace: 'default', ui: '' },
   });
@@ -128,7 +152,7 @@ export async function startSystem(temporalBinary: string, enrolled: readonly str
       const worker = startService({
         file: process.execPath,
         args: [...nodeArguments, BIN, '--config', configFile, 'worker'],
-        env: { PATH: process.env['PATH'] ?? '' },
+        env: { PATH: process.env['PATH'] ?? '', ...options.workerEnv },
         logFile,
       });
       workers.push(worker);
@@ -143,6 +167,16 @@ export async function startSystem(temporalBinary: string, enrolled: readonly str
       ]);
       ended.catch(() => undefined);
       return worker;
+    },
+    async killTemporal() {
+      process.kill(-server.pid, 'SIGKILL');
+      await server.ended;
+    },
+    async restartTemporal(database) {
+      if (database === 'new') {
+        for (const suffix of ['', '-shm', '-wal']) await rm(`${dbFile}${suffix}`, { force: true });
+      }
+      server = await startServer();
     },
     async configure(change) {
       config = { ...config, ...change };
@@ -183,6 +217,7 @@ export async function startSystem(temporalBinary: string, enrolled: readonly str
       await temporal.close();
       await server.stop();
       await removeZone(docker, zone);
+      if (options.stateMegabytes !== undefined) await execa('umount', ['--lazy', state]);
       await rm(folder, { recursive: true, force: true });
     },
   };
