@@ -2,6 +2,7 @@ import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@te
 import type { Command } from 'commander';
 import { isRecipeName } from '../../domain/names.ts';
 import type { SweepVerdict } from '../../domain/report.ts';
+import { createResults } from '../../host/results.ts';
 import { SWEEP_WORKFLOW, sweepWorkflowId, TASK_QUEUE, type SweepInput } from '../../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
@@ -33,7 +34,12 @@ export function addSweepCommand(program: Command, session: Session): void {
           session.exitStatus = EXIT.interrupted;
           return;
         }
-        if ('failed' in end) throw new CommandStopped(`${sweep} failed: ${end.failed}\ntemporal  ${url}`);
+        if ('failed' in end) {
+          // A cancelled sweep has a report as well.
+          const results = createResults(config.state);
+          const report = (await results.readReport(sweep)) ? `\nreport    ${results.reportFile(sweep)}` : '';
+          throw new CommandStopped(`${sweep} failed: ${end.failed}${report}\ntemporal  ${url}`);
+        }
         const rows = await outcomeRows(config, end.result);
         if (options.json) printJson(session, { ...end.result, url, recipes: rows });
         else terminal.out(`\n${renderSweepEnd(config, end.result, rows, terminal, cwd)}`);
