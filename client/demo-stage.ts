@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,7 +33,8 @@ const REPOSITORY = path.resolve(import.meta.dirname, '..');
 const FOLDER = path.join(REPOSITORY, '.demo');
 const CONFIG_FILE = path.join(FOLDER, 'recipe-sweep.yml');
 const COMMAND = path.join(REPOSITORY, 'bin', 'recipe-sweep');
-const ZONE = 'demo.test';
+/** Of this clone alone: the demos of two clones on one host leave each other's stacks alone. */
+const ZONE = `demo-${createHash('sha256').update(REPOSITORY).digest('hex').slice(0, 6)}.test`;
 const WORKER_START_MS = 60_000;
 
 /** Sets the stage on a host that is ready. What an earlier demo left is removed first. */

@@ -44,7 +44,7 @@ async function demo(keep: boolean): Promise<number> {
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
   } finally {
-    say('\nCleaning up: the worker, the server, and everything deployed under demo.test');
+    say(`\nCleaning up: the worker, the server, and everything deployed under ${stage.config.zone}`);
     await stage.strike();
     stop.dispose();
   }
