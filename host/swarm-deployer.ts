@@ -273,6 +273,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       for (;;) {
         if (asked.broken !== null) throw asked.broken.error;
         const seen = await swarm.observe(app.stack);
+        refuseVanished(app.stack, expected, seen);
         const judgement = judge(seen, expected);
         let wait = POLL_MS;
         if (judgement.is === 'failed') {
@@ -431,6 +432,17 @@ function runningTasks(seen: Observation): string {
     .flatMap(({ tasks }) => tasks.filter(({ state }) => state === 'running').map(({ id }) => id))
     .sort()
     .join(' ');
+}
+
+/** The swarm took every service, so one that is not there now was removed by somebody: no fault of the package. */
+function refuseVanished(stack: string, expected: Expectation, seen: Observation): void {
+  const there = new Set(seen.services.map(({ name }) => name));
+  const gone = expected.services.map(({ name }) => name).filter((name) => !there.has(name));
+  if (gone.length === 0) return;
+  throw new Fault(
+    'Daemon',
+    `${stack}: somebody removed ${gone.join(', ')} while it was being tested; see docker events`,
+  );
 }
 
 function stacksOf(things: readonly Labelled[]): OwnedStack[] {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import Dockerode from 'dockerode';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Fault, type FaultType } from '../../domain/fault.ts';
 import { stackName } from '../../domain/names.ts';
 import type { App, Deployment } from '../../host/deployer.ts';
@@ -497,6 +497,21 @@ describe('a removal', () => {
 });
 
 describe('an attempt', () => {
+  it('whose services somebody removes meanwhile is a Fault, and no verdict on the package', async () => {
+    const slow = app('vanished', { command: 'sleep 600', timeout: 60 });
+    const deploying = deployer().deploy(slow);
+    await vi.waitUntil(async () => (await left(slow.stack)).some((thing) => thing.startsWith('service')), {
+      timeout: 30_000,
+      interval: 200,
+    });
+    await docker.getService(`${slow.stack}_app`).remove();
+    await expect(deploying).rejects.toMatchObject({
+      type: 'Daemon',
+      message: expect.stringContaining('somebody removed app'),
+    });
+    await deployer().remove(slow.stack);
+  }, 90_000);
+
   it('that lost the host changes nothing', async () => {
     const one = app('fenced');
     const fenced = deployer({
