@@ -1,4 +1,5 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Activities } from '../../activities/index.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
@@ -17,6 +18,8 @@ export interface FakeRecipe {
   faults?: Partial<Record<string, { type: FaultType; times?: number }>>;
   /** A step that waits until it is cancelled. */
   hangs?: string;
+  /** A step that takes a while and cannot be cancelled. */
+  slow?: string;
   /** Promote answers that it did, but no record says so. */
   forgetsRecord?: boolean;
 }
@@ -162,6 +165,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       throw fault(planned.type, `${step} is broken`);
     }
     if (recipes[recipe]?.hangs === step) await untilCancelled();
+    if (recipes[recipe]?.slow === step) await sleep(300);
   }
 
   function answer(recipe: string, step: string): Awaited<ReturnType<Activities['coldInstall']>> {

@@ -262,6 +262,25 @@ describe('operators', () => {
     },
   );
 
+  test.each([
+    ['teardown', { kind: 'GREEN-BUT-PROMOTE-FAILED', why: 'cancelled' }],
+    ['settle', { kind: 'PASS', promoted: '1.0.0+1' }],
+    ['record', { kind: 'PASS', promoted: '1.0.0+1' }],
+  ])('cancel at %s lets it finish, and the outcome is what disk says', async (step, outcome) => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'], slow: step }, b: { releases: ['1.0.0+1'] } });
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached(`a ${step}`);
+      await sweep.cancel();
+      expect(rootFailure(await failureOf(sweep.result()))).toMatchObject({ name: 'CancelledFailure' });
+      expect(host.results.get(`${sweep.workflowId}/a`)?.outcome).toMatchObject(outcome);
+      expect(host.results.get(`${sweep.workflowId}/b`)?.outcome).toMatchObject({
+        kind: 'ERROR',
+        cause: 'cancelled',
+      });
+      expect(host.calls.at(-1)).toBe('sweep close');
+    });
+  });
+
   test('abort answers when the running recipe is torn down, and the sweep is reported', async () => {
     const host = fakeHost({ a: { releases: ['1.0.0+1'], hangs: 'cold-test: install' }, b: {} });
     await withSweep(host, {}, async (sweep) => {
