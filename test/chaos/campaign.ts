@@ -1,0 +1,311 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { BOUNDARIES, type Boundary } from '../../host/boundary.ts';
+import { until } from '../e2e/system.ts';
+import { createChecker, type Checker } from './checker.ts';
+import { diceOf, type Dice } from './dice.ts';
+import { FAULTS, faultsFor, type FaultName, type Target } from './faults.ts';
+import {
+  CHAOS_RECIPES,
+  createPublisher,
+  forgetCanonical,
+  needsLeftovers,
+  passesOf,
+  QUIET_RECIPE,
+  scenariosFor,
+  type Publisher,
+  type Scenario,
+} from './scenarios.ts';
+import { startStage, type Stage } from './stage.ts';
+import { readJson, type Strike, type Struck } from './strike.ts';
+
+/** One run: which fault strikes at which boundary of which story. */
+export interface Plan {
+  scenario: Scenario;
+  fault: FaultName;
+  /** Null for a fault that comes after the sweep. */
+  at: { boundary: Boundary; nth: number } | null;
+  dice: Dice;
+}
+
+export interface Verdict {
+  number: number;
+  plan: Plan;
+  /** Outcome of the struck sweep, then of the sweeps after it. */
+  outcomes: string[];
+  /** Empty when all is well. */
+  breaches: string[];
+  seconds: number;
+}
+
+export interface CampaignOptions {
+  temporal: string;
+  plans: readonly Plan[];
+  /** The number of the first plan. */
+  from: number;
+  onVerdict(verdict: Verdict): void;
+  /** Where what a breach left is kept; the state folder, the logs. Nowhere when it is not given. */
+  keep?: string;
+}
+
+const SWEEP_MS = 360_000;
+const SETTLED_MS = 480_000;
+/** Faults that need no boundary come every so many runs. */
+const AFTER_EVERY = 12;
+
+/** Plans for runs `from` to `from + runs - 1` of the campaign with that seed. */
+export function plansOf(
+  seed: number,
+  from: number,
+  runs: number,
+  fixed: { at?: { boundary: Boundary; nth: number | null }; fault?: FaultName },
+): Plan[] {
+  const order = diceOf(seed).shuffle(BOUNDARIES);
+  return Array.from({ length: runs }, (_, index) => {
+    const number = from + index;
+    const dice = diceOf(seed * 100_003 + number);
+    const afterwards = fixed.at === undefined && (number % AFTER_EVERY === 0 || isLate(fixed.fault));
+    const boundary = afterwards ? null : (fixed.at?.boundary ?? order[number % order.length] ?? null);
+    const scenario = dice.pick(scenariosFor(boundary));
+    const fault = fixed.fault ?? dice.pick(faultsFor(boundary));
+    if (boundary === null || isLate(fault)) return { scenario, fault, at: null, dice };
+    const nth = fixed.at?.nth ?? dice.upTo(passesOf(boundary, scenario));
+    return { scenario, fault, at: { boundary, nth }, dice };
+  });
+}
+
+function isLate(fault: FaultName | undefined): boolean {
+  return fault !== undefined && FAULTS[fault].action === null;
+}
+
+/** Plays the plans one after the other on one system; answers every boundary that was passed. */
+export async function runCampaign(options: CampaignOptions): Promise<Set<string>> {
+  let stage = await open(options);
+  const passed = new Set<string>();
+  try {
+    for (const [index, plan] of options.plans.entries()) {
+      const number = options.from + index;
+      const began = Date.now();
+      writeFileSync(stage.stage.files.run, String(number));
+      const outcomes: string[] = [];
+      let breaches: string[];
+      let broken = false;
+      try {
+        breaches = await play(stage, number, plan, outcomes);
+      } catch (error) {
+        broken = true;
+        breaches = [`the run itself: ${error instanceof Error ? error.message : String(error)}`];
+      }
+      const seconds = Math.round((Date.now() - began) / 1000);
+      options.onVerdict({ number, plan, outcomes, breaches, seconds });
+      for (const boundary of passedOf(stage.stage)) passed.add(boundary);
+      if (breaches.length === 0) continue;
+      if (options.keep) await keepAway(stage.stage, path.join(options.keep, `run-${number}`));
+      // What one breach left would be found again by every later audit.
+      if (broken || index < options.plans.length - 1) {
+        await stage.stage.stop();
+        stage = await open(options);
+      }
+    }
+    return passed;
+  } finally {
+    await stage.stage.stop();
+  }
+}
+
+interface Open {
+  stage: Stage;
+  publisher: Publisher;
+  checker: Checker;
+}
+
+async function open({ temporal }: CampaignOptions): Promise<Open> {
+  const stage = await startStage(temporal, CHAOS_RECIPES);
+  const publisher = createPublisher(stage);
+  const { system, neighbour, files } = stage;
+  const checker = createChecker({
+    state: system.state,
+    zone: system.zone,
+    upstreams: path.join(system.folder, 'upstreams'),
+    recipes: CHAOS_RECIPES,
+    neighbour,
+    passed: files.passed,
+  });
+  await publisher.publishFirst(QUIET_RECIPE);
+  await sweepThrough(stage, 'opening', [QUIET_RECIPE]);
+  return { stage, publisher, checker };
+}
+
+async function play(open: Open, number: number, plan: Plan, outcomes: string[]): Promise<string[]> {
+  const { stage, publisher, checker } = open;
+  const { scenario, fault, at, dice } = plan;
+  const { recipe } = scenario;
+  const breaches: string[] = [];
+  await setScene(open, number, scenario);
+  const before = versionOf(stage, recipe);
+  const release = await publisher.publishNext(scenario);
+
+  const sweep = `chaos-${number}-struck`;
+  const target: Target = { stage, sweep, recipe, dice, isOver: () => stage.isOver(sweep, [recipe]) };
+  if (at !== null && needsLeftovers(at.boundary)) await leave(target, at.boundary);
+  const late = at === null;
+  if (!late) stage.arm({ id: sweep, ...at, action: actionOf(fault) });
+  if (!late && needsLeftovers(at.boundary)) await stage.startWorker();
+  else await stage.startSweep(sweep, [recipe]);
+  if (late) await over(target);
+  const struck = late ? { id: sweep, pid: 0, group: null } : await untilStruck(target);
+  stage.disarm();
+  if (struck) await FAULTS[fault].strike(target, struck);
+  else outcomes.push('not reached');
+  await over(target);
+  await stage.ensureWorker();
+  outcomes.push(await outcomeOf(stage, sweep, recipe));
+
+  // The next sweep: tried again if it must be, and whatever was left is reaped.
+  const done = (): boolean => versionOf(stage, recipe) === (scenario.promoted ? release : before);
+  const wanted = scenario.promoted
+    ? done() && outcomes.at(-1)?.startsWith('PASS')
+    : outcomes.at(-1)?.startsWith('GREEN');
+  if (!wanted) {
+    await sweepThrough(stage, `chaos-${number}-next`, [recipe]);
+    outcomes.push(await outcomeOf(stage, `chaos-${number}-next`, recipe));
+  }
+  if (!done()) {
+    breaches.push(
+      `the canonical of ${recipe} is ${versionOf(stage, recipe)}, not as it must be after ${release}`,
+    );
+  }
+  // And one more at once, which makes nothing.
+  const last = `chaos-${number}-last`;
+  const quiet = scenario.promoted ? [recipe, QUIET_RECIPE] : [QUIET_RECIPE];
+  const created = await createdDuring(stage, () => sweepThrough(stage, last, quiet));
+  for (const thing of created) breaches.push(`I4: a second sweep made ${thing}`);
+  for (const name of quiet) {
+    const outcome = await outcomeOf(stage, last, name);
+    if (outcome !== 'SKIP') breaches.push(`I4: a second sweep says ${outcome} of ${name}`);
+  }
+  breaches.push(...(await checker.audit()));
+  return breaches;
+}
+
+/** The recipe has a canonical, or has none, as its story begins. */
+async function setScene(
+  { stage, publisher, checker }: Open,
+  number: number,
+  scenario: Scenario,
+): Promise<void> {
+  const { recipe, first } = scenario;
+  if (first) {
+    await forgetCanonical(stage, recipe);
+    checker.forget(recipe);
+  } else if (versionOf(stage, recipe) === null) {
+    await publisher.publishFirst(recipe);
+    await sweepThrough(stage, `chaos-${number}-scene`, [recipe]);
+    if (versionOf(stage, recipe) === null) throw new Error(`no canonical of ${recipe} to begin with`);
+  }
+}
+
+/** A crash that nothing cleaned up after: the worker killed, its sweep terminated. */
+async function leave(target: Target, boundary: 'reap.after-remove' | 'reap.after-settle'): Promise<void> {
+  const { stage, sweep, recipe } = target;
+  const at: Boundary =
+    boundary === 'reap.after-remove' ? 'cold-install.after-deploy' : 'promote.after-upgrade';
+  const id = `${sweep}-left`;
+  stage.arm({ id, boundary: at, nth: 1, action: 'kill' });
+  await stage.startSweep(id, [recipe]);
+  const left: Target = { ...target, sweep: id, isOver: () => stage.isOver(id, [recipe]) };
+  if (!(await untilStruck(left))) throw new Error(`${at} was not reached`);
+  await stage.worker().ended;
+  const { client } = stage.system.temporal;
+  for (const one of [id, `${id}/${recipe}`]) {
+    await client.workflow
+      .getHandle(one)
+      .terminate('chaos')
+      .catch(() => undefined);
+  }
+}
+
+function actionOf(fault: FaultName): Strike['action'] {
+  const { action } = FAULTS[fault];
+  if (action === null) throw new RangeError(`${fault} comes after a sweep`);
+  return action;
+}
+
+async function untilStruck({ stage, isOver }: Target): Promise<Struck | null> {
+  const deadline = Date.now() + SWEEP_MS;
+  while (Date.now() < deadline) {
+    const struck = stage.struck();
+    if (struck) return struck;
+    if (await isOver()) return stage.struck();
+    await sleep(50);
+  }
+  throw new Error('the sweep neither came to the boundary nor ended');
+}
+
+async function over(target: Target): Promise<void> {
+  await until(target.isOver, SETTLED_MS);
+}
+
+async function sweepThrough(stage: Stage, id: string, recipes: readonly string[]): Promise<void> {
+  await stage.startSweep(id, recipes);
+  await until(() => stage.isOver(id, recipes), SETTLED_MS);
+  const names = readJson<{ recipes: { recipe: string }[] }>(path.join(sweepFolder(stage, id), 'report.json'));
+  const reported = names?.recipes.map(({ recipe }) => recipe).sort();
+  if (reported?.join() !== [...recipes].sort().join()) {
+    throw new Error(`I10: the report of ${id} names ${reported?.join() ?? 'nothing, it is missing'}`);
+  }
+}
+
+function sweepFolder({ system }: Stage, id: string): string {
+  return path.join(system.state, 'sweeps', id);
+}
+
+/** As recorded on disk; what Temporal says where nothing is. */
+async function outcomeOf(stage: Stage, sweep: string, recipe: string): Promise<string> {
+  const file = path.join(sweepFolder(stage, sweep), recipe, 'result.json');
+  const result = readJson<{ outcome: { kind: string; cause?: string } }>(file);
+  if (result) return [result.outcome.kind, result.outcome.cause].filter(Boolean).join(' ');
+  return `no outcome (sweep ${(await stage.statusOf(sweep)) ?? 'unknown'})`;
+}
+
+function versionOf({ system }: Stage, recipe: string): string | null {
+  const file = path.join(system.state, 'canonicals', recipe, 'canonical.json');
+  return readJson<{ version: string }>(file)?.version ?? null;
+}
+
+/** What of our zone the engine says was made meanwhile. */
+async function createdDuring({ system }: Stage, body: () => Promise<void>): Promise<string[]> {
+  const since = String(Date.now() / 1000);
+  await body();
+  const { stdout } = await execa('docker', [
+    ...['events', '--since', since, '--until', String(Date.now() / 1000), '--filter', 'event=create'],
+    ...['--format', '{{.Type}} {{.Actor.ID}} {{index .Actor.Attributes "name"}}'],
+  ]);
+  const zone = system.zone.replaceAll('.', '_');
+  return stdout.split('\n').filter((line) => line.includes(zone));
+}
+
+function passedOf({ files }: Stage): string[] {
+  return readFileSync(files.passed, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as { boundary: string }).boundary);
+}
+
+async function keepAway({ system }: Stage, folder: string): Promise<void> {
+  await execa('mkdir', ['--parents', folder]);
+  await execa('bash', ['-c', 'cp --archive -- "$0"/{state,chaos,*.log} "$1"', system.folder, folder], {
+    reject: false,
+  });
+}
+
+/** One line for people. */
+export function verdictLine({ number, plan, outcomes, breaches, seconds }: Verdict): string {
+  const { scenario, fault, at } = plan;
+  const place = at ? `${at.boundary}#${at.nth}` : 'after the sweep';
+  const story = `${scenario.name} → ${outcomes.join(', then ')}`;
+  const verdict = breaches.length === 0 ? 'ok' : `BREACH ${breaches.join(' | ')}`;
+  return `${String(number).padStart(3)}  ${place.padEnd(30)} ${fault.padEnd(14)} ${story.padEnd(60)} ${verdict}  (${seconds} s)`;
+}

@@ -1,0 +1,371 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { execa } from 'execa';
+
+/**
+ * The judge: whether the invariants hold, from disk, docker and git alone. It shares no code with the product
+ * and does not ask Temporal: what it knows of file formats it knows from the documents, as an auditor would.
+ */
+
+export interface Host {
+  state: string;
+  zone: string;
+  /** Bare repositories `<recipe>.git`. */
+  upstreams: string;
+  recipes: readonly string[];
+  neighbour: { stack: string; volume: string; secret: string; text: string };
+  /** Lines {ms, pid, boundary}, one for each boundary passed. */
+  passed: string;
+}
+
+/** What a judge remembers from one audit to the next. */
+interface Memory {
+  canonicals: Map<string, { version: string; snapshot: string; rows: Set<string> }>;
+  neighbour: string | null;
+}
+
+interface RecordOnDisk {
+  schema: number;
+  recipe: string;
+  version: string;
+  commit: string;
+  status: string;
+  run: string;
+  snapshot: { id: string; sha256: string; bytes: number };
+}
+
+interface ManifestOnDisk {
+  volumes: { name: string; sha256: string; bytes: number }[];
+  secrets: string[];
+}
+
+interface ResultOnDisk {
+  recipe: string;
+  outcome: { kind: string; promoted?: string };
+  workflow: { id: string };
+}
+
+export interface Checker {
+  /** Judges the host at rest: no sweep runs, and one reaper pass has been. Answers each breach in a line. */
+  audit(): Promise<string[]>;
+  /** The recipe's canonical was given up by its operator. */
+  forget(recipe: string): void;
+}
+
+const OUTCOMES = ['PASS', 'GREEN-BUT-PROMOTE-FAILED', 'FAIL', 'SKIP', 'ERROR'];
+/** Boundaries that an attempt passes only by changing something. */
+const CHANGING = [
+  'guard.after-look',
+  'deploy.after-stack-deploy',
+  'promote.after-record',
+  'settle.mid-restore',
+  'settle.after-restore',
+  'settle.after-clear',
+];
+
+export function createChecker(host: Host): Checker {
+  const memory: Memory = { canonicals: new Map(), neighbour: null };
+  const inNames = host.zone.replaceAll('.', '_');
+  let breaches: string[] = [];
+  const breach = (invariant: string, what: string): void => {
+    breaches.push(`${invariant}: ${what}`);
+  };
+
+  async function auditCanonical(recipe: string): Promise<void> {
+    const folder = path.join(host.state, 'canonicals', recipe);
+    const file = path.join(folder, 'canonical.json');
+    const before = memory.canonicals.get(recipe);
+    const stack = `warm-${recipe}_${inNames}`;
+    const volumes = await docker('volume', 'ls', '--quiet', '--filter', `name=^${stack}_`);
+    if (existsSync(path.join(folder, 'attached.json')))
+      breach('I8', `${recipe}: data still marked as in use`);
+    for (const left of litter(folder)) breach('I5', `${recipe}: ${left} was left behind`);
+    if (!existsSync(file)) {
+      if (before) breach('I2', `${recipe}: the canonical ${before.version} is gone`);
+      if (volumes.length > 0) breach('I7', `${recipe}: no canonical, but volumes ${volumes.join(', ')}`);
+      if (entries(path.join(folder, 'snapshots')).length > 0)
+        breach('I6', `${recipe}: a snapshot of nothing`);
+      return;
+    }
+    const record = JSON.parse(readFileSync(file, 'utf8')) as RecordOnDisk;
+    if (record.schema !== 1 || record.recipe !== recipe || record.status !== 'proven')
+      breach('I5', `${recipe}: the record is not one`);
+    await auditCommit(recipe, record);
+    auditHistory(recipe, record, path.join(folder, 'history.jsonl'), before?.version ?? null);
+    auditEvidence(recipe, record);
+    const snapshots = path.join(folder, 'snapshots');
+    const manifest = auditSnapshot(recipe, record, snapshots);
+    if (manifest === null) return;
+    const rows = new Set<string>();
+    const named = manifest.volumes.map(({ name }) => name).sort();
+    if (named.join() !== volumes.sort().join())
+      breach('I8', `${recipe}: volumes ${volumes.join()}, the snapshot has ${named.join()}`);
+    for (const name of named.filter((one) => volumes.includes(one))) {
+      await auditVolume(name, path.join(snapshots, record.snapshot.id, `${name}.tar`), rows);
+    }
+    const secrets = await docker('secret', 'ls', '--filter', `name=${stack}_`, '--format', '{{.Name}}');
+    if (secrets.sort().join() !== manifest.secrets.toSorted().join())
+      breach('I8', `${recipe}: secrets ${secrets.join()}, the snapshot has ${manifest.secrets.join()}`);
+    if (before) {
+      for (const row of before.rows) if (!rows.has(row)) breach('I8', `${recipe}: ${row} is lost`);
+      if (before.snapshot === record.snapshot.id && rows.size !== before.rows.size)
+        breach('I8', `${recipe}: the same snapshot has other rows`);
+    }
+    memory.canonicals.set(recipe, { version: record.version, snapshot: record.snapshot.id, rows });
+  }
+
+  async function auditCommit(recipe: string, { version, commit }: RecordOnDisk): Promise<void> {
+    const ledger = readFileSync(path.join(host.state, 'ledger', `${recipe}.jsonl`), 'utf8');
+    const listed = ledger
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { tag: string; commit: string })
+      .filter(({ tag }) => tag === version);
+    if (listed.length === 0 || listed.some((line) => line.commit !== commit))
+      breach(
+        'I1',
+        `${recipe}: ${version} is ${commit} in the record, ${JSON.stringify(listed)} in the ledger`,
+      );
+    const repository = path.join(host.upstreams, `${recipe}.git`);
+    const { stdout } = await execa('git', [
+      ...['--git-dir', repository, 'rev-parse', '--verify', `refs/tags/${version}^{commit}`],
+    ]);
+    if (stdout.trim() !== commit) breach('I1', `${recipe}: upstream has ${version} at ${stdout.trim()}`);
+  }
+
+  function auditHistory(recipe: string, record: RecordOnDisk, file: string, before: string | null): void {
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const past = lines.map((line) => JSON.parse(line) as RecordOnDisk);
+    const last = past.at(-1);
+    if (last?.version !== record.version || last.snapshot.id !== record.snapshot.id)
+      breach('I5', `${recipe}: the history ends with ${last?.version}, the record says ${record.version}`);
+    past.slice(1).forEach((line, index) => {
+      const earlier = past[index];
+      if (earlier && !isNewer(line.version, earlier.version))
+        breach('I2', `${recipe}: the history goes from ${earlier.version} to ${line.version}`);
+    });
+    if (before !== null && record.version !== before && !isNewer(record.version, before))
+      breach('I2', `${recipe}: the canonical went from ${before} to ${record.version}`);
+  }
+
+  /** The commit on record was deployed cold and warm by the run on record. */
+  function auditEvidence(recipe: string, { run, commit, version }: RecordOnDisk): void {
+    const sweep = run.slice(0, run.lastIndexOf('/'));
+    const folder = path.join(host.state, 'sweeps', sweep, recipe);
+    for (const step of ['cold', 'promote']) {
+      const deployed = entries(folder)
+        .filter((name) => name.startsWith(step))
+        .flatMap((name) => entries(path.join(folder, name)).map((file) => path.join(folder, name, file)))
+        .filter((file) => file.endsWith('compose.yml'))
+        .some((file) => readFileSync(file, 'utf8').includes(`${run} ${version} ${commit}`));
+      if (!deployed) breach('I3', `${recipe}: ${run} never deployed ${version} (${commit}) in step ${step}`);
+    }
+  }
+
+  function auditSnapshot(recipe: string, record: RecordOnDisk, folder: string): ManifestOnDisk | null {
+    const { id, sha256, bytes } = record.snapshot;
+    if (entries(folder).join() !== id)
+      breach('I6', `${recipe}: snapshots ${entries(folder).join()}, not ${id}`);
+    const file = path.join(folder, id, 'manifest.json');
+    if (!existsSync(file)) {
+      breach('I5', `${recipe}: the snapshot ${id} on record is not there`);
+      return null;
+    }
+    if (sumOf(file) !== sha256) breach('I5', `${recipe}: manifest.json is not the one on record`);
+    const manifest = JSON.parse(readFileSync(file, 'utf8')) as ManifestOnDisk;
+    let total = statSync(file).size;
+    for (const volume of manifest.volumes) {
+      const tar = path.join(folder, id, `${volume.name}.tar`);
+      if (!existsSync(tar) || sumOf(tar) !== volume.sha256)
+        breach('I6', `${recipe}: ${volume.name}.tar does not verify`);
+      else total += statSync(tar).size;
+    }
+    if (total !== bytes) breach('I5', `${recipe}: the snapshot has ${total} bytes, on record are ${bytes}`);
+    return manifest;
+  }
+
+  /** Byte for byte, with owners and modes, and nothing more than the snapshot has. */
+  async function auditVolume(name: string, tar: string, rows: Set<string>): Promise<void> {
+    const [mountpoint = ''] = await docker('volume', 'inspect', '--format', '{{.Mountpoint}}', name);
+    const compared = await execa(
+      'tar',
+      ['--compare', '--numeric-owner', '--file', tar, '--directory', mountpoint],
+      {
+        reject: false,
+      },
+    );
+    if (compared.exitCode !== 0)
+      breach('I8', `${name} differs: ${compared.stdout}${compared.stderr}`.slice(0, 400));
+    const { stdout: list } = await execa('tar', ['--list', '--file', tar]);
+    const packed = list.split('\n').map((line) => path.normalize(`/${line}`).replace(/\/$/, ''));
+    const { stdout: found } = await execa('find', [mountpoint, '-mindepth', '1', '-printf', '/%P\\n']);
+    for (const extra of found.split('\n').filter((line) => line !== '' && !packed.includes(line)))
+      breach('I8', `${name}: ${extra} is not in the snapshot`);
+    for (const [row] of readFileSync(tar, 'latin1').matchAll(/row-\d+-\d+-\d+/g)) rows.add(`${name} ${row}`);
+  }
+
+  async function auditLeftovers(): Promise<void> {
+    const mine = (name: string): boolean => name.includes(inNames) || name.includes(host.zone);
+    const retained = new RegExp(`^warm-(${host.recipes.join('|')})_${inNames}_`);
+    const kinds: [string, string[]][] = [
+      ['container', await docker('ps', '--all', '--format', '{{.Names}}')],
+      ['service', await docker('service', 'ls', '--format', '{{.Name}}')],
+      ['network', await docker('network', 'ls', '--format', '{{.Name}}')],
+      ['config', await docker('config', 'ls', '--format', '{{.Name}}')],
+      ['volume', await docker('volume', 'ls', '--format', '{{.Name}}')],
+      ['secret', await docker('secret', 'ls', '--format', '{{.Name}}')],
+    ];
+    for (const [kind, names] of kinds) {
+      for (const name of names) {
+        if (!mine(name) || name.startsWith(host.neighbour.stack)) continue;
+        if ((kind === 'volume' || kind === 'secret') && retained.test(name)) continue;
+        breach('I7', `${kind} ${name} is left`);
+      }
+    }
+    const label = `label=recipe-sweep.zone=${host.zone}`;
+    for (const kind of ['volume', 'secret', 'config', 'network']) {
+      const listed = await docker(
+        kind,
+        'ls',
+        '--filter',
+        `${label}`,
+        '--filter',
+        'label=recipe-sweep.lifetime=cold',
+        '--quiet',
+      );
+      for (const one of listed) breach('I7', `cold ${kind} ${one} is left`);
+    }
+    const checkouts = entries(path.join(host.state, 'checkouts'));
+    if (checkouts.length > 0) breach('I7', `checkouts ${checkouts.join()} are left`);
+    for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
+      const environment = readOrEmpty(`/proc/${pid}/environ`);
+      if (environment.includes(`HOME=${host.state}/home`))
+        breach(
+          'I7',
+          `process ${pid} still runs: ${readOrEmpty(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`,
+        );
+    }
+  }
+
+  async function auditNeighbour(): Promise<void> {
+    const { stack, volume, secret, text } = host.neighbour;
+    const [service = 'none'] = await docker(
+      'service',
+      'ls',
+      '--filter',
+      `name=${stack}_app`,
+      '--format',
+      '{{.ID}} {{.Replicas}}',
+    );
+    const [key = 'none'] = await docker('secret', 'ls', '--filter', `name=${secret}`, '--format', '{{.ID}}');
+    const [mountpoint = ''] = await docker('volume', 'inspect', '--format', '{{.Mountpoint}}', volume);
+    const content = readOrEmpty(path.join(mountpoint, 'text'));
+    const now = `${service}, secret ${key}`;
+    if (content !== text) breach('I7', "the neighbour's volume has other content");
+    memory.neighbour ??= now;
+    if (now !== memory.neighbour) breach('I7', `the neighbour was ${memory.neighbour}, and is ${now}`);
+  }
+
+  function auditResults(): void {
+    for (const sweep of entries(path.join(host.state, 'sweeps'))) {
+      const folder = path.join(host.state, 'sweeps', sweep);
+      for (const recipe of entries(folder).filter((name) => host.recipes.includes(name))) {
+        const file = path.join(folder, recipe, 'result.json');
+        if (!existsSync(file)) continue;
+        const result = JSON.parse(readFileSync(file, 'utf8')) as ResultOnDisk;
+        if (!OUTCOMES.includes(result.outcome.kind)) breach('I10', `${file}: ${result.outcome.kind}`);
+        if (result.outcome.kind === 'PASS') auditPass(result);
+      }
+      const report = path.join(folder, 'report.json');
+      if (!existsSync(report)) continue;
+      const { recipes } = JSON.parse(readFileSync(report, 'utf8')) as { recipes: ResultOnDisk[] };
+      const named = recipes.map(({ recipe }) => recipe);
+      if (new Set(named).size !== named.length || named.length === 0)
+        breach('I10', `${report} names ${named.join()}`);
+    }
+  }
+
+  /** Who says PASS is in the history, unless the canonical was given up since. */
+  function auditPass({ recipe, outcome, workflow }: ResultOnDisk): void {
+    const history = readOrEmpty(path.join(host.state, 'canonicals', recipe, 'history.jsonl'));
+    const past = history.split('\n').filter((line) => line !== '');
+    const first = past[0] && (JSON.parse(past[0]) as RecordOnDisk).version;
+    if (!first || !outcome.promoted || isNewer(first, outcome.promoted)) return;
+    const promoted = past
+      .map((line) => JSON.parse(line) as RecordOnDisk)
+      .some((line) => line.version === outcome.promoted && line.run === workflow.id);
+    if (!promoted)
+      breach('I3', `${workflow.id} says PASS (promoted ${outcome.promoted}), the history does not`);
+  }
+
+  /** Whoever comes later takes the host, and from then on nobody earlier changes anything. */
+  function auditMutators(): void {
+    let holder = 0;
+    for (const line of readFileSync(host.passed, 'utf8').split('\n')) {
+      if (line === '') continue;
+      const { pid, boundary } = JSON.parse(line) as { pid: number; boundary: string };
+      if (boundary === 'lock.after-claim') holder = pid;
+      else if (holder !== pid && CHANGING.includes(boundary))
+        breach('I9', `process ${pid} passed ${boundary} after ${holder} had taken the host`);
+    }
+  }
+
+  return {
+    async audit() {
+      breaches = [];
+      for (const recipe of host.recipes) {
+        try {
+          await auditCanonical(recipe);
+        } catch (error) {
+          breach('I5', `${recipe}: cannot be judged: ${String(error)}`);
+        }
+      }
+      await auditLeftovers();
+      await auditNeighbour();
+      auditResults();
+      auditMutators();
+      return breaches;
+    },
+    forget(recipe) {
+      memory.canonicals.delete(recipe);
+    },
+  };
+}
+
+async function docker(...args: string[]): Promise<string[]> {
+  const { stdout } = await execa('docker', args);
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+function entries(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function sumOf(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
+}
+
+/** Temporary and half-written things, anywhere below. */
+function litter(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.(tmp|partial)$/.test(name),
+  );
+}
+
+/** By the recipe's own numbers; the campaign's releases never differ in the app's version alone. */
+function isNewer(version: string, than: string): boolean {
+  const numbers = (text: string): number[] => (text.split('+')[0] ?? '').split('.').map(Number);
+  const [a, b] = [numbers(version), numbers(than)];
+  const at = a.findIndex((number, index) => number !== b[index]);
+  return at >= 0 && (a[at] ?? 0) > (b[at] ?? 0);
+}

@@ -1,0 +1,220 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import type { Boundary } from '../../host/boundary.ts';
+import { recipeWorkflowId } from '../../workflows/protocol.ts';
+import { until } from '../e2e/system.ts';
+import type { Dice } from './dice.ts';
+import type { Stage } from './stage.ts';
+import type { Strike, Struck } from './strike.ts';
+
+/** What a fault may strike at. */
+export interface Target {
+  stage: Stage;
+  sweep: string;
+  recipe: string;
+  dice: Dice;
+  isOver(): Promise<boolean>;
+}
+
+export interface Fault {
+  /** What the worker itself does at the boundary; null for a fault that comes once the sweep has ended. */
+  action: Strike['action'] | null;
+  /** What is done then. A worker that stopped itself is let go on in here. */
+  strike(target: Target, struck: Struck): Promise<void>;
+}
+
+/** Longer than the heartbeat time-out of a step. */
+const OVERTAKEN_MS = 60_000;
+const SWEEP_MS = 300_000;
+
+export const FAULTS = {
+  /** kill -9 of the worker; systemd starts another. */
+  'worker-kill': {
+    action: 'kill',
+    async strike({ stage }) {
+      await stage.worker().ended;
+      await stage.startWorker();
+    },
+  },
+  /** The worker stands still past its heartbeat while a second one takes over, and then goes on. */
+  zombie: {
+    action: 'stop',
+    async strike({ stage, dice, isOver }, { pid }) {
+      const zombie = stage.worker();
+      await stage.startWorker();
+      const late = dice.pick([true, false]);
+      const more = dice.upTo(15);
+      const enough = async (): Promise<boolean> =>
+        (await isOver()) || (!late && passesOfOthers(stage, pid) > more);
+      await until(enough, late ? SWEEP_MS : OVERTAKEN_MS).catch(() => undefined);
+      goOn(pid);
+      await until(isOver, SWEEP_MS).catch(() => undefined);
+      await sleep(2_000);
+      await zombie.stop();
+    },
+  },
+  /** SIGTERM, as systemd restarts a unit. */
+  'worker-term': {
+    action: 'stop',
+    async strike({ stage }, { pid }) {
+      const worker = stage.worker();
+      process.kill(pid, 'SIGTERM');
+      goOn(pid);
+      await worker.stop();
+      await stage.startWorker();
+    },
+  },
+  /** kill -9 of the Temporal server; it comes back on the same database. */
+  'server-kill': {
+    action: 'stop',
+    async strike({ stage, dice }, { pid }) {
+      await stage.system.killTemporal();
+      goOn(pid);
+      await sleep(dice.upTo(30) * 1_000);
+      await stage.system.restartTemporal('same');
+      await stage.ensureWorker();
+    },
+  },
+  /** The Temporal server comes back with an empty database: it has never heard of the sweep. */
+  'history-loss': {
+    action: 'stop',
+    async strike({ stage, dice }, { pid }) {
+      await stage.system.killTemporal();
+      goOn(pid);
+      await sleep(dice.upTo(3) * 1_000);
+      await stage.system.restartTemporal('new');
+      await stage.ensureWorker();
+    },
+  },
+  /** The docker engine is restarted, or killed and started again. */
+  'docker-restart': {
+    action: 'stop',
+    async strike({ dice }, { pid }) {
+      const restarted = restartDocker(dice.pick(['SIGTERM', 'SIGKILL']));
+      goOn(pid);
+      await restarted;
+    },
+  },
+  /** A git, docker or tar command is killed the moment it was started. */
+  'command-kill': { action: 'kill-command', strike: async () => undefined },
+  /** An operator cancels the sweep or the recipe's run. */
+  cancel: {
+    action: 'stop',
+    async strike({ stage, sweep, recipe, dice }, { pid }) {
+      const id = dice.pick([sweep, recipeWorkflowId(sweep, recipe)]);
+      await handleOf(stage, id)
+        .cancel()
+        .catch(() => handleOf(stage, sweep).cancel());
+      goOn(pid);
+    },
+  },
+  /** An operator terminates them: nothing of theirs cleans up. */
+  terminate: {
+    action: 'stop',
+    async strike({ stage, sweep, recipe, dice }, { pid }) {
+      const run = recipeWorkflowId(sweep, recipe);
+      for (const id of dice.pick([[sweep], [run], [sweep, run]])) {
+        await handleOf(stage, id)
+          .terminate('chaos')
+          .catch(() => undefined);
+      }
+      goOn(pid);
+    },
+  },
+  /** The state folder's disk is full for a while. */
+  'disk-full': {
+    action: 'stop',
+    async strike({ stage, dice }, { pid }) {
+      await stage.fillDisk();
+      goOn(pid);
+      await sleep(dice.upTo(12) * 1_000);
+      await stage.freeDisk();
+    },
+  },
+  /** An operator resets the open sweep to one of its earlier workflow tasks. */
+  'reset-open': {
+    action: 'stop',
+    async strike({ stage, sweep, dice }, { pid }) {
+      await reset(stage, sweep, dice);
+      goOn(pid);
+    },
+  },
+  /** An operator resets a recipe's run that has ended. */
+  'reset-run': {
+    action: null,
+    async strike({ stage, sweep, recipe, dice }) {
+      await reset(stage, recipeWorkflowId(sweep, recipe), dice);
+    },
+  },
+  /** An operator resets a sweep that has ended. */
+  'reset-sweep': {
+    action: null,
+    async strike({ stage, sweep, dice }) {
+      await reset(stage, sweep, dice);
+    },
+  },
+} as const satisfies Record<string, Fault>;
+
+export type FaultName = keyof typeof FAULTS;
+
+/** Where the lead of a shared machine says that the engine may be restarted. */
+export const DOCKER_FREE = '/tmp/dockerd-free';
+
+/** The faults that make sense at a boundary; null stands for the time after a sweep. */
+export function faultsFor(boundary: Boundary | null): FaultName[] {
+  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => name !== 'docker-restart');
+  if (boundary === null) return names.filter((name) => FAULTS[name].action === null);
+  const atBoundary = names.filter((name) => FAULTS[name].action !== null && name !== 'command-kill');
+  return boundary === 'command.after-start' ? [...atBoundary, 'command-kill'] : atBoundary;
+}
+
+function goOn(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // it was ended meanwhile
+  }
+}
+
+function passesOfOthers(stage: Stage, pid: number): number {
+  const lines = readFileSync(stage.files.passed, 'utf8').trimEnd().split('\n');
+  let overtaken = 0;
+  for (const line of lines.reverse()) {
+    if (line.includes(`"pid":${pid},`)) break;
+    overtaken += 1;
+  }
+  return overtaken;
+}
+
+function handleOf({ system }: Stage, id: string) {
+  return system.temporal.client.workflow.getHandle(id);
+}
+
+/** To the end of any of its workflow tasks, as `temporal workflow reset --event-id` does. */
+async function reset(stage: Stage, workflowId: string, dice: Dice): Promise<void> {
+  const { client, namespace, connection } = stage.system.temporal;
+  const handle = client.workflow.getHandle(workflowId);
+  const { runId } = await handle.describe();
+  const { events } = await handle.fetchHistory();
+  const ends = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
+  await connection.workflowService.resetWorkflowExecution({
+    namespace,
+    workflowExecution: { workflowId, runId },
+    reason: 'chaos',
+    requestId: randomUUID(),
+    workflowTaskFinishEventId: dice.pick(ends).eventId ?? null,
+  });
+}
+
+async function restartDocker(signal: NodeJS.Signals): Promise<void> {
+  if (!existsSync(DOCKER_FREE)) throw new Error(`${DOCKER_FREE} does not exist: others use the engine`);
+  const pid = Number(readFileSync('/var/run/docker.pid', 'utf8'));
+  const [file = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  process.kill(pid, signal);
+  await until(async () => !existsSync(`/proc/${pid}`), 60_000);
+  const engine = execa(file, args, { detached: true, stdio: 'ignore', cleanup: false, reject: false });
+  engine.unref();
+  await until(async () => (await execa('docker', ['info'], { reject: false })).exitCode === 0, 60_000);
+}

@@ -1,0 +1,9 @@
+// What `node --import` loads into the worker that the campaign strikes. Node loads it into the threads that run
+// workflows as well, where there is nothing to listen to.
+import { isMainThread } from 'node:worker_threads';
+
+if (isMainThread) {
+  const { register } = await import('tsx/esm/api');
+  register();
+  await import('./listener.ts');
+}

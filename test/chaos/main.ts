@@ -1,0 +1,62 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { setUp } from '../../setup/main.ts';
+import { plansOf, runCampaign, verdictLine } from './campaign.ts';
+import { FAULTS, type FaultName } from './faults.ts';
+import { parsePlace } from './strike.ts';
+
+/** `npm run chaos`: see docs/chaos.md. Exits 0 only if no run breached an invariant. */
+
+interface Options {
+  runs: number;
+  seed: number;
+  from: number;
+  at?: ReturnType<typeof parsePlace>;
+  fault?: FaultName;
+  keep?: string;
+}
+
+function whole(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number');
+  return Number(text);
+}
+
+function place(text: string): ReturnType<typeof parsePlace> {
+  try {
+    return parsePlace(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function faultName(text: string): FaultName {
+  if (!(text in FAULTS)) throw new InvalidArgumentError(`one of ${Object.keys(FAULTS).join(', ')}`);
+  return text as FaultName;
+}
+
+const program = new Command('npm run chaos --')
+  .description('sweeps on the real swarm and server, one fault each, judged from disk, docker and git')
+  .option('--runs <n>', 'how many', whole, 10)
+  .option('--seed <n>', 'which campaign', whole, Math.floor(Math.random() * 1_000_000))
+  .option('--from <n>', "the number of the campaign's first run to play", whole, 1)
+  .option('--at <boundary[#nth]>', 'strike always there', place)
+  .option('--fault <name>', 'strike always so', faultName)
+  .option('--keep <folder>', 'where to keep what a breach left')
+  .parse();
+const { runs, seed, from, at, fault, keep } = program.opts<Options>();
+
+const { temporal } = await setUp(console.log, { images: true });
+const plans = plansOf(seed, from, runs, { ...(at ? { at } : {}), ...(fault ? { fault } : {}) });
+console.log(`seed ${seed}, runs ${from} to ${from + runs - 1}`);
+let breached = 0;
+await runCampaign({
+  temporal,
+  plans,
+  from,
+  ...(keep ? { keep } : {}),
+  onVerdict(verdict) {
+    if (verdict.breaches.length > 0) breached += 1;
+    console.log(verdictLine(verdict));
+  },
+});
+console.log(`seed ${seed}: ${runs} runs, ${breached === 0 ? 'no breach' : `${breached} with a breach`}`);
+process.exit(breached === 0 ? 0 : 1);
