@@ -1,6 +1,7 @@
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import Dockerode from 'dockerode';
 import { Fault, FAULTS, messageOf } from '../domain/fault.ts';
+import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
 import { declaredEnvironment, type Config } from '../host/config.ts';
 import type { Deployer } from '../host/deployer.ts';
@@ -66,7 +67,7 @@ function asFailure(error: unknown): unknown {
     return ApplicationFailure.create({ type: error.type, message: error.message, nonRetryable: !retryable });
   }
   log.error('unexpected error', { error });
-  return ApplicationFailure.create({ type: 'Daemon', message: messageOf(error) });
+  return ApplicationFailure.create({ type: 'Daemon', message: quotable(messageOf(error)) });
 }
 
 /** Those who may hold the host for a recipe's run: its sweep while that is open, else the run itself. */

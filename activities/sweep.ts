@@ -21,6 +21,14 @@ export interface Closing {
   recipes: { recipe: string; outcome: string; why: string }[];
 }
 
+const NAMED = 50;
+
+/** Names the first ones; whoever asked for a thousand reads no thousand. */
+function first(texts: readonly string[], separator: string): string {
+  const more = texts.length > NAMED ? [`and ${texts.length - NAMED} more`] : [];
+  return [...texts.slice(0, NAMED), ...more].join(separator);
+}
+
 export function sweep(deps: Dependencies) {
   async function enrolled(wanted: readonly string[] | null): Promise<string[]> {
     const all = await deps.recipes.all();
@@ -37,7 +45,7 @@ export function sweep(deps: Dependencies) {
     if (wrong.length > 0) {
       throw new Fault(
         'BadInput',
-        `not enrolled: ${wrong.join('; ')}. Enrolled in ${deps.config.recipes}: ${names.join(', ')}`,
+        `not enrolled: ${first(wrong, '; ')}. Enrolled in ${deps.config.recipes}: ${first(names, ', ')}`,
       );
     }
     return [...new Set(wanted)];

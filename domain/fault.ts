@@ -1,3 +1,5 @@
+import { quotable } from './printable.ts';
+
 /**
  * A broken platform is an exception of one of these kinds; a red test is a value, never one of them.
  * The kind is the `type` of the Temporal ApplicationFailure, so an operator can filter on it.
@@ -27,12 +29,15 @@ export const FAULTS = {
 
 export type FaultType = keyof typeof FAULTS;
 
-/** Thrown when nothing was learned. The message says what, where, and what to do. */
+/**
+ * Thrown when nothing was learned. The message says what, where, and what to do; what it quotes of others is
+ * made fit to be shown here, since it goes to terminals, logs and histories.
+ */
 export class Fault extends Error {
   readonly type: FaultType;
 
   constructor(type: FaultType, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(quotable(message), options);
     this.name = 'Fault';
     this.type = type;
   }

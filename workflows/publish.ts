@@ -6,6 +6,7 @@ import {
   outcomeTitle,
   type Outcome,
 } from '../domain/outcome.ts';
+import { quotableMarkdown } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
 import { SEARCH_ATTRIBUTES } from './protocol.ts';
 import { tiersInMarkdown, type Run } from './run.ts';
@@ -34,8 +35,8 @@ export function showOutcome(run: Run, outcome: Outcome): void {
   const evidence = outcomeEvidence(outcome);
   setCurrentDetails(
     [
-      `## ${outcomeTitle(outcome)}`,
-      outcomeReason(outcome),
+      `## ${quotableMarkdown(outcomeTitle(outcome))}`,
+      quotableMarkdown(outcomeReason(outcome)),
       ...(run.release ? [`Release \`${run.release.version}\`, commit \`${run.release.commit}\`.`] : []),
       tiersInMarkdown(run.tiers),
       ...(evidence ? [`Evidence: \`${evidence}\``] : []),

@@ -1,6 +1,7 @@
 import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { TaggedCommit } from '../domain/decide.ts';
 import type { TierResult } from '../domain/outcome.ts';
+import { quotableMarkdown } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
 import { stepQuery, type Step } from './protocol.ts';
 
@@ -44,6 +45,9 @@ export function openRun(recipe: string, sweep: { id: string; runId: string }): R
 /** What was asked of the cold deployment so far, and what it answered. */
 export function tiersInMarkdown(tiers: readonly TierResult[]): string {
   return tiers
-    .map((tier) => `- ${tier.tier}: ${tier.result}${'reason' in tier ? ` (${tier.reason})` : ''}`)
+    .map(
+      (tier) =>
+        `- ${tier.tier}: ${tier.result}${'reason' in tier ? ` (${quotableMarkdown(tier.reason)})` : ''}`,
+    )
     .join('\n');
 }
