@@ -102,7 +102,7 @@ export function problems(error: z.ZodError): string {
 export async function readConfig(file: string): Promise<Config> {
   let written: unknown;
   try {
-    written = parse(await readFile(file, 'utf8'));
+    written = parse(await readFile(file, 'utf8'), { prettyErrors: false });
   } catch (error) {
     throw new Fault('BadConfig', `${file}: cannot be read: ${messageOf(error)}`);
   }

@@ -1,4 +1,5 @@
 import type { GitUrl } from '../domain/git-url.ts';
+import type { Command } from './process.ts';
 
 /**
  * What is asked of git, as argument lists, and how its answers read. Nothing here runs anything: the lists go
@@ -125,19 +126,28 @@ function checkedId(text: string): string {
 }
 
 /**
- * Lets git answer with a URL's credentials when its own server asks. They travel in the environment, which
- * unlike arguments no other user can read; the helper's text is constant, so nothing in them can be a command.
+ * Lets git answer with a URL's credentials when that very server asks, and no other it is sent on to. They
+ * travel on a file descriptor, so that no process listing shows them, and are masked in whatever git quotes,
+ * since a server may echo them. The helper's text is constant, so nothing in them can be a command.
  */
-export function credentialEnvironment(credentials: GitUrl['credentials']): Record<string, string> {
+export function withCredentials(
+  credentials: GitUrl['credentials'],
+): Pick<Command, 'env' | 'secretInput' | 'secrets'> {
   if (credentials === null) return {};
+  const { origin, username, password } = credentials;
   return {
-    GIT_CONFIG_COUNT: '1',
-    GIT_CONFIG_KEY_0: `credential.${credentials.origin}.helper`,
-    GIT_CONFIG_VALUE_0:
-      '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$MIRROR_USERNAME" "$MIRROR_PASSWORD"; }; f',
-    MIRROR_USERNAME: credentials.username,
-    MIRROR_PASSWORD: credentials.password,
+    env: {
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: `credential.${origin}.helper`,
+      GIT_CONFIG_VALUE_0: '!f() { test "$1" = get && cat <&3; }; f',
+    },
+    secretInput: `username=${username}\npassword=${password}\n`,
+    secrets: [...secretForms(password), Buffer.from(`${username}:${password}`).toString('base64')],
   };
+}
+
+function secretForms(secret: string): string[] {
+  return [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')];
 }
 
 /** Throws RangeError on a line that git does not write. */

@@ -297,7 +297,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
 
     async checkout(recipe, commit, folder) {
       if (!git.isObjectId(commit)) {
-        throw new Fault('BadInput', `${recipe}: not a whole commit ID: ${printable(JSON.stringify(commit))}`);
+        throw new Fault('BadInput', `${recipe}: not a whole commit ID: ${JSON.stringify(commit)}`);
       }
       const target = path.resolve(folder);
       await oneAtATime(workFolder(recipe), () =>
@@ -349,8 +349,8 @@ function place(text: string, where: string): GitUrl {
   return checked;
 }
 
-function remoteCommand(remote: GitUrl, command: Omit<Command, 'file' | 'env'>): Command {
-  return { file: 'git', env: git.credentialEnvironment(remote.credentials), ...command };
+function remoteCommand(remote: GitUrl, command: Pick<Command, 'args' | 'cwd' | 'timeoutMs'>): Command {
+  return { file: 'git', ...git.withCredentials(remote.credentials), ...command };
 }
 
 async function nullIfFailed<T>(work: () => Promise<T>): Promise<T | null> {
@@ -401,7 +401,7 @@ function refuseUnusableTags(recipe: string, upstream: git.Refs): void {
     if (!tooLong && !tag.includes('\ufffd')) continue;
     throw syncFault(
       recipe,
-      `upstream's tag ${printable(JSON.stringify(tag.slice(0, 60)))} ${tooLong ? `is longer than ${LONGEST_TAG_PART} bytes` : 'is not UTF-8'}`,
+      `upstream's tag ${JSON.stringify(tag.slice(0, 60))} ${tooLong ? `is longer than ${LONGEST_TAG_PART} bytes` : 'is not UTF-8'}`,
       'Ask upstream to delete the tag: it cannot be mirrored faithfully.',
     );
   }
@@ -416,7 +416,7 @@ function refuseMovedTags(
     const found = commits.get(tag);
     return found === undefined || found === commit
       ? []
-      : [`tag ${printable(JSON.stringify(tag))}, first seen ${ts} at commit ${commit}, is now at ${found}`];
+      : [`tag ${JSON.stringify(tag)}, first seen ${ts} at commit ${commit}, is now at ${found}`];
   });
   if (moved.length === 0) return;
   const more = moved.length > TAGS_NAMED ? [`and ${moved.length - TAGS_NAMED} more`] : [];
@@ -431,13 +431,5 @@ function refuseMovedTags(
 function syncFault(recipe: string, what: string, advice: string, cause?: unknown): Fault {
   const type: FaultType = /no space left on device|disk quota exceeded/i.test(what) ? 'Disk' : 'MirrorSync';
   const advised = type === 'Disk' ? 'Free space on this host; it is tried again by itself.' : advice;
-  return new Fault(type, `${recipe}: ${printable(what)}\n${advised}`, { cause });
-}
-
-/** Remote texts and tags may hold characters that hide or reorder what an operator reads. */
-function printable(text: string): string {
-  return text.replace(
-    /[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+  return new Fault(type, `${recipe}: ${what}\n${advised}`, { cause });
 }

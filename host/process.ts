@@ -15,6 +15,10 @@ export interface Command {
   /** Added to the declared environment. */
   env?: Readonly<Record<string, string>>;
   input?: string;
+  /** Given to the program on file descriptor 3, where no process listing shows it. */
+  secretInput?: string;
+  /** Texts that must not be quoted, whatever the program prints. */
+  secrets?: readonly string[];
   /** Standard output goes to this file instead of memory. */
   stdoutFile?: string;
   /** Milliseconds; the whole process group is ended when they have passed. */
@@ -56,8 +60,6 @@ export interface ProcessSettings {
   environment: Readonly<Record<string, string>>;
   /** Ends every running command (its whole process group) when aborted. */
   signal?: AbortSignal;
-  /** Texts that must not be quoted anywhere. */
-  secrets?: readonly string[];
 }
 
 const KILL_AFTER_MS = 5_000;
@@ -65,7 +67,8 @@ const LARGEST_OUTPUT = 32 * 1024 * 1024;
 
 export function processRunner(settings: ProcessSettings): ProcessRunner {
   async function run(command: Command): Promise<Finished> {
-    const shown = redact([command.file, ...command.args].join(' '), settings.secrets ?? []);
+    const secrets = command.secrets ?? [];
+    const shown = shownCommand(command);
     const options = {
       env: { ...settings.environment, ...command.env },
       extendEnv: false,
@@ -74,10 +77,12 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
       cleanup: true,
       stripFinalNewline: false,
       maxBuffer: LARGEST_OUTPUT,
-      stdin: command.input === undefined ? 'ignore' : 'pipe',
-      stdout: command.stdoutFile === undefined ? 'pipe' : { file: command.stdoutFile },
-      stderr: 'pipe',
-      ...(command.input === undefined ? {} : { input: command.input }),
+      stdio: [
+        command.input === undefined ? 'ignore' : Buffer.from(command.input),
+        command.stdoutFile === undefined ? 'pipe' : { file: command.stdoutFile },
+        'pipe',
+        ...(command.secretInput === undefined ? [] : [Buffer.from(command.secretInput)]),
+      ],
       ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     } satisfies Options;
     settings.signal?.throwIfAborted();
@@ -98,8 +103,8 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
       const result = await child;
       const finished: Finished = {
         status: result.exitCode ?? null,
-        stdout: redact(text(result.stdout), settings.secrets ?? []),
-        stderr: redact(text(result.stderr), settings.secrets ?? []),
+        stdout: redact(text(result.stdout), secrets),
+        stderr: redact(text(result.stderr), secrets),
       };
       settings.signal?.throwIfAborted();
       if (late) throw new CommandFailed(shown, finished, `not finished after ${command.timeoutMs} ms, ended`);
@@ -122,10 +127,13 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
     async output(command) {
       const finished = await run(command);
       if (finished.status === 0) return finished.stdout;
-      const shown = redact([command.file, ...command.args].join(' '), settings.secrets ?? []);
-      throw new CommandFailed(shown, finished, `exit status ${finished.status}`);
+      throw new CommandFailed(shownCommand(command), finished, `exit status ${finished.status}`);
     },
   };
+}
+
+function shownCommand({ file, args, secrets }: Command): string {
+  return redact([file, ...args].join(' '), secrets ?? []);
 }
 
 /** execa's own kill reaches the direct child only; a command's helpers share its process group. */

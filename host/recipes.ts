@@ -50,7 +50,7 @@ export function createRecipes(folder: string): Recipes {
     }
     let written: unknown;
     try {
-      written = parse(await readFile(file, 'utf8'));
+      written = parse(await readFile(file, 'utf8'), { prettyErrors: false });
     } catch (error) {
       throw new Fault('BadConfig', `${file}: cannot be read: ${messageOf(error)}`);
     }
