@@ -1,8 +1,9 @@
-import path from 'node:path';
 import type { App } from './deployer.ts';
 import { openCheckout, type Checkout } from './recipe-format/checkout.ts';
 import { interpolateCompose, isMapping, parseCompose, type Mapping } from './recipe-format/compose.ts';
-import { parseAbraExports, parseEnvSample } from './recipe-format/env.ts';
+import { parseAbraExports, parseEnvFile, parseEnvSample } from './recipe-format/env.ts';
+import { isImageReference } from './recipe-format/image-reference.ts';
+import { checkAliases, checkHostPath, checkOwnNames } from './recipe-format/neighbours.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { deployLabels, externalKeys, type ComposeFile } from './recipe-format/render.ts';
 import { neededSecrets, type NeededSecret } from './recipe-format/secrets.ts';
@@ -65,7 +66,7 @@ export async function prepareRecipe(
 
   const raw: ComposeFile[] = [];
   const files: ComposeFile[] = [];
-  for (const name of (values.get('COMPOSE_FILE') || 'compose.yml').split(':').filter((file) => file !== '')) {
+  for (const name of composeFiles(values.get('COMPOSE_FILE') || 'compose.yml', sampleFile)) {
     const text = await checkout.read(name, { file: sampleFile, where: 'COMPOSE_FILE' });
     if (text === null) {
       throw new RecipeProblem(sampleFile, 'COMPOSE_FILE', `${name} does not exist in the recipe`);
@@ -74,10 +75,13 @@ export async function prepareRecipe(
     raw.push({ name, compose });
     const interpolated = interpolateCompose(compose, name, lookup);
     await resolvePaths(interpolated, name, checkout);
+    await includeEnvFiles(interpolated, name, checkout, lookup);
     passVariables(interpolated, lookup, settings.clientVariables);
     files.push({ name, compose: interpolated });
   }
 
+  checkOwnNames(files, app.stack);
+  checkAliases(files, app);
   const services = servicesOf(files);
   const main = services.find(({ name }) => name === 'app');
   return {
@@ -89,6 +93,15 @@ export async function prepareRecipe(
     timeoutMs: timeoutOf([...(main ? [main] : []), ...services], app.stack),
     version: main?.labels.get(`coop-cloud.${app.stack}.version`) ?? null,
   };
+}
+
+/** More than any recipe offers; each is read whole. */
+const MOST_FILES = 20;
+
+function composeFiles(written: string, sampleFile: string): string[] {
+  const names = written.split(':').filter((file) => file !== '');
+  if (names.length <= MOST_FILES) return names;
+  throw new RecipeProblem(sampleFile, 'COMPOSE_FILE', `names ${names.length} files, more than ${MOST_FILES}`);
 }
 
 function servicesOf(files: readonly ComposeFile[]): PreparedService[] {
@@ -105,6 +118,13 @@ function servicesOf(files: readonly ComposeFile[]): PreparedService[] {
   return [...images].map(([name, { image, file }]) => {
     if (image === null || image === '') {
       throw new RecipeProblem(file, `services.${name}`, 'has no image in any of the compose files');
+    }
+    if (!isImageReference(image)) {
+      throw new RecipeProblem(
+        file,
+        `services.${name}.image`,
+        `${JSON.stringify(image)} is not an image's name`,
+      );
     }
     return { name, image, labels: deployLabels(files, name) };
   });
@@ -151,16 +171,6 @@ async function resolvePaths(compose: Mapping, file: string, checkout: Checkout):
   }
   for (const [key, service] of Object.entries(isMapping(compose['services']) ? compose['services'] : {})) {
     if (!isMapping(service)) continue;
-    const where = `services.${key}.env_file`;
-    const envFiles = service['env_file'];
-    if (typeof envFiles === 'string') service['env_file'] = await checkout.resolve(envFiles, { file, where });
-    if (Array.isArray(envFiles)) {
-      service['env_file'] = await Promise.all(
-        envFiles.map(async (name: unknown) =>
-          typeof name === 'string' ? checkout.resolve(name, { file, where }) : name,
-        ),
-      );
-    }
     if (Array.isArray(service['volumes'])) {
       service['volumes'] = await Promise.all(
         service['volumes'].map((volume: unknown) => resolveBind(volume, checkout, file, key)),
@@ -176,16 +186,52 @@ async function resolveBind(
   service: string,
 ): Promise<unknown> {
   const said = { file, where: `services.${service}.volumes` };
+  const bindSource = async (source: string, readOnly: boolean): Promise<string> => {
+    if (!/^[/~]/.test(source)) return checkout.resolve(source, said);
+    checkHostPath(source, readOnly, said);
+    return source;
+  };
   if (typeof volume === 'string') {
     const [source = '', ...rest] = volume.split(':');
-    if (!source.startsWith('.') || rest.length === 0) return volume;
-    return [await checkout.resolve(source, said), ...rest].join(':');
+    if (!/^[./~]/.test(source) || rest.length === 0) return volume;
+    return [await bindSource(source, rest[1]?.split(',').includes('ro') ?? false), ...rest].join(':');
   }
   if (isMapping(volume) && volume['type'] === 'bind' && typeof volume['source'] === 'string') {
-    if (path.isAbsolute(volume['source']) || volume['source'].startsWith('~')) return volume;
-    return { ...volume, source: await checkout.resolve(volume['source'], said) };
+    return { ...volume, source: await bindSource(volume['source'], volume['read_only'] === true) };
   }
   return volume;
+}
+
+/**
+ * Puts the variables of each service's env_file into its `environment`, under what stands there. docker would
+ * read those files itself, and fill in names without a value from its own environment.
+ */
+async function includeEnvFiles(
+  compose: Mapping,
+  file: string,
+  checkout: Checkout,
+  lookup: (name: string) => string | undefined,
+): Promise<void> {
+  for (const [key, service] of Object.entries(isMapping(compose['services']) ? compose['services'] : {})) {
+    if (!isMapping(service) || service['env_file'] === undefined) continue;
+    const { env_file: named, environment: written, ...rest } = service;
+    const found = new Map<string, string>();
+    for (const name of Array.isArray(named) ? (named as unknown[]) : [named]) {
+      const said = { file, where: `services.${key}.env_file` };
+      const text = typeof name === 'string' ? await checkout.read(name, said) : null;
+      if (text === null) {
+        throw new RecipeProblem(file, said.where, `${JSON.stringify(name)} does not exist in the recipe`);
+      }
+      for (const [variable, value] of parseEnvFile(text, String(name), lookup)) found.set(variable, value);
+    }
+    const environment = isMapping(written)
+      ? { ...Object.fromEntries(found), ...written }
+      : [
+          ...[...found].map(([name, value]) => `${name}=${value}`),
+          ...(Array.isArray(written) ? written : []),
+        ];
+    (compose['services'] as Mapping)[key] = { ...rest, environment };
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import type Dockerode from 'dockerode';
 import { Fault } from '../domain/fault.ts';
 import { engine, engineStatus } from './daemon.ts';
 import type { NeededSecret } from './recipe-format/secrets.ts';
+import { STACK_LABEL } from './swarm.ts';
 
 /** Where secrets are made: their values go from here to the engine and nowhere else. */
 export interface SecretHost {
@@ -25,6 +26,17 @@ export async function ensureSecrets(
 ): Promise<EnsuredSecrets> {
   if (needed.length === 0) return { ok: true, made: [] };
   const listed = await engine('listing secrets', () => host.docker.listSecrets());
+  const wanted = new Set(needed.map(({ name }) => name));
+  const foreign = listed.find(({ Spec }) => {
+    const stack = Spec?.Labels?.[STACK_LABEL];
+    return wanted.has(Spec?.Name ?? '') && stack !== undefined && stack !== host.labels[STACK_LABEL];
+  });
+  if (foreign) {
+    throw new Fault(
+      'NotOurs',
+      `secret ${foreign.Spec?.Name} belongs to stack ${foreign.Spec?.Labels?.[STACK_LABEL]}`,
+    );
+  }
   const present = new Set(listed.map(({ Spec }) => Spec?.Name));
   const missing = needed.filter(({ name }) => !present.has(name));
   const byHand = missing.filter(({ generate }) => !generate).map(({ name }) => name);

@@ -11,6 +11,7 @@ import { ensureImage, type PresentImage } from './images.ts';
 import { ask, httpService, type Answer, type HttpService } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
+import { PROXY_NETWORK, routesOf } from './recipe-format/neighbours.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
 import { ensureSecrets } from './secrets.ts';
@@ -33,8 +34,6 @@ export interface SwarmDeployerSettings {
   report: (what: string) => void;
 }
 
-/** The shared network on which traefik finds apps; the host's, not the recipe's. */
-const PROXY_NETWORK = 'proxy';
 /** The client only hands specs over; it does not wait for tasks. */
 const STACK_DEPLOY_MS = 120_000;
 const STACK_DEPLOY_ATTEMPTS = 3;
@@ -144,12 +143,14 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     await removal.ours(app.stack);
     const { Volumes: volumes } = await engine('listing volumes', () => docker.listVolumes());
     const foreign = volumes.find(
-      ({ Name, Labels }) => recipe.volumes.includes(Name) && (Labels as Labels)?.[LABEL.zone] !== zone,
+      ({ Name, Labels }) =>
+        recipe.volumes.includes(Name) &&
+        ((Labels as Labels)?.[LABEL.zone] !== zone || (Labels as Labels)?.[STACK_LABEL] !== app.stack),
     );
     if (foreign) {
       throw new Fault(
         'NotOurs',
-        `volume ${foreign.Name}, which ${app.stack} would mount, lacks the label ${LABEL.zone}=${zone}: it is not ours`,
+        `volume ${foreign.Name}, which ${app.stack} would mount, lacks its labels (${LABEL.zone}=${zone}): it is not ours`,
       );
     }
     const networks = await engine('listing networks', () => docker.listNetworks());
@@ -162,6 +163,25 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     }
     if (missing !== undefined) {
       throw new RecipeProblem('compose.yml', 'networks', `the external network ${missing} does not exist`);
+    }
+    await checkRoutes(app, recipe);
+  }
+
+  /** Two services with one route would have the proxy send the neighbour's visitors here, or nowhere. */
+  async function checkRoutes(app: App, recipe: PreparedRecipe): Promise<void> {
+    const services = await engine('listing services', () => docker.listServices());
+    const taken = new Map(
+      services.flatMap(({ Spec }) => {
+        const labels = Spec?.Labels ?? {};
+        if (labels[STACK_LABEL] === app.stack) return [];
+        return [...routesOf(Object.entries(labels))].map((route) => [route, Spec?.Name ?? ''] as const);
+      }),
+    );
+    for (const { name, labels } of recipe.services) {
+      const route = [...routesOf(labels)].find((one) => taken.has(one));
+      if (route === undefined) continue;
+      const where = `services.${name}.deploy.labels`;
+      throw new RecipeProblem('compose.yml', where, `the ${route} is taken by ${taken.get(route)}`);
     }
   }
 

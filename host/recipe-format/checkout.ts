@@ -17,7 +17,7 @@ export interface Checkout {
 }
 
 /** Larger than any real compose or env file; a recipe's data has no place in them. */
-const LARGEST_FILE = 256 * 1024;
+const LARGEST_FILE = 64 * 1024;
 
 export async function openCheckout(folder: string): Promise<Checkout> {
   const root = await realpath(folder);

@@ -1,4 +1,4 @@
-import { isMap, isScalar, parseAllDocuments, visit, type ScalarTag, type Tags } from 'yaml';
+import { isMap, isScalar, LineCounter, parseAllDocuments, visit, type ScalarTag, type Tags } from 'yaml';
 import { BadTemplate, interpolate } from '../../domain/interpolate.ts';
 import { RecipeProblem } from './problem.ts';
 
@@ -12,7 +12,9 @@ export function isMapping(value: unknown): value is Mapping {
 /** How often aliases may be followed before a file is taken for an alias bomb; the library's own measure. */
 const MOST_ALIASES = 100;
 /** Values in one file, aliases and merge keys expanded. The largest recipe has about a thousand. */
-const MOST_VALUES = 50_000;
+const MOST_VALUES = 20_000;
+/** Characters that variables may add to one file. */
+const MOST_GROWTH = 1024 * 1024;
 
 const bool: ScalarTag = {
   tag: 'tag:yaml.org,2002:bool',
@@ -50,13 +52,37 @@ function goYaml(tags: Tags): Tags {
  * keys that are not text among it. Of several documents only the first counts, as with docker.
  */
 export function parseCompose(text: string, file: string): Mapping {
-  const document = parseAllDocuments(text, { version: '1.1', customTags: goYaml, logLevel: 'silent' })[0];
+  const lines = new LineCounter();
+  const [document] = parseAllDocuments(text, {
+    version: '1.1',
+    customTags: goYaml,
+    logLevel: 'silent',
+    lineCounter: lines,
+    // Both take quadratic time in the library, and the file is not ours: they are seen to below.
+    prettyErrors: false,
+    uniqueKeys: false,
+  });
   if (document === undefined || !('contents' in document) || !isMap(document.contents)) {
     throw new RecipeProblem(file, null, 'is not a compose file: no mapping at its top');
   }
-  const error = document.errors[0];
-  if (error) throw new RecipeProblem(file, null, error.message.split('\n')[0] ?? error.code);
+  const lineOf = (at: number): string => `line ${lines.linePos(at).line}`;
+  const [error] = document.errors;
+  if (error) {
+    const tooDeep = error.code === 'RESOURCE_EXHAUSTION' || /call stack/i.test(error.message);
+    throw new RecipeProblem(file, lineOf(error.pos[0]), tooDeep ? 'nested too deeply' : error.message);
+  }
   visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<string>();
+      for (const { key } of items) {
+        if (!isScalar(key) || typeof key.value !== 'string') continue;
+        if (seen.has(key.value)) {
+          const where = key.range ? lineOf(key.range[0]) : null;
+          throw new RecipeProblem(file, where, `the key ${key.value} stands there twice`);
+        }
+        seen.add(key.value);
+      }
+    },
     Pair(_, pair) {
       if (!isScalar(pair.key)) throw new RecipeProblem(file, null, 'a mapping has a key that is not text');
       const { value, source } = pair.key;
@@ -129,6 +155,13 @@ export function interpolateCompose(
   lookup: (name: string) => string | undefined,
 ): Mapping {
   let values = 0;
+  let growth = 0;
+  const bounded = (name: string): string | undefined => {
+    const found = lookup(name);
+    growth += found?.length ?? 0;
+    if (growth > MOST_GROWTH) throw new BadTemplate(`variables add more than ${MOST_GROWTH} characters`);
+    return found;
+  };
   const walk = (value: unknown, path: readonly string[]): unknown => {
     if (++values > MOST_VALUES) throw new RecipeProblem(file, null, `more than ${MOST_VALUES} values`);
     if (Array.isArray(value)) return value.map((item) => walk(item, [...path, '[]']));
@@ -140,7 +173,7 @@ export function interpolateCompose(
     if (typeof value !== 'string') return value;
     let text: string;
     try {
-      text = interpolate(value, lookup);
+      text = interpolate(value, bounded);
     } catch (error) {
       if (error instanceof BadTemplate) throw new RecipeProblem(file, path.join('.'), error.message);
       throw error;

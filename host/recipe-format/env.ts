@@ -11,7 +11,15 @@ export interface EnvSample {
 const ASSIGNMENT = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*/;
 /** godotenv's rule, which abra reads env files with: upper-case names only, `\$` for a dollar sign. */
 const VARIABLE = /(\\)?\$\{?([A-Z0-9_]+)\}?/g;
-const ESCAPES: Record<string, string> = { n: '\n', r: '\r' };
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['n', '\n'],
+  ['r', '\r'],
+]);
+
+/** Characters of one value, the variables in it expanded; ten lines that double each other are a bomb. */
+const LONGEST_VALUE = 16 * 1024;
+/** Of all values together. */
+const MOST_TEXT = 1024 * 1024;
 
 /**
  * Reads a recipe's `.env.sample` as abra reads an app's env file: comments, single and double quotes (which
@@ -22,15 +30,30 @@ const ESCAPES: Record<string, string> = { n: '\n', r: '\r' };
 export function parseEnvSample(text: string, file: string, given: ReadonlyMap<string, string>): EnvSample {
   const values = new Map(given);
   const modifiers = new Map<string, Modifiers>();
-  const expand = (value: string): string =>
-    value.replaceAll(VARIABLE, (whole, escaped: string | undefined, name: string) =>
-      escaped ? whole.slice(1) : (values.get(name) ?? ''),
-    );
-  const lines = text.replaceAll('\r\n', '\n').split('\n');
-  for (let number = 0; number < lines.length; number++) {
-    const line = lines[number] ?? '';
+  let total = 0;
+  const bounded = (value: string, grown: number, where: string): void => {
+    total += grown;
+    if (value.length + grown <= LONGEST_VALUE && total <= MOST_TEXT) return;
+    throw new RecipeProblem(file, where, `a value grows beyond ${LONGEST_VALUE} characters`);
+  };
+  const expand = (value: string, where: string): string => {
+    let grown = 0;
+    return value.replaceAll(VARIABLE, (whole, escaped: string | undefined, name: string) => {
+      if (escaped) return whole.slice(1);
+      const found = values.get(name) ?? '';
+      grown += found.length;
+      bounded(value, grown, where);
+      return found;
+    });
+  };
+  const body = text.replaceAll('\r\n', '\n');
+  let number = 0;
+  for (let at = 0; at < body.length;) {
+    const line = lineFrom(body, at);
+    const where = `line ${++number}`;
+    const start = at;
+    at += line.length + 1;
     if (/^\s*(#|$)/.test(line)) continue;
-    const where = `line ${number + 1}`;
     const [assignment, name] = ASSIGNMENT.exec(line) ?? [];
     if (assignment === undefined || name === undefined) {
       throw new RecipeProblem(file, where, 'is neither NAME=value nor a comment');
@@ -39,21 +62,20 @@ export function parseEnvSample(text: string, file: string, given: ReadonlyMap<st
     let value: string;
     const quote = rest[0];
     if (quote === '"' || quote === "'") {
-      let end = closingQuote(rest, quote);
-      while (end < 0 && number + 1 < lines.length) {
-        rest += `\n${lines[++number] ?? ''}`;
-        end = closingQuote(rest, quote);
-      }
+      const begin = start + assignment.length + 1;
+      const end = closingQuote(body, begin, quote);
       if (end < 0) throw new RecipeProblem(file, where, `the value of ${name} has no closing ${quote}`);
-      const quoted = rest.slice(1, end);
-      value = quote === "'" ? quoted : unescape(expand(quoted));
-      rest = rest.slice(end + 1);
+      const quoted = body.slice(begin, end);
+      value = quote === "'" ? quoted : unescape(expand(quoted, where));
+      rest = lineFrom(body, end + 1);
+      number += quoted.split('\n').length - 1;
+      at = end + 1 + rest.length + 1;
       if (!/^\s*(#|$)/.test(rest)) {
         throw new RecipeProblem(file, where, `text follows the quoted value of ${name}`);
       }
     } else {
       const comment = rest.search(/(^|\s)#/);
-      value = expand((comment < 0 ? rest : rest.slice(0, comment)).trim());
+      value = expand((comment < 0 ? rest : rest.slice(0, comment)).trim(), where);
       rest = comment < 0 ? '' : rest.slice(comment);
     }
     if (!given.has(name)) values.set(name, value);
@@ -63,8 +85,14 @@ export function parseEnvSample(text: string, file: string, given: ReadonlyMap<st
   return { values, modifiers };
 }
 
-function closingQuote(text: string, quote: string): number {
-  for (let at = 1; at < text.length; at++) {
+/** What stands from there to the end of the line. */
+function lineFrom(text: string, at: number): string {
+  const end = text.indexOf('\n', at);
+  return end < 0 ? text.slice(at) : text.slice(at, end);
+}
+
+function closingQuote(text: string, from: number, quote: string): number {
+  for (let at = from; at < text.length; at++) {
     if (text[at] === '\\' && quote === '"') at++;
     else if (text[at] === quote) return at;
   }
@@ -72,7 +100,7 @@ function closingQuote(text: string, quote: string): number {
 }
 
 function unescape(text: string): string {
-  return text.replaceAll(/\\([^$])/g, (_, character: string) => ESCAPES[character] ?? character);
+  return text.replaceAll(/\\([^$])/g, (_, character: string) => ESCAPES.get(character) ?? character);
 }
 
 function parseModifiers(comment: string): Modifiers {
@@ -96,6 +124,33 @@ export function parseAbraExports(text: string): Map<string, string> {
     const [, name, written] = match ?? [];
     if (name === undefined || written === undefined || /[$`]/.test(written)) continue;
     found.set(name, written.replace(/^(["'])(.*)\1$/, '$2'));
+  }
+  return found;
+}
+
+/**
+ * Reads a file that a service names as its env_file, as docker does: `NAME=value` as it stands, comments; a
+ * name alone has the app's value, and is left out where the app has none. Throws RecipeProblem.
+ */
+export function parseEnvFile(
+  text: string,
+  file: string,
+  lookup: (name: string) => string | undefined,
+): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [index, written] of text
+    .replace(/^\ufeff/, '')
+    .split(/\r?\n/)
+    .entries()) {
+    const line = written.trimStart();
+    if (line === '' || line.startsWith('#')) continue;
+    const equals = line.indexOf('=');
+    const name = equals < 0 ? line : line.slice(0, equals);
+    if (name === '' || /\s/.test(name)) {
+      throw new RecipeProblem(file, `line ${index + 1}`, 'is neither NAME=value nor a comment');
+    }
+    const value = equals < 0 ? lookup(name) : line.slice(equals + 1);
+    if (value !== undefined) found.set(name, value);
   }
   return found;
 }

@@ -20,12 +20,12 @@ const LONGEST_NAME = 64;
 const LONGEST_SECRET = 4096;
 
 const ALPHANUMERIC = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
-const ALPHABETS: Readonly<Record<string, string>> = {
-  default: ALPHANUMERIC,
-  special: '!@#$%^&*_-+=',
-  safespecial: '!@#%^&*_-+=',
-  hex: '0123456789abcdef',
-};
+const ALPHABETS: ReadonlyMap<string, string> = new Map([
+  ['default', ALPHANUMERIC],
+  ['special', '!@#$%^&*_-+='],
+  ['safespecial', '!@#%^&*_-+='],
+  ['hex', '0123456789abcdef'],
+]);
 
 /**
  * The external secrets that some service uses, in abra's terms: `.env.sample` says how each is made, in the
@@ -73,12 +73,12 @@ function howMade(modifiers: Modifiers | undefined, variable: string): Omit<Neede
   }
   const charset = modifiers?.get('charset') ?? 'default';
   const alphabet = charset.split(',').map((name) => {
-    const characters = ALPHABETS[name];
+    const characters = ALPHABETS.get(name);
     if (characters === undefined) {
       throw new RecipeProblem(
         file,
         variable,
-        `charset=${charset} is unknown; known: ${Object.keys(ALPHABETS).join(', ')}`,
+        `charset=${charset} is unknown; known: ${[...ALPHABETS.keys()].join(', ')}`,
       );
     }
     return characters;

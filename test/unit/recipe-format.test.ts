@@ -204,7 +204,11 @@ describe('a compose file', () => {
     ['is no mapping', '- a', 'compose.yml: is not a compose file: no mapping at its top'],
     ['is empty', '', 'compose.yml: is not a compose file'],
     ['is not YAML', 'services: {app: [}', 'compose.yml: '],
-    ['says a key twice', 'services: {app: {image: x, image: y}}', 'compose.yml: Map keys must be unique'],
+    [
+      'says a key twice',
+      'services: {app: {image: x, image: y}}',
+      'compose.yml: line 1: the key image stands there twice',
+    ],
     [
       'has a key that is not text',
       'services: {app: {image: x, environment: {1: a}}}',
@@ -317,14 +321,15 @@ describe('a compose file', () => {
   it('binds folders of the recipe by their absolute path', async () => {
     const root = await realpathOf('.');
     expect(
-      await appWith('volumes: ["./d:/d:ro", "data:/data", "/etc:/e", {type: bind, source: d, target: /x}]', {
-        'd/x': '',
-      }),
+      await appWith(
+        'volumes: ["./d:/d:ro", "data:/data", "/etc/localtime:/e:ro", {type: bind, source: d, target: /x}]',
+        { 'd/x': '' },
+      ),
     ).toMatchObject({
       volumes: [
         `${root}/d:/d:ro`,
         'data:/data',
-        '/etc:/e',
+        '/etc/localtime:/e:ro',
         { type: 'bind', source: `${root}/d`, target: '/x' },
       ],
     });
@@ -333,14 +338,14 @@ describe('a compose file', () => {
 
 describe('a recipe', () => {
   it('sets the domain, the stack and no certificate resolver, and the settings over .env.sample', async () => {
-    const recipe = await prepare(
-      {
-        '.env.sample': 'DOMAIN=sample.example.com\nLETS_ENCRYPT_ENV=production\nTITLE=sample\nOTHER=sample\n',
-        'compose.yml': 'services: {app: {image: "$DOMAIN $STACK_NAME <$LETS_ENCRYPT_ENV> $TITLE $OTHER"}}',
-      },
-      { TITLE: 'ours' },
-    );
-    expect(recipe.services[0]?.image).toBe('thing.example.org thing_example_org <> ours sample');
+    const sample = 'DOMAIN=sample.example.com\nLETS_ENCRYPT_ENV=production\nTITLE=sample\nOTHER=sample\n';
+    expect(
+      await appWith(
+        'command: "$DOMAIN $STACK_NAME <$LETS_ENCRYPT_ENV> $TITLE $OTHER"',
+        { '.env.sample': sample },
+        { TITLE: 'ours' },
+      ),
+    ).toMatchObject({ command: 'thing.example.org thing_example_org <> ours sample' });
   });
 
   it('merges the files that COMPOSE_FILE names, as far as it is asked', async () => {
@@ -355,15 +360,15 @@ services:
         - "coop-cloud.\${STACK_NAME}.version=1.0.0+1.0"
         - "coop-cloud.\${STACK_NAME}.timeout=\${TIMEOUT:-300}"
         - "a=b=c"
-volumes: {data: , given: {external: true}}
+volumes: {data: , given: {external: true, name: "\${STACK_NAME}_given"}}
 networks: {proxy: {external: true}, internal: }
 `,
       'db/compose.db.yml': `
 services:
   app: {deploy: {labels: {a: d}}}
   db: {image: db:2}
-volumes: {named: {name: other}, data: {labels: {x: y}}}
-networks: {mail: {external: {name: mail_internal}}}
+volumes: {named: {name: "\${STACK_NAME}_other"}, data: {labels: {x: y}}}
+networks: {mail: {external: {name: "\${STACK_NAME}_mail"}}}
 `,
     });
     expect(recipe.services.map(({ name, image }) => [name, image])).toEqual([
@@ -374,8 +379,8 @@ networks: {mail: {external: {name: mail_internal}}}
     expect(recipe).toMatchObject({
       version: '1.0.0+1.0',
       timeoutMs: 300_000,
-      volumes: ['thing_example_org_data', 'other'],
-      externalNetworks: ['proxy', 'mail_internal'],
+      volumes: ['thing_example_org_data', 'thing_example_org_other'],
+      externalNetworks: ['proxy', 'thing_example_org_mail'],
     });
   });
 });
@@ -387,7 +392,9 @@ describe("a recipe's secrets", () => {
         (name) =>
           `  ${name}: {external: true, name: "\${STACK_NAME}_${name}_\${SECRET_${name.toUpperCase()}_VERSION}"}`,
       )
-      .join('\n')}\n  unused: {external: true, name: unused_v1}\n  filed: {file: compose.yml}`;
+      .join(
+        '\n',
+      )}\n  unused: {external: true, name: "\${STACK_NAME}_unused_v1"}\n  filed: {file: compose.yml}`;
 
   it('are those that services use, made as .env.sample says', async () => {
     const { secrets } = await prepare({

@@ -1,0 +1,138 @@
+import { isMapping, type Mapping } from './compose.ts';
+import { RecipeProblem } from './problem.ts';
+import { externalKeys, type ComposeFile } from './render.ts';
+
+/**
+ * A recipe shares its host with other apps, and may neither use nor take what is theirs. docker knows no such
+ * border: an external volume is anybody's, a config of a neighbour's name is made ours and later removed with
+ * us, and what answers to a neighbour's name on a shared network gets its visitors.
+ */
+
+/** The shared network on which the proxy finds apps; the host's, not the recipe's. */
+export const PROXY_NETWORK = 'proxy';
+
+/** Host files that any app may read. */
+const READABLE_HOST_FILES = new Set(['/etc/localtime', '/etc/timezone']);
+
+const KINDS = ['networks', 'volumes', 'configs', 'secrets'] as const;
+
+/**
+ * Throws RecipeProblem unless everything the files name on the engine is the app's own, which is to say begins
+ * with its stack's name, or is the network proxy; and unless their volumes are volumes, not folders of the host.
+ */
+export function checkOwnNames(files: readonly ComposeFile[], stack: string): void {
+  for (const kind of KINDS) {
+    const named = new Set<string>();
+    const external = new Map<string, string>();
+    for (const { name: file, compose } of files) {
+      for (const key of externalKeys(compose, kind)) external.set(key, file);
+      for (const [key, value] of section(compose, kind)) {
+        const where = `${kind}.${key}`;
+        for (const name of namesWritten(value)) {
+          named.add(where);
+          checkName(name, stack, kind, { file, where });
+        }
+        if (kind === 'volumes') checkDriver(value, { file, where });
+      }
+    }
+    for (const [where, file] of external) {
+      if (!named.has(where)) checkName(where.slice(kind.length + 1), stack, kind, { file, where });
+    }
+  }
+}
+
+interface Said {
+  file: string;
+  where: string;
+}
+
+function section(compose: Mapping, kind: (typeof KINDS)[number]): [string, Mapping][] {
+  const written = compose[kind];
+  return Object.entries(isMapping(written) ? written : {}).flatMap(([key, value]) =>
+    isMapping(value) ? [[key, value] as [string, Mapping]] : [],
+  );
+}
+
+function namesWritten({ name, external }: Mapping): string[] {
+  return [name, isMapping(external) ? external['name'] : undefined].filter(
+    (written) => typeof written === 'string' && written !== '',
+  ) as string[];
+}
+
+function checkName(name: string, stack: string, kind: (typeof KINDS)[number], { file, where }: Said): void {
+  if (name.startsWith(`${stack}_`) || (kind === 'networks' && name === PROXY_NETWORK)) return;
+  const others = kind === 'networks' ? `, and the network ${PROXY_NETWORK}` : '';
+  throw new RecipeProblem(
+    file,
+    where,
+    `${JSON.stringify(name)} is not this app's: it may use what is named \${STACK_NAME}_…${others}`,
+  );
+}
+
+/** The local driver mounts whatever its options name, a folder or a disk of the host as well. */
+function checkDriver({ driver_opts: options }: Mapping, { file, where }: Said): void {
+  const device = isMapping(options) ? options['device'] : undefined;
+  if (typeof device !== 'string' || !device.startsWith('/')) return;
+  throw new RecipeProblem(file, `${where}.driver_opts`, `${JSON.stringify(device)} belongs to the host`);
+}
+
+/** Throws RecipeProblem for a path outside the recipe, unless it is one that every app may read. */
+export function checkHostPath(source: string, readOnly: boolean, { file, where }: Said): void {
+  if (READABLE_HOST_FILES.has(source) && readOnly) return;
+  const advice = READABLE_HOST_FILES.has(source) ? 'mount it read-only' : 'use a volume';
+  throw new RecipeProblem(file, where, `${JSON.stringify(source)} belongs to the host: ${advice}`);
+}
+
+/** A name without dots or underscores is no other stack's service and no domain. */
+const BARE_NAME = /^[A-Za-z0-9][A-Za-z0-9-]*$/;
+
+/**
+ * Throws RecipeProblem when a service asks to be found on the shared network by a name that may be another
+ * app's: `<stack>_<service>` or a domain, neither of them its own.
+ */
+export function checkAliases(
+  files: readonly ComposeFile[],
+  { stack, domain }: { stack: string; domain: string },
+): void {
+  const shared = new Set(files.flatMap(({ compose }) => externalKeys(compose, 'networks')));
+  for (const { name: file, compose } of files) {
+    const { services } = compose;
+    for (const [service, value] of Object.entries(isMapping(services) ? services : {})) {
+      const networks = isMapping(value) ? value['networks'] : undefined;
+      for (const [network, settings] of Object.entries(isMapping(networks) ? networks : {})) {
+        const aliases = isMapping(settings) ? settings['aliases'] : undefined;
+        if (!shared.has(`networks.${network}`) || !Array.isArray(aliases)) continue;
+        const foreign = aliases.find((alias) => typeof alias === 'string' && !isOwn(alias, stack, domain));
+        if (foreign === undefined) continue;
+        throw new RecipeProblem(
+          file,
+          `services.${service}.networks.${network}.aliases`,
+          `${JSON.stringify(foreign)} may be another app's name on a shared network`,
+        );
+      }
+    }
+  }
+}
+
+function isOwn(alias: string, stack: string, domain: string): boolean {
+  return (
+    BARE_NAME.test(alias) || alias.startsWith(`${stack}_`) || alias === domain || alias.endsWith(`.${domain}`)
+  );
+}
+
+/** What a service's labels tell the proxy: names of routers, and the domains they take. */
+export function routesOf(labels: Iterable<readonly [string, string]>): Set<string> {
+  const routes = new Set<string>();
+  for (const [label, value] of labels) {
+    const [, protocol, router, key] = /^traefik\.(http|tcp|udp)\.routers\.([^.]+)\.(.+)$/i.exec(label) ?? [];
+    if (protocol === undefined || router === undefined) continue;
+    routes.add(`${protocol.toLowerCase()} router ${router.toLowerCase()}`);
+    if (key?.toLowerCase() !== 'rule') continue;
+    for (const [, hosts = ''] of value.matchAll(/\bHost(?:SNI)?\s*\(([^)]*)\)/gi)) {
+      for (const [, host = ''] of hosts.matchAll(/[`"']([^`"']+)[`"']/g)) {
+        if (host !== '*') routes.add(`domain ${host.toLowerCase()}`);
+      }
+    }
+  }
+  return routes;
+}
