@@ -10,6 +10,12 @@ export function isRecipeName(text: string): boolean {
   return text.length <= LONGEST_RECIPE_NAME && RECIPE_NAME.test(text);
 }
 
+/** Throws RangeError unless the text is a recipe's name, and so no path. */
+export function checkedRecipe(text: string): string {
+  if (!isRecipeName(text)) throw new RangeError(`not a recipe name: ${JSON.stringify(text.slice(0, 100))}`);
+  return text;
+}
+
 /** The stable domain at which a recipe's canonical is installed. */
 export function warmDomain(recipe: string, zone: string): string {
   return `warm-${recipe}.${zone}`;
@@ -32,15 +38,4 @@ export function coldDomain(recipe: string, zone: string, runId: string): string 
 /** abra's rule: the domain with its dots as underscores. */
 export function stackName(domain: string): string {
   return domain.replaceAll('.', '_');
-}
-
-/**
- * A workflow ID as one folder name. An operator may start a sweep under any ID, so everything outside a
- * narrow alphabet is percent-encoded and a leading dot too; the result is never a path.
- */
-export function folderName(id: string): string {
-  const encoded = encodeURIComponent(id)
-    .replace(/^\./, '%2E')
-    .replace(/[*'()!~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-  return encoded.replaceAll('%3A', ':').slice(0, 200);
 }

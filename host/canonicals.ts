@@ -1,6 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { checkedRecipe, isRecipeName } from '../domain/names.ts';
 import { parseRelease } from '../domain/version.ts';
 import { Fault } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
@@ -58,7 +59,7 @@ export interface Canonicals {
 
 export function createCanonicals(state: string): Canonicals {
   const root = path.join(state, 'canonicals');
-  const folder = (recipe: string): string => path.join(root, recipe);
+  const folder = (recipe: string): string => path.join(root, checkedRecipe(recipe));
   const recordFile = (recipe: string): string => path.join(folder(recipe), 'canonical.json');
   const historyFile = (recipe: string): string => path.join(folder(recipe), 'history.jsonl');
   const attachedFile = (recipe: string): string => path.join(folder(recipe), 'attached.json');
@@ -106,7 +107,7 @@ export function createCanonicals(state: string): Canonicals {
       try {
         const entries = await readdir(root, { withFileTypes: true });
         return entries
-          .filter((entry) => entry.isDirectory())
+          .filter((entry) => entry.isDirectory() && isRecipeName(entry.name))
           .map((entry) => entry.name)
           .sort();
       } catch (error) {

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { folderName } from '../domain/names.ts';
+import { checkedRecipe } from '../domain/names.ts';
 import { TIERS } from '../domain/outcome.ts';
 import type { RecipeResult, SweepReport } from '../domain/report.ts';
 import { readJson, writeJson } from './durable-file.ts';
@@ -73,6 +74,24 @@ const reportSchema = z.strictObject({
   recipes: z.array(resultSchema),
 });
 
+const LONGEST_FOLDER_NAME = 200;
+const KEPT_OF_A_LONG_ONE = 150;
+
+/**
+ * A workflow ID as one folder name. An operator may start a sweep under any ID, so everything outside a
+ * narrow alphabet is percent-encoded and a leading dot too; the result is never a path. One that would be too
+ * long for a file system ends with its sum, so that two that begin alike never share a folder.
+ */
+export function folderName(id: string): string {
+  const encoded = encodeURIComponent(id.replace(/\p{Cs}/gu, '\ufffd'))
+    .replace(/^\./, '%2E')
+    .replace(/[*'()!~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%3A', ':');
+  if (encoded.length <= LONGEST_FOLDER_NAME) return encoded;
+  const sum = createHash('sha256').update(id).digest('hex').slice(0, 32);
+  return `${encoded.slice(0, KEPT_OF_A_LONG_ONE)}~${sum}`;
+}
+
 export interface Results {
   /** The folder of one recipe's run; made if it is missing. */
   runFolder(sweep: string, recipe: string): Promise<string>;
@@ -89,14 +108,16 @@ export interface Results {
 export function createResults(state: string): Results {
   const root = path.join(state, 'sweeps');
   const sweepFolder = (sweep: string): string => path.join(root, folderName(sweep));
+  const recipeFolder = (sweep: string, recipe: string): string =>
+    path.join(sweepFolder(sweep), checkedRecipe(recipe));
   const resultFile = (sweep: string, recipe: string): string =>
-    path.join(sweepFolder(sweep), recipe, 'result.json');
+    path.join(recipeFolder(sweep, recipe), 'result.json');
   const reportFile = (sweep: string): string => path.join(sweepFolder(sweep), 'report.json');
 
   return {
     reportFile,
     async runFolder(sweep, recipe) {
-      const folder = path.join(sweepFolder(sweep), recipe);
+      const folder = recipeFolder(sweep, recipe);
       await mkdir(folder, { recursive: true });
       return folder;
     },

@@ -1,6 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { CancellationScope, condition, setCurrentDetails, setHandler } from '@temporalio/workflow';
 import { outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
+import { isRecipeName } from '../domain/names.ts';
+import { quotableMarkdown } from '../domain/printable.ts';
 import { countOutcomes } from '../domain/report.ts';
 import {
   abortUpdate,
@@ -91,8 +93,12 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
       description: 'skip a recipe that still waits: {"recipe": "<name>", "reason": "<why>"}',
       validator(request: unknown) {
         const { recipe, reason } = (request ?? {}) as Record<string, unknown>;
-        if (typeof recipe !== 'string' || !['string', 'undefined'].includes(typeof reason)) {
-          throw refused('expected {"recipe": "<name>", "reason": "<why>"}');
+        const wellWritten =
+          reason === undefined || (typeof reason === 'string' && reason.length <= LONGEST_REASON);
+        if (typeof recipe !== 'string' || !isRecipeName(recipe) || !wellWritten) {
+          throw refused(
+            `expected {"recipe": "<name>", "reason": "<why, at most ${LONGEST_REASON} characters>"}`,
+          );
         }
       },
     },
@@ -122,7 +128,7 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
         notable
           .map(
             ({ recipe, outcome }) =>
-              `- ${recipe}: ${outcome ? `${outcomeTitle(outcome)}: ${outcomeReason(outcome)}` : ''}`,
+              `- ${recipe}: ${outcome ? quotableMarkdown(`${outcomeTitle(outcome)}: ${outcomeReason(outcome)}`) : ''}`,
           )
           .join('\n'),
       ].join('\n\n'),
@@ -180,6 +186,8 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     carry: () => ({ recipes: progress.recipes, paused, skips: [...skips] }),
   };
 }
+
+const LONGEST_REASON = 500;
 
 function refused(message: string): ApplicationFailure {
   return ApplicationFailure.create({ type: 'BadInput', message, nonRetryable: true });

@@ -5,6 +5,8 @@ import {
   TemporalFailure,
 } from '@temporalio/common';
 import { isRecipeName } from '../domain/names.ts';
+import { quotableLine } from '../domain/printable.ts';
+import type { RecipeSweepInput } from './protocol.ts';
 
 /**
  * Checks what somebody typed as the input of a sweep. Null stands for all enrolled recipes.
@@ -17,7 +19,7 @@ export function parseSweepInput(input: unknown): string[] | null {
   }
   const wrong = Object.keys(input)
     .filter((key) => key !== 'recipes')
-    .map((key) => `${key}: unknown key`);
+    .map((key) => `${quotableLine(key.slice(0, 100))}: unknown key`);
   const recipes = 'recipes' in input ? input.recipes : undefined;
   if (recipes === undefined) {
     if (wrong.length > 0) throw badInput(wrong);
@@ -27,7 +29,9 @@ export function parseSweepInput(input: unknown): string[] | null {
   else if (recipes.length === 0)
     wrong.push('recipes: the list is empty; leave it out to sweep all enrolled recipes');
   else {
-    for (const [index, name] of recipes.entries()) {
+    if (recipes.length > MOST_RECIPES)
+      wrong.push(`recipes: ${recipes.length} names, more than ${MOST_RECIPES}`);
+    for (const [index, name] of recipes.slice(0, MOST_RECIPES).entries()) {
       if (typeof name !== 'string' || !isRecipeName(name))
         wrong.push(`recipes[${index}]: ${shown(name)} is not a recipe name`);
     }
@@ -36,12 +40,57 @@ export function parseSweepInput(input: unknown): string[] | null {
   return recipes as string[];
 }
 
-function shown(value: unknown): string {
-  return (JSON.stringify(value) ?? String(value)).slice(0, 100);
+/** More than any host can sweep within its budget. */
+const MOST_RECIPES = 10_000;
+const PROBLEMS_NAMED = 10;
+
+/**
+ * Checks the input of one recipe's run: its sweep's, or what somebody typed, which is why a recipe's name must
+ * be one before it becomes part of a path.
+ */
+export function parseRecipeSweepInput(input: unknown): RecipeSweepInput {
+  const { recipe, sweep, settings, deadlineMs } = fieldsOf(input);
+  const { id, runId } = fieldsOf(sweep);
+  const limits = fieldsOf(settings);
+  const wrong: string[] = [];
+  if (typeof recipe !== 'string' || !isRecipeName(recipe)) {
+    wrong.push(`recipe: ${shown(recipe)} is not a recipe name`);
+  }
+  for (const [name, value] of Object.entries({ id, runId })) {
+    if (typeof value !== 'string' || value === '') wrong.push(`sweep.${name}: ${shown(value)} is not an ID`);
+  }
+  const { attempts, tierMs, promoteMs, sweepMs } = limits;
+  for (const [name, value] of Object.entries({ attempts, tierMs, promoteMs, sweepMs })) {
+    if (!Number.isSafeInteger(value) || Number(value) < 1) {
+      wrong.push(`settings.${name}: ${shown(value)} is not a whole number above 0`);
+    }
+  }
+  if (!Number.isFinite(deadlineMs)) wrong.push(`deadlineMs: ${shown(deadlineMs)} is not a time`);
+  if (wrong.length > 0) {
+    throw badInput(wrong, 'Expected what a sweep gives; to sweep one recipe, start a sweep of it');
+  }
+  return input as RecipeSweepInput;
 }
 
-function badInput(wrong: string[]): ApplicationFailure {
-  const message = `${wrong.join('; ')}. Expected {} or {"recipes": ["<name>", …]}`;
+/** The failure of a sweep that was given, by hand, what only a sweep hands to its next run. */
+export function secondInput(): ApplicationFailure {
+  return badInput(['a second input']);
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function shown(value: unknown): string {
+  return quotableLine((JSON.stringify(value) ?? String(value)).slice(0, 100));
+}
+
+function badInput(
+  wrong: string[],
+  expected = 'Expected {} or {"recipes": ["<name>", …]}',
+): ApplicationFailure {
+  const more = wrong.length > PROBLEMS_NAMED ? [`and ${wrong.length - PROBLEMS_NAMED} more`] : [];
+  const message = `${[...wrong.slice(0, PROBLEMS_NAMED), ...more].join('; ')}. ${expected}`;
   return ApplicationFailure.create({ type: 'BadInput', message, nonRetryable: true });
 }
 

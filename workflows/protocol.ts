@@ -3,6 +3,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Decision } from '../domain/decide.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { SweepVerdict } from '../domain/report.ts';
+import type { SweepSettings } from '../domain/run.ts';
 
 /** Everything that crosses between client, server and worker by name: this page is the protocol. */
 
@@ -37,6 +38,15 @@ export const SEARCH_ATTRIBUTES = {
 /** Input of sweepWorkflow, as an operator types it. No recipes means all enrolled ones. */
 export interface SweepInput {
   recipes?: string[];
+}
+
+/** Input of recipeSweepWorkflow, as its sweep gives it. */
+export interface RecipeSweepInput {
+  recipe: string;
+  sweep: { id: string; runId: string };
+  settings: SweepSettings;
+  /** When the sweep's budget ends; milliseconds since the epoch. */
+  deadlineMs: number;
 }
 
 /** The steps of a recipe's run, in the words of the spec, with the tiers of the cold test by name. */

@@ -6,29 +6,18 @@ import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.t
 import { promoteGate } from '../domain/promote-gate.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { coldTest } from './cold-test.ts';
-import { reasonOf, rootFailure } from './input.ts';
+import { parseRecipeSweepInput, reasonOf, rootFailure } from './input.ts';
+import type { RecipeSweepInput } from './protocol.ts';
 import { publishOutcome, runAttributes, showOutcome } from './publish.ts';
 import { openRun, type Run } from './run.ts';
 import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps } from './steps.ts';
-
-export interface RecipeSweepInput {
-  recipe: string;
-  sweep: { id: string; runId: string };
-  settings: SweepSettings;
-  /** When the sweep's budget ends; milliseconds since the epoch. */
-  deadlineMs: number;
-}
 
 /**
  * One recipe: mirror-sync → resolve → decide → cold test → promote → teardown → record.
  * Completed when there is a verdict or a skip; Failed (or Canceled) when there is no verdict.
  */
-export async function recipeSweepWorkflow({
-  recipe,
-  sweep,
-  settings,
-  deadlineMs,
-}: RecipeSweepInput): Promise<Outcome> {
+export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Outcome> {
+  const { recipe, sweep, settings, deadlineMs } = parseRecipeSweepInput(input);
   const run = openRun(recipe, sweep);
   const { ref } = run;
   upsertSearchAttributes(runAttributes(ref));

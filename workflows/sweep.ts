@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -14,10 +14,16 @@ import {
 import type { Outcome } from '../domain/outcome.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { openConsole, type CarriedConsole, type Console } from './console.ts';
-import { parseSweepInput, reasonOf, rootFailure } from './input.ts';
-import { recipeWorkflowId, SEARCH_ATTRIBUTES, type SweepInput, type SweepResult } from './protocol.ts';
+import { parseSweepInput, reasonOf, rootFailure, secondInput } from './input.ts';
+import {
+  recipeWorkflowId,
+  SEARCH_ATTRIBUTES,
+  type RecipeSweepInput,
+  type SweepInput,
+  type SweepResult,
+} from './protocol.ts';
 import { runAttributes } from './publish.ts';
-import { recipeSweepWorkflow, type RecipeSweepInput } from './recipe-sweep.ts';
+import { recipeSweepWorkflow } from './recipe-sweep.ts';
 import { cleanupSteps, openingSteps } from './steps.ts';
 
 interface Sweep {
@@ -42,7 +48,8 @@ interface Carried {
  */
 export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Promise<SweepResult> {
   const wanted = parseSweepInput(input);
-  const { workflowId: id, firstExecutionRunId: runId } = workflowInfo();
+  const { workflowId: id, firstExecutionRunId: runId, continuedFromExecutionRunId } = workflowInfo();
+  if (carried && continuedFromExecutionRunId === undefined) throw secondInput();
   const operator = openConsole(id, carried?.console ?? null);
   let sweep: Sweep;
   try {
@@ -55,6 +62,9 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
   let cancelled: unknown = null;
   try {
     for (let recipe = operator.next(); recipe !== null; recipe = operator.next()) {
+      // A run that was past cancelling has ended by itself; the sweep goes no further.
+      if (CancellationScope.current().consideredCancelled)
+        throw new CancelledFailure('the sweep was cancelled');
       await operator.mayGoOn();
       note = reasonToStop(sweep, operator);
       if (note) break;

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { coldDomain, folderName, isRecipeName, stackName, warmDomain } from '../../domain/names.ts';
+import { coldDomain, isRecipeName, stackName, warmDomain } from '../../domain/names.ts';
+import { folderName } from '../../host/results.ts';
 
 test('the domains are the spec’s', () => {
   expect(warmDomain('custom-html', 'ci.example.org')).toBe('warm-custom-html.ci.example.org');
@@ -35,6 +36,9 @@ describe('a workflow ID as a folder', () => {
         },
       ),
     );
+    const long = '%'.repeat(900);
+    expect(folderName(`${long}a`)).not.toBe(folderName(`${long}b`));
+    expect(folderName(`${long}a`).length).toBeLessThan(250);
     expect(path.dirname(path.resolve('/s', folderName('../../etc/passwd')))).toBe('/s');
     expect(path.dirname(path.resolve('/s', folderName('..')))).toBe('/s');
   });
