@@ -16,7 +16,7 @@ export interface Prerequisite {
 }
 
 /** The programs that recipes' hooks and checks, and we, may call; spec §2. */
-const TOOLS = ['git', 'git-lfs', 'docker', 'bash', 'curl', 'jq', 'openssl', 'tar', 'zstd'] as const;
+const TOOLS = ['git', 'git-lfs', 'docker', 'bash', 'curl', 'find', 'jq', 'openssl', 'tar', 'zstd'] as const;
 
 /** Checks everything at once, so that an operator fixes it in one go. Never throws. */
 export async function checkPrerequisites(config: Config): Promise<Prerequisite[]> {

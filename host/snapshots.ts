@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import { syncFolder, writeJson } from './durable-file.ts';
-import { CommandFailed, type ProcessRunner } from './process.ts';
+import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import type { Volume } from './deployer.ts';
 
 /**
@@ -77,10 +76,19 @@ export function unpackArguments(tar: string, mountpoint: string): string[] {
   ];
 }
 
+/** Everything in a folder, but not the folder. */
+export function wipeArguments(folder: string): string[] {
+  return [folder, '-mindepth', '1', '-xdev', '-delete'];
+}
+
 export function createSnapshots(run: ProcessRunner): Snapshots {
   async function tar(args: string[]): Promise<void> {
+    await onDisk({ file: 'tar', args });
+  }
+
+  async function onDisk(command: Command): Promise<void> {
     try {
-      await run.output({ file: 'tar', args });
+      await run.output(command);
     } catch (error) {
       if (error instanceof CommandFailed) throw new Fault('Disk', error.message, { cause: error });
       throw error;
@@ -97,9 +105,11 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
       const entries: SnapshotManifest['volumes'] = [];
       for (const { name, mountpoint } of volumes) {
         const file = path.join(partial, `${name}.tar`);
-        await tar(packArguments(mountpoint, file));
+        // tar opens this very file, so that it can be followed from its first byte.
+        await writeFile(file, '');
+        const sum = await sumWhile(tar(packArguments(mountpoint, file)), file);
         await syncFile(file);
-        entries.push({ name, ...(await sumOf(file)) });
+        entries.push({ name, ...sum });
         passBoundary('promote.mid-snapshot');
       }
       const manifest: SnapshotManifest = { schema: 1, id, recipe, volumes: entries, secrets: [...secrets] };
@@ -135,11 +145,11 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
         const mountpoint = mountpoints.get(entry.name);
         if (mountpoint === undefined)
           throw new Fault('Daemon', `volume ${entry.name}: missing, cannot be restored into`);
-        for (const child of await readdir(mountpoint)) {
-          await rm(path.join(mountpoint, child), { recursive: true, force: true });
-        }
+        await onDisk({ file: 'find', args: wipeArguments(mountpoint) });
         passBoundary('settle.mid-restore');
         await tar(unpackArguments(path.join(folder, manifest.id, `${entry.name}.tar`), mountpoint));
+        // Whoever is told that it is restored may say so on disk; that must not come before the data.
+        await onDisk({ file: 'sync', args: ['--file-system', mountpoint] });
       }
     },
 
@@ -181,8 +191,54 @@ async function syncFile(file: string): Promise<void> {
   }
 }
 
-async function sumOf(file: string): Promise<{ sha256: string; bytes: number }> {
+async function sumOf(file: string): Promise<Sum> {
+  return sumWhile(Promise.resolve(), file);
+}
+
+interface Sum {
+  sha256: string;
+  bytes: number;
+}
+
+const PIECE = 1024 * 1024;
+const FOLLOW_MS = 5;
+
+/**
+ * The sum of what a file holds when `writing` has ended, read behind the writer: it costs no time of its own
+ * as long as the writer is the slower one. Right for writers that only append, as tar does. Throws what
+ * `writing` throws.
+ */
+async function sumWhile(writing: Promise<void>, file: string): Promise<Sum> {
+  let ended = false;
+  const written = writing.finally(() => (ended = true));
+  written.catch(() => undefined); // it is awaited below, whatever happens to the reading
   const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash);
-  return { sha256: hash.digest('hex'), bytes: (await stat(file)).size };
+  let [piece, other] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
+  let bytes = 0;
+  try {
+    const handle = await open(file, 'r');
+    try {
+      const read = async (into: Buffer) => {
+        const isLast = ended;
+        const { bytesRead } = await handle.read(into, 0, PIECE, bytes);
+        return { bytesRead, isLast };
+      };
+      let next = read(piece);
+      for (;;) {
+        const { bytesRead, isLast } = await next;
+        if (bytesRead === 0 && isLast) break;
+        if (bytesRead === 0) await sleep(FOLLOW_MS);
+        bytes += bytesRead;
+        // The next piece is read while this one is summed.
+        next = read(other);
+        hash.update(piece.subarray(0, bytesRead));
+        [piece, other] = [other, piece];
+      }
+    } finally {
+      await handle.close();
+    }
+  } finally {
+    await written;
+  }
+  return { sha256: hash.digest('hex'), bytes };
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   chmod,
   lutimes,
@@ -16,7 +17,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { processRunner } from '../../host/process.ts';
-import { createSnapshots, packArguments, unpackArguments } from '../../host/snapshots.ts';
+import { createSnapshots, packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
 import type { Volume } from '../../host/deployer.ts';
 
 let root: string;
@@ -52,6 +53,7 @@ test('the tar commands are exactly these', () => {
     '--same-owner',
     '--same-permissions',
   ]);
+  expect(wipeArguments('/v')).toEqual(['/v', '-mindepth', '1', '-xdev', '-delete']);
 });
 
 test('owners, modes, times, links, sparse files and odd names survive a wipe', async () => {
@@ -84,6 +86,26 @@ test('owners, modes, times, links, sparse files and odd names survive a wipe', a
   const { size, blocks } = await stat(inside('sparse'));
   expect(size).toBe(50_000_000);
   expect(blocks * 512).toBeLessThan(1_000_000);
+});
+
+test('the sum that is taken while tar writes is that of the whole file on disk', async () => {
+  await writeFile(path.join(volume.mountpoint, 'large'), randomBytes(7_000_001));
+  const ref = await snapshots.take(folder(), 'a-1', 'hedgedoc', [volume], []);
+  const [entry] = (await snapshots.verify(folder(), ref)).volumes;
+  const tar = await readFile(path.join(folder(), 'a-1', 'warm_data.tar'));
+  expect(entry).toEqual({
+    name: 'warm_data',
+    sha256: createHash('sha256').update(tar).digest('hex'),
+    bytes: tar.length,
+  });
+});
+
+test('a volume that tar cannot read gives no snapshot', async () => {
+  await rm(volume.mountpoint, { recursive: true });
+  await expect(snapshots.take(folder(), 'a-1', 'hedgedoc', [volume], [])).rejects.toMatchObject({
+    type: 'Disk',
+  });
+  expect(await readdir(folder())).toEqual(['a-1.partial']);
 });
 
 describe('a snapshot that is not the one its record names is refused before anything is wiped', () => {
