@@ -20,7 +20,9 @@ export interface Span {
   ended: number;
 }
 
-type Events = NonNullable<Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>['events']>;
+type Events = NonNullable<
+  Awaited<ReturnType<ReturnType<Client['workflow']['getHandle']>['fetchHistory']>>['events']
+>;
 type Event = Events[number];
 
 export async function timelineOf(client: Client, workflowId: string, runId?: string): Promise<Timeline> {
@@ -48,7 +50,12 @@ function timeline(events: Events): Timeline {
     const task = event.workflowTaskCompletedEventAttributes;
     if (task) {
       const asked = timeOf(at(task.scheduledEventId));
-      tasks.push({ name: 'workflow task', asked, started: timeOf(at(task.startedEventId)), ended: timeOf(event) });
+      tasks.push({
+        name: 'workflow task',
+        asked,
+        started: timeOf(at(task.startedEventId)),
+        ended: timeOf(event),
+      });
     }
     const child = event.childWorkflowExecutionCompletedEventAttributes;
     if (child) {
@@ -62,7 +69,8 @@ function timeline(events: Events): Timeline {
     }
   }
   const last = events.at(-1);
-  const closed = last?.workflowExecutionCompletedEventAttributes ?? last?.workflowExecutionContinuedAsNewEventAttributes;
+  const closed =
+    last?.workflowExecutionCompletedEventAttributes ?? last?.workflowExecutionContinuedAsNewEventAttributes;
   return {
     started: timeOf(events[0]),
     ended: closed ? timeOf(last) : NaN,

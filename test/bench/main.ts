@@ -6,6 +6,7 @@ import { messageOf } from '../../domain/fault.ts';
 import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
 import { skippedRecipe } from './skipped-recipe.ts';
+import { snapshotThroughput } from './snapshots.ts';
 
 /**
  * `npm run bench -- [--short] [--only PART] [--json FILE]`: measures how near to free the orchestration is,
@@ -15,6 +16,7 @@ import { skippedRecipe } from './skipped-recipe.ts';
 
 const PARTS: Readonly<Record<string, (temporalBinary: string, form: Form) => Promise<Figure[]>>> = {
   'skipped-recipe': skippedRecipe,
+  snapshots: snapshotThroughput,
 };
 
 async function bench(form: Form, parts: readonly string[]): Promise<Summary[]> {
@@ -38,7 +40,14 @@ async function machine(): Promise<object> {
   const [cpu] = os.cpus();
   const load = (await readFile('/proc/loadavg', 'utf8')).split(' ', 1)[0];
   const { length: cpus } = os.cpus();
-  return { cpu: cpu?.model ?? '', cpus, memory: os.totalmem(), kernel: os.release(), node: process.version, load };
+  return {
+    cpu: cpu?.model ?? '',
+    cpus,
+    memory: os.totalmem(),
+    kernel: os.release(),
+    node: process.version,
+    load,
+  };
 }
 
 try {
