@@ -5,21 +5,25 @@ import { renderTable } from '../../client/render/table.ts';
 import { messageOf } from '../../domain/fault.ts';
 import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
+import { largeSweep } from './large-sweep.ts';
 import { skippedRecipe } from './skipped-recipe.ts';
 import { snapshotThroughput } from './snapshots.ts';
 
 /**
- * `npm run bench -- [--short] [--only PART] [--json FILE]`: measures how near to free the orchestration is,
+ * `npm run bench -- [--short] [--only PART] [--json FILE] [--profile FOLDER]`: measures how near to free the orchestration is,
  * each figure against the physical minimum in the same run. It prints, and asserts nothing: a missed aim is a
  * row of the table, not a failure. docs/bench.md says what the figures mean and how they came out.
  */
 
-const PARTS: Readonly<Record<string, (temporalBinary: string, form: Form) => Promise<Figure[]>>> = {
+type Part = (temporalBinary: string, form: Form, profile: string | null) => Promise<Figure[]>;
+
+const PARTS: Readonly<Record<string, Part>> = {
   'skipped-recipe': skippedRecipe,
   snapshots: snapshotThroughput,
+  'large-sweep': largeSweep,
 };
 
-async function bench(form: Form, parts: readonly string[]): Promise<Summary[]> {
+async function bench(form: Form, parts: readonly string[], profile: string | null): Promise<Summary[]> {
   const { temporal } = await setUp(console.log, { images: true });
   const figures: Summary[] = [];
   for (const name of parts) {
@@ -27,7 +31,7 @@ async function bench(form: Form, parts: readonly string[]): Promise<Summary[]> {
     if (part === undefined) throw new Error(`no part ${name}; there are ${Object.keys(PARTS).join(', ')}`);
     console.log(`\n${name}: measuring`);
     const began = Date.now();
-    const measured = (await part(temporal, form)).map(summarise);
+    const measured = (await part(temporal, form, profile)).map(summarise);
     console.log(`${name}: measured in ${Math.round((Date.now() - began) / 1000)} s`);
     for (const note of measured.flatMap(({ notes }) => notes)) console.log(`  ${note}`);
     figures.push(...measured);
@@ -56,12 +60,13 @@ try {
       short: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: Object.keys(PARTS) },
       json: { type: 'string' },
+      profile: { type: 'string' },
     },
   });
   const form = values.short ? 'short' : 'full';
   const before = await machine();
   const started = new Date().toISOString();
-  const figures = await bench(form, values.only);
+  const figures = await bench(form, values.only, values.profile ?? null);
   const head = ['figure', 'aim', 'median', 'min–max', 'times', ''];
   console.log(`\n${renderTable(head, rows(figures))}`);
   if (values.json !== undefined) {
