@@ -33,6 +33,7 @@ export interface Console {
   running(recipe: string, scope: CancellationScope): void;
   ended(recipe: string, outcome: Outcome): void;
   reporting(): void;
+  done(): void;
   readonly aborting: boolean;
   /** What the next run of a long sweep must know. */
   carry(): CarriedConsole;
@@ -179,6 +180,10 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     },
     reporting() {
       progress.state = 'reporting';
+    },
+    done() {
+      progress.state = 'done';
+      show();
     },
     get aborting() {
       return aborting;

@@ -129,7 +129,7 @@ async function record(run: Run, settings: SweepSettings, outcome: Outcome): Prom
 
 /** The outcome of a run that learned nothing. */
 function noVerdict(run: Run, error: unknown, deadlineMs: number): Extract<Outcome, { kind: 'ERROR' }> {
-  const at = `at ${run.step}`;
+  const at = `at ${run.brokeAt ?? run.step}`;
   if (isCancellation(error)) {
     return Date.now() >= deadlineMs
       ? { kind: 'ERROR', cause: 'out-of-time', why: `the sweep's budget ended ${at}` }

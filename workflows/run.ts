@@ -11,6 +11,8 @@ export interface Run {
   startedMs: number;
   /** The step it is at; the query `step` answers it. */
   step: Step;
+  /** The step that broke, or was cancelled, first; what ran after it only cleaned up. */
+  brokeAt: Step | null;
   release: TaggedCommit | null;
   tiers: TierResult[];
   /** Does a step, having said so. */
@@ -26,13 +28,19 @@ export function openRun(recipe: string, sweep: { id: string; runId: string }): R
     ref: { recipe, sweep, workflow: { id: workflowId, runId } },
     startedMs: sinceMs,
     step: 'mirror-sync',
+    brokeAt: null,
     release: null,
     tiers: [],
     async at(step, body) {
       run.step = step;
       sinceMs = Date.now();
       setCurrentDetails(`## ${step}\n\n${tiersInMarkdown(run.tiers)}`);
-      return body();
+      try {
+        return await body();
+      } catch (error) {
+        run.brokeAt ??= step;
+        throw error;
+      }
     },
     async always(step, body) {
       return CancellationScope.nonCancellable(() => run.at(step, body));

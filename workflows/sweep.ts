@@ -177,6 +177,7 @@ async function close(sweep: Sweep, operator: Console, note: string | null): Prom
   const { closeSweep } = cleanupSteps(sweep.settings, 'write the report, give the host back');
   const closing = await closeSweep({ holder: holderOf(sweep), recipes, startedMs: sweep.startedMs, note });
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: closing.verdict }]);
+  operator.done();
   await condition(allHandlersFinished);
   return { sweep: sweep.id, note, ...closing };
 }

@@ -249,7 +249,7 @@ describe('operators', () => {
             canonical: '1.0.0+1',
           });
           expect(host.calls).toContain('a settle');
-        } else expect(a).toMatchObject({ kind: 'ERROR', cause: 'cancelled' });
+        } else expect(a).toEqual({ kind: 'ERROR', cause: 'cancelled', why: `cancelled at ${step}` });
         if (step.startsWith('cold')) expect(host.calls).toContain('a teardown');
         expect(host.results.get(`${sweep.workflowId}/b`)?.outcome).toMatchObject({
           kind: 'ERROR',
@@ -291,6 +291,7 @@ describe('operators', () => {
       const result = await sweep.result();
       expect(outcomes(result)).toEqual({ a: 'ERROR cancelled', b: 'ERROR cancelled' });
       expect(result.note).toBe('aborted by an operator');
+      expect((await sweep.query(progressQuery)).state).toBe('done');
     });
   });
 
