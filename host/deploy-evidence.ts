@@ -1,27 +1,30 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { messageOf } from '../domain/fault.ts';
+import { printable } from '../domain/printable.ts';
 import type { Observation, ServiceSeen } from '../domain/convergence.ts';
-import { redact } from './process.ts';
-import type { Swarm } from './swarm.ts';
+import { LABEL } from './recipe-format/render.ts';
+import { maskSecrets } from './secret-fingerprint.ts';
+import { STACK_LABEL, type Swarm } from './swarm.ts';
 
 /** What is kept of a red deployment, in the app's evidence folder. */
 export interface EvidenceSettings {
   swarm: Swarm;
   stack: string;
   folder: string;
-  /** Texts that must not be written down. */
-  secrets: readonly string[];
 }
 
-/** Writes one text file; answers its path. */
-export async function keep(
-  { folder, secrets }: Pick<EvidenceSettings, 'folder' | 'secrets'>,
-  name: string,
-  text: string,
-): Promise<string> {
+/** Of each container's log the end is kept, in characters. */
+const LONGEST_LOG = 512 * 1024;
+
+/**
+ * Writes one text file, for people: without colours, and with what else steers a terminal written out.
+ * Answers its path.
+ */
+export async function keep(folder: string, name: string, text: string): Promise<string> {
   const file = path.join(folder, name);
-  await writeFile(file, redact(text, secrets));
+  await writeFile(file, printable(stripVTControlCharacters(text)));
   return file;
 }
 
@@ -34,8 +37,15 @@ export async function keepDeployment(
   seen: Observation,
   failedService: string | null,
 ): Promise<string> {
-  const { swarm, stack } = settings;
-  const tasks = await keep(settings, 'tasks.txt', seen.services.map(serviceText).join('\n'));
+  const { swarm, stack, folder } = settings;
+  const fingerprints = (await swarm.labelled(`${STACK_LABEL}=${stack}`)).flatMap(({ kind, labels }) => {
+    const fingerprint = labels[LABEL.fingerprint];
+    return kind === 'secret' && fingerprint !== undefined ? [fingerprint] : [];
+  });
+  // Colours go first, so that none stands inside a secret.
+  const masked = async (text: string): Promise<string> =>
+    maskSecrets(stripVTControlCharacters(text), fingerprints);
+  const tasks = await keep(folder, 'tasks.txt', await masked(seen.services.map(serviceText).join('\n')));
   const containers = await swarm.containers(stack);
   const order = new Map(
     seen.services.flatMap((service) => service.tasks.map((task) => [task.id, task.created] as const)),
@@ -48,10 +58,12 @@ export async function keepDeployment(
       .sort((a, b) => (order.get(a.taskId) ?? 0) - (order.get(b.taskId) ?? 0));
     for (const { id, taskId } of own) {
       const printed = await swarm.logs(id).catch((error: unknown) => `(no logs: ${messageOf(error)})\n`);
-      if (printed !== '') logs.push(`== task ${taskId}, container ${id.slice(0, 12)}\n${printed}`);
+      if (printed === '') continue;
+      const end = await masked(printed.slice(-LONGEST_LOG));
+      logs.push(`== task ${taskId}, container ${id.slice(0, 12)}\n${end}`);
     }
     if (logs.length === 0) continue;
-    const file = await keep(settings, `${name.replaceAll(/[^\w.-]/g, '_')}.log`, logs.join('\n'));
+    const file = await keep(folder, `${name.replaceAll(/[^\w.-]/g, '_')}.log`, logs.join('\n'));
     if (name === failedService) first = file;
   }
   return first;

@@ -2,7 +2,9 @@ import { randomInt } from 'node:crypto';
 import type Dockerode from 'dockerode';
 import { Fault } from '../domain/fault.ts';
 import { engine, engineStatus } from './daemon.ts';
+import { LABEL } from './recipe-format/render.ts';
 import type { NeededSecret } from './recipe-format/secrets.ts';
+import { fingerprintOf } from './secret-fingerprint.ts';
 import { STACK_LABEL } from './swarm.ts';
 
 /** Where secrets are made: their values go from here to the engine and nowhere else. */
@@ -12,9 +14,7 @@ export interface SecretHost {
   guard: () => Promise<void>;
 }
 
-export type EnsuredSecrets =
-  | { ok: true; /** Values made just now, to be masked in whatever is written down. */ made: string[] }
-  | { ok: false; reason: string };
+export type EnsuredSecrets = { ok: true } | { ok: false; reason: string };
 
 /**
  * Sees to it that each secret is on the engine; one that is there already stays as it is. Not ok when one is
@@ -24,7 +24,7 @@ export async function ensureSecrets(
   host: SecretHost,
   needed: readonly NeededSecret[],
 ): Promise<EnsuredSecrets> {
-  if (needed.length === 0) return { ok: true, made: [] };
+  if (needed.length === 0) return { ok: true };
   const listed = await engine('listing secrets', () => host.docker.listSecrets());
   const wanted = new Set(needed.map(({ name }) => name));
   const foreign = listed.find(({ Spec }) => {
@@ -46,16 +46,14 @@ export async function ensureSecrets(
       reason: `secrets that .env.sample says not to generate are missing: ${byHand.join(', ')}; the recipe's install hook has to insert them`,
     };
   }
-  const made: string[] = [];
   for (const secret of missing) {
     const value = secretValue(secret);
-    made.push(value);
     await host.guard();
     try {
       await engine(`creating secret ${secret.name}`, () =>
         host.docker.createSecret({
           Name: secret.name,
-          Labels: host.labels,
+          Labels: { ...host.labels, [LABEL.fingerprint]: fingerprintOf(value) },
           Data: Buffer.from(value).toString('base64'),
         }),
       );
@@ -65,7 +63,7 @@ export async function ensureSecrets(
       }
     }
   }
-  return { ok: true, made };
+  return { ok: true };
 }
 
 const PASSPHRASE_WORDS = 6;

@@ -17,6 +17,8 @@ export const LABEL = {
   lifetime: 'recipe-sweep.lifetime',
   run: 'recipe-sweep.run',
   deployment: 'recipe-sweep.deployment',
+  /** On a secret: what it is recognised by where it must not be written down (secret-fingerprint.ts). */
+  fingerprint: 'recipe-sweep.fingerprint',
 } as const;
 
 /** Labels of everything a deployment creates: the same in each deployment of an app. */
