@@ -69,6 +69,9 @@ type ServiceJudgement =
   | { is: 'up'; until: number }
   | { is: 'failed'; reason: string };
 
+/** The longest that an update monitor and a restart delay together may ask to watch a service for. */
+const MOST_WATCHED_MS = 10 * 60 * 1000;
+
 /** Longer than the window by this much, for the time that states take to travel. */
 const MARGIN_MS = 250;
 
@@ -128,6 +131,14 @@ function judgeService(
   if (service.image !== wanted.image) {
     return { is: 'failed', reason: `its spec asks for ${service.image}, not ${wanted.image}` };
   }
+  const watchedMs = service.updateMonitorMs + service.restartDelayMs;
+  if (watchedMs > MOST_WATCHED_MS) {
+    const [asked, most] = [watchedMs, MOST_WATCHED_MS].map((ms) => Math.round(ms / 1000));
+    return {
+      is: 'failed',
+      reason: `its update monitor and restart delay ask to watch it for ${asked} s; ${most} s is the most`,
+    };
+  }
   const failing = lastFailure(service.tasks);
   const wait = (why: string): ServiceJudgement => ({ is: 'waiting', why, failing });
 
@@ -143,10 +154,7 @@ function judgeService(
   if (running.length > service.replicas) return wait(`${running.length}/${service.replicas}`);
   if (older.length > 0) return wait('still runs a task of the release before');
   if (update === 'updating') return wait('is still being updated');
-  const windowMs = Math.max(
-    stableMs,
-    service.updateMonitorMs + service.restartDelayMs + longestFailedLife(service.tasks) + MARGIN_MS,
-  );
+  const windowMs = Math.max(stableMs, watchedMs + longestFailedLife(service.tasks) + MARGIN_MS);
   return { is: 'up', until: Math.max(0, ...running.map(({ since }) => since + windowMs)) };
 }
 

@@ -3,8 +3,8 @@
  * a terminal, hide words or turn their order, and may be of any length. This is how it is quoted.
  */
 
-/** Control, invisible, unassigned and direction-turning characters, and line separators; not the line end. */
-const HIDDEN = /[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu;
+/** Control, invisible, unassigned and direction-turning characters, and line separators; not tab and line end. */
+const HIDDEN = /[^\P{C}\n\t]|[\p{Zl}\p{Zp}]/gu;
 
 const LONGEST_TEXT = 4_000;
 const LONGEST_LINE = 600;

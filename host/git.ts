@@ -99,6 +99,11 @@ export function objectsArgs(): string[] {
   return [...SAFE, HERE, 'cat-file', '--batch-check'];
 }
 
+/** Every file of a commit; {@link parseTree} reads the answer. */
+export function listTreeArgs(commit: string): string[] {
+  return [...SAFE, HERE, 'ls-tree', '-r', '-l', '-z', '--full-tree', checkedId(commit)];
+}
+
 /** Fills the index named by GIT_INDEX_FILE with a commit's tree. */
 export function readTreeArgs(commit: string): string[] {
   return [...SAFE, HERE, 'read-tree', checkedId(commit)];
@@ -187,6 +192,13 @@ export function parseRefs(output: string): Refs {
 /** One entry per object asked for, in that order: the commit, or null for another type or a missing object. */
 export function parseCommits(output: string): (string | null)[] {
   return lines(output).map((line) => /^([0-9a-f]+) commit \d+$/.exec(line)?.[1] ?? null);
+}
+
+/** How many files there are, and how many bytes they hold; a submodule holds none. */
+export function parseTree(output: string): { files: number; bytes: number } {
+  const entries = output.split('\0').slice(0, -1);
+  const sizes = entries.map((entry) => Number(/^\d+ blob [0-9a-f]+ +(\d+)\t/.exec(entry)?.[1] ?? 0));
+  return { files: entries.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
 function lines(output: string): string[] {

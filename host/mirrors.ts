@@ -48,6 +48,10 @@ const LOOK_MS = 2 * MINUTE;
 const LOCAL_MS = 5 * MINUTE;
 const TRANSFER_MS = 15 * MINUTE;
 
+/** Many times what the largest recipe holds. */
+const MOST_FILES = 10_000;
+const MOST_BYTES = 200_000_000;
+
 /** The file system takes 255 bytes in a name, and git adds `.lock`. */
 const LONGEST_TAG_PART = 250;
 const TAGS_NAMED = 5;
@@ -182,6 +186,17 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
     });
   }
 
+  /** A few small trees that name each other can stand for a billion files. */
+  async function refuseHugeTree(recipe: string, work: string, commit: string): Promise<void> {
+    const { files, bytes } = git.parseTree(await local(work, git.listTreeArgs(commit)));
+    if (files <= MOST_FILES && bytes <= MOST_BYTES) return;
+    throw syncFault(
+      recipe,
+      `commit ${commit} holds ${files} files of ${bytes} bytes, more than ${MOST_FILES} or ${MOST_BYTES}`,
+      'A recipe is a few small files: ask upstream to take the others out.',
+    );
+  }
+
   async function enterNewTags(
     recipe: string,
     upstream: git.Refs,
@@ -304,6 +319,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
         inWork(recipe, `checking out ${commit}`, async (work) => {
           const [found] = await commitsOf(work, [commit]);
           if (found !== commit) return null;
+          await refuseHugeTree(recipe, work, commit);
           await rm(target, { recursive: true, force: true });
           await mkdir(target, { recursive: true });
           await mkdir(path.join(work, 'info'), { recursive: true });

@@ -108,6 +108,9 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
       };
       settings.signal?.throwIfAborted();
       if (late) throw new CommandFailed(shown, finished, `not finished after ${command.timeoutMs} ms, ended`);
+      if (result.isMaxBuffer) {
+        throw new CommandFailed(shown, finished, `printed more than ${LARGEST_OUTPUT} characters, ended`);
+      }
       if (result.exitCode === undefined) {
         const how = result.signal
           ? `ended by ${result.signal}`
@@ -162,7 +165,7 @@ function text(output: unknown): string {
   return typeof output === 'string' ? output : '';
 }
 
-export function redact(quoted: string, secrets: readonly string[]): string {
+function redact(quoted: string, secrets: readonly string[]): string {
   return secrets.reduce((shown, secret) => (secret ? shown.replaceAll(secret, '***') : shown), quoted);
 }
 

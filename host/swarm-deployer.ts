@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
+import { quotableLine } from '../domain/printable.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
@@ -37,6 +38,7 @@ export interface SwarmDeployerSettings {
 /** The client only hands specs over; it does not wait for tasks. */
 const STACK_DEPLOY_MS = 120_000;
 const STACK_DEPLOY_ATTEMPTS = 3;
+const SHARE_OF_TIER = 0.8;
 const POLL_MS = 1_000;
 const PROBE_TIMEOUT_MS = 10_000;
 const PROBE_LEAST_MS = 500;
@@ -66,7 +68,7 @@ class Red extends Error {
   readonly file: string;
 
   constructor(reason: string, file: string) {
-    super(reason);
+    super(quotableLine(reason));
     this.name = 'Red';
     this.file = file;
   }
@@ -107,23 +109,28 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       label: { name: LABEL.deployment, value: deployment },
       services: [...images].map(([name, { reference, id }]) => ({ name, image: reference, imageId: id })),
       stableMs: config.limits.stable,
-      deadline: Date.now() + (recipe.timeoutMs ?? config.limits.deploy),
+      deadline: Date.now() + Math.min(recipe.timeoutMs ?? config.limits.deploy, longestDeployment()),
     };
     const outcome = await converge(app, expected, httpService(recipe.services));
     passBoundary('deploy.after-converge');
     if (!outcome.ok) {
       const evidence = await keepDeployment(
-        { swarm, stack: app.stack, folder: app.evidence, secrets: secrets.made },
+        { swarm, stack: app.stack, folder: app.evidence },
         outcome.seen,
         outcome.service,
       );
-      return { ok: false, reason: outcome.reason, evidence };
+      return { ok: false, reason: quotableLine(outcome.reason), evidence };
     }
     const seen = recipe.services.flatMap(({ name, image }): [string, ImageSeen][] => {
       const present = images.get(name);
       return present ? [[name, { image, digest: present.digest }]] : [];
     });
     return { ok: true, images: Object.fromEntries(seen) };
+  }
+
+  /** A recipe sets its own time, but not so much that the step ends before it can be judged. */
+  function longestDeployment(): number {
+    return config.limits.tier * SHARE_OF_TIER;
   }
 
   function checkVersion(app: App, recipe: PreparedRecipe): void {
@@ -225,7 +232,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         throw new Fault('Daemon', `docker stack deploy ${app.stack}: ${said}`);
       }
       const text = `${finished.stdout}${finished.stderr}`;
-      const file = await keep({ folder: app.evidence, secrets: [] }, 'stack-deploy.txt', text);
+      const file = await keep(app.evidence, 'stack-deploy.txt', text);
       throw new Red(`docker refuses the compose files: ${said.split('\n').at(-1) ?? said}`, file);
     }
   }
@@ -370,7 +377,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         if (error instanceof Red) return { ok: false, reason: error.message, evidence: error.file };
         if (!(error instanceof RecipeProblem)) throw error;
         const text = `${error.message}\n`;
-        const evidence = await keep({ folder: app.evidence, secrets: [] }, 'recipe-problem.txt', text);
+        const evidence = await keep(app.evidence, 'recipe-problem.txt', text);
         return { ok: false, reason: error.message, evidence };
       }
     },

@@ -56,7 +56,7 @@ export interface Swarm {
   containersOf(volume: string): Promise<string[]>;
   /** Tasks of the stack that have not ended. */
   liveTasks(stack: string): Promise<number>;
-  /** How long, in milliseconds, each service of the stack is given to stop. */
+  /** How long, in milliseconds, each service of the stack is given to stop; never more than five minutes. */
   stopGraces(stack: string): Promise<Map<string, number>>;
   /** Stops a container as the swarm would: its stop signal, and force after the grace. Resolves when it has stopped. */
   stop(containerId: string, graceMs: number): Promise<void>;
@@ -72,6 +72,8 @@ export interface Swarm {
 const DEFAULT_RESTART_DELAY_MS = 5_000;
 const DEFAULT_UPDATE_MONITOR_MS = 5_000;
 const DEFAULT_STOP_GRACE_MS = 10_000;
+/** No teardown waits longer than this for a service that will not stop. */
+const LONGEST_STOP_GRACE_MS = 5 * 60_000;
 
 /** The engine's answer to stopping what has stopped. */
 const ALREADY_STOPPED = 304;
@@ -219,7 +221,8 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
           const spec =
             template !== undefined && 'ContainerSpec' in template ? template.ContainerSpec : undefined;
           const name = (Spec?.Name ?? '').slice(stack.length + 1);
-          return [name, milliseconds(spec?.StopGracePeriod) ?? DEFAULT_STOP_GRACE_MS];
+          const graceMs = milliseconds(spec?.StopGracePeriod) ?? DEFAULT_STOP_GRACE_MS;
+          return [name, Math.min(graceMs, LONGEST_STOP_GRACE_MS)];
         }),
       );
     },

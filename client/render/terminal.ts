@@ -35,10 +35,7 @@ function print(stream: NodeJS.WriteStream, text: string): void {
  * sequences, control characters and marks that turn the direction of writing.
  */
 function harmless(text: string): string {
-  return stripVTControlCharacters(text).replace(
-    /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+/g,
-    ' ',
-  );
+  return stripVTControlCharacters(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
 /** Text from outside as one line; its line breaks are blanks. */

@@ -68,6 +68,14 @@ describe('a stack', () => {
     expect(judged([service()])).toEqual({ is: 'converged' });
   });
 
+  it('is not watched for hours because its compose file says so', () => {
+    expect(judged([service({ restartDelayMs: 3_600_000 })])).toEqual({
+      is: 'failed',
+      service: 'app',
+      reason: 'app: its update monitor and restart delay ask to watch it for 3605 s; 600 s is the most',
+    });
+  });
+
   it('is stable until the youngest task has been up that long', () => {
     const young = task({ since: NOW - 1_000 });
     expect(judged([service({ tasks: [young] })])).toEqual({
