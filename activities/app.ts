@@ -4,7 +4,6 @@ import { stackName } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { App } from '../host/deployer.ts';
-import { createMirrors } from '../host/mirrors.ts';
 import type { Attempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
@@ -44,7 +43,7 @@ export async function prepareApp(
   const parent = checkoutsFolder(deps, stack);
   await mkdir(parent, { recursive: true });
   const checkout = path.join(parent, commit.slice(0, 12));
-  await createMirrors({ ...deps, run: attempt.run }).checkout(run.recipe, commit, checkout);
+  await deps.mirrorsFor(attempt.run).checkout(run.recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
   const label = run.workflow.id;
   return {

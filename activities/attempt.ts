@@ -1,14 +1,12 @@
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
-import Dockerode from 'dockerode';
 import { Fault, FAULTS, messageOf } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
-import { declaredEnvironment, type Config } from '../host/config.ts';
+import { passBoundary } from '../host/boundary.ts';
 import type { Deployer } from '../host/deployer.ts';
 import type { Holder } from '../host/host-lock.ts';
-import { processRunner, type ProcessRunner } from '../host/process.ts';
+import type { ProcessRunner } from '../host/process.ts';
 import { createSnapshots } from '../host/snapshots.ts';
-import { createSwarmDeployer } from '../host/swarm-deployer.ts';
 import { createWarmData, type WarmData } from '../host/warm-data.ts';
 import type { Dependencies } from './index.ts';
 
@@ -16,10 +14,13 @@ import type { Dependencies } from './index.ts';
 export interface Attempt {
   /** Counts from 1. */
   number: number;
+  /** Cancelled, or overtaken. */
   signal: AbortSignal;
   run: ProcessRunner;
   /** Says what is being waited for; shown in the Temporal UI with the pending activity. */
   report(what: string): void;
+  /** Ends it, since another came later. */
+  overtaken(why: Fault): void;
 }
 
 /** An attempt that may change things on the host. */
@@ -36,23 +37,27 @@ const HEARTBEAT_MS = 3_000;
  * Runs a step's body with heartbeats, cancellation and the one translation of errors: a Fault becomes an
  * ApplicationFailure of its type, retryable or not by the one list in domain/fault.ts.
  */
-export async function inAttempt<T>(config: Config, body: (attempt: Attempt) => Promise<T>): Promise<T> {
+export async function inAttempt<T>(deps: Dependencies, body: (attempt: Attempt) => Promise<T>): Promise<T> {
   const context = Context.current();
-  const signal = context.cancellationSignal;
+  const mark = await deps.attempts.mark(null);
+  const overtaken = new AbortController();
+  const signal = AbortSignal.any([context.cancellationSignal, overtaken.signal]);
   let doing = 'starting';
   const beat = setInterval(() => context.heartbeat(doing), HEARTBEAT_MS);
   const attempt: Attempt = {
     number: context.info.attempt,
     signal,
-    run: processRunner({ environment: declaredEnvironment(config), signal }),
+    run: deps.runnerFor({ signal, mark }),
     report(what) {
       doing = what;
       context.heartbeat(what);
     },
+    overtaken: (why) => overtaken.abort(why),
   };
   try {
     return await body(attempt);
   } catch (error) {
+    if (overtaken.signal.aborted) throw asFailure(overtaken.signal.reason);
     if (signal.aborted) throw new CancelledFailure(`${doing}: cancelled`);
     throw asFailure(error);
   } finally {
@@ -78,34 +83,37 @@ export function holdersOf(run: RunRef): Holder[] {
   ];
 }
 
-/** Like {@link inAttempt}, holding the host: every earlier attempt of anything loses its fence first. */
+/** Like {@link inAttempt}, holding the host: every earlier attempt of anything loses its fence, and ends, first. */
 export async function holdingHost<T>(
   deps: Dependencies,
   holders: readonly Holder[],
   step: string,
   body: (attempt: HostAttempt) => Promise<T>,
 ): Promise<T> {
-  return inAttempt(deps.config, async (attempt) => {
-    const guard = await deps.lock.claim(holders, `${step}, attempt ${attempt.number}`);
-    const { config } = deps;
-    const deployer = createSwarmDeployer({
-      config,
-      run: attempt.run,
-      docker: new Dockerode({ socketPath: config.docker.socket }),
-      signal: attempt.signal,
-      guard,
-      report: attempt.report,
-    });
-    const warm = createWarmData({
-      zone: config.zone,
-      headroom: config.limits.headroom,
-      canonicals: deps.canonicals,
-      snapshots: createSnapshots(attempt.run),
-      deployer,
-      guard,
-      report: attempt.report,
-      now: deps.now,
-    });
-    return body({ ...attempt, deployer, warm, guard });
+  return inAttempt(deps, async (attempt) => {
+    const now = `${step}, attempt ${attempt.number}`;
+    const { generation, guard } = await deps.lock.claim(holders, now);
+    const entered = await deps.attempts.enter(generation, now, attempt.overtaken);
+    try {
+      passBoundary('attempt.after-enter');
+      // Whoever came before us has ended; whoever came after us while we waited for that ends us.
+      await guard();
+      const { signal, report } = attempt;
+      const run = deps.runnerFor({ signal, mark: await deps.attempts.mark(generation) });
+      const deployer = deps.deployerFor({ run, signal, guard, report });
+      const warm = createWarmData({
+        zone: deps.config.zone,
+        headroom: deps.config.limits.headroom,
+        canonicals: deps.canonicals,
+        snapshots: createSnapshots(run),
+        deployer,
+        guard,
+        report,
+        now: deps.now,
+      });
+      return await body({ ...attempt, run, deployer, warm, guard });
+    } finally {
+      await entered.leave();
+    }
   });
 }

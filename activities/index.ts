@@ -1,8 +1,12 @@
 import type { Alerts } from '../host/alerts.ts';
+import type { Attempts } from '../host/attempts.ts';
 import type { Canonicals } from '../host/canonicals.ts';
 import type { Config } from '../host/config.ts';
+import type { Deployer } from '../host/deployer.ts';
 import type { HostLock } from '../host/host-lock.ts';
 import type { Ledger } from '../host/ledger.ts';
+import type { Mirrors } from '../host/mirrors.ts';
+import type { ProcessRunner } from '../host/process.ts';
 import type { Recipes } from '../host/recipes.ts';
 import type { Results } from '../host/results.ts';
 import { coldTest } from './cold-test.ts';
@@ -14,7 +18,16 @@ import { resolve } from './resolve.ts';
 import { sweep } from './sweep.ts';
 import { teardown } from './teardown.ts';
 
-/** The outside world as the steps see it. What is bound to one attempt is made in attempt.ts. */
+/** What one attempt lends to what it works with, so that it ends, or stops changing things, when it does. */
+export interface AttemptBonds {
+  run: ProcessRunner;
+  signal: AbortSignal;
+  /** Throws when this attempt no longer holds the host. */
+  guard(): Promise<void>;
+  report(what: string): void;
+}
+
+/** The outside world as the steps see it. */
 export interface Dependencies {
   config: Config;
   recipes: Recipes;
@@ -23,6 +36,11 @@ export interface Dependencies {
   results: Results;
   alerts: Alerts;
   lock: HostLock;
+  attempts: Attempts;
+  /** Runs commands until the signal, each with this mark in its environment. */
+  runnerFor(attempt: { signal: AbortSignal; mark: string }): ProcessRunner;
+  mirrorsFor(run: ProcessRunner): Mirrors;
+  deployerFor(attempt: AttemptBonds): Deployer;
   now(): Date;
 }
 

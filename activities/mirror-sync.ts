@@ -1,6 +1,5 @@
 import { Fault } from '../domain/fault.ts';
 import type { RunRef } from '../domain/run.ts';
-import { createMirrors } from '../host/mirrors.ts';
 import { inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
@@ -17,11 +16,11 @@ export function mirrorSync(deps: Dependencies) {
       recipe: string;
       run: RunRef | null;
     }): Promise<{ main: string; changed: boolean }> {
-      return inAttempt(deps.config, async (attempt) => {
+      return inAttempt(deps, async (attempt) => {
         const { upstream } = await deps.recipes.one(recipe);
         attempt.report(`syncing the mirror of ${recipe}`);
         try {
-          const { main, changed } = await createMirrors({ ...deps, run: attempt.run }).sync(recipe, upstream);
+          const { main, changed } = await deps.mirrorsFor(attempt.run).sync(recipe, upstream);
           return { main, changed };
         } catch (error) {
           if (run && error instanceof Fault && error.type === 'TagMoved') {

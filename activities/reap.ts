@@ -54,7 +54,7 @@ export function reap(deps: Dependencies) {
 
     /** Gives the host back, if this holder has it. */
     async release({ holder }: { holder: Holder }): Promise<void> {
-      return inAttempt(deps.config, () => deps.lock.release(holder));
+      return inAttempt(deps, () => deps.lock.release(holder));
     },
   };
 }

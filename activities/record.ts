@@ -38,7 +38,7 @@ export function record(deps: Dependencies) {
   return {
     /** Writes result.json: the one outcome of the run. */
     async record(end: RunEnd): Promise<void> {
-      return inAttempt(deps.config, async () => write(end));
+      return inAttempt(deps, async () => write(end));
     },
 
     /**
@@ -47,7 +47,7 @@ export function record(deps: Dependencies) {
      */
     async recordFor(given: GivenOutcome): Promise<{ outcome: Outcome; given: boolean }[]> {
       const { sweep, recipes, outcome, sinceMs, atMs } = given;
-      return inAttempt(deps.config, async () => {
+      return inAttempt(deps, async () => {
         const recorded = [];
         for (const recipe of recipes) {
           const found = await deps.results.readResult(sweep.id, recipe);

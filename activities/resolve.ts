@@ -1,6 +1,5 @@
 import type { Found } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
-import { createMirrors } from '../host/mirrors.ts';
 import { inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
@@ -8,9 +7,9 @@ export function resolve(deps: Dependencies) {
   return {
     /** Looks: the releases on the mirror, the canonical's record, and whether the recipe is held. */
     async resolve({ recipe }: { recipe: string }): Promise<Found> {
-      return inAttempt(deps.config, async (attempt) => {
+      return inAttempt(deps, async (attempt) => {
         const [{ main, releases }, canonical, { hold }] = await Promise.all([
-          createMirrors({ ...deps, run: attempt.run }).releases(recipe),
+          deps.mirrorsFor(attempt.run).releases(recipe),
           deps.canonicals.read(recipe),
           deps.recipes.one(recipe),
         ]);

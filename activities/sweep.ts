@@ -54,7 +54,7 @@ export function sweep(deps: Dependencies) {
   return {
     /** The enrolled recipes among those wanted (all when none is named). Throws BadInput or BadConfig. */
     async enrolled({ wanted }: { wanted: string[] | null }): Promise<string[]> {
-      return inAttempt(deps.config, async () => enrolled(wanted));
+      return inAttempt(deps, async () => enrolled(wanted));
     },
 
     /**
@@ -94,7 +94,7 @@ export function sweep(deps: Dependencies) {
     }): Promise<Closing> {
       const { holder, recipes, startedMs, note } = input;
       const { results, config, lock, now } = deps;
-      return inAttempt(config, async () => {
+      return inAttempt(deps, async () => {
         const read = await Promise.all(
           recipes.map((recipe) => results.readResult(holder.workflowId, recipe)),
         );

@@ -9,6 +9,7 @@ export const BOUNDARIES = [
   // one attempt on the host
   'lock.after-claim',
   'lock.after-release',
+  'attempt.after-enter',
   'guard.after-look',
   'command.after-start',
 

@@ -34,13 +34,19 @@ export interface Holder {
 
 type Generation = z.output<typeof generationSchema>;
 
+export interface Claim {
+  /** Higher than that of everybody who came before. */
+  generation: number;
+  /** Throws Fault FenceLost once anybody came later. */
+  guard(): Promise<void>;
+}
+
 export interface HostLock {
   /**
    * Takes the host for the first of these holders that is open, unless one of them has it already.
    * Throws Fault HostBusy, naming the holder, when an open workflow not among them has it.
-   * The answer is the guard of this attempt: it throws Fault FenceLost once anybody came later.
    */
-  claim(holders: readonly Holder[], step: string): Promise<() => Promise<void>>;
+  claim(holders: readonly Holder[], step: string): Promise<Claim>;
   /** Gives the host back if this holder has it; else does nothing. */
   release(holder: Holder): Promise<void>;
   /** Who has it now, or null. A holder whose workflow has ended is nobody. */
@@ -122,7 +128,7 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
         const taken = await advance(number, { schema: 1, holder: { workflowId, runId, what, since }, step });
         if (taken === null) continue;
         passBoundary('lock.after-claim');
-        return async () => {
+        const guard = async (): Promise<void> => {
           const latest = await highest();
           if (latest !== taken) {
             const later = await readFile(fileOf(latest), 'utf8').catch(() => '');
@@ -130,6 +136,7 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
           }
           passBoundary('guard.after-look');
         };
+        return { generation: taken, guard };
       }
     },
 

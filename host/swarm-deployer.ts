@@ -3,6 +3,7 @@ import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
+import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
@@ -45,9 +46,10 @@ const PROBE_LEAST_MS = 500;
 const PROBE_PAUSES_MS = [100, 200, 400, 1_000];
 
 /** The declared environment's names, whatever their values. */
-const CLIENT_VARIABLES = new Set(
-  Object.keys(declaredEnvironment({ path: '', state: '', docker: { socket: '', pull: 'missing' } })),
-);
+const CLIENT_VARIABLES = new Set([
+  ...Object.keys(declaredEnvironment({ path: '', state: '', docker: { socket: '', pull: 'missing' } })),
+  COMMAND_MARK,
+]);
 
 /** The client's arguments. Compose files are named relative to the folder it is run in. */
 export function stackDeploy(stack: string, files: readonly string[]): string[] {

@@ -57,6 +57,10 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     passBoundary('settle.after-restore');
   }
 
+  async function isRunning(stack: string): Promise<boolean> {
+    return (await deployer.owned()).some((one) => one.stack === stack && one.running);
+  }
+
   async function isWhole(record: CanonicalRecord): Promise<boolean> {
     if (await canonicals.isAttached(record.recipe)) return false;
     const folder = canonicals.snapshotsFolder(record.recipe);
@@ -76,6 +80,8 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       passBoundary('settle.after-nothing');
       return null;
     }
+    // Whoever runs there uses the data, whether it said so or not.
+    if (await isRunning(stack)) await canonicals.markAttached(recipe, record.run, now());
     await deployer.undeploy(stack);
     passBoundary('settle.after-undeploy');
     if (!(await isWhole(record))) await restore(record);

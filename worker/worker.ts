@@ -1,15 +1,20 @@
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import Dockerode from 'dockerode';
 import { pino, type Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { createAlerts } from '../host/alerts.ts';
+import { COMMAND_MARK, createAttempts } from '../host/attempts.ts';
 import { createCanonicals } from '../host/canonicals.ts';
-import type { Config } from '../host/config.ts';
+import { declaredEnvironment, type Config } from '../host/config.ts';
 import { createHostLock } from '../host/host-lock.ts';
 import { createLedger } from '../host/ledger.ts';
+import { createMirrors } from '../host/mirrors.ts';
+import { processRunner } from '../host/process.ts';
 import { createRecipes } from '../host/recipes.ts';
 import { createResults } from '../host/results.ts';
+import { createSwarmDeployer } from '../host/swarm-deployer.ts';
 import { REAP_WORKFLOW, REAP_WORKFLOW_ID, TASK_QUEUE } from '../workflows/protocol.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
 
@@ -32,6 +37,7 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
     pino.destination({ dest: logFile ?? 1, sync: true, mkdir: true }),
   );
   installRuntime(log);
+  await createAttempts(config.state).endOrphans();
   const { address, namespace } = config.temporal;
   const connection = await NativeConnection.connect({ address });
   const clientConnection = await Connection.connect({ address });
@@ -65,14 +71,26 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
 function activitiesFor(config: Config, client: Client) {
   const { state, recipes } = config;
   const now = (): Date => new Date();
+  const ledger = createLedger(state);
+  const environment = declaredEnvironment(config);
   return createActivities({
     config,
     recipes: createRecipes(recipes),
-    ledger: createLedger(state),
+    ledger,
     canonicals: createCanonicals(state),
     results: createResults(state),
     alerts: createAlerts(state),
     lock: createHostLock({ state, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
+    attempts: createAttempts(state),
+    runnerFor: ({ signal, mark }) =>
+      processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
+    mirrorsFor: (run) => createMirrors({ config, run, ledger, now }),
+    deployerFor: (attempt) =>
+      createSwarmDeployer({
+        ...attempt,
+        config,
+        docker: new Dockerode({ socketPath: config.docker.socket }),
+      }),
     now,
   });
 }

@@ -62,10 +62,10 @@ test('a run of the same name but another execution is another holder', async () 
 
 test('a later attempt, also of another process, takes the fence from an earlier one', async () => {
   const first = await lock.claim([sweep('one')], 'promote, attempt 1');
-  await first();
+  await first.guard();
   const second = await newLock().claim([sweep('one')], 'promote, attempt 2');
-  await second();
-  await expect(first()).rejects.toMatchObject({ type: 'FenceLost' });
+  await second.guard();
+  await expect(first.guard()).rejects.toMatchObject({ type: 'FenceLost' });
 });
 
 test('whoever comes second is not let in by the end of the first alone: it must be open itself', async () => {
