@@ -46,6 +46,8 @@ export interface CampaignOptions {
   /** The number of the first plan. */
   from: number;
   onVerdict(verdict: Verdict): void;
+  /** Ends the campaign after the run that is being played. */
+  stop?: AbortSignal;
   /** Where what a breach left is kept; the state folder, the logs. Nowhere when it is not given. */
   keep?: string;
 }
@@ -82,36 +84,34 @@ function isLate(fault: FaultName | undefined): boolean {
 
 /** Plays the plans one after the other on one system; answers every boundary that was passed. */
 export async function runCampaign(options: CampaignOptions): Promise<Set<string>> {
-  let stage = await open(options);
+  let now: Open | null = null;
   const passed = new Set<string>();
   try {
     for (const [index, plan] of options.plans.entries()) {
+      if (options.stop?.aborted) break;
+      const { stage } = (now ??= await open(options));
       const number = options.from + index;
       const began = Date.now();
-      writeFileSync(stage.stage.files.run, String(number));
+      writeFileSync(stage.files.run, String(number));
       const outcomes: string[] = [];
       let breaches: string[];
-      let broken = false;
       try {
-        breaches = await play(stage, number, plan, outcomes);
+        breaches = await play(now, number, plan, outcomes);
       } catch (error) {
-        broken = true;
         breaches = [`the run itself: ${error instanceof Error ? error.message : String(error)}`];
       }
       const seconds = Math.round((Date.now() - began) / 1000);
       options.onVerdict({ number, plan, outcomes, breaches, seconds });
-      for (const boundary of passedOf(stage.stage)) passed.add(boundary);
+      for (const boundary of passedOf(stage)) passed.add(boundary);
       if (breaches.length === 0) continue;
-      if (options.keep) await keepAway(stage.stage, path.join(options.keep, `run-${number}`));
+      if (options.keep) await keepAway(stage, path.join(options.keep, `run-${number}`));
       // What one breach left would be found again by every later audit.
-      if (broken || index < options.plans.length - 1) {
-        await stage.stage.stop();
-        stage = await open(options);
-      }
+      now = null;
+      await stage.stop();
     }
     return passed;
   } finally {
-    await stage.stage.stop();
+    await now?.stage.stop();
   }
 }
 

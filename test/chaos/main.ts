@@ -47,16 +47,26 @@ const { runs, seed, from, at, fault, keep } = program.opts<Options>();
 const { temporal } = await setUp(console.log, { images: true });
 const plans = plansOf(seed, from, runs, { ...(at ? { at } : {}), ...(fault ? { fault } : {}) });
 console.log(`seed ${seed}, runs ${from} to ${from + runs - 1}`);
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    console.log('ending after this run');
+    stop.abort();
+  });
+}
 let breached = 0;
+let played = 0;
 await runCampaign({
   temporal,
   plans,
   from,
+  stop: stop.signal,
   ...(keep ? { keep } : {}),
   onVerdict(verdict) {
+    played += 1;
     if (verdict.breaches.length > 0) breached += 1;
     console.log(verdictLine(verdict));
   },
 });
-console.log(`seed ${seed}: ${runs} runs, ${breached === 0 ? 'no breach' : `${breached} with a breach`}`);
+console.log(`seed ${seed}: ${played} runs, ${breached === 0 ? 'no breach' : `${breached} with a breach`}`);
 process.exit(breached === 0 ? 0 : 1);

@@ -217,7 +217,7 @@ export async function startSystem(
       await temporal.close();
       await server.stop();
       await removeZone(docker, zone);
-      if (options.stateMegabytes !== undefined) await execa('umount', ['--lazy', state]);
+      if (options.stateMegabytes !== undefined) await execa('umount', ['--lazy', state], { reject: false });
       await rm(folder, { recursive: true, force: true });
     },
   };
