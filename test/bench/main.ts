@@ -6,6 +6,7 @@ import { messageOf } from '../../domain/fault.ts';
 import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
 import { largeSweep } from './large-sweep.ts';
+import { recipeRun } from './recipe-run.ts';
 import { skippedRecipe } from './skipped-recipe.ts';
 import { snapshotThroughput } from './snapshots.ts';
 
@@ -19,6 +20,7 @@ type Part = (temporalBinary: string, form: Form, profile: string | null) => Prom
 
 const PARTS: Readonly<Record<string, Part>> = {
   'skipped-recipe': skippedRecipe,
+  'recipe-run': recipeRun,
   snapshots: snapshotThroughput,
   'large-sweep': largeSweep,
 };

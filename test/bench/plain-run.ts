@@ -1,0 +1,255 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'yaml';
+import * as git from '../../host/git.ts';
+import { processRunner } from '../../host/process.ts';
+import { labelsOf } from '../../host/recipe-format/compose.ts';
+import { packArguments } from '../../host/snapshots.ts';
+import { stackDeploy } from '../../host/swarm-deployer.ts';
+
+/**
+ * One recipe's run as somebody would type it, with git and docker commands and nothing else: no server, no
+ * records, no lock, no judgement beyond "healthy, and still so after the window". It deploys the very compose
+ * files that the measured system deployed, renamed to a zone of its own.
+ */
+export interface PlainRun {
+  /** Syncs, tests the release cold, installs it warm, undeploys it and tars its volumes. */
+  firstRelease(release: PlainRelease): Promise<void>;
+  /** The same for the release after it: an upgrade of the one before in both places. */
+  newerRelease(before: PlainRelease, release: PlainRelease): Promise<void>;
+  /** Removes whatever is left. */
+  cleanUp(): Promise<void>;
+}
+
+export interface PlainRelease {
+  commit: string;
+  /** Evidence folders of the system's own run, which hold the compose files as deployed. */
+  deployed: { cold: string; warm: string };
+}
+
+export interface PlainSettings {
+  folder: string;
+  upstream: string;
+  /** The zone as the compose files have it, and what it becomes; both of one length. */
+  zone: { from: string; to: string };
+  stableMs: number;
+  /** What is asked of the app. */
+  probePath: string;
+}
+
+const STACK = 'com.docker.stack.namespace';
+const POLL_MS = 100;
+
+interface Compose {
+  services: Record<string, { image: string; deploy?: { labels?: unknown } }>;
+  secrets?: Record<string, { name?: string; external?: boolean }>;
+  configs?: Record<string, { file?: string }>;
+}
+
+interface Deployable {
+  stack: string;
+  folder: string;
+  files: string[];
+  compose: Compose[];
+}
+
+export function plainRun({ folder, upstream, zone, stableMs, probePath }: PlainSettings): PlainRun {
+  const { output, run } = processRunner({
+    environment: { PATH: process.env['PATH'] ?? '', HOME: folder, LANG: 'C.UTF-8' },
+  });
+  const [work, mirror] = [path.join(folder, 'work.git'), path.join(folder, 'mirror.git')];
+  const stacks = new Set<string>();
+  let snapshots = 0;
+
+  const docker = async (...args: string[]): Promise<string> =>
+    (await output({ file: 'docker', args })).trim();
+  const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+  const ofStack = (stack: string): string => `label=${STACK}=${stack}`;
+  const inWork = (args: string[], more: { input?: string; env?: Record<string, string> } = {}) =>
+    output({ file: 'git', args, cwd: work, ...more });
+  const remote = (url: string): Promise<string> => output({ file: 'git', args: git.listRemoteArgs(url) });
+
+  async function syncMirror(commit: string): Promise<void> {
+    await mkdir(folder, { recursive: true });
+    const isNew = !(await readdir(folder)).includes('work.git');
+    if (isNew) {
+      for (const bare of [work, mirror]) await output({ file: 'git', args: git.initBareArgs(bare, commit) });
+      await remote(upstream);
+    } else await Promise.all([remote(upstream), remote(mirror)]);
+    await inWork(git.fetchArgs(upstream));
+    await inWork(git.pushArgs(mirror));
+    await remote(mirror);
+    await inWork(git.refsOnMainArgs());
+    await inWork(git.objectsArgs(), { input: `${commit}\n` });
+  }
+
+  /** Checks out where the renamed compose files look for their configs. */
+  async function prepare(deployed: string, commit: string): Promise<Deployable> {
+    const target = path.join(folder, `compose-${path.basename(deployed)}-${randomBytes(3).toString('hex')}`);
+    await mkdir(target, { recursive: true });
+    const files = (await readdir(deployed)).filter((name) => name.startsWith('deployed-')).sort();
+    const compose: Compose[] = [];
+    for (const file of files) {
+      const text = (await readFile(path.join(deployed, file), 'utf8')).replaceAll(zone.from, zone.to);
+      await writeFile(path.join(target, file), text);
+      compose.push(parse(text.replaceAll('$$', '$')) as Compose);
+    }
+    const stack = stackOf(compose);
+    const config = compose.flatMap((one) => Object.values(one.configs ?? {})).find(({ file }) => file);
+    const checkout = checkoutOf(config?.file ?? path.join(target, 'checkout', 'x'), commit);
+    await mkdir(checkout, { recursive: true });
+    const env = { GIT_INDEX_FILE: path.join(target, 'index') };
+    await inWork(git.readTreeArgs(commit), { env });
+    await inWork(git.checkoutIndexArgs(checkout), { env });
+    stacks.add(stack);
+    return { stack, folder: target, files, compose };
+  }
+
+  async function makeSecrets({ stack, compose }: Deployable): Promise<void> {
+    const present = lines(await docker('secret', 'ls', '--format', '{{.Name}}'));
+    for (const { name } of compose.flatMap((one) => Object.values(one.secrets ?? {}))) {
+      if (name === undefined || present.includes(name)) continue;
+      const args = ['secret', 'create', '--label', `${STACK}=${stack}`, '--', name, '-'];
+      await output({ file: 'docker', args, input: randomBytes(16).toString('hex') });
+    }
+  }
+
+  async function deploy(deployed: string, commit: string): Promise<void> {
+    const app = await prepare(deployed, commit);
+    await makeSecrets(app);
+    await output({ file: 'docker', args: stackDeploy(app.stack, app.files), cwd: app.folder });
+    await untilHealthy(app);
+    await sleep(stableMs);
+    if (!(await isHealthy(app))) throw new Error(`${app.stack} did not stay healthy`);
+    await untilAnswers(app);
+  }
+
+  async function isHealthy({ stack, compose }: Deployable): Promise<boolean> {
+    const wanted = compose.flatMap((one) => Object.values(one.services).map(({ image }) => image));
+    const format = '{{.Image}} {{.Status}}';
+    const running = lines(await docker('ps', '--filter', ofStack(stack), '--format', format));
+    const healthy = running.filter((line) => line.endsWith('(healthy)'));
+    const runs = (image: string): boolean => healthy.some((line) => line.startsWith(`${image} `));
+    return running.length === wanted.length && healthy.length === wanted.length && wanted.every(runs);
+  }
+
+  async function untilHealthy(app: Deployable): Promise<void> {
+    while (!(await isHealthy(app))) await sleep(POLL_MS);
+  }
+
+  async function untilAnswers({ stack, compose }: Deployable): Promise<void> {
+    const labels = compose.flatMap((one) => [...labelsOf(one.services['app']?.deploy?.labels)]);
+    const port = labels.find(([name]) => name.endsWith('.loadbalancer.server.port'))?.[1] ?? '80';
+    const service = `label=com.docker.swarm.service.name=${stack}_app`;
+    const id = await docker('ps', '--quiet', '--no-trunc', '--filter', service);
+    const format = `{{(index .Containers "${id}").IPv4Address}}`;
+    const address = (await docker('network', 'inspect', '--format', format, 'docker_gwbridge')).split('/')[0];
+    const url = `http://${address}:${port}${probePath}`;
+    const curl = ['--fail', '--silent', '--max-time', '5', '--output', '/dev/null', '--', url];
+    while ((await run({ file: 'curl', args: curl })).status !== 0) await sleep(POLL_MS);
+  }
+
+  async function undeploy(stack: string): Promise<void> {
+    const each = async (command: string[], list: string[]): Promise<void> => {
+      if (list.length > 0) await docker(...command, '--', ...list);
+    };
+    const containers = async (): Promise<string[]> =>
+      lines(await docker('ps', '--all', '--quiet', '--filter', ofStack(stack)));
+    await each(
+      ['service', 'rm'],
+      lines(await docker('service', 'ls', '--quiet', '--filter', ofStack(stack))),
+    );
+    const left = await containers();
+    // The swarm may be quicker in removing what we stop.
+    if (left.length > 0) {
+      await Promise.all(
+        left.map(async (id) => {
+          await run({ file: 'docker', args: ['stop', '--', id] });
+          await run({ file: 'docker', args: ['rm', '--force', '--', id] });
+        }),
+      );
+    }
+    while ((await containers()).length > 0) await sleep(POLL_MS);
+    const listed = async (kind: string): Promise<string[]> =>
+      lines(await docker(kind, 'ls', '--quiet', '--filter', ofStack(stack)));
+    for (const kind of ['network', 'config']) {
+      for (let ids = await listed(kind); ids.length > 0; ids = await listed(kind)) {
+        const { status } = await run({ file: 'docker', args: [kind, 'rm', '--', ...ids] });
+        if (status !== 0) await sleep(POLL_MS);
+      }
+    }
+  }
+
+  async function remove(stack: string): Promise<void> {
+    await undeploy(stack);
+    for (const kind of ['secret', 'volume']) {
+      const left = lines(await docker(kind, 'ls', '--quiet', '--filter', ofStack(stack)));
+      if (left.length > 0) await docker(kind, 'rm', '--', ...left);
+    }
+    stacks.delete(stack);
+  }
+
+  async function snapshot(stack: string): Promise<void> {
+    const target = path.join(folder, `snapshot-${++snapshots}`);
+    await mkdir(target);
+    for (const name of lines(await docker('volume', 'ls', '--quiet', '--filter', ofStack(stack)))) {
+      const mountpoint = await docker('volume', 'inspect', '--format', '{{.Mountpoint}}', '--', name);
+      const tar = path.join(target, `${name}.tar`);
+      await output({ file: 'tar', args: packArguments(mountpoint, tar) });
+      await output({ file: 'sync', args: [tar] });
+      await output({ file: 'openssl', args: ['dgst', '-sha256', tar] });
+    }
+  }
+
+  async function stackIn(deployed: string): Promise<string> {
+    const [file] = (await readdir(deployed)).filter((name) => name.startsWith('deployed-'));
+    const text = await readFile(path.join(deployed, file ?? ''), 'utf8');
+    return stackOf([parse(text.replaceAll(zone.from, zone.to)) as Compose]);
+  }
+
+  return {
+    async firstRelease({ commit, deployed }) {
+      await syncMirror(commit);
+      await deploy(deployed.cold, commit);
+      await remove(await stackIn(deployed.cold));
+      await deploy(deployed.warm, commit);
+      const stack = await stackIn(deployed.warm);
+      await undeploy(stack);
+      await snapshot(stack);
+    },
+    async newerRelease(before, release) {
+      await syncMirror(release.commit);
+      await deploy(before.deployed.cold, before.commit);
+      await deploy(release.deployed.cold, release.commit);
+      await remove(await stackIn(release.deployed.cold));
+      await deploy(before.deployed.warm, before.commit);
+      await deploy(release.deployed.warm, release.commit);
+      const stack = await stackIn(release.deployed.warm);
+      await undeploy(stack);
+      await snapshot(stack);
+    },
+    async cleanUp() {
+      for (const stack of stacks) await remove(stack);
+    },
+  };
+}
+
+/** The stack's name, from the label that every recipe's app carries. */
+function stackOf(compose: readonly Compose[]): string {
+  for (const { services } of compose) {
+    for (const [name] of labelsOf(services['app']?.deploy?.labels)) {
+      const stack = /^coop-cloud\.(.+)\.version$/.exec(name)?.[1];
+      if (stack !== undefined) return stack;
+    }
+  }
+  throw new Error('no label coop-cloud.<stack>.version in the compose files');
+}
+
+/** The folder of a commit's checkout on the way to one of its files. */
+function checkoutOf(file: string, commit: string): string {
+  const parts = path.dirname(file).split(path.sep);
+  const at = parts.indexOf(commit.slice(0, 12));
+  return at < 0 ? path.dirname(file) : parts.slice(0, at + 1).join(path.sep);
+}
