@@ -90,7 +90,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     const changes = swarm.changes(stack);
     const deadline = Date.now() + LAST_WAIT_MS;
     try {
-      for (;;) {
+      for (let attempt = 1; ; attempt++) {
         const left = (await ours(stack)).filter((thing) => kinds.includes(thing.kind) && test(thing));
         if (left.length === 0) return;
         let held: string | null = null;
@@ -106,7 +106,8 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
           const names = left.map(({ kind, name }) => `${kind} ${name}`).join(', ');
           throw new Fault('Daemon', `could not remove ${names}: ${held ?? 'still listed after its removal'}`);
         }
-        await changes.next(RETRY_MS);
+        // Most things are gone at once; what is still in use, or listed although it was removed, takes a while.
+        if (held !== null || attempt > 1) await changes.next(RETRY_MS);
       }
     } finally {
       changes.close();
