@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import ms from 'ms';
-import { parse } from 'yaml';
 import { z } from 'zod';
-import { Fault, messageOf } from '../domain/fault.ts';
+import { readYamlFile } from './yaml-file.ts';
 
 /** The one configuration file. Every key is explained in recipe-sweep.example.yml, which a test validates. */
 
@@ -83,33 +81,13 @@ const schema = z.strictObject({
 /** As used: paths absolute, durations in milliseconds, sizes in bytes. */
 export type Config = z.output<typeof schema>;
 
-/** All that is wrong with a value, one line each, with its dotted path. */
-export function problems(error: z.ZodError): string {
-  return error.issues
-    .flatMap((issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => `${[...issue.path, key].join('.')}: unknown key`)
-        : [`${issue.path.join('.') || '(top level)'}: ${issue.message}`],
-    )
-    .map((line) => `  ${line}`)
-    .join('\n');
-}
-
 /**
  * Reads and checks the configuration. Relative paths in it are relative to the file's own folder.
  * Throws Fault BadConfig that lists every problem at once.
  */
 export async function readConfig(file: string): Promise<Config> {
-  let written: unknown;
-  try {
-    written = parse(await readFile(file, 'utf8'), { prettyErrors: false });
-  } catch (error) {
-    throw new Fault('BadConfig', `${file}: cannot be read: ${messageOf(error)}`);
-  }
-  const checked = schema.safeParse(written);
-  if (!checked.success) throw new Fault('BadConfig', `${file}:\n${problems(checked.error)}`);
+  const config = await readYamlFile(file, schema);
   const folder = path.dirname(path.resolve(file));
-  const config = checked.data;
   return {
     ...config,
     state: path.resolve(folder, config.state),

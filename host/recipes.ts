@@ -1,12 +1,11 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { checkGitUrl } from '../domain/git-url.ts';
 import { isRecipeName } from '../domain/names.ts';
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
-import { problems } from './config.ts';
+import { readYamlFile } from './yaml-file.ts';
 
 /** recipes/<name>/recipe.yml, as written. Every key is explained in recipes/recipe.example.yml. */
 const schema = z.strictObject({
@@ -31,10 +30,19 @@ const schema = z.strictObject({
     .prefault({}),
 });
 
+/** What a recipe's folder says of its enrolment. */
+export interface Enrolment {
+  recipe: string;
+  /** Why it is not enrolled; null when it is. */
+  exception: string | null;
+  /** What is wrong with its recipe.yml. Its own run says so and ends; the other recipes do not mind. */
+  problem: string | null;
+}
+
 /** The recipes folder: enrolment and each recipe's settings. Read anew for every sweep. */
 export interface Recipes {
-  /** Every recipe with a folder, by name. Throws Fault BadConfig listing all that is wrong in any of them. */
-  all(): Promise<RecipeSettings[]>;
+  /** Every recipe with a folder, by name. Throws Fault BadConfig only when there is no such folder. */
+  all(): Promise<Enrolment[]>;
   /** One recipe. Throws Fault BadConfig. */
   one(recipe: string): Promise<RecipeSettings>;
 }
@@ -48,15 +56,7 @@ export function createRecipes(folder: string): Recipes {
         `${path.join(folder, recipe)}: not a recipe name (a-z, 0-9 and single hyphens)`,
       );
     }
-    let written: unknown;
-    try {
-      written = parse(await readFile(file, 'utf8'), { prettyErrors: false });
-    } catch (error) {
-      throw new Fault('BadConfig', `${file}: cannot be read: ${messageOf(error)}`);
-    }
-    const checked = schema.safeParse(written);
-    if (!checked.success) throw new Fault('BadConfig', `${file}:\n${problems(checked.error)}`);
-    const { upstream, exception, hold, env, probe } = checked.data;
+    const { upstream, exception, hold, env, probe } = await readYamlFile(file, schema);
     return {
       recipe,
       upstream,
@@ -73,16 +73,17 @@ export function createRecipes(folder: string): Recipes {
       const entries = await readdir(folder).catch((error: unknown) => {
         throw new Fault('BadConfig', `recipes folder ${folder}: ${messageOf(error)}`);
       });
-      const names: string[] = [];
-      for (const entry of entries.sort()) {
-        if ((await stat(path.join(folder, entry))).isDirectory()) names.push(entry);
+      const found: Enrolment[] = [];
+      for (const recipe of entries.sort()) {
+        if (!(await stat(path.join(folder, recipe))).isDirectory()) continue;
+        found.push(
+          await one(recipe).then(
+            ({ exception }) => ({ recipe, exception, problem: null }),
+            (error: unknown) => ({ recipe, exception: null, problem: messageOf(error) }),
+          ),
+        );
       }
-      const read = await Promise.allSettled(names.map(one));
-      const wrong = read
-        .filter((result) => result.status === 'rejected')
-        .map(({ reason }) => messageOf(reason));
-      if (wrong.length > 0) throw new Fault('BadConfig', wrong.join('\n'));
-      return read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      return found;
     },
   };
 }

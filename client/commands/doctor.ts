@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { green, red } from 'yoctocolors';
 import type { Config } from '../../host/config.ts';
+import { createRecipes } from '../../host/recipes.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { connect, missingSearchAttributes, pollingWorkers, type TemporalServer } from '../connect.ts';
@@ -20,11 +21,33 @@ export function addDoctorCommand(program: Command, session: Session): void {
     .option('--json')
     .action(async (options: { json?: true }, command: Command) => {
       const config = await configOf(session, command);
-      const findings = [...(await checkPrerequisites(config)), ...(await checkTemporal(config))];
+      const findings = [
+        ...(await checkPrerequisites(config)),
+        await checkRecipes(config),
+        ...(await checkTemporal(config)),
+      ];
       if (options.json) printJson(session, findings);
       else session.terminal.out(renderFindings(findings));
       if (findings.some(({ ok }) => !ok)) session.exitStatus = EXIT.red;
     });
+}
+
+async function checkRecipes({ recipes }: Config): Promise<Finding> {
+  const how = `see recipes/recipe.example.yml; until then that recipe's outcome is ERROR infrastructure`;
+  try {
+    const all = await createRecipes(recipes).all();
+    const wrong = all.flatMap(({ problem }) => (problem === null ? [] : [problem]));
+    if (wrong.length > 0) return { name: 'recipes', ok: false, found: wrong.join('\n'), how };
+    const enrolled = all.filter(({ exception }) => exception === null).length;
+    return {
+      name: 'recipes',
+      ok: enrolled > 0,
+      found: `${enrolled} enrolled in ${recipes}`,
+      how: enrolled > 0 ? '' : 'add <name>/recipe.yml',
+    };
+  } catch (error) {
+    return { name: 'recipes', ok: false, found: explain(error), how: 'set "recipes" in the configuration' };
+  }
 }
 
 async function checkTemporal(config: Config): Promise<Finding[]> {

@@ -216,6 +216,22 @@ describe('what goes wrong around a release', () => {
     });
   });
 
+  test('a mistake in one recipe.yml stops that recipe alone', async () => {
+    const file = path.join(system.folder, 'recipes', 'webdis', 'recipe.yml');
+    const whole = await readFile(file, 'utf8');
+    await writeFile(file, `${whole}upgrade_base: 1.0.0+1\n`);
+    try {
+      const result = await (await startSweep(['unreleased', 'webdis'])).result();
+      expect(outcomesOf(result)).toEqual({
+        unreleased: 'SKIP never-released',
+        webdis: 'ERROR infrastructure',
+      });
+      expect(result.recipes[1]?.why).toContain('upgrade_base: unknown key');
+    } finally {
+      await writeFile(file, whole);
+    }
+  });
+
   test('a canonical.json cut short stops its recipe and is left as it is', async () => {
     const file = path.join(system.state, 'canonicals', 'custom-html', 'canonical.json');
     const whole = await readFile(file, 'utf8');

@@ -84,7 +84,8 @@ test('a removed upstream is gone, and can be published anew', async () => {
 test('the recipes folder enrols the fixtures in a form that is read back', async () => {
   const upstreams = createUpstreams(folder);
   await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, ['custom-html', 'webdis']);
-  const read = await createRecipes(path.join(folder, 'recipes')).all();
+  const recipes = createRecipes(path.join(folder, 'recipes'));
+  const read = await Promise.all((await recipes.all()).map(({ recipe }) => recipes.one(recipe)));
   expect(read.map(({ recipe, upstream, probe }) => [recipe, upstream, probe.path])).toEqual([
     ['custom-html', upstreams.url('custom-html'), '/'],
     ['webdis', upstreams.url('webdis'), '/PING'],
