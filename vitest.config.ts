@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
+      // Hostile input, tried on real repositories and files until it is refused; no engine.
+      { test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'], testTimeout: 2 * MINUTE } },
       // These start a Temporal dev server and answer its activities with fakes.
       {
         test: {

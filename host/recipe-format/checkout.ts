@@ -23,19 +23,25 @@ export async function openCheckout(folder: string): Promise<Checkout> {
   const root = await realpath(folder);
 
   async function locate(name: string, said: { file: string; where: string | null }): Promise<string | null> {
+    const check = (place: string): void => {
+      const [first] = path.relative(root, place).split(path.sep);
+      if (first === '..') {
+        throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} lies outside the recipe`);
+      }
+      if (first === '.git') {
+        throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} is git's own`);
+      }
+    };
+    const written = path.resolve(root, name);
+    // Before anything is looked for: the answer would tell what there is on the host.
+    check(written);
     let found: string;
     try {
-      found = await realpath(path.resolve(root, name));
+      found = await realpath(written);
     } catch {
       return null;
     }
-    const inside = path.relative(root, found);
-    if (inside.startsWith('..') || path.isAbsolute(inside)) {
-      throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} lies outside the recipe`);
-    }
-    if (inside.split(path.sep)[0] === '.git') {
-      throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} is git's own`);
-    }
+    check(found);
     return found;
   }
 

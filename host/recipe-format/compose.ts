@@ -13,6 +13,8 @@ export function isMapping(value: unknown): value is Mapping {
 const MOST_ALIASES = 100;
 /** Values in one file, aliases and merge keys expanded. The largest recipe has about a thousand. */
 const MOST_VALUES = 20_000;
+/** Compose files are five or six deep; an anchor that holds itself has no end. */
+const DEEPEST_VALUE = 50;
 /** Characters that variables may add to one file. */
 const MOST_GROWTH = 1024 * 1024;
 
@@ -163,6 +165,7 @@ export function interpolateCompose(
     return found;
   };
   const walk = (value: unknown, path: readonly string[]): unknown => {
+    if (path.length > DEEPEST_VALUE) throw new RecipeProblem(file, path[0] ?? null, 'nested too deeply');
     if (++values > MOST_VALUES) throw new RecipeProblem(file, null, `more than ${MOST_VALUES} values`);
     if (Array.isArray(value)) return value.map((item) => walk(item, [...path, '[]']));
     if (isMapping(value)) {

@@ -1,0 +1,130 @@
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type Dockerode from 'dockerode';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { declaredEnvironment } from '../../host/config.ts';
+import type { App } from '../../host/deployer.ts';
+import { createLedger } from '../../host/ledger.ts';
+import { createMirrors } from '../../host/mirrors.ts';
+import { prepareRecipe } from '../../host/recipe-format.ts';
+import { labelled, LABEL, writeCompose } from '../../host/recipe-format/render.ts';
+import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { filledIn } from './cases/hostile-case.ts';
+import { PLAIN_RECIPE, RECIPE_CASES, RELEASE, type RecipeFile } from './cases/recipe-files.ts';
+import { expectClear, makeSurroundings, type Surroundings } from './surroundings.ts';
+
+/**
+ * Hostile files in a release: published to a real repository, synced, checked out and prepared by the real
+ * mirrors and deployer. Whoever is refused here must be so before the engine is asked for anything.
+ */
+
+const RECIPE = 'thing';
+const DOMAIN = 'warm-thing.hostile.test';
+const STACK = 'warm-thing_hostile_test';
+
+let around: Surroundings;
+
+beforeEach(async () => {
+  around = await makeSurroundings();
+  process.env['WORKER_SECRET'] = 'hunter2';
+});
+
+afterEach(async () => {
+  delete process.env['WORKER_SECRET'];
+  await around.remove();
+});
+
+/** Publishes, syncs and checks out, as mirror-sync and the cold test do. */
+async function released(files: Readonly<Record<string, RecipeFile>>): Promise<App> {
+  const repo = await around.upstream(RECIPE);
+  for (const [name, file] of Object.entries({ ...PLAIN_RECIPE, ...files })) {
+    const at = path.join(repo.folder, name);
+    if (file === null) continue;
+    await mkdir(path.dirname(at), { recursive: true });
+    if (typeof file === 'string') await writeFile(at, filledIn(file, around));
+    else await symlink(filledIn(file.link, around), at);
+  }
+  await repo.commit({});
+  await repo.git('tag', RELEASE);
+  const mirrors = createMirrors({
+    config: { mirrors: path.join(around.root, 'ours', 'mirrors', '{recipe}.git'), state: around.state },
+    run: around.run,
+    ledger: createLedger(around.state),
+    now: () => new Date(),
+  });
+  await mirrors.sync(RECIPE, repo.folder);
+  const [release] = (await mirrors.releases(RECIPE)).releases;
+  const checkout = path.join(around.state, 'checkouts', RECIPE);
+  const evidence = path.join(around.state, 'evidence');
+  await mkdir(evidence);
+  await mirrors.checkout(RECIPE, release?.commit ?? '', checkout);
+  return {
+    recipe: RECIPE,
+    version: RELEASE,
+    commit: release?.commit ?? '',
+    checkout,
+    domain: DOMAIN,
+    stack: STACK,
+    lifetime: 'cold',
+    run: 'sweep/thing',
+    env: {},
+    probe: { path: '/', status: null, contains: null },
+    evidence,
+  };
+}
+
+const neverAsked = new Proxy({} as Dockerode, {
+  get(_, call) {
+    throw new Error(`the engine was asked for ${String(call)}`);
+  },
+});
+
+function deployer() {
+  return createSwarmDeployer({
+    config: {
+      zone: 'hostile.test',
+      docker: { socket: '/nonexistent.sock', pull: 'missing' },
+      probe: { via: 'task' },
+      limits: { sweep: 0, tier: 60_000, promote: 0, deploy: 1_000, stable: 0, attempts: 2, headroom: 0 },
+    },
+    run: around.run,
+    docker: neverAsked,
+    signal: new AbortController().signal,
+    guard: async () => undefined,
+    report: () => undefined,
+  });
+}
+
+const REFUSED = RECIPE_CASES.filter(({ says, needsNeighbour }) => says !== null && !needsNeighbour);
+
+test.each(REFUSED)('$name: $hostile', async ({ files, says }) => {
+  const app = await released(files);
+  const begun = Date.now();
+  const deployment = await deployer().deploy(app);
+  expect(deployment).toMatchObject({ ok: false });
+  if (deployment.ok) return;
+  expectClear(deployment.reason, says ?? '');
+  expect(deployment.reason).not.toContain('\n');
+  expect(await readFile(deployment.evidence, 'utf8')).toBe(`${deployment.reason}\n`);
+  // A step whose worker does not beat for 20 s is given to another.
+  expect(Date.now() - begun).toBeLessThan(10_000);
+  await around.expectUntouched();
+});
+
+const PLAIN_TEXT = RECIPE_CASES.filter(({ says }) => says === null);
+
+test.each(PLAIN_TEXT)('$name is plain text: $hostile', async ({ files, deployed }) => {
+  const app = await released(files);
+  const clientVariables = new Set(
+    Object.keys(declaredEnvironment({ path: '', state: '', docker: { socket: '', pull: 'missing' } })),
+  );
+  const recipe = await prepareRecipe(app, { clientVariables });
+  const ours = { [LABEL.zone]: 'hostile.test', [LABEL.recipe]: RECIPE, [LABEL.lifetime]: 'cold' };
+  const services = { [LABEL.run]: app.run, [LABEL.deployment]: 'one' };
+  await writeCompose(labelled(recipe.files, ours, services, {}), app.evidence);
+  const [written = ''] = await readdir(app.evidence);
+  const text = await readFile(path.join(app.evidence, written), 'utf8');
+  for (const part of deployed?.holds ?? []) expect(text).toContain(filledIn(part, around));
+  for (const part of deployed?.lacks ?? []) expect(text).not.toContain(filledIn(part, around));
+  await around.expectUntouched();
+});
