@@ -89,14 +89,17 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
   ): Promise<void> {
     const changes = swarm.changes(stack);
     const deadline = Date.now() + LAST_WAIT_MS;
+    const removed = new Set<string>();
     try {
-      for (let attempt = 1; ; attempt++) {
+      for (;;) {
         const left = (await ours(stack)).filter((thing) => kinds.includes(thing.kind) && test(thing));
         if (left.length === 0) return;
         let held: string | null = null;
+        const lingering = left.some(({ id }) => removed.has(id));
         for (const thing of left) {
           try {
             await swarm.remove(thing);
+            removed.add(thing.id);
           } catch (error) {
             if (!IN_USE.test(messageOf(error))) throw error;
             held = messageOf(error);
@@ -107,7 +110,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
           throw new Fault('Daemon', `could not remove ${names}: ${held ?? 'still listed after its removal'}`);
         }
         // Most things are gone at once; what is still in use, or listed although it was removed, takes a while.
-        if (held !== null || attempt > 1) await changes.next(RETRY_MS);
+        if (held !== null || lingering) await changes.next(RETRY_MS);
       }
     } finally {
       changes.close();
