@@ -36,6 +36,7 @@ export async function largeSweep(
     const ratios: number[] = [];
     const growth: number[] = [];
     const heapGrowth: number[] = [];
+    const resident: number[] = [];
     const events: number[] = [];
     const each: { few: number[]; many: number[] } = { few: [], many: [] };
     for (let round = 0; round < rounds; round++) {
@@ -51,6 +52,7 @@ export async function largeSweep(
       each.few.push(small / few);
       each.many.push(large / many);
       ratios.push(large / small);
+      resident.push(before.rss / MB);
       growth.push((after.rss - before.rss) / MB);
       heapGrowth.push((after.heap - before.heap) / MB);
       events.push(Math.max(...runs.map((run) => run.events)));
@@ -79,7 +81,9 @@ export async function largeSweep(
         unit: 'MB',
         aim: { atMost: 20 },
         samples: growth,
-        notes: [`of that in the main thread's heap: ${heapGrowth.map((mb) => mb.toFixed(1)).join(', ')} MB`],
+        notes: [
+          `resident ${median(resident).toFixed(0)} MB before; the heaps of its threads grew by ${heapGrowth.map((mb) => mb.toFixed(1)).join(', ')} MB`,
+        ],
       },
     ];
   } finally {
@@ -95,9 +99,9 @@ function sweepTime(runs: readonly Timeline[]): number {
   return sweepingTime({ ...first, children });
 }
 
-/** Resident memory and the main thread's heap, after garbage was collected. */
+/** Resident memory and the heaps of all threads, after garbage was collected. */
 async function memory(worker: Service, inspector: Inspector): Promise<{ rss: number; heap: number }> {
-  const heap = await inspector.collectGarbage();
+  const heap = (await inspector.collectGarbage()).reduce((sum, bytes) => sum + bytes, 0);
   const status = await readFile(`/proc/${worker.pid}/status`, 'utf8');
   const kilobytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
   return { rss: kilobytes * 1024, heap };
