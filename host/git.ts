@@ -69,9 +69,13 @@ export function fetchArgs(url: string): string[] {
   ];
 }
 
-/** main and every tag to a remote, exactly, by force. Its other branches and refs are not touched. */
-export function pushArgs(url: string): string[] {
-  return [...NETWORK, HERE, 'push', '--quiet', '--prune', '--no-verify', '--', url, ...REFSPECS];
+/**
+ * main and every tag to a remote, exactly, by force. Its other branches and refs are not touched. main goes by
+ * its commit: where there is a tag named refs/heads/main, git does not know which one is meant.
+ */
+export function pushArgs(url: string, main: string): string[] {
+  const refspecs = [`+${checkedId(main)}:${MAIN}`, `+${TAGS}*:${TAGS}*`];
+  return [...NETWORK, HERE, 'push', '--quiet', '--prune', '--no-verify', '--', url, ...refspecs];
 }
 
 /**

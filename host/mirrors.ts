@@ -220,7 +220,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
       if (mirror.folder !== null && !(await exists(mirror.folder))) await createBare(mirror.folder, main);
       await run.output(
         remoteCommand(mirror, {
-          args: git.pushArgs(mirror.url),
+          args: git.pushArgs(mirror.url, main),
           cwd: workFolder(recipe),
           timeoutMs: TRANSFER_MS,
         }),

@@ -79,7 +79,7 @@ export function plainRun({ folder, upstream, zone, stableMs, probePath }: PlainS
       await remote(upstream);
     } else await Promise.all([remote(upstream), remote(mirror)]);
     await inWork(git.fetchArgs(upstream));
-    await inWork(git.pushArgs(mirror));
+    await inWork(git.pushArgs(mirror, commit));
     await remote(mirror);
     await inWork(git.refsOnMainArgs());
     await inWork(git.objectsArgs(), { input: `${commit}\n` });

@@ -22,6 +22,7 @@ import {
   fetchArgs,
   initBareArgs,
   listRemoteArgs,
+  listTreeArgs,
   objectsArgs,
   pushArgs,
   readTreeArgs,
@@ -645,9 +646,10 @@ describe('what git is given', () => {
       ...['-c', 'transfer.fsckObjects=true', '--git-dir=.', 'fetch', '--quiet', '--no-tags', '--prune'],
       ...['--no-write-fetch-head', '--no-recurse-submodules', '--', 'https://host/x', ...refspecs],
     ]);
-    expect(pushArgs('https://host/x')).toEqual([
+    expect(pushArgs('https://host/x', commit)).toEqual([
       ...network,
-      ...['--git-dir=.', 'push', '--quiet', '--prune', '--no-verify', '--', 'https://host/x', ...refspecs],
+      ...['--git-dir=.', 'push', '--quiet', '--prune', '--no-verify', '--', 'https://host/x'],
+      ...[`+${commit}:refs/heads/main`, '+refs/tags/*:refs/tags/*'],
     ]);
     expect(initBareArgs('/x', commit)).toEqual([
       ...safe,
@@ -664,6 +666,10 @@ describe('what git is given', () => {
       ...['--git-dir=.', 'for-each-ref', format, '--merged=refs/heads/main', 'refs/heads/main', 'refs/tags'],
     ]);
     expect(objectsArgs()).toEqual([...safe, '--git-dir=.', 'cat-file', '--batch-check']);
+    expect(listTreeArgs(commit)).toEqual([
+      ...safe,
+      ...['--git-dir=.', 'ls-tree', '-r', '-l', '-z', '--full-tree', commit],
+    ]);
     expect(readTreeArgs(commit)).toEqual([...safe, '--git-dir=.', 'read-tree', commit]);
     expect(checkoutIndexArgs('/x')).toEqual([
       ...safe,

@@ -1,0 +1,79 @@
+import path from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createActivities, type Activities } from '../../activities/index.ts';
+import { createAlerts } from '../../host/alerts.ts';
+import { createCanonicals } from '../../host/canonicals.ts';
+import { createAttempts } from '../../host/attempts.ts';
+import { declaredEnvironment, type Config } from '../../host/config.ts';
+import { createHostLock } from '../../host/host-lock.ts';
+import { createLedger } from '../../host/ledger.ts';
+import { createMirrors, type Mirrors } from '../../host/mirrors.ts';
+import { processRunner, type ProcessRunner } from '../../host/process.ts';
+import { createRecipes } from '../../host/recipes.ts';
+import { createResults } from '../../host/results.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** The worker's own steps over these surroundings. */
+export interface Steps {
+  /** Folder of recipe.yml files. */
+  recipes: string;
+  /** Runs one as the worker would; a failure is the one that Temporal records. */
+  run<Input, Output>(
+    pick: (activities: Activities) => (input: Input) => Promise<Output>,
+    input: Input,
+  ): Promise<Output>;
+  /** What the steps check out with. */
+  mirrors: Mirrors;
+}
+
+export function stepsIn(around: Surroundings): Steps {
+  const { root, state } = around;
+  const recipes = path.join(root, 'ours', 'recipes');
+  const now = (): Date => new Date();
+  const config: Config = {
+    host: 'hostile',
+    zone: 'hostile.test',
+    state,
+    recipes,
+    mirrors: path.join(root, 'ours', 'mirrors', '{recipe}.git'),
+    path: process.env['PATH'] ?? '',
+    docker: { socket: '/nonexistent.sock', pull: 'missing' },
+    probe: { via: 'task' },
+    temporal: { address: '', namespace: '', ui: '' },
+    schedule: { day: 'sunday', time: '03:00', timezone: 'UTC', catchup: 0 },
+    limits: {
+      sweep: 60_000,
+      tier: 60_000,
+      promote: 60_000,
+      deploy: 1_000,
+      stable: 0,
+      attempts: 2,
+      headroom: 0,
+    },
+  };
+  const ledger = createLedger(state);
+  const mirrorsFor = (run: ProcessRunner): Mirrors => createMirrors({ config, run, ledger, now });
+  const activities = createActivities({
+    config,
+    recipes: createRecipes(recipes),
+    ledger,
+    attempts: createAttempts(state),
+    runnerFor: ({ signal }) => processRunner({ environment: declaredEnvironment(config), signal }),
+    mirrorsFor,
+    deployerFor: () => {
+      throw new Error('no engine belongs to these steps');
+    },
+    canonicals: createCanonicals(state),
+    results: createResults(state),
+    alerts: createAlerts(state),
+    lock: createHostLock({ state, now, isOpen: async () => true }),
+    now,
+  });
+  return {
+    recipes,
+    mirrors: mirrorsFor(around.run),
+    async run(pick, input) {
+      return new MockActivityEnvironment().run(pick(activities), input);
+    },
+  };
+}
