@@ -123,7 +123,10 @@ function judgeService(
 ): ServiceJudgement {
   const update = service.update?.state ?? '';
   if (update.startsWith('rollback_') || update === 'paused') {
-    return { is: 'failed', reason: `update ${update}: ${service.update?.message ?? ''}` };
+    // The tasks that failed are no longer of the present spec once the swarm has gone back.
+    const failed = newestFailure(service.tasks);
+    const why = failed ?? service.update?.message ?? '';
+    return { is: 'failed', reason: `update ${update}: ${why}` };
   }
   if (service.labels[label.name] !== label.value) {
     return { is: 'failed', reason: 'the swarm rolled it back to an earlier deployment' };
@@ -182,8 +185,10 @@ function longestFailedLife(tasks: readonly TaskSeen[]): number {
 
 /** What the newest task of the present spec that has an error says of it; null when none has. */
 export function lastFailure(tasks: readonly TaskSeen[]): string | null {
-  const failed = tasks
-    .filter((task) => task.current && task.error !== null)
-    .sort((a, b) => b.created - a.created)[0];
+  return newestFailure(tasks.filter((task) => task.current));
+}
+
+function newestFailure(tasks: readonly TaskSeen[]): string | null {
+  const failed = tasks.filter((task) => task.error !== null).sort((a, b) => b.created - a.created)[0];
   return failed?.error ? `task ${failed.state}: ${failed.error}` : null;
 }

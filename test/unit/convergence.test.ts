@@ -230,6 +230,14 @@ describe('a stack has failed when', () => {
     },
   );
 
+  it('the swarm went back, and the newest task that failed says why', () => {
+    const update = { state: 'rollback_completed', message: 'rollback completed' };
+    const failed = { ...crashed, current: false };
+    expect(judged([service({ update, tasks: [task(), failed] })])).toMatchObject({
+      reason: 'app: update rollback_completed: task failed: task: non-zero exit (1)',
+    });
+  });
+
   it('the label is of an earlier deployment, although all looks well', () => {
     expect(judged([service({ labels: { deployment: 'first' } })])).toEqual({
       is: 'failed',
