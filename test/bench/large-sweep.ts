@@ -23,7 +23,7 @@ export async function largeSweep(
   profile: string | null,
 ): Promise<Figure[]> {
   const { many, few, rounds } =
-    form === 'short' ? { many: 60, few: 6, rounds: 1 } : { many: 1000, few: 100, rounds: 2 };
+    form === 'short' ? { many: 40, few: 4, rounds: 1 } : { many: 1000, few: 100, rounds: 2 };
   const host = await startUpToDateHost(temporalBinary, many);
   try {
     const worker = await host.startWorker(['--inspect=127.0.0.1:0']);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
@@ -32,8 +32,8 @@ export interface PlainRelease {
 export interface PlainSettings {
   folder: string;
   upstream: string;
-  /** The zone as the compose files have it, and what it becomes; both of one length. */
-  zone: { from: string; to: string };
+  /** What the compose files say of the system's own zone and folders, and what stands there instead. */
+  renamed: readonly (readonly [from: string, to: string])[];
   stableMs: number;
   /** What is asked of the app. */
   probePath: string;
@@ -55,7 +55,7 @@ interface Deployable {
   compose: Compose[];
 }
 
-export function plainRun({ folder, upstream, zone, stableMs, probePath }: PlainSettings): PlainRun {
+export function plainRun({ folder, upstream, renamed, stableMs, probePath }: PlainSettings): PlainRun {
   const { output, run } = processRunner({
     environment: { PATH: process.env['PATH'] ?? '', HOME: folder, LANG: 'C.UTF-8' },
   });
@@ -63,6 +63,8 @@ export function plainRun({ folder, upstream, zone, stableMs, probePath }: PlainS
   const stacks = new Set<string>();
   let snapshots = 0;
 
+  const renameIn = (text: string): string =>
+    renamed.reduce((result, [from, to]) => result.replaceAll(from, to), text);
   const docker = async (...args: string[]): Promise<string> =>
     (await output({ file: 'docker', args })).trim();
   const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
@@ -92,13 +94,14 @@ export function plainRun({ folder, upstream, zone, stableMs, probePath }: PlainS
     const files = (await readdir(deployed)).filter((name) => name.startsWith('deployed-')).sort();
     const compose: Compose[] = [];
     for (const file of files) {
-      const text = (await readFile(path.join(deployed, file), 'utf8')).replaceAll(zone.from, zone.to);
+      const text = renameIn(await readFile(path.join(deployed, file), 'utf8'));
       await writeFile(path.join(target, file), text);
       compose.push(parse(text.replaceAll('$$', '$')) as Compose);
     }
     const stack = stackOf(compose);
     const config = compose.flatMap((one) => Object.values(one.configs ?? {})).find(({ file }) => file);
     const checkout = checkoutOf(config?.file ?? path.join(target, 'checkout', 'x'), commit);
+    await rm(checkout, { recursive: true, force: true });
     await mkdir(checkout, { recursive: true });
     const env = { GIT_INDEX_FILE: path.join(target, 'index') };
     await inWork(git.readTreeArgs(commit), { env });
@@ -203,7 +206,7 @@ export function plainRun({ folder, upstream, zone, stableMs, probePath }: PlainS
   async function stackIn(deployed: string): Promise<string> {
     const [file] = (await readdir(deployed)).filter((name) => name.startsWith('deployed-'));
     const text = await readFile(path.join(deployed, file ?? ''), 'utf8');
-    return stackOf([parse(text.replaceAll(zone.from, zone.to)) as Compose]);
+    return stackOf([parse(renameIn(text)) as Compose]);
   }
 
   return {
