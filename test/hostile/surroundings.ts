@@ -63,17 +63,25 @@ async function everyPlace(root: string): Promise<string[]> {
   return [...outside, ...beside.sort(), ...top.sort(), ...cwd.filter((name) => name !== '.git').sort()];
 }
 
-/** Everything below a folder: path, kind and mode, owner, size, time of its last change, target of a link. */
+/**
+ * Everything below a folder: path, kind and mode, owner, links, size, time of its last change, target of a
+ * link. Links are not followed (readdir's own recursion follows them).
+ */
 export async function listing(folder: string): Promise<string[]> {
-  const names = await readdir(folder, { recursive: true });
-  return Promise.all(
-    ['.', ...names.sort()].map(async (name) => {
-      const file = path.join(folder, name);
-      const seen = await lstat(file);
-      const target = seen.isSymbolicLink() ? ` -> ${await readlink(file)}` : '';
-      return `${name} ${seen.mode.toString(8)} ${seen.uid}:${seen.gid} ${seen.nlink} ${seen.size} ${seen.mtimeMs}${target}`;
-    }),
-  );
+  const lines: string[] = [];
+  const look = async (name: string): Promise<void> => {
+    const file = path.join(folder, name);
+    const seen = await lstat(file);
+    const target = seen.isSymbolicLink() ? ` -> ${await readlink(file)}` : '';
+    const owner = `${seen.uid}:${seen.gid}`;
+    lines.push(
+      `${name} ${seen.mode.toString(8)} ${owner} ${seen.nlink} ${seen.rdev} ${seen.isFile() ? seen.size : '-'} ${seen.mtimeMs}${target}`,
+    );
+    if (!seen.isDirectory()) return;
+    for (const child of (await readdir(file)).sort()) await look(path.join(name, child));
+  };
+  await look('.');
+  return lines;
 }
 
 /**
