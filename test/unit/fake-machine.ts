@@ -1,0 +1,290 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createActivities, type Activities } from '../../activities/index.ts';
+import { Fault } from '../../domain/fault.ts';
+import type { RecipeSettings } from '../../domain/recipe-settings.ts';
+import { releasesOf } from '../../domain/version.ts';
+import { createAlerts } from '../../host/alerts.ts';
+import { passBoundary } from '../../host/boundary.ts';
+import { createCanonicals } from '../../host/canonicals.ts';
+import type { Config } from '../../host/config.ts';
+import type { Deployer, OwnedStack } from '../../host/deployer.ts';
+import { createHostLock } from '../../host/host-lock.ts';
+import { createLedger } from '../../host/ledger.ts';
+import type { Mirrors } from '../../host/mirrors.ts';
+import { CommandFailed, type ProcessRunner } from '../../host/process.ts';
+import { createResults } from '../../host/results.ts';
+import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts';
+
+/**
+ * A machine without an engine: stacks in memory, volumes as folders, upstreams as lists of tags. The steps on
+ * it are the real ones, with the real records, snapshots and host lock on a real folder.
+ */
+
+/** How a release behaves. */
+export type Quality = 'good' | 'red' | 'fails on data attached again';
+
+export interface Tag {
+  version: string;
+  commit: string;
+  quality: Quality;
+}
+
+interface Stack extends OwnedStack {
+  secrets: Set<string>;
+}
+
+export const ZONE = 'model.test';
+
+export interface Machine {
+  state: string;
+  upstreams: Map<string, Tag[]>;
+  stacks: Map<string, Stack>;
+  /** The workflows that are open. */
+  open: Set<string>;
+  /** Runs one step in a worker; the worker may die of it. */
+  attempt<T>(worker: MortalProcess, number: number, step: (activities: Activities) => Promise<T>): Promise<T>;
+  volume(name: string): string;
+  /** The rows that each volume of a stack holds. */
+  rows(stack: string): Map<string, string[]>;
+}
+
+const QUIET = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+export function createMachine(folder: string, recipes: readonly string[]): Machine {
+  const state = path.join(folder, 'state');
+  const volumes = path.join(folder, 'volumes');
+  mkdirSync(volumes, { recursive: true });
+  const upstreams = new Map<string, Tag[]>(recipes.map((recipe) => [recipe, []]));
+  const mirrored = new Map<string, Tag[]>();
+  const stacks = new Map<string, Stack>();
+  const open = new Set<string>();
+  let visitors = 0;
+
+  const volume = (name: string): string => path.join(volumes, name);
+  const volumesOf = (stack: string): string[] =>
+    readdirSync(volumes)
+      .filter((name) => name.startsWith(`${stack}_`))
+      .sort();
+  const tagOf = (recipe: string, commit: string): Tag => {
+    const found = [...(mirrored.get(recipe) ?? []), ...(upstreams.get(recipe) ?? [])].find(
+      (tag) => tag.commit === commit,
+    );
+    if (!found) throw new Fault('MirrorSync', `${recipe}: no ${commit}`);
+    return found;
+  };
+
+  const ledger = createLedger(state);
+
+  const mirrors: Mirrors = {
+    async sync(recipe) {
+      await stillAlive();
+      const upstream = upstreams.get(recipe) ?? [];
+      const recorded = await ledger.read(recipe);
+      const moved = upstream.find(({ version, commit }) => {
+        const known = recorded.get(version);
+        return known !== undefined && known.commit !== commit;
+      });
+      if (moved) throw new Fault('TagMoved', `${recipe}: ${moved.version} moved`);
+      passBoundary('mirror-sync.after-fetch');
+      const ts = new Date().toISOString();
+      await ledger.append(
+        recipe,
+        upstream.map(({ version, commit }) => ({ tag: version, commit, ts })),
+      );
+      passBoundary('mirror-sync.after-ledger');
+      await stillAlive();
+      mirrored.set(recipe, [...upstream]);
+      passBoundary('mirror-sync.after-push');
+      return { main: upstream.at(-1)?.commit ?? 'f'.repeat(40), tags: upstream.length, changed: true };
+    },
+    async releases(recipe) {
+      await stillAlive();
+      const tags = mirrored.get(recipe) ?? [];
+      const sorted = releasesOf(tags.map(({ version }) => version));
+      const releases = sorted.flatMap(({ tag }) => {
+        const found = tags.find(({ version }) => version === tag);
+        return found ? [{ version: tag, commit: found.commit }] : [];
+      });
+      return { main: tags.at(-1)?.commit ?? 'f'.repeat(40), releases };
+    },
+    async checkout(_recipe, _commit, target) {
+      await stillAlive();
+      if (disk.full) throw new Fault('Disk', 'no space left on device');
+      mkdirSync(target, { recursive: true });
+    },
+  };
+
+  /** find, sync and tar, for what snapshots ask of them; a tar is a list of every file's text. */
+  const run: ProcessRunner = {
+    run: () => Promise.reject(new Error('only snapshots run commands')),
+    async output({ file, args }) {
+      await stillAlive();
+      if (file === 'find') {
+        const folder = args[0] ?? '';
+        for (const name of readdirSync(folder)) rmSync(path.join(folder, name), { recursive: true });
+      }
+      if (file !== 'tar') return '';
+      const option = (name: string): string =>
+        args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
+      const [tar, directory] = [option('file'), option('directory')];
+      if (args.includes('--create')) {
+        const files = readdirSync(directory).map((name) => [
+          name,
+          readFileSync(path.join(directory, name), 'utf8'),
+        ]);
+        const text = JSON.stringify(files);
+        writeFileSync(tar, disk.full ? text.slice(0, text.length / 2) : text);
+        if (disk.full)
+          throw new CommandFailed('tar', { status: 2, stdout: '', stderr: 'No space' }, 'failed');
+      } else {
+        const files = JSON.parse(readFileSync(tar, 'utf8')) as [string, string][];
+        for (const [name, text] of files) writeFileSync(path.join(directory, name), text);
+      }
+      return '';
+    },
+  };
+
+  function deployerOf(guard: () => Promise<void>): Deployer {
+    const change = async (): Promise<void> => {
+      await stillAlive();
+      await guard();
+      await stillAlive();
+    };
+    const stop = async (stack: string): Promise<void> => {
+      await change();
+      const found = stacks.get(stack);
+      if (found) found.running = false;
+      if (found?.lifetime === 'cold' && volumesOf(stack).length === 0) stacks.delete(stack);
+      passBoundary('stop.after-networks');
+    };
+    const forget = (stack: string): void => {
+      if (volumesOf(stack).length === 0 && stacks.get(stack)?.secrets.size === 0) stacks.delete(stack);
+    };
+    return {
+      async deploy(app) {
+        const { quality } = tagOf(app.recipe, app.commit);
+        const attachedAgain = volumesOf(app.stack).length > 0;
+        await change();
+        const stack = stacks.get(app.stack) ?? {
+          stack: app.stack,
+          recipe: app.recipe,
+          lifetime: app.lifetime,
+          running: false,
+          secrets: new Set<string>(),
+        };
+        stacks.set(app.stack, stack);
+        stack.secrets.add(`${app.stack}_password_v1`);
+        passBoundary('deploy.after-secrets');
+        await change();
+        stack.running = true;
+        for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
+        passBoundary('deploy.after-stack-deploy');
+        await stillAlive();
+        if (quality === 'fails on data attached again' && attachedAgain && app.lifetime === 'warm') {
+          // and it has migrated the data before it failed
+          for (const name of volumesOf(app.stack)) {
+            for (const row of readdirSync(volume(name))) rmSync(path.join(volume(name), row));
+            writeFileSync(path.join(volume(name), 'migrated'), app.commit);
+          }
+          stack.secrets.add(`${app.stack}_migrated_v1`);
+        }
+        const fails = quality === 'red' || (quality !== 'good' && attachedAgain && app.lifetime === 'warm');
+        if (fails) return { ok: false, reason: `${app.version} is ${quality}`, evidence: app.evidence };
+        visitors += 1;
+        for (const name of volumesOf(app.stack)) {
+          writeFileSync(path.join(volume(name), `row-${visitors}`), String(visitors));
+        }
+        passBoundary('deploy.after-converge');
+        return { ok: true, images: { app: { image: app.commit, digest: `sha256:${app.commit}` } } };
+      },
+      undeploy: stop,
+      async remove(stack) {
+        await stop(stack);
+        await change();
+        for (const name of volumesOf(stack)) rmSync(volume(name), { recursive: true });
+        stacks.get(stack)?.secrets.clear();
+        forget(stack);
+        passBoundary('remove.after-volumes');
+      },
+      async volumes(stack) {
+        await stillAlive();
+        return volumesOf(stack).map((name) => ({ name, mountpoint: volume(name) }));
+      },
+      async secrets(stack) {
+        await stillAlive();
+        return [...(stacks.get(stack)?.secrets ?? [])].sort();
+      },
+      async trim(stack, keep) {
+        await change();
+        for (const name of volumesOf(stack)) {
+          if (!keep.volumes.includes(name)) rmSync(volume(name), { recursive: true });
+        }
+        const found = stacks.get(stack);
+        for (const secret of found?.secrets ?? []) {
+          if (!keep.secrets.includes(secret)) found?.secrets.delete(secret);
+        }
+      },
+      async ensureVolume(_stack, _recipe, name) {
+        await change();
+        mkdirSync(volume(name), { recursive: true });
+        return { name, mountpoint: volume(name) };
+      },
+      async owned() {
+        await stillAlive();
+        return [...stacks.values()];
+      },
+    };
+  }
+
+  const settings = (recipe: string): RecipeSettings => ({
+    recipe,
+    upstream: `/upstreams/${recipe}.git`,
+    exception: null,
+    hold: null,
+    env: {},
+    probe: { path: '/', status: null, contains: null },
+  });
+
+  const now = (): Date => new Date();
+  const activities = createActivities({
+    config: {
+      state,
+      zone: ZONE,
+      limits: { headroom: 1 },
+    } as unknown as Config,
+    recipes: {
+      all: async () => recipes.map((recipe) => ({ recipe, exception: null, problem: null })),
+      one: async (recipe) => settings(recipe),
+    },
+    ledger,
+    canonicals: createCanonicals(state),
+    results: createResults(state),
+    alerts: createAlerts(state),
+    lock: createHostLock({ state, now, isOpen: async ({ workflowId }) => open.has(workflowId) }),
+    attempts: {
+      mark: async () => '',
+      // A worker that died has stopped at its next file operation: nothing of it is left to end.
+      enter: async () => ({ leave: async () => undefined }),
+      endOrphans: async () => undefined,
+    },
+    runnerFor: () => run,
+    mirrorsFor: () => mirrors,
+    deployerFor: ({ guard }) => deployerOf(guard),
+    now,
+  });
+
+  return {
+    state,
+    upstreams,
+    stacks,
+    open,
+    volume,
+    async attempt(worker, number, step) {
+      const environment = new MockActivityEnvironment({ attempt: number }, { logger: QUIET });
+      return mortality.run(worker, () => environment.run(() => step(activities)));
+    },
+    rows: (stack) => new Map(volumesOf(stack).map((name) => [name, readdirSync(volume(name)).sort()])),
+  };
+}
