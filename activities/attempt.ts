@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { Fault, FAULTS, messageOf } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { Deployer } from '../host/deployer.ts';
-import type { Holder } from '../host/host-lock.ts';
+import type { Claim, Holder } from '../host/host-lock.ts';
 import type { ProcessRunner } from '../host/process.ts';
 import { createSnapshots } from '../host/snapshots.ts';
 import { createWarmData, type WarmData } from '../host/warm-data.ts';
@@ -27,6 +28,8 @@ export interface Attempt {
 export interface HostAttempt extends Attempt {
   deployer: Deployer;
   warm: WarmData;
+  /** The host lock's: no other attempt ever has the same. */
+  generation: number;
   /** Throws Fault FenceLost once a later attempt or another run holds the host. */
   guard(): Promise<void>;
 }
@@ -83,6 +86,29 @@ export function holdersOf(run: RunRef): Holder[] {
   ];
 }
 
+const REAPER_POLL_MS = 250;
+
+/** Claims the host; a reaper that has it is no build in flight, and soon gives it back. */
+async function claim(
+  deps: Dependencies,
+  holders: readonly Holder[],
+  step: string,
+  { signal, report }: Attempt,
+): Promise<Claim> {
+  for (;;) {
+    try {
+      return await deps.lock.claim(holders, step);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.type !== 'HostBusy') throw error;
+      const reaps = holders.some(({ what }) => what === 'reap');
+      const holder = await deps.lock.current();
+      if (reaps || (holder !== null && holder.what !== 'reap')) throw error;
+      report('waiting for the reaper');
+      await sleep(REAPER_POLL_MS, undefined, { signal });
+    }
+  }
+}
+
 /** Like {@link inAttempt}, holding the host: every earlier attempt of anything loses its fence, and ends, first. */
 export async function holdingHost<T>(
   deps: Dependencies,
@@ -92,7 +118,7 @@ export async function holdingHost<T>(
 ): Promise<T> {
   return inAttempt(deps, async (attempt) => {
     const now = `${step}, attempt ${attempt.number}`;
-    const { generation, guard } = await deps.lock.claim(holders, now);
+    const { generation, guard } = await claim(deps, holders, now, attempt);
     const entered = await deps.attempts.enter(generation, now, attempt.overtaken);
     try {
       passBoundary('attempt.after-enter');
@@ -111,7 +137,7 @@ export async function holdingHost<T>(
         report,
         now: deps.now,
       });
-      return await body({ ...attempt, run, deployer, warm, guard });
+      return await body({ ...attempt, generation, run, deployer, warm, guard });
     } finally {
       await entered.leave();
     }

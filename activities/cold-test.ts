@@ -1,3 +1,4 @@
+import { Fault } from '../domain/fault.ts';
 import { coldDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
@@ -47,6 +48,13 @@ export function coldTest(deps: Dependencies) {
         `${run.workflow.id}: ${step}`,
         async ({ deployer, ...attempt }) => {
           const app = await coldApp(attempt, input);
+          const runs = (await deployer.owned()).some((one) => one.stack === app.stack && one.running);
+          if (!runs) {
+            throw new Fault(
+              'BadInput',
+              `nothing of ${run.recipe} runs at ${app.domain}, so there is nothing to upgrade (the run was reset past its install, or somebody removed the stack): sweep ${run.recipe} again`,
+            );
+          }
           const before = await deployer.volumes(app.stack);
           const result = asResult(await deployer.deploy(app));
           passBoundary('cold-upgrade.after-deploy');

@@ -83,7 +83,8 @@ export function promote(deps: Dependencies) {
         report('undeploying, keeping volumes');
         await deployer.undeploy(stackName(domain));
         passBoundary('promote.after-undeploy');
-        const id = snapshotId(run, attempt.number);
+        // Of its own, also when the run was reset: never another attempt's snapshot.
+        const id = `${runMark(recipe, run.workflow.runId)}-${attempt.generation}`;
         report(`taking snapshot ${id}`);
         const snapshot = await warm.snapshot(recipe, id);
         passBoundary('promote.after-snapshot');
@@ -113,11 +114,6 @@ function isPromotionOf(record: CanonicalRecord, run: RunRef, release: TaggedComm
   return (
     record.run === run.workflow.id && record.version === release.version && record.commit === release.commit
   );
-}
-
-/** Each attempt has an id of its own: one that was overtaken never writes into another's snapshot. */
-function snapshotId(run: RunRef, attempt: number): string {
-  return `${runMark(run.recipe, run.workflow.runId)}-${attempt}`;
 }
 
 /** The record must speak of the images that were tested. Null when they are the same. */

@@ -16,6 +16,11 @@ export function checkedRecipe(text: string): string {
   return text;
 }
 
+/** The workflow ID of the run that sweeps one recipe. */
+export function recipeRunId(sweepId: string, recipe: string): string {
+  return `${sweepId}/${recipe}`;
+}
+
 /** The stable domain at which a recipe's canonical is installed. */
 export function warmDomain(recipe: string, zone: string): string {
   return `warm-${recipe}.${zone}`;

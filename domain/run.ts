@@ -3,7 +3,7 @@ export interface RunRef {
   recipe: string;
   /** The sweep's workflow ID and first run ID. */
   sweep: { id: string; runId: string };
-  /** The recipe run's own workflow ID and run ID. */
+  /** The recipe run's own workflow ID and first run ID, which stays when it is reset. */
   workflow: { id: string; runId: string };
 }
 

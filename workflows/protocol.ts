@@ -1,6 +1,7 @@
 import { defineQuery, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Decision } from '../domain/decide.ts';
+import { recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
@@ -15,9 +16,7 @@ export const REAP_WORKFLOW = 'reapWorkflow';
 export const REAP_WORKFLOW_ID = 'reap';
 
 /** The child that sweeps one recipe. */
-export function recipeWorkflowId(sweepId: string, recipe: string): string {
-  return `${sweepId}/${recipe}`;
-}
+export const recipeWorkflowId = recipeRunId;
 
 /** The ID of a sweep started by hand; the schedule's own are `sweep-<time>` as well. */
 export function sweepWorkflowId(now: Date): string {

@@ -22,7 +22,8 @@ export interface Run {
 }
 
 export function openRun(recipe: string, sweep: { id: string; runId: string }): Run {
-  const { workflowId, runId } = workflowInfo();
+  // The first run's ID: it stays when the run is reset, and names derive from it.
+  const { workflowId, firstExecutionRunId: runId } = workflowInfo();
   let sinceMs = Date.now();
   const run: Run = {
     ref: { recipe, sweep, workflow: { id: workflowId, runId } },

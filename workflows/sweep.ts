@@ -1,4 +1,8 @@
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -6,8 +10,11 @@ import {
   condition,
   continueAsNew,
   executeChild,
+  getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
+  patched,
+  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -25,6 +32,8 @@ import {
 import { runAttributes } from './publish.ts';
 import { recipeSweepWorkflow } from './recipe-sweep.ts';
 import { cleanupSteps, openingSteps } from './steps.ts';
+
+const OLD_RUN_POLL = '2s';
 
 interface Sweep {
   id: string;
@@ -128,15 +137,29 @@ async function runRecipe({ id, runId, ...sweep }: Sweep, recipe: string): Promis
     settings: sweep.settings,
     deadlineMs: deadlineOf(sweep),
   };
-  return executeChild(recipeSweepWorkflow, {
-    workflowId: recipeWorkflowId(id, recipe),
-    args: [input],
+  const workflowId = recipeWorkflowId(id, recipe);
+  const options = {
+    workflowId,
+    args: [input] as [RecipeSweepInput],
     typedSearchAttributes: runAttributes({ recipe, sweep: { id, runId } }),
     // Cancelled, never terminated, when the sweep ends: a terminated run would not tear down.
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
     cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
     staticSummary: recipe,
-  });
+  };
+  for (;;) {
+    try {
+      return await executeChild(recipeSweepWorkflow, options);
+    } catch (error) {
+      const goesOn = error instanceof WorkflowExecutionAlreadyStartedError && patched('end-the-old-run');
+      if (!goesOn) throw error;
+      // The sweep was reset while this run went on. Two must not work on one app, so the old one goes.
+      await getExternalWorkflowHandle(workflowId)
+        .cancel()
+        .catch(() => undefined);
+      await sleep(OLD_RUN_POLL);
+    }
+  }
 }
 
 /** A run that failed recorded why; one that was terminated could neither record nor tear down. */
