@@ -1,7 +1,9 @@
+import { Fault } from '../domain/fault.ts';
+import { recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RecipeResult } from '../domain/report.ts';
 import { passBoundary } from '../host/boundary.ts';
-import { inAttempt } from './attempt.ts';
+import { holdingHost, inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
@@ -35,6 +37,19 @@ export function record(deps: Dependencies) {
     );
   }
 
+  /** What the recipe's run of this sweep, which began no earlier than then, put on record; null if nothing. */
+  async function promotionOf({ sweep, sinceMs }: GivenOutcome, recipe: string): Promise<Outcome | null> {
+    try {
+      const canonical = await deps.canonicals.read(recipe);
+      const isItsOwn =
+        canonical?.run === recipeRunId(sweep.id, recipe) && Date.parse(canonical.ts) >= sinceMs;
+      return isItsOwn ? { kind: 'PASS', promoted: canonical.version } : null;
+    } catch (error) {
+      if (error instanceof Fault && error.type === 'RecordUnreadable') return null;
+      throw error;
+    }
+  }
+
   return {
     /** Writes result.json: the one outcome of the run. */
     async record(end: RunEnd): Promise<void> {
@@ -43,15 +58,20 @@ export function record(deps: Dependencies) {
 
     /**
      * Gives an outcome to recipes whose run never started or ended without a word of its own. One that did
-     * record its outcome keeps it. Answers what is on disk now, in the order asked.
+     * record its outcome keeps it; one whose promotion is on disk is PASS, although nobody is left to say so.
+     * Answers what is on disk now, in the order asked.
      */
     async recordFor(given: GivenOutcome): Promise<{ outcome: Outcome; given: boolean }[]> {
-      const { sweep, recipes, outcome, sinceMs, atMs } = given;
-      return inAttempt(deps, async () => {
+      const { sweep, recipes, sinceMs, atMs } = given;
+      const holder = { workflowId: sweep.id, runId: sweep.runId, what: 'sweep' };
+      const step = `${sweep.id}: outcomes of runs that are gone`;
+      // What such a run left at work could still write the record while it is read here.
+      return holdingHost(deps, [holder], step, async () => {
         const recorded = [];
         for (const recipe of recipes) {
           const found = await deps.results.readResult(sweep.id, recipe);
           const existing = found && Date.parse(found.started) >= sinceMs ? found : null;
+          const outcome = existing?.outcome ?? (await promotionOf(given, recipe)) ?? given.outcome;
           if (existing === null) {
             const common = { release: null, tiers: [], startedMs: atMs, endedMs: atMs };
             await write({
@@ -62,7 +82,7 @@ export function record(deps: Dependencies) {
               workflow: { id: sweep.id, runId: sweep.runId },
             });
           }
-          recorded.push({ outcome: existing?.outcome ?? outcome, given: existing === null });
+          recorded.push({ outcome, given: existing === null });
         }
         return recorded;
       });

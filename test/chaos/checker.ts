@@ -294,7 +294,7 @@ export function createChecker(host: Host): Checker {
     if (!first || !outcome.promoted || isNewer(first, outcome.promoted)) return;
     const promoted = past
       .map((line) => JSON.parse(line) as RecordOnDisk)
-      .some((line) => line.version === outcome.promoted && line.run === workflow.id);
+      .some(({ version, run }) => version === outcome.promoted && `${run}/`.startsWith(`${workflow.id}/`));
     if (!promoted)
       breach('I3', `${workflow.id} says PASS (promoted ${outcome.promoted}), the history does not`);
   }

@@ -162,12 +162,21 @@ export type FaultName = keyof typeof FAULTS;
 /** Where the lead of a shared machine says that the engine may be restarted. */
 export const DOCKER_FREE = '/tmp/dockerd-free';
 
+/** What is done to the sweep's own workflows. */
+const OPERATORS: readonly FaultName[] = ['cancel', 'terminate', 'reset-open'];
+
 /** The faults that make sense at a boundary; null stands for the time after a sweep. */
 export function faultsFor(boundary: Boundary | null): FaultName[] {
   const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => name !== 'docker-restart');
   if (boundary === null) return names.filter((name) => FAULTS[name].action === null);
-  const atBoundary = names.filter((name) => FAULTS[name].action !== null && name !== 'command-kill');
-  return boundary === 'command.after-start' ? [...atBoundary, 'command-kill'] : atBoundary;
+  // Those are passed by the reaper, when the sweep is long gone.
+  const reaping = boundary.startsWith('reap.');
+  return names.filter(
+    (name) =>
+      FAULTS[name].action !== null &&
+      (name !== 'command-kill' || boundary === 'command.after-start') &&
+      !(reaping && OPERATORS.includes(name)),
+  );
 }
 
 function goOn(pid: number): void {
