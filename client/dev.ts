@@ -90,8 +90,11 @@ export function devServerArgs(settings: Omit<DevServerSettings, 'binary' | 'logF
     ...['--ui-port', String(settings.uiPort), '--db-filename', settings.dbFile],
     ...['--namespace', settings.namespace, '--log-level', 'warn', '--log-format', 'json'],
     ...['--disable-config-env', '--disable-config-file'],
-    // The server otherwise hands out tasks on a tick of 50 ms, and a sweep is many small steps.
+    // The server otherwise hands out tasks on a tick of 50 ms, and a sweep is many small steps; eager, a step
+    // begins with the answer that asked for it. A write-ahead log spares each of them a rollback journal.
     ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
+    ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
+    ...['--sqlite-pragma', 'journal_mode=wal'],
     ...settings.searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
   ];
 }

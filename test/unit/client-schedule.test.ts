@@ -61,6 +61,8 @@ describe('the development server', () => {
       ...['--db-filename', '/db', '--namespace', 'sweeps', '--log-level', 'warn', '--log-format', 'json'],
       ...['--disable-config-env', '--disable-config-file'],
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
+      ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
+      ...['--sqlite-pragma', 'journal_mode=wal'],
       ...['--search-attribute', 'Recipe=Keyword'],
     ]);
   });
