@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -10,7 +10,8 @@ import { prepareRecipe } from '../../host/recipe-format.ts';
 import { labelled, LABEL, writeCompose } from '../../host/recipe-format/render.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
 import { filledIn } from './cases/hostile-case.ts';
-import { PLAIN_RECIPE, RECIPE_CASES, RELEASE, type RecipeFile } from './cases/recipe-files.ts';
+import { RECIPE_CASES, RELEASE, type RecipeFile } from './cases/recipe-files.ts';
+import { writeRecipe } from './hostile-repository.ts';
 import { expectClear, makeSurroundings, type Surroundings } from './surroundings.ts';
 
 /**
@@ -37,15 +38,7 @@ afterEach(async () => {
 /** Publishes, syncs and checks out, as mirror-sync and the cold test do. */
 async function released(files: Readonly<Record<string, RecipeFile>>): Promise<App> {
   const repo = await around.upstream(RECIPE);
-  for (const [name, file] of Object.entries({ ...PLAIN_RECIPE, ...files })) {
-    const at = path.join(repo.folder, name);
-    if (file === null) continue;
-    await mkdir(path.dirname(at), { recursive: true });
-    if (typeof file === 'string') await writeFile(at, filledIn(file, around));
-    else await symlink(filledIn(file.link, around), at);
-  }
-  await repo.commit({});
-  await repo.git('tag', RELEASE);
+  await writeRecipe(repo, files, around);
   const mirrors = createMirrors({
     config: { mirrors: path.join(around.root, 'ours', 'mirrors', '{recipe}.git'), state: around.state },
     run: around.run,

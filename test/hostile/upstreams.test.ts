@@ -1,22 +1,22 @@
 import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import type { GitRepo } from '../fixtures/git-repo.ts';
 import { CANARY, filledIn } from './cases/hostile-case.ts';
-import { REF_CASES, type RefCase } from './cases/refs.ts';
+import { RELEASE } from './cases/recipe-files.ts';
+import { REF_CASES } from './cases/refs.ts';
 import { SERVER_CASES } from './cases/git-servers.ts';
 import { URL_CASES } from './cases/upstream-urls.ts';
+import { writeRefCase } from './hostile-repository.ts';
 import { stepsIn, type Steps } from './steps.ts';
 import { expectClear, makeSurroundings, type Surroundings } from './surroundings.ts';
 
 /** Hostile repositories, servers and URLs, given to the worker's own steps mirror-sync and resolve. */
 
 const RECIPE = 'thing';
-const RELEASE = '1.0.0+1';
 
 let around: Surroundings;
 let steps: Steps;
@@ -47,7 +47,7 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
 
 test.each(REF_CASES)('$name: $hostile', async (hostile) => {
   const repo = await around.upstream(RECIPE);
-  const commit = await writeHostile(repo, hostile);
+  const commit = await writeRefCase(around.run, repo, hostile, around);
   await enrol(repo.folder);
   if (hostile.says === null) {
     expect(await releasesAfterSync()).toEqual([{ version: RELEASE, commit }]);
@@ -62,64 +62,6 @@ test.each(REF_CASES)('$name: $hostile', async (hostile) => {
 async function checkedOut(): Promise<void> {
   const [release] = await releasesAfterSync();
   await steps.mirrors.checkout(RECIPE, release?.commit ?? '', path.join(around.state, 'checkout'));
-}
-
-async function writeHostile(repo: GitRepo, { refs, packed, tree, bombDepth }: RefCase): Promise<string> {
-  const write = async (type: string, content: string): Promise<string> => {
-    const args = ['hash-object', '-w', '--literally', '--stdin', '-t', type];
-    return (await around.run.output({ file: 'git', args, cwd: repo.folder, input: content })).trim();
-  };
-  const blob = await write('blob', 'just a file\n');
-  await repo.commit({ 'compose.yml': 'services: {}\n' });
-  let main = await repo.git('rev-parse', 'HEAD');
-  if (tree !== undefined || bombDepth !== undefined) {
-    let entries = '';
-    for (const { mode, name, text } of tree ?? []) {
-      entries += `${mode} ${name}\0${hexText(await write('blob', filledIn(text, around)))}`;
-    }
-    let root = await writeTree(repo, entries);
-    if (bombDepth !== undefined) {
-      root = await writeTree(repo, `100644 f\0${hexText(blob)}`);
-      for (let depth = 0; depth < bombDepth; depth++) {
-        const ten = Array.from({ length: 10 }, (_, index) => `40000 d${index}\0${hexText(root)}`);
-        root = await writeTree(repo, ten.join(''));
-      }
-      root = await writeTree(repo, `100644 compose.yml\0${hexText(blob)}40000 d\0${hexText(root)}`);
-    }
-    main = await repo.git('commit-tree', root, '-m', 'hostile');
-    await repo.git('update-ref', 'refs/heads/main', main);
-  }
-  await repo.git('update-ref', `refs/tags/${RELEASE}`, main);
-  const offMain = await repo.git('commit-tree', await repo.git('mktree', '--missing'), '-m', 'off main');
-  for (const { name, to } of refs ?? []) {
-    const ref = filledIn(name, around);
-    if (to === 'main by name') await repo.git('symbolic-ref', ref, 'refs/heads/main');
-    else if (to === 'missing') await writePacked(repo, [`${'d'.repeat(40)} ${ref}`]);
-    else await repo.git('update-ref', ref, to === 'blob' ? blob : to === 'off main' ? offMain : main);
-  }
-  if (packed)
-    await writePacked(
-      repo,
-      packed.map((name) => `${main} ${name}`),
-    );
-  return main;
-}
-
-/** Trees that git would not write: their bytes, through hash-object. */
-async function writeTree(repo: GitRepo, latin1: string): Promise<string> {
-  const file = path.join(around.root, 'ours', 'tree');
-  await writeFile(file, Buffer.from(latin1, 'latin1'));
-  return repo.git('hash-object', '-w', '--literally', '-t', 'tree', file);
-}
-
-function hexText(id: string): string {
-  return Buffer.from(id, 'hex').toString('latin1');
-}
-
-async function writePacked(repo: GitRepo, lines: readonly string[]): Promise<void> {
-  const file = path.join(repo.folder, '.git', 'packed-refs');
-  const before = await readFile(file, 'latin1').catch(() => '');
-  await writeFile(file, Buffer.from(`${before}${lines.join('\n')}\n`, 'latin1'));
 }
 
 test.each(URL_CASES)('$name: $hostile', async ({ url, says }) => {

@@ -15,8 +15,14 @@ export const OUTSIDE = '@OUTSIDE@';
 /** Stands in a case for the stack of another app on the same host. */
 export const NEIGHBOUR = '@NEIGHBOUR@';
 
+/** What the stand-ins stand for. */
+export interface Places {
+  outside: string;
+  neighbour?: string;
+}
+
 /** A text of a case with its stand-ins replaced. */
-export function filledIn(text: string, places: { outside: string; neighbour?: string }): string {
+export function filledIn(text: string, places: Places): string {
   return text
     .replaceAll(CANARY, `${places.outside}/canary`)
     .replaceAll(OUTSIDE, places.outside)

@@ -1,7 +1,7 @@
 import { CANARY, NEIGHBOUR, OUTSIDE, type HostileCase } from './hostile-case.ts';
 
-/** A file of a recipe: its text, or what a symbolic link points at; null where there is none. */
-export type RecipeFile = string | { link: string } | null;
+/** A file of a recipe: its text, or what a symbolic link points at. */
+export type RecipeFile = string | { link: string };
 
 /** A release of a recipe with hostile files. */
 export interface RecipeCase extends HostileCase {
