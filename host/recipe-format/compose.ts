@@ -224,10 +224,13 @@ export function labelsOf(written: unknown): Map<string, string> {
   );
 }
 
-/** The same labels and ours, in the form they were written in. */
+/** The same labels and ours in place of any of those names, in the form they were written in. */
 export function withLabels(written: unknown, ours: Readonly<Record<string, string>>): unknown {
   if (Array.isArray(written)) {
-    return [...written, ...Object.entries(ours).map(([name, value]) => `${name}=${value}`)];
+    const theirs = (written as unknown[]).filter(
+      (item) => typeof item !== 'string' || !Object.hasOwn(ours, item.replace(/=.*$/s, '')),
+    );
+    return [...theirs, ...Object.entries(ours).map(([name, value]) => `${name}=${value}`)];
   }
   return { ...(isMapping(written) ? written : {}), ...ours };
 }

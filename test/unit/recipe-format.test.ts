@@ -497,6 +497,24 @@ describe('the compose files that docker is given', () => {
     ]);
   });
 
+  it('have our labels once, whatever the recipe says of them', () => {
+    const files = labelled(
+      [
+        {
+          name: 'compose.yml',
+          compose: { services: { app: { image: 'x', deploy: { labels: ['a=b', 'recipe-sweep.zone=z'] } } } },
+        },
+      ],
+      objects,
+      services,
+      {},
+    );
+    const [app] = Object.values(files[0]?.compose['services'] as Record<string, unknown>);
+    const { labels } = (app as { deploy: { labels: string[] } }).deploy;
+    expect(labels.filter((label) => label.startsWith('recipe-sweep.zone'))).toHaveLength(1);
+    expect(labels).toContain('a=b');
+  });
+
   it('leave alone what any of them says lies outside', () => {
     expect(
       render(
