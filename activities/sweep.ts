@@ -21,12 +21,10 @@ export interface Closing {
   recipes: { recipe: string; outcome: string; why: string }[];
 }
 
-const NAMED = 50;
-
 /** Names the first ones; whoever asked for a thousand reads no thousand. */
-function first(texts: readonly string[], separator: string): string {
-  const more = texts.length > NAMED ? [`and ${texts.length - NAMED} more`] : [];
-  return [...texts.slice(0, NAMED), ...more].join(separator);
+function first(count: number, texts: readonly string[], separator: string): string {
+  const more = texts.length > count ? [`and ${texts.length - count} more`] : [];
+  return [...texts.slice(0, count), ...more].join(separator);
 }
 
 export function sweep(deps: Dependencies) {
@@ -45,7 +43,7 @@ export function sweep(deps: Dependencies) {
     if (wrong.length > 0) {
       throw new Fault(
         'BadInput',
-        `not enrolled: ${first(wrong, '; ')}. Enrolled in ${deps.config.recipes}: ${first(names, ', ')}`,
+        `not enrolled: ${first(10, wrong, '; ')}. Enrolled in ${deps.config.recipes}: ${first(30, names, ', ')}`,
       );
     }
     return [...new Set(wanted)];

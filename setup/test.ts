@@ -15,7 +15,7 @@ const CHECKS = {
 } as const;
 
 /** Projects of vitest.config.ts. */
-const SUITES = ['unit', 'workflow', 'replay', 'e2e'] as const;
+const SUITES = ['unit', 'workflow', 'replay', 'hostile', 'e2e'] as const;
 
 const clone = fileURLToPath(new URL('..', import.meta.url));
 

@@ -455,7 +455,7 @@ export const RECIPE_CASES: readonly RecipeCase[] = [
   },
   {
     ...composeCase('neighbour-router', "another app's router at the proxy", 'is taken by', [
-      `deploy: {labels: {"coop-cloud.\${STACK_NAME}.version": "${RELEASE}", "traefik.http.routers.${NEIGHBOUR}.priority": "9999"}}`,
+      `deploy: {labels: ["coop-cloud.\${STACK_NAME}.version=${RELEASE}", "traefik.http.routers.${NEIGHBOUR}.priority=9999"]}`,
     ]),
     needsNeighbour: true,
   },
