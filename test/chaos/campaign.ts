@@ -40,14 +40,16 @@ export interface Verdict {
   seconds: number;
 }
 
+/** A series of runs on one system, which is made when it is needed, and made anew after a breach. */
+export interface Campaign {
+  play(plan: Plan, number?: number): Promise<Verdict>;
+  /** Every boundary that was passed so far. */
+  passed: ReadonlySet<string>;
+  close(): Promise<void>;
+}
+
 export interface CampaignOptions {
   temporal: string;
-  plans: readonly Plan[];
-  /** The number of the first plan. */
-  from: number;
-  onVerdict(verdict: Verdict): void;
-  /** Ends the campaign after the run that is being played. */
-  stop?: AbortSignal;
   /** Where what a breach left is kept; the state folder, the logs. Nowhere when it is not given. */
   keep?: string;
 }
@@ -64,55 +66,63 @@ export function plansOf(
   runs: number,
   fixed: { at?: { boundary: Boundary; nth: number | null }; fault?: FaultName },
 ): Plan[] {
-  const order = diceOf(seed).shuffle(BOUNDARIES);
+  const { fault: always } = fixed;
+  const fits = (boundary: Boundary): boolean => always === undefined || faultsFor(boundary).includes(always);
+  const order = diceOf(seed).shuffle(BOUNDARIES).filter(fits);
   return Array.from({ length: runs }, (_, index) => {
     const number = from + index;
     const dice = diceOf(seed * 100_003 + number);
-    const afterwards = fixed.at === undefined && (number % AFTER_EVERY === 0 || isLate(fixed.fault));
+    const afterwards =
+      always === undefined ? fixed.at === undefined && number % AFTER_EVERY === 0 : isLate(always);
     const boundary = afterwards ? null : (fixed.at?.boundary ?? order[number % order.length] ?? null);
     const scenario = dice.pick(scenariosFor(boundary));
-    const fault = fixed.fault ?? dice.pick(faultsFor(boundary));
-    if (boundary === null || isLate(fault)) return { scenario, fault, at: null, dice };
+    const fault = always ?? dice.pick(faultsFor(boundary).filter((name) => name !== 'docker-restart'));
+    if (boundary === null) return { scenario, fault, at: null, dice };
     const nth = fixed.at?.nth ?? dice.upTo(passesOf(boundary, scenario));
     return { scenario, fault, at: { boundary, nth }, dice };
   });
 }
 
-function isLate(fault: FaultName | undefined): boolean {
-  return fault !== undefined && FAULTS[fault].action === null;
+function isLate(fault: FaultName): boolean {
+  return FAULTS[fault].action === null;
 }
 
-/** Plays the plans one after the other on one system; answers every boundary that was passed. */
-export async function runCampaign(options: CampaignOptions): Promise<Set<string>> {
+export function openCampaign({ temporal, keep }: CampaignOptions): Campaign {
   let now: Open | null = null;
+  let played = 0;
   const passed = new Set<string>();
-  try {
-    for (const [index, plan] of options.plans.entries()) {
-      if (options.stop?.aborted) break;
-      const { stage } = (now ??= await open(options));
-      const number = options.from + index;
+
+  async function close(): Promise<void> {
+    const ended = now;
+    now = null;
+    await ended?.stage.stop();
+  }
+
+  return {
+    passed,
+    close,
+    async play(plan, number = played + 1) {
+      played = number;
       const began = Date.now();
-      writeFileSync(stage.files.run, String(number));
       const outcomes: string[] = [];
       let breaches: string[];
       try {
+        now ??= await open(temporal);
+        writeFileSync(now.stage.files.run, String(number));
         breaches = await play(now, number, plan, outcomes);
       } catch (error) {
         breaches = [`the run itself: ${error instanceof Error ? error.message : String(error)}`];
       }
       const seconds = Math.round((Date.now() - began) / 1000);
-      options.onVerdict({ number, plan, outcomes, breaches, seconds });
-      for (const boundary of passedOf(stage)) passed.add(boundary);
-      if (breaches.length === 0) continue;
-      if (options.keep) await keepAway(stage, path.join(options.keep, `run-${number}`));
-      // What one breach left would be found again by every later audit.
-      now = null;
-      await stage.stop();
-    }
-    return passed;
-  } finally {
-    await now?.stage.stop();
-  }
+      if (now) for (const boundary of passedOf(now.stage)) passed.add(boundary);
+      if (breaches.length > 0) {
+        if (keep && now) await keepAway(now.stage, path.join(keep, `run-${number}`));
+        // What one breach left would be found again by every later audit.
+        await close();
+      }
+      return { number, plan, outcomes, breaches, seconds };
+    },
+  };
 }
 
 interface Open {
@@ -121,7 +131,7 @@ interface Open {
   checker: Checker;
 }
 
-async function open({ temporal }: CampaignOptions): Promise<Open> {
+async function open(temporal: string): Promise<Open> {
   const stage = await startStage(temporal, CHAOS_RECIPES);
   const publisher = createPublisher(stage);
   const { system, neighbour, files } = stage;

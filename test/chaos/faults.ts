@@ -167,7 +167,7 @@ const OPERATORS: readonly FaultName[] = ['cancel', 'terminate', 'reset-open'];
 
 /** The faults that make sense at a boundary; null stands for the time after a sweep. */
 export function faultsFor(boundary: Boundary | null): FaultName[] {
-  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => name !== 'docker-restart');
+  const names = Object.keys(FAULTS) as FaultName[];
   if (boundary === null) return names.filter((name) => FAULTS[name].action === null);
   // Those are passed by the reaper, when the sweep is long gone.
   const reaping = boundary.startsWith('reap.');

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { setUp } from '../../setup/main.ts';
-import { plansOf, runCampaign, verdictLine } from './campaign.ts';
+import { BOUNDARIES } from '../../host/boundary.ts';
+import { openCampaign, plansOf, verdictLine } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { parsePlace } from './strike.ts';
 
@@ -56,17 +57,19 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 let breached = 0;
 let played = 0;
-await runCampaign({
-  temporal,
-  plans,
-  from,
-  stop: stop.signal,
-  ...(keep ? { keep } : {}),
-  onVerdict(verdict) {
+const campaign = openCampaign({ temporal, ...(keep ? { keep } : {}) });
+try {
+  for (const [index, plan] of plans.entries()) {
+    if (stop.signal.aborted) break;
+    const verdict = await campaign.play(plan, from + index);
     played += 1;
     if (verdict.breaches.length > 0) breached += 1;
     console.log(verdictLine(verdict));
-  },
-});
+  }
+} finally {
+  await campaign.close();
+}
+const never = BOUNDARIES.filter((boundary) => !campaign.passed.has(boundary));
+if (never.length > 0) console.log(`never passed: ${never.join(', ')}`);
 console.log(`seed ${seed}: ${played} runs, ${breached === 0 ? 'no breach' : `${breached} with a breach`}`);
 process.exit(breached === 0 ? 0 : 1);
