@@ -8,6 +8,7 @@ import getPort from 'get-port';
 import { stringify } from 'yaml';
 import { connect, type TemporalServer } from '../../client/connect.ts';
 import { startDevServer, type DevServer } from '../../client/dev.ts';
+import { stackName } from '../../domain/names.ts';
 import { startService, type Service } from '../../host/service.ts';
 import { SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
 import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
@@ -39,7 +40,7 @@ export interface System {
   canonical(recipe: string): Promise<{ version: string; commit: string; snapshot: { id: string } } | null>;
   /** What of our zone is on the engine: `<kind> <name>`. */
   ours(): Promise<string[]>;
-  /** What was created on the engine (by anyone) while the body ran: `<type> <name>`. */
+  /** What was created on the engine while the body ran, by anyone but other runs of these tests: `<type> <name>`. */
   createdDuring(body: () => Promise<void>): Promise<string[]>;
   stop(): Promise<void>;
 }
@@ -54,6 +55,8 @@ export interface SystemOptions {
 }
 
 const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
+/** A stack of another run of these tests, or of a demo, on the same engine. */
+const OTHER_ZONE = /_(t|demo-)[0-9a-f]{6}_test/;
 const SOCKET = '/var/run/docker.sock';
 
 /** Starts everything but the worker. `enrolled` are names of fixture recipes; their upstreams start empty. */
@@ -210,7 +213,8 @@ export async function startSystem(
           (line) =>
             JSON.parse(line) as { Type: string; Actor: { ID: string; Attributes: { name?: string } } },
         )
-        .map(({ Type, Actor }) => `${Type} ${Actor.Attributes.name ?? Actor.ID}`);
+        .map(({ Type, Actor }) => `${Type} ${Actor.Attributes.name ?? Actor.ID}`)
+        .filter((thing) => !OTHER_ZONE.test(thing) || thing.includes(stackName(zone)));
     },
     async stop() {
       for (const worker of workers) await worker.stop();
