@@ -36,6 +36,9 @@ export interface HostAttempt extends Attempt {
 
 const HEARTBEAT_MS = 3_000;
 
+/** The system's words for a disk that takes no more. */
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
+
 /**
  * Runs a step's body with heartbeats, cancellation and the one translation of errors: a Fault becomes an
  * ApplicationFailure of its type, retryable or not by the one list in domain/fault.ts.
@@ -73,6 +76,10 @@ function asFailure(error: unknown): unknown {
   if (error instanceof Fault) {
     const { retryable } = FAULTS[error.type];
     return ApplicationFailure.create({ type: error.type, message: error.message, nonRetryable: !retryable });
+  }
+  if (FULL.has(String((error as NodeJS.ErrnoException | null)?.code))) {
+    const message = `${quotable(messageOf(error))}; free some space on this host`;
+    return ApplicationFailure.create({ type: 'Disk', message });
   }
   log.error('unexpected error', { error });
   return ApplicationFailure.create({ type: 'Daemon', message: quotable(messageOf(error)) });

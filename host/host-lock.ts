@@ -77,8 +77,8 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
   /** Null when another came first. */
   async function advance(from: number, generation: Generation): Promise<number | null> {
     const temporary = path.join(folder, `.${process.pid}-${from}-${Math.random().toString(36).slice(2)}`);
-    await writeFile(temporary, `${JSON.stringify(generation)}\n`, { flush: true });
     try {
+      await writeFile(temporary, `${JSON.stringify(generation)}\n`, { flush: true });
       await link(temporary, fileOf(from + 1));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return null;

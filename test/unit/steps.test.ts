@@ -1,12 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { createMachine, type Machine } from './fake-machine.ts';
+import { disk } from './mortal-fs.ts';
 
 /** Single steps in situations that a sweep comes into only after something went wrong. */
+
+vi.mock('node:fs/promises', async (original) => {
+  const { mortalFiles } = await import('./mortal-fs.ts');
+  return mortalFiles(await original<typeof import('node:fs/promises')>());
+});
 
 const COMMIT = '0'.repeat(40);
 const IMAGES = { app: { image: COMMIT, digest: `sha256:${COMMIT}` } };
@@ -107,4 +113,17 @@ test('an upgrade of nothing is no upgrade: a run that was reset past its install
     type: 'BadInput',
     message: expect.stringContaining('nothing to upgrade'),
   });
+});
+
+test('a step that finds the disk full says so, is tried again, and leaves no half of a lock', async () => {
+  disk.full = true;
+  try {
+    await expect(step((steps) => steps.teardown({ run: RUN }))).rejects.toMatchObject({
+      type: 'Disk',
+      nonRetryable: false,
+    });
+  } finally {
+    disk.full = false;
+  }
+  expect(readdirSync(path.join(machine.state, 'lock'))).toEqual([]);
 });
