@@ -351,8 +351,7 @@ class Sweep implements Command {
       const known = model[recipe];
       const before = known.canonical;
       const [kind, canonical] = expected(known);
-      if (!disturbed)
-        expect([recipe, outcomes.get(recipe)]).toMatchObject([recipe, { kind }]);
+      if (!disturbed) expect([recipe, outcomes.get(recipe)]).toMatchObject([recipe, { kind }]);
       if (known.spoilt) continue;
       const found = recordOf(world, recipe)?.version ?? null;
       expect([recipe, disturbed ? [before, canonical] : [canonical]]).toEqual([
