@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { stackName } from '../domain/names.ts';
+import { withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
+import { coldDomain, stackName } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { App } from '../host/deployer.ts';
@@ -22,6 +23,17 @@ export async function removeCheckouts(deps: Dependencies, stack: string): Promis
   await rm(checkoutsFolder(deps, stack), { recursive: true, force: true });
 }
 
+/** What is deployed where, for which step. */
+export interface Where {
+  run: RunRef;
+  step: string;
+  domain: string;
+  lifetime: App['lifetime'];
+  dependencies: readonly ProvidedDependency[];
+  /** The release follows another one on the same data, so `upgrade_env` applies. */
+  upgraded: boolean;
+}
+
 /**
  * The one preparation, for the cold test and for promote alike: a clean checkout made anew (one that
  * something wrote into is no test of a tag), the recipe's settings, and a folder for the step's evidence.
@@ -29,11 +41,12 @@ export async function removeCheckouts(deps: Dependencies, stack: string): Promis
 export async function prepareApp(
   deps: Dependencies,
   attempt: Attempt,
-  where: { run: RunRef; step: string; domain: string; lifetime: App['lifetime'] },
+  where: Where,
   { version, commit }: Deployable,
 ): Promise<App> {
-  const { run, step, domain, lifetime } = where;
-  const { env, probe } = await deps.recipes.one(run.recipe);
+  const { run, step, domain, lifetime, dependencies, upgraded } = where;
+  const settings = await deps.recipes.one(run.recipe);
+  const env = upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env;
   const stack = stackName(domain);
   const evidence = path.join(
     await deps.results.runFolder(run.sweep.id, run.recipe),
@@ -55,8 +68,28 @@ export async function prepareApp(
     stack,
     lifetime,
     run: label,
-    env,
-    probe,
+    env: withDependencies(env, dependencies),
+    settings,
+    dependencies,
     evidence,
   };
+}
+
+/** A tier to ask of the run's cold deployment. */
+export interface ColdStep {
+  run: RunRef;
+  /** The step's name in the protocol; its evidence folder is called by it. */
+  step: string;
+  deploy: Deployable;
+  /** Absent from steps that an older workflow asks for. */
+  dependencies?: readonly ProvidedDependency[];
+  upgraded?: boolean;
+}
+
+/** The app at the run's throw-away domain. */
+export async function coldApp(deps: Dependencies, attempt: Attempt, input: ColdStep): Promise<App> {
+  const { run, step, deploy, dependencies = [], upgraded = false } = input;
+  const domain = coldDomain(run.recipe, deps.config.zone, run.workflow.runId);
+  const where = { run, step, domain, lifetime: 'cold', dependencies, upgraded } as const;
+  return prepareApp(deps, attempt, where, deploy);
 }

@@ -1,35 +1,21 @@
 import { Fault } from '../domain/fault.ts';
-import { coldDomain } from '../domain/names.ts';
-import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
-import type { App, Deployment, ImageSeen } from '../host/deployer.ts';
-import { prepareApp, type Deployable } from './app.ts';
-import { holdersOf, holdingHost, type Attempt } from './attempt.ts';
+import type { Deployment, ImageSeen } from '../host/deployer.ts';
+import { coldApp, type ColdStep } from './app.ts';
+import { holdersOf, holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
-
-export interface ColdStep {
-  run: RunRef;
-  /** The step's name in the protocol; its evidence folder is called by it. */
-  step: string;
-  deploy: Deployable;
-}
 
 export type ColdResult =
   | { result: 'pass'; images: Record<string, ImageSeen> }
   | { result: 'fail'; reason: string; evidence: string };
 
 export function coldTest(deps: Dependencies) {
-  async function coldApp(attempt: Attempt, { run, step, deploy }: ColdStep): Promise<App> {
-    const domain = coldDomain(run.recipe, deps.config.zone, run.workflow.runId);
-    return prepareApp(deps, attempt, { run, step, domain, lifetime: 'cold' }, deploy);
-  }
-
   return {
     /** Deploys a commit on the run's throw-away domain, from nothing. */
     async coldInstall(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
       return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
-        const app = await coldApp(attempt, input);
+        const app = await coldApp(deps, attempt, input);
         // Nothing that an earlier attempt left may help this one.
         await attempt.deployer.remove(app.stack);
         passBoundary('cold-install.after-remove');
@@ -47,7 +33,7 @@ export function coldTest(deps: Dependencies) {
         holdersOf(run),
         `${run.workflow.id}: ${step}`,
         async ({ deployer, ...attempt }) => {
-          const app = await coldApp(attempt, input);
+          const app = await coldApp(deps, attempt, input);
           const runs = (await deployer.owned()).some((one) => one.stack === app.stack && one.running);
           if (!runs) {
             throw new Fault(

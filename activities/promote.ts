@@ -1,3 +1,4 @@
+import type { ProvidedDependency } from '../domain/dependency.ts';
 import type { TaggedCommit } from '../domain/decide.ts';
 import { runMark, stackName, warmDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
@@ -14,6 +15,8 @@ export interface PromoteInput {
   release: TaggedCommit;
   /** The images that the cold test ran the release on, by service. */
   tested: Record<string, ImageSeen>;
+  /** Absent when an older workflow asks. */
+  dependencies?: readonly ProvidedDependency[];
 }
 
 export type PromoteResult = { promoted: true } | { promoted: false; why: string; evidence: string | null };
@@ -26,7 +29,7 @@ export type PromoteResult = { promoted: true } | { promoted: false; why: string;
  */
 export function promote(deps: Dependencies) {
   return {
-    async promote({ run, release, tested }: PromoteInput): Promise<PromoteResult> {
+    async promote({ run, release, tested, dependencies = [] }: PromoteInput): Promise<PromoteResult> {
       return holdingHost(deps, holdersOf(run), `${run.workflow.id}: promote`, async (attempt) => {
         const { warm, deployer, guard, report } = attempt;
         const { recipe } = run;
@@ -53,17 +56,16 @@ export function promote(deps: Dependencies) {
           );
         }
 
-        const bringUp = async (step: string, deploy: Deployable): Promise<Deployment> => {
+        const bringUp = async (step: string, deploy: Deployable, upgraded: boolean): Promise<Deployment> => {
           report(`${step} at ${domain}`);
-          return deployer.deploy(
-            await prepareApp(deps, attempt, { run, step, domain, lifetime: 'warm' }, deploy),
-          );
+          const where = { run, step, domain, lifetime: 'warm', dependencies, upgraded } as const;
+          return deployer.deploy(await prepareApp(deps, attempt, where, deploy));
         };
 
         await warm.attach(recipe, run.workflow.id);
         passBoundary('promote.after-attach');
         if (before) {
-          const reattached = await bringUp('promote-reattach', before);
+          const reattached = await bringUp('promote-reattach', before, false);
           if (!reattached.ok) {
             return refuse(
               `the canonical ${before.version} does not run on its own data: ${reattached.reason}`,
@@ -72,7 +74,7 @@ export function promote(deps: Dependencies) {
           }
           passBoundary('promote.after-reattach');
         }
-        const installed = await bringUp('promote', release);
+        const installed = await bringUp('promote', release, before !== null);
         if (!installed.ok) {
           const how = before ? `upgrading the canonical's data from ${before.version}` : 'a fresh install';
           return refuse(`${how} at ${domain}: ${installed.reason}`, installed.evidence);

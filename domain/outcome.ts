@@ -8,10 +8,28 @@ export const TIERS = ['install', 'upgrade', 'backup', 'restore', 'custom'] as co
 export type Tier = (typeof TIERS)[number];
 
 export type TierResult =
-  | { tier: Tier; result: 'pass' }
-  | { tier: Tier; result: 'fail'; reason: string; evidence: string }
+  | { tier: Tier; result: 'pass'; ms?: number }
+  | {
+      tier: Tier;
+      result: 'fail';
+      /** What was seen. */
+      reason: string;
+      /** The file that has the rest. */
+      evidence: string;
+      ms?: number;
+    }
   | { tier: Tier; result: 'skipped'; reason: string }
   | { tier: Tier; result: 'not reached' };
+
+/** What each tier expects of a release, in words for the report. */
+export const EXPECTED: Readonly<Record<Tier, string>> = {
+  install:
+    'every service at its full replicas and staying up, image and spec as asked for, and the app answering',
+  upgrade: 'the release over the base in place, converged and answering, with the data written before',
+  backup: 'hooks that succeed and an archive of everything that the backupbot labels name',
+  restore: 'after the data was destroyed: the app up on the restored data, with what was written before',
+  custom: "every one of the recipe's own checks to exit 0 (or 77: not applicable)",
+};
 
 /** Why there is no verdict. */
 export type ErrorCause = 'mirror-sync' | 'infrastructure' | 'tag-moved' | 'cancelled' | 'out-of-time';

@@ -1,4 +1,5 @@
-import type { Probe } from '../domain/recipe-settings.ts';
+import type { ProvidedDependency } from '../domain/dependency.ts';
+import type { RecipeSettings } from '../domain/recipe-settings.ts';
 
 /**
  * What the activities ask of whatever installs a recipe. `swarm` speaks the recipe format itself over
@@ -21,7 +22,10 @@ export interface App {
   run: string;
   /** Set over what .env.sample says. */
   env: Readonly<Record<string, string>>;
-  probe: Probe;
+  /** What the recipe's folder brings: probe, allowances, overlay, hooks and their time. */
+  settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'timeouts'>;
+  /** Apps that were provided for this one. */
+  dependencies: readonly ProvidedDependency[];
   /** An existing folder for what is learned: compose as deployed, service logs, tasks, images. */
   evidence: string;
 }
@@ -41,6 +45,12 @@ export type Deployment =
   | { ok: true; images: Record<string, ImageSeen> }
   | { ok: false; reason: string; /** The file with the rest. */ evidence: string };
 
+export interface ExecResult {
+  status: number | null;
+  /** Both streams, the last part of it. */
+  output: string;
+}
+
 /** A volume of a stack and the folder its data is in. */
 export interface Volume {
   name: string;
@@ -56,13 +66,34 @@ export interface OwnedStack {
   running: boolean;
 }
 
+/** A service of a stack as it is deployed. */
+export interface DeployedService {
+  /** As compose names it. */
+  name: string;
+  /** `deploy.labels`. */
+  labels: Readonly<Record<string, string>>;
+  /** Names on the engine of the volumes it mounts. */
+  volumes: string[];
+}
+
 export interface Deployer {
   /**
    * Brings the app up, or takes it to this release in place, and judges it: every service at its full
    * replicas and stable across a window longer than its restart delay, no rollback, image and spec as asked
-   * for, and the app itself answers. Ends at its own deadline. Safe to call again on a half-done deployment.
+   * for, and the app itself answers. Runs the recipe's hooks install and ready at their moments. Ends at its own deadline. Safe to call again on a half-done deployment.
    */
   deploy(app: App): Promise<Deployment>;
+  /** The services of a stack that is deployed. */
+  services(stack: string): Promise<DeployedService[]>;
+  /**
+   * Runs a shell command in the running container of a service. Null status: it took longer than `timeoutMs`.
+   * Throws Fault Daemon when the service has no running container.
+   */
+  exec(stack: string, service: string, command: string, timeoutMs: number): Promise<ExecResult>;
+  /** What hooks and checks of a deployed app are told; docs/recipes.md lists the names. */
+  environment(app: App): Promise<Record<string, string>>;
+  /** Writes what is learned of a running deployment into its evidence folder: logs, tasks, events since then. */
+  keepEvidence(app: App, since: Date): Promise<void>;
   /** Stops the stack and waits until its containers, then its networks, are gone; volumes and secrets stay. */
   undeploy(stack: string): Promise<void>;
   /** Like undeploy, then removes the stack's secrets, configs and volumes as well. */

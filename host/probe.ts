@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici';
 import { messageOf } from '../domain/fault.ts';
-import type { Probe } from '../domain/recipe-settings.ts';
+import type { HttpProbe } from '../domain/recipe-settings.ts';
 
 /**
  * Asks the app itself whether it serves, over HTTP. Where the question goes is the operator's choice: to the
@@ -39,7 +39,7 @@ export interface Question {
   origin: string;
   /** The app's domain, sent as Host. */
   domain: string;
-  probe: Probe;
+  probe: HttpProbe;
   /** The proxy stands in between, so its own error pages may be what answers. */
   proxied: boolean;
   timeoutMs: number;

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
+import { dependencyVariables } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
+import { ANY_ANSWER } from '../domain/recipe-settings.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
@@ -351,7 +353,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       }
       origin = `http://${address}:${http.port}`;
     }
-    return ask({ origin, domain: app.domain, probe: app.probe, proxied, timeoutMs, signal: until });
+    const wanted = app.settings.probe?.protocol === 'http' ? app.settings.probe : ANY_ANSWER;
+    return ask({ origin, domain: app.domain, probe: wanted, proxied, timeoutMs, signal: until });
   }
 
   async function taskAddress(stack: string, seen: Observation, name: string): Promise<string | null> {
@@ -369,6 +372,17 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     return Volumes.map(({ Name, Mountpoint }) => ({ name: Name, mountpoint: Mountpoint })).sort((a, b) =>
       a.name < b.name ? -1 : 1,
     );
+  }
+
+  async function runningContainer(stack: string, service: string): Promise<string> {
+    const seen = await swarm.observe(stack);
+    const tasks = seen.services.find(({ name }) => name === service)?.tasks ?? [];
+    const task = tasks.find(({ current, state }) => current && state === 'running');
+    const found = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
+    if (found === undefined) {
+      throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
+    }
+    return found.id;
   }
 
   return {
@@ -399,6 +413,24 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     async secrets(stack) {
       const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
       return things.flatMap(({ kind, name }) => (kind === 'secret' ? [name] : [])).sort();
+    },
+
+    services: (stack) => swarm.services(stack),
+
+    async exec(stack, service, command, timeoutMs) {
+      return swarm.exec(await runningContainer(stack, service), command, timeoutMs);
+    },
+
+    async environment(app) {
+      return { APP_DOMAIN: app.domain, STACK_NAME: app.stack, ...dependencyVariables(app.dependencies) };
+    },
+
+    async keepEvidence(app) {
+      await keepDeployment(
+        { swarm, stack: app.stack, folder: app.evidence },
+        await swarm.observe(app.stack),
+        null,
+      );
     },
 
     async trim(stack, kept) {

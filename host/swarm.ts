@@ -5,6 +5,7 @@ import type Dockerode from 'dockerode';
 import type { Observation, ServiceSeen, TaskSeen } from '../domain/convergence.ts';
 import { messageOf } from '../domain/fault.ts';
 import { engine, engineOrNull, engineStatus } from './daemon.ts';
+import type { DeployedService, ExecResult } from './deployer.ts';
 
 /** The swarm as the deployer sees it: one adapter over the Docker API. Nothing is decided here. */
 
@@ -62,6 +63,10 @@ export interface Swarm {
   stop(containerId: string, graceMs: number): Promise<void>;
   /** The address of a container on docker_gwbridge, where this host reaches it; null when it has none. */
   hostAddress(containerId: string): Promise<string | null>;
+  /** The services of a stack with their labels and the volumes they mount. */
+  services(stack: string): Promise<DeployedService[]>;
+  /** Runs a command with the container's own sh; both streams, of which the end is kept. */
+  exec(containerId: string, command: string, timeoutMs: number): Promise<ExecResult>;
   /** What the container printed last, both streams. */
   logs(containerId: string): Promise<string>;
   /** Removes one thing; that it is gone already is fine. A container is ended by force. */
@@ -81,6 +86,8 @@ const ALREADY_STOPPED = 304;
 const GONE = /\bnot found\b|\bno such\b|removal of container \S+ is already in progress/i;
 
 const LOG_LINES = 2_000;
+/** Bytes that are kept of what a command in a container prints. */
+const LONGEST_OUTPUT = 1024 * 1024;
 const ECHOES_MS = [50, 100, 200];
 const RECONNECT_MS = 500;
 
@@ -247,6 +254,50 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
       );
       const ends = (bridge as { Containers?: Record<string, { IPv4Address?: string }> } | null)?.Containers;
       return ends?.[containerId]?.IPv4Address?.split('/')[0] ?? null;
+    },
+
+    async services(stack) {
+      return (await servicesOf(stack)).map(({ Spec }) => {
+        const template = Spec?.TaskTemplate;
+        const spec =
+          template !== undefined && 'ContainerSpec' in template ? template.ContainerSpec : undefined;
+        const mounts = spec?.Mounts ?? [];
+        return {
+          name: (Spec?.Name ?? '').slice(stack.length + 1),
+          labels: Spec?.Labels ?? {},
+          volumes: mounts.flatMap(({ Type, Source }) => (Type === 'volume' && Source ? [Source] : [])),
+        };
+      });
+    },
+
+    async exec(containerId, command, timeoutMs) {
+      signal.throwIfAborted();
+      await guard();
+      const late = AbortSignal.timeout(timeoutMs);
+      const container = docker.getContainer(containerId);
+      return engine(`running a command in ${containerId}`, async () => {
+        const exec = await container.exec({
+          Cmd: ['sh', '-c', command],
+          AttachStdout: true,
+          AttachStderr: true,
+        });
+        const stream = await exec.start({ abortSignal: AbortSignal.any([signal, late]) });
+        const pieces: Buffer[] = [];
+        let size = 0;
+        try {
+          for await (const piece of stream as AsyncIterable<Buffer>) {
+            pieces.push(piece);
+            size += piece.length;
+            while (size > LONGEST_OUTPUT && pieces.length > 1) size -= pieces.shift()?.length ?? 0;
+          }
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!late.aborted) throw error;
+          return { status: null, output: unframe(Buffer.concat(pieces)) };
+        }
+        const { ExitCode } = await exec.inspect();
+        return { status: ExitCode, output: unframe(Buffer.concat(pieces)) };
+      });
     },
 
     async logs(containerId) {

@@ -9,11 +9,13 @@ import { gzipSync } from 'node:zlib';
 import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Fault, type FaultType } from '../../domain/fault.ts';
+import { ANY_ANSWER } from '../../domain/recipe-settings.ts';
 import { stackName } from '../../domain/names.ts';
 import type { App, Deployment } from '../../host/deployer.ts';
 import { declaredEnvironment } from '../../host/config.ts';
 import { processRunner } from '../../host/process.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { plainSettings } from '../fixtures/plain-settings.ts';
 
 /**
  * The deployer on the swarm of this machine. Needs an engine that is a swarm manager and a static busybox;
@@ -140,7 +142,8 @@ function app(name: string, written: Written = {}, changes: Partial<App> = {}): A
     lifetime: 'cold',
     run: `e2e/${name}`,
     env: {},
-    probe: { path: '/', status: null, contains: 'hello' },
+    settings: { ...plainSettings('thing'), probe: { ...ANY_ANSWER, contains: 'hello' } },
+    dependencies: [],
     evidence,
     ...changes,
   };
@@ -258,7 +261,12 @@ describe('a deployment', () => {
             '$$$$',
           ),
       },
-      { probe: { path: '/', status: [200], contains: 'hello 2 kept' } },
+      {
+        settings: {
+          ...plainSettings('thing'),
+          probe: { ...ANY_ANSWER, status: [200], contains: 'hello 2 kept' },
+        },
+      },
     );
     expect(await deployer().deploy(second)).toMatchObject({ ok: true, images: { app: { image: image(2) } } });
     expect(await tasksOf(first.stack, 'db')).toEqual(db);
@@ -326,7 +334,10 @@ describe('a red deployment', () => {
         app(
           'mute',
           { timeout: 5 },
-          { env: { GREETING: 'x' }, probe: { path: '/none', status: null, contains: null } },
+          {
+            env: { GREETING: 'x' },
+            settings: { ...plainSettings('thing'), probe: { ...ANY_ANSWER, path: '/none' } },
+          },
         ),
       ),
     );
@@ -400,7 +411,8 @@ describe('an image', () => {
     try {
       for (current = 0; current < 2; current++) {
         const one = app('digest', { image: wanted, command });
-        const asked = { ...one, probe: { ...one.probe, contains: `hello ${current + 1}` } };
+        const probe = { ...ANY_ANSWER, contains: `hello ${current + 1}` };
+        const asked = { ...one, settings: { ...one.settings, probe } };
         expect(await deployer({ pull: 'always' }).deploy(asked)).toEqual({
           ok: true,
           images: { app: { image: wanted, digest: packed[current]?.get('1')?.digest } },

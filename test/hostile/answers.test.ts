@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
+import { ANY_ANSWER } from '../../domain/recipe-settings.ts';
 import { ask } from '../../host/probe.ts';
 import { quotableLine } from '../../domain/printable.ts';
 import { ANSWER_CASES } from './cases/answers.ts';
@@ -23,7 +24,7 @@ test.each(ANSWER_CASES)('$name: $hostile', async ({ speak, says }) => {
     const answer = await ask({
       origin: app.origin,
       domain: 'thing.hostile.test',
-      probe: { path: '/', status: null, contains: null },
+      probe: ANY_ANSWER,
       proxied: false,
       timeoutMs: TIMEOUT_MS,
       signal: new AbortController().signal,

@@ -13,6 +13,7 @@ import { filledIn } from './cases/hostile-case.ts';
 import { RECIPE_CASES, RELEASE, type RecipeFile } from './cases/recipe-files.ts';
 import { writeRecipe } from './hostile-repository.ts';
 import { expectClear, makeSurroundings, type Surroundings } from './surroundings.ts';
+import { plainSettings } from '../fixtures/plain-settings.ts';
 
 /**
  * Hostile files in a release: published to a real repository, synced, checked out and prepared by the real
@@ -61,7 +62,8 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
     lifetime: 'cold',
     run: 'sweep/thing',
     env: {},
-    probe: { path: '/', status: null, contains: null },
+    settings: plainSettings('thing'),
+    dependencies: [],
     evidence,
   };
 }

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
 import { Fault } from '../../domain/fault.ts';
-import type { RecipeSettings } from '../../domain/recipe-settings.ts';
 import { releasesOf } from '../../domain/version.ts';
 import { createAlerts } from '../../host/alerts.ts';
 import { passBoundary } from '../../host/boundary.ts';
@@ -15,6 +14,7 @@ import { createLedger } from '../../host/ledger.ts';
 import type { Mirrors } from '../../host/mirrors.ts';
 import { CommandFailed, type ProcessRunner } from '../../host/process.ts';
 import { createResults } from '../../host/results.ts';
+import { plainSettings } from '../fixtures/plain-settings.ts';
 import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts';
 
 /**
@@ -212,6 +212,21 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         await stillAlive();
         return volumesOf(stack).map((name) => ({ name, mountpoint: volume(name) }));
       },
+      async services(stack) {
+        await stillAlive();
+        const labels = { 'backupbot.backup': 'true' };
+        return [{ name: 'app', labels, volumes: volumesOf(stack) }];
+      },
+      async exec() {
+        await change();
+        return { status: 0, output: '' };
+      },
+      async environment(app) {
+        return { STACK_NAME: app.stack };
+      },
+      async keepEvidence() {
+        await stillAlive();
+      },
       async secrets(stack) {
         await stillAlive();
         return [...(stacks.get(stack)?.secrets ?? [])].sort();
@@ -238,15 +253,6 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     };
   }
 
-  const settings = (recipe: string): RecipeSettings => ({
-    recipe,
-    upstream: `/upstreams/${recipe}.git`,
-    exception: null,
-    hold: null,
-    env: {},
-    probe: { path: '/', status: null, contains: null },
-  });
-
   const now = (): Date => new Date();
   const activities = createActivities({
     config: {
@@ -256,7 +262,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     } as unknown as Config,
     recipes: {
       all: async () => recipes.map((recipe) => ({ recipe, exception: null, problem: null })),
-      one: async (recipe) => settings(recipe),
+      one: async (recipe) => plainSettings(recipe),
     },
     ledger,
     canonicals: createCanonicals(state),

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Probe } from '../../domain/recipe-settings.ts';
+import { ANY_ANSWER, type HttpProbe } from '../../domain/recipe-settings.ts';
 import { ask, httpService } from '../../host/probe.ts';
 
 let server: Server;
@@ -18,11 +18,11 @@ beforeEach(async () => {
 
 afterEach(() => server.close());
 
-function question(probe: Partial<Probe> = {}, proxied = false) {
+function question(probe: Partial<HttpProbe> = {}, proxied = false) {
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     domain: 'app.example.org',
-    probe: { path: '/', status: null, contains: null, ...probe },
+    probe: { ...ANY_ANSWER, ...probe },
     proxied,
     timeoutMs: 2_000,
     signal: new AbortController().signal,
@@ -30,7 +30,7 @@ function question(probe: Partial<Probe> = {}, proxied = false) {
 }
 
 describe('an app', () => {
-  it.each<[string, typeof reply, Partial<Probe>, boolean, true | RegExp]>([
+  it.each<[string, typeof reply, Partial<HttpProbe>, boolean, true | RegExp]>([
     ['serves with any 2xx', { status: 204, body: '' }, {}, false, true],
     [
       'serves with a redirect, which is not followed',

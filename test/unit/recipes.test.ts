@@ -30,7 +30,7 @@ test('the 21 recipes are there, all enrolled but keycloak', async () => {
 test('the example is a recipe.yml', async () => {
   await mkdir(path.join(folder, 'hedgedoc'));
   await copyFile(path.join(OURS, 'recipe.example.yml'), path.join(folder, 'hedgedoc', 'recipe.yml'));
-  expect(await createRecipes(folder).one('hedgedoc')).toEqual({
+  expect(await createRecipes(folder).one('hedgedoc')).toMatchObject({
     recipe: 'hedgedoc',
     upstream: 'https://git.coopcloud.tech/coop-cloud/hedgedoc.git',
     exception: null,
