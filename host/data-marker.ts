@@ -1,0 +1,70 @@
+import { constants } from 'node:fs';
+import { open, rm, stat, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import type { Volume } from './deployer.ts';
+
+/**
+ * A file of ours in each volume of a cold stack, by which a volume's data is known again after an upgrade or a
+ * restore. The folder itself is docker's; what is in it is the app's, which may have put a link, a pipe or a
+ * folder where our file goes: nothing is followed, and nothing is waited for.
+ */
+export const DATA_MARKER = '.recipe-sweep';
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+
+/**
+ * Puts the run's mark into each volume, in place of an earlier one. The file belongs to whoever the volume's
+ * folder belongs to, so that an app which takes its files over at every start can.
+ */
+export async function placeMarkers(volumes: readonly Volume[], mark: string): Promise<void> {
+  for (const volume of volumes) {
+    if (await isMarked(volume, mark)) continue;
+    const file = markerOf(volume);
+    // Whatever else stands there is no data of the app's: the name is ours.
+    await rm(file, { recursive: true, force: true });
+    const { uid, gid } = await stat(volume.mountpoint);
+    const handle = await open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+    try {
+      await handle.chown(uid, gid);
+      await handle.writeFile(mark);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** The names of those volumes in which the mark is not to be found. */
+export async function missingMarkers(volumes: readonly Volume[], mark: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (const volume of volumes) {
+    if (!(await isMarked(volume, mark))) missing.push(volume.name);
+  }
+  return missing;
+}
+
+function markerOf({ mountpoint }: Volume): string {
+  return path.join(mountpoint, DATA_MARKER);
+}
+
+/** What open answers for a link, a folder that is not one, or nothing at all; all else is the disk's fault. */
+const NOT_A_FILE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO']);
+
+async function isMarked(volume: Volume, mark: string): Promise<boolean> {
+  let handle: FileHandle;
+  try {
+    handle = await open(markerOf(volume), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (NOT_A_FILE.has(String((error as NodeJS.ErrnoException).code))) return false;
+    throw error;
+  }
+  try {
+    const wanted = Buffer.from(mark);
+    const found = await handle.stat();
+    if (!found.isFile() || found.size !== wanted.length) return false;
+    const { buffer } = await handle.read(Buffer.alloc(wanted.length), 0, wanted.length, 0);
+    return buffer.equals(wanted);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import { lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { DATA_MARKER, missingMarkers, placeMarkers } from '../../host/data-marker.ts';
+import type { Volume } from '../../host/deployer.ts';
+
+let root: string;
+let volumes: Volume[];
+const MARK = 'sweep-1/webdis 0f';
+
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'data-marker-'));
+  volumes = ['a_data', 'a_files'].map((name) => ({ name, mountpoint: path.join(root, name) }));
+  for (const { mountpoint } of volumes) await mkdir(mountpoint);
+});
+
+afterEach(async () => {
+  await rm(root, { recursive: true });
+});
+
+const marker = (index: number): string => path.join(volumes[index]?.mountpoint ?? '', DATA_MARKER);
+
+test('each volume gets the mark, and a second time changes nothing', async () => {
+  expect(await missingMarkers(volumes, MARK)).toEqual(['a_data', 'a_files']);
+  await placeMarkers(volumes, MARK);
+  const { ino } = await stat(marker(0));
+  await placeMarkers(volumes, MARK);
+  expect((await stat(marker(0))).ino).toBe(ino);
+  expect(await readFile(marker(1), 'utf8')).toBe(MARK);
+  expect(await missingMarkers(volumes, MARK)).toEqual([]);
+});
+
+test("a volume that lost it, or has another run's, is named", async () => {
+  await placeMarkers(volumes, MARK);
+  await rm(marker(0));
+  await writeFile(marker(1), MARK.replace('0f', '1f'));
+  expect(await missingMarkers(volumes, MARK)).toEqual(['a_data', 'a_files']);
+  await placeMarkers(volumes, MARK);
+  expect(await missingMarkers(volumes, MARK)).toEqual([]);
+});
+
+test("it belongs to whoever the volume's folder belongs to, and all may read it", async () => {
+  execFileSync('chown', ['1234:4321', root, volumes[0]?.mountpoint ?? '']);
+  await placeMarkers(volumes, MARK);
+  const { uid, gid, mode } = await stat(marker(0));
+  expect({ uid, gid, mode: mode & 0o777 }).toEqual({ uid: 1234, gid: 4321, mode: 0o644 });
+});
+
+test('nothing that an app puts in its place is followed or waited for', async () => {
+  const outside = path.join(root, 'outside');
+  await writeFile(outside, MARK);
+  await symlink(outside, marker(0));
+  execFileSync('mkfifo', [marker(1)]);
+  expect(await missingMarkers(volumes, MARK)).toEqual(['a_data', 'a_files']);
+  await placeMarkers(volumes, `${MARK} again`);
+  expect(await readFile(outside, 'utf8')).toBe(MARK);
+  expect((await lstat(marker(0))).isFile()).toBe(true);
+  expect(await missingMarkers(volumes, `${MARK} again`)).toEqual([]);
+  await rm(marker(0));
+  await mkdir(marker(0));
+  await symlink('/etc', path.join(marker(0), 'etc'));
+  expect(await missingMarkers(volumes, MARK)).toEqual(['a_data', 'a_files']);
+  await placeMarkers(volumes, MARK);
+  expect(await missingMarkers(volumes, MARK)).toEqual([]);
+});
