@@ -1,4 +1,5 @@
 import { Fault } from '../domain/fault.ts';
+import type { LintProblem } from '../domain/level.ts';
 import { recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RecipeResult } from '../domain/report.ts';
@@ -7,7 +8,10 @@ import { holdingHost, inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
-export interface RunEnd extends Omit<RecipeResult, 'schema' | 'started' | 'ended'> {
+export interface RunEnd extends Omit<RecipeResult, 'schema' | 'level' | 'lint' | 'started' | 'ended'> {
+  /** Absent, like `lint`, from what an older workflow knows. */
+  level?: number | null;
+  lint?: LintProblem[] | null;
   startedMs: number;
   endedMs: number;
 }
@@ -23,10 +27,10 @@ export interface GivenOutcome {
 }
 
 export function record(deps: Dependencies) {
-  async function write({ startedMs, endedMs, ...rest }: RunEnd): Promise<void> {
+  async function write({ startedMs, endedMs, level = null, lint = null, ...rest }: RunEnd): Promise<void> {
     const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
     passBoundary('record.before');
-    await deps.results.writeResult({ schema: 1, ...rest, started, ended });
+    await deps.results.writeResult({ schema: 2, ...rest, level, lint, started, ended });
     passBoundary('record.after');
     const { outcome } = rest;
     if (outcome.kind !== 'GREEN-BUT-PROMOTE-FAILED') return;

@@ -100,7 +100,7 @@ export function sweep(deps: Dependencies) {
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');
         await results.writeReport({
-          schema: 1,
+          schema: 2,
           sweep: holder.workflowId,
           host: config.host,
           zone: config.zone,

@@ -1,14 +1,19 @@
+import type { LintProblem } from './level.ts';
 import { outcomeName, type Outcome, type TierResult } from './outcome.ts';
 
 /** What one recipe's run leaves on disk: `<sweep folder>/<recipe>/result.json`. */
 export interface RecipeResult {
-  schema: 1;
+  schema: 2;
   recipe: string;
   sweep: string;
   outcome: Outcome;
   /** The release that was looked at, where one was found. */
   release: { version: string; commit: string } | null;
   tiers: TierResult[];
+  /** levelOf() of what was tested; null when nothing was. */
+  level: number | null;
+  /** Null when it was not looked at. */
+  lint: LintProblem[] | null;
   /** ISO 8601, UTC. */
   started: string;
   ended: string;
@@ -20,7 +25,7 @@ export type SweepVerdict = 'green' | 'red' | 'none' | 'skipped';
 
 /** `report.json` of a sweep: every enrolled recipe, once. */
 export interface SweepReport {
-  schema: 1;
+  schema: 2;
   sweep: string;
   host: string;
   zone: string;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { checkedRecipe } from '../domain/names.ts';
 import { TIERS } from '../domain/outcome.ts';
+import type { LintProblem } from '../domain/level.ts';
 import type { RecipeResult, SweepReport } from '../domain/report.ts';
 import { readJson, writeJson } from './durable-file.ts';
 
@@ -43,16 +44,17 @@ const outcomeSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
-const resultSchema = z.strictObject({
-  schema: z.literal(1),
+const ms = z.number().nonnegative().exactOptional();
+
+const resultKeys = {
   recipe: z.string(),
   sweep: z.string(),
   outcome: outcomeSchema,
   release: z.strictObject({ version: z.string(), commit: z.string() }).nullable(),
   tiers: z.array(
     z.discriminatedUnion('result', [
-      z.strictObject({ tier, result: z.literal('pass') }),
-      z.strictObject({ tier, result: z.literal('fail'), reason: z.string(), evidence: z.string() }),
+      z.strictObject({ tier, result: z.literal('pass'), ms }),
+      z.strictObject({ tier, result: z.literal('fail'), reason: z.string(), evidence: z.string(), ms }),
       z.strictObject({ tier, result: z.literal('skipped'), reason: z.string() }),
       z.strictObject({ tier, result: z.literal('not reached') }),
     ]),
@@ -60,10 +62,30 @@ const resultSchema = z.strictObject({
   started: z.iso.datetime(),
   ended: z.iso.datetime(),
   workflow: z.strictObject({ id: z.string(), runId: z.string() }),
+};
+
+const lintProblem: z.ZodType<LintProblem> = z.strictObject({
+  rule: z.string(),
+  file: z.string(),
+  line: z.int().positive().nullable(),
+  what: z.string(),
 });
 
-const reportSchema = z.strictObject({
-  schema: z.literal(1),
+/** Results of schema 1 knew of no level and no lint problems. */
+const resultSchema: z.ZodType<RecipeResult> = z.discriminatedUnion('schema', [
+  z.strictObject({
+    schema: z.literal(2),
+    ...resultKeys,
+    level: z.int().min(0).max(5).nullable(),
+    lint: z.array(lintProblem).nullable(),
+  }),
+  z
+    .strictObject({ schema: z.literal(1), ...resultKeys })
+    .transform((result) => ({ ...result, schema: 2 as const, level: null, lint: null })),
+]);
+
+const reportSchema: z.ZodType<SweepReport> = z.strictObject({
+  schema: z.literal([1, 2]).transform(() => 2 as const),
   sweep: z.string(),
   host: z.string(),
   zone: z.string(),
@@ -126,13 +148,13 @@ export function createResults(state: string): Results {
       await writeJson(resultFile(result.sweep, result.recipe), resultSchema.parse(result));
     },
     async readResult(sweep, recipe) {
-      return readJson<RecipeResult>(resultFile(sweep, recipe), resultSchema);
+      return readJson(resultFile(sweep, recipe), resultSchema);
     },
     async writeReport(report) {
       await writeJson(reportFile(report.sweep), reportSchema.parse(report));
     },
     async readReport(sweep) {
-      return readJson<SweepReport>(reportFile(sweep), reportSchema);
+      return readJson(reportFile(sweep), reportSchema);
     },
     async reports() {
       const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
@@ -140,7 +162,7 @@ export function createResults(state: string): Results {
         throw error;
       });
       const read = await Promise.all(
-        names.map((name) => readJson<SweepReport>(path.join(root, name, 'report.json'), reportSchema)),
+        names.map((name) => readJson(path.join(root, name, 'report.json'), reportSchema)),
       );
       return read.filter((report) => report !== null).sort((a, b) => (a.ended < b.ended ? 1 : -1));
     },

@@ -59,7 +59,7 @@ const record = (recipe: string): CanonicalRecord => ({
 });
 
 const report = (sweep: string, ended: string): SweepReport => ({
-  schema: 1,
+  schema: 2,
   sweep,
   host: 'ci-1',
   zone: 'ci.example.org',
@@ -69,7 +69,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
   ended,
   recipes: [
     {
-      schema: 1,
+      schema: 2,
       recipe: 'gitea',
       sweep,
       outcome: {
@@ -82,6 +82,8 @@ const report = (sweep: string, ended: string): SweepReport => ({
       },
       release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
       tiers: [{ tier: 'install', result: 'fail', reason: 'app exited', evidence: 'app.log' }],
+      level: 0,
+      lint: null,
       started: '2025-03-02T03:00:00.000Z',
       ended,
       workflow: { id: `${sweep}/gitea`, runId: 'r' },

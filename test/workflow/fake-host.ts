@@ -120,20 +120,20 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
         return version ? { version, run: run.workflow.id } : null;
       },
-      async record({ startedMs, endedMs, ...rest }) {
+      async record({ startedMs, endedMs, level = null, lint = null, ...rest }) {
         await call(rest.recipe, 'record');
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
-        host.results.set(`${rest.sweep}/${rest.recipe}`, { schema: 1, ...rest, started, ended });
+        host.results.set(`${rest.sweep}/${rest.recipe}`, { schema: 2, ...rest, level, lint, started, ended });
       },
       async recordFor({ sweep, recipes: names, outcome, atMs }) {
         return names.map((recipe) => {
           const existing = host.results.get(`${sweep.id}/${recipe}`);
           const at = new Date(atMs).toISOString();
-          const common = { release: null, tiers: [], started: at, ended: at };
+          const common = { release: null, tiers: [], level: null, lint: null, started: at, ended: at };
           if (!existing) {
             const workflow = { id: sweep.id, runId: sweep.runId };
             host.results.set(`${sweep.id}/${recipe}`, {
-              schema: 1,
+              schema: 2,
               recipe,
               sweep: sweep.id,
               outcome,
