@@ -1,11 +1,17 @@
 import type { App } from './deployer.ts';
 import { openCheckout, type Checkout } from './recipe-format/checkout.ts';
-import { interpolateCompose, isMapping, parseCompose, type Mapping } from './recipe-format/compose.ts';
+import {
+  interpolateCompose,
+  isMapping,
+  parseCompose,
+  type ComposeSource,
+  type Mapping,
+} from './recipe-format/compose.ts';
 import { parseAbraExports, parseEnvFile, parseEnvSample } from './recipe-format/env.ts';
 import { isImageReference } from './recipe-format/image-reference.ts';
 import { checkAliases, checkHostPath, checkOwnNames } from './recipe-format/neighbours.ts';
-import { RecipeProblem } from './recipe-format/problem.ts';
-import { deployLabels, externalKeys, type ComposeFile } from './recipe-format/render.ts';
+import { RecipeProblem, type Key, type Place } from './recipe-format/problem.ts';
+import { deployLabels, externalKeys } from './recipe-format/render.ts';
 import { neededSecrets, type NeededSecret } from './recipe-format/secrets.ts';
 
 /**
@@ -16,7 +22,9 @@ import { neededSecrets, type NeededSecret } from './recipe-format/secrets.ts';
 
 /** A recipe made ready for one app, before our labels and the images' digests are in it. */
 export interface PreparedRecipe {
-  files: ComposeFile[];
+  files: ComposeSource[];
+  /** Where these keys lead to: in the last file that has all of them, else in the first. */
+  at(...path: Key[]): Place;
   services: PreparedService[];
   secrets: NeededSecret[];
   /** Names on the engine of the volumes it makes. */
@@ -55,29 +63,28 @@ export async function prepareRecipe(
     Object.entries({ LETS_ENCRYPT_ENV: '', ...app.env, DOMAIN: app.domain, STACK_NAME: app.stack }),
   );
   const sampleFile = '.env.sample';
-  const sample = await checkout.read(sampleFile, { file: sampleFile, where: null });
-  if (sample === null) throw new RecipeProblem(sampleFile, null, 'the recipe has none');
-  const { values, modifiers } = parseEnvSample(sample, sampleFile, given);
-  const abra = await checkout.read('abra.sh', { file: 'abra.sh', where: null });
+  const text = await checkout.read(sampleFile, wholeFile(sampleFile));
+  if (text === null) throw new RecipeProblem(sampleFile, 'the recipe has none');
+  const sample = parseEnvSample(text, sampleFile, given);
+  const abra = await checkout.read('abra.sh', wholeFile('abra.sh'));
   for (const [name, value] of parseAbraExports(abra ?? '')) {
-    if (!given.has(name)) values.set(name, value);
+    if (!given.has(name)) sample.values.set(name, value);
   }
-  const lookup = (name: string): string | undefined => values.get(name);
+  const lookup = (name: string): string | undefined => sample.values.get(name);
 
-  const raw: ComposeFile[] = [];
-  const files: ComposeFile[] = [];
-  for (const name of composeFiles(values.get('COMPOSE_FILE') || 'compose.yml', sampleFile)) {
-    const text = await checkout.read(name, { file: sampleFile, where: 'COMPOSE_FILE' });
-    if (text === null) {
-      throw new RecipeProblem(sampleFile, 'COMPOSE_FILE', `${name} does not exist in the recipe`);
-    }
-    const compose = parseCompose(text, name);
-    raw.push({ name, compose });
-    const interpolated = interpolateCompose(compose, name, lookup);
-    await resolvePaths(interpolated, name, checkout);
-    await includeEnvFiles(interpolated, name, checkout, lookup);
-    passVariables(interpolated, lookup, settings.clientVariables);
-    files.push({ name, compose: interpolated });
+  const raw: ComposeSource[] = [];
+  const files: ComposeSource[] = [];
+  const chosen = sample.at('COMPOSE_FILE');
+  for (const name of composeFiles(sample.values.get('COMPOSE_FILE') || 'compose.yml', chosen)) {
+    const found = await checkout.read(name, chosen);
+    if (found === null) throw new RecipeProblem(chosen, `${name} does not exist in the recipe`);
+    const source = parseCompose(found, name);
+    raw.push(source);
+    const interpolated = interpolateCompose(source, lookup);
+    await resolvePaths(interpolated, checkout);
+    await includeEnvFiles(interpolated, checkout, lookup);
+    passVariables(interpolated.compose, lookup, settings.clientVariables);
+    files.push(interpolated);
   }
 
   checkOwnNames(files, app.stack);
@@ -86,8 +93,9 @@ export async function prepareRecipe(
   const main = services.find(({ name }) => name === 'app');
   return {
     files,
+    at: (...path) => placeIn(files, path),
     services,
-    secrets: neededSecrets(files, raw, modifiers),
+    secrets: neededSecrets(files, raw, sample),
     volumes: namesOnEngine(files, 'volumes', app.stack, false),
     externalNetworks: namesOnEngine(files, 'networks', app.stack, true),
     timeoutMs: timeoutOf([...(main ? [main] : []), ...services], app.stack),
@@ -95,36 +103,48 @@ export async function prepareRecipe(
   };
 }
 
+function wholeFile(file: string): Place {
+  return { file, line: null, path: [] };
+}
+
+function placeIn(files: readonly ComposeSource[], path: readonly Key[]): Place {
+  const has = ({ compose }: ComposeSource): boolean => {
+    let value: unknown = compose;
+    for (const key of path) value = isMapping(value) ? value[key] : undefined;
+    return value !== undefined;
+  };
+  const file = files.findLast(has) ?? files[0];
+  return file === undefined ? { file: 'compose.yml', line: null, path } : file.at(...path);
+}
+
 /** More than any recipe offers; each is read whole. */
 const MOST_FILES = 20;
 
-function composeFiles(written: string, sampleFile: string): string[] {
+function composeFiles(written: string, place: Place): string[] {
   const names = written.split(':').filter((file) => file !== '');
   if (names.length <= MOST_FILES) return names;
-  throw new RecipeProblem(sampleFile, 'COMPOSE_FILE', `names ${names.length} files, more than ${MOST_FILES}`);
+  throw new RecipeProblem(place, `names ${names.length} files, more than ${MOST_FILES}`);
 }
 
-function servicesOf(files: readonly ComposeFile[]): PreparedService[] {
-  const images = new Map<string, { image: string | null; file: string }>();
-  for (const { name: file, compose } of files) {
-    const { services } = compose;
+function servicesOf(files: readonly ComposeSource[]): PreparedService[] {
+  const images = new Map<string, { image: string | null; place: Place }>();
+  for (const file of files) {
+    const { services } = file.compose;
     for (const [name, service] of Object.entries(isMapping(services) ? services : {})) {
-      const image = isMapping(service) && typeof service['image'] === 'string' ? service['image'] : null;
-      images.set(name, { image: image ?? images.get(name)?.image ?? null, file });
+      const written = isMapping(service) ? service['image'] : null;
+      const place = file.at('services', name);
+      if (typeof written === 'string') {
+        images.set(name, { image: written, place: file.at('services', name, 'image') });
+      } else images.set(name, images.get(name) ?? { image: null, place });
     }
   }
-  const last = files.at(-1)?.name ?? 'compose.yml';
-  if (images.size === 0) throw new RecipeProblem(last, null, 'defines no services');
-  return [...images].map(([name, { image, file }]) => {
+  if (images.size === 0) throw new RecipeProblem(files.at(-1)?.name ?? 'compose.yml', 'defines no services');
+  return [...images].map(([name, { image, place }]) => {
     if (image === null || image === '') {
-      throw new RecipeProblem(file, `services.${name}`, 'has no image in any of the compose files');
+      throw new RecipeProblem(place, 'has no image in any of the compose files');
     }
     if (!isImageReference(image)) {
-      throw new RecipeProblem(
-        file,
-        `services.${name}.image`,
-        `${JSON.stringify(image)} is not an image's name`,
-      );
+      throw new RecipeProblem(place, `${JSON.stringify(image)} is not an image's name`);
     }
     return { name, image, labels: deployLabels(files, name) };
   });
@@ -140,7 +160,7 @@ function timeoutOf(services: readonly PreparedService[], stack: string): number 
 }
 
 function namesOnEngine(
-  files: readonly ComposeFile[],
+  files: readonly ComposeSource[],
   kind: 'volumes' | 'networks',
   stack: string,
   external: boolean,
@@ -150,7 +170,7 @@ function namesOnEngine(
   for (const { compose } of files) {
     const section = compose[kind];
     for (const [key, value] of Object.entries(isMapping(section) ? section : {})) {
-      if (outside.has(`${kind}.${key}`) !== external) continue;
+      if (outside.has(key) !== external) continue;
       const written = isMapping(value) ? value['name'] : undefined;
       const legacy = isMapping(value) && isMapping(value['external']) ? value['external']['name'] : undefined;
       const named = [written, legacy].find((name) => typeof name === 'string');
@@ -161,34 +181,30 @@ function namesOnEngine(
 }
 
 /** Makes the paths that docker would take as relative to the compose file absolute, inside the checkout. */
-async function resolvePaths(compose: Mapping, file: string, checkout: Checkout): Promise<void> {
+async function resolvePaths({ compose, at }: ComposeSource, checkout: Checkout): Promise<void> {
   for (const kind of ['configs', 'secrets'] as const) {
     const section = compose[kind];
     for (const [key, value] of Object.entries(isMapping(section) ? section : {})) {
       if (!isMapping(value) || typeof value['file'] !== 'string') continue;
-      value['file'] = await checkout.resolve(value['file'], { file, where: `${kind}.${key}.file` });
+      value['file'] = await checkout.resolve(value['file'], at(kind, key, 'file'));
     }
   }
   for (const [key, service] of Object.entries(isMapping(compose['services']) ? compose['services'] : {})) {
     if (!isMapping(service)) continue;
     if (Array.isArray(service['volumes'])) {
       service['volumes'] = await Promise.all(
-        service['volumes'].map((volume: unknown) => resolveBind(volume, checkout, file, key)),
+        service['volumes'].map((volume: unknown, index) =>
+          resolveBind(volume, checkout, at('services', key, 'volumes', index)),
+        ),
       );
     }
   }
 }
 
-async function resolveBind(
-  volume: unknown,
-  checkout: Checkout,
-  file: string,
-  service: string,
-): Promise<unknown> {
-  const said = { file, where: `services.${service}.volumes` };
+async function resolveBind(volume: unknown, checkout: Checkout, place: Place): Promise<unknown> {
   const bindSource = async (source: string, readOnly: boolean): Promise<string> => {
-    if (!/^[/~]/.test(source)) return checkout.resolve(source, said);
-    checkHostPath(source, readOnly, said);
+    if (!/^[/~]/.test(source)) return checkout.resolve(source, place);
+    checkHostPath(source, readOnly, place);
     return source;
   };
   if (typeof volume === 'string') {
@@ -207,8 +223,7 @@ async function resolveBind(
  * read those files itself, and fill in names without a value from its own environment.
  */
 async function includeEnvFiles(
-  compose: Mapping,
-  file: string,
+  { compose, at }: ComposeSource,
   checkout: Checkout,
   lookup: (name: string) => string | undefined,
 ): Promise<void> {
@@ -217,10 +232,10 @@ async function includeEnvFiles(
     const { env_file: named, environment: written, ...rest } = service;
     const found = new Map<string, string>();
     for (const name of Array.isArray(named) ? (named as unknown[]) : [named]) {
-      const said = { file, where: `services.${key}.env_file` };
-      const text = typeof name === 'string' ? await checkout.read(name, said) : null;
+      const place = at('services', key, 'env_file');
+      const text = typeof name === 'string' ? await checkout.read(name, place) : null;
       if (text === null) {
-        throw new RecipeProblem(file, said.where, `${JSON.stringify(name)} does not exist in the recipe`);
+        throw new RecipeProblem(place, `${JSON.stringify(name)} does not exist in the recipe`);
       }
       for (const [variable, value] of parseEnvFile(text, String(name), lookup)) found.set(variable, value);
     }

@@ -95,7 +95,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       { docker, guard, labels: { ...objects, [STACK_LABEL]: app.stack } },
       recipe.secrets,
     );
-    if (!secrets.ok) throw new RecipeProblem('.env.sample', null, secrets.reason);
+    if (!secrets.ok) throw new RecipeProblem('.env.sample', secrets.reason);
 
     passBoundary('deploy.after-secrets');
     const deployment = [app.run, app.version ?? 'untagged', app.commit, randomBytes(4).toString('hex')].join(
@@ -141,8 +141,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     if (app.version === null || recipe.version === app.version) return;
     const label = `coop-cloud.${app.stack}.version`;
     throw new RecipeProblem(
-      'compose.yml',
-      'services.app.deploy.labels',
+      recipe.at('services', 'app', 'deploy', 'labels'),
       recipe.version === null
         ? `no label ${label}; the tag says ${app.version}`
         : `compose says version ${recipe.version}, the tag says ${app.version}`,
@@ -173,7 +172,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       );
     }
     if (missing !== undefined) {
-      throw new RecipeProblem('compose.yml', 'networks', `the external network ${missing} does not exist`);
+      throw new RecipeProblem(recipe.at('networks'), `the external network ${missing} does not exist`);
     }
     await checkRoutes(app, recipe);
   }
@@ -191,8 +190,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     for (const { name, labels } of recipe.services) {
       const route = [...routesOf(labels)].find((one) => taken.has(one));
       if (route === undefined) continue;
-      const where = `services.${name}.deploy.labels`;
-      throw new RecipeProblem('compose.yml', where, `the ${route} is taken by ${taken.get(route)}`);
+      const place = recipe.at('services', name, 'deploy', 'labels');
+      throw new RecipeProblem(place, `the ${route} is taken by ${taken.get(route)}`);
     }
   }
 
@@ -205,7 +204,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     return new Map(
       recipe.services.map(({ name, image }) => {
         const found = ensured[names.indexOf(image)];
-        if (!found?.ok) throw new RecipeProblem('compose.yml', `services.${name}`, found?.reason ?? image);
+        if (!found?.ok) throw new RecipeProblem(recipe.at('services', name, 'image'), found?.reason ?? image);
         return [name, found.image];
       }),
     );

@@ -1,6 +1,6 @@
 import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { RecipeProblem } from './problem.ts';
+import { RecipeProblem, type Place } from './problem.ts';
 
 /** The files of one clean checkout. Nothing outside it is ever read on a recipe's behalf. */
 export interface Checkout {
@@ -8,12 +8,12 @@ export interface Checkout {
   root: string;
   /**
    * The absolute path of what `name` stands for, relative to the checkout; symbolic links are followed.
-   * Throws RecipeProblem, as said of `file` and `where`, when it is missing, lies outside the checkout or
+   * Throws RecipeProblem, as said at a place, when it is missing, lies outside the checkout or
    * in its .git folder.
    */
-  resolve(name: string, said: { file: string; where: string | null }): Promise<string>;
+  resolve(name: string, said: Place): Promise<string>;
   /** The text of a file; null when there is no such file. The same refusals as resolve. */
-  read(name: string, said: { file: string; where: string | null }): Promise<string | null>;
+  read(name: string, said: Place): Promise<string | null>;
 }
 
 /** Larger than any real compose or env file; a recipe's data has no place in them. */
@@ -22,14 +22,14 @@ const LARGEST_FILE = 64 * 1024;
 export async function openCheckout(folder: string): Promise<Checkout> {
   const root = await realpath(folder);
 
-  async function locate(name: string, said: { file: string; where: string | null }): Promise<string | null> {
+  async function locate(name: string, said: Place): Promise<string | null> {
     const check = (place: string): void => {
       const [first] = path.relative(root, place).split(path.sep);
       if (first === '..') {
-        throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} lies outside the recipe`);
+        throw new RecipeProblem(said, `${JSON.stringify(name)} lies outside the recipe`);
       }
       if (first === '.git') {
-        throw new RecipeProblem(said.file, said.where, `${JSON.stringify(name)} is git's own`);
+        throw new RecipeProblem(said, `${JSON.stringify(name)} is git's own`);
       }
     };
     const written = path.resolve(root, name);
@@ -50,11 +50,7 @@ export async function openCheckout(folder: string): Promise<Checkout> {
     async resolve(name, said) {
       const found = await locate(name, said);
       if (found === null) {
-        throw new RecipeProblem(
-          said.file,
-          said.where,
-          `${JSON.stringify(name)} does not exist in the recipe`,
-        );
+        throw new RecipeProblem(said, `${JSON.stringify(name)} does not exist in the recipe`);
       }
       return found;
     },
@@ -62,10 +58,10 @@ export async function openCheckout(folder: string): Promise<Checkout> {
       const found = await locate(name, said);
       if (found === null) return null;
       const seen = await stat(found);
-      if (!seen.isFile()) throw new RecipeProblem(name, null, 'is not a file');
+      if (!seen.isFile()) throw new RecipeProblem(name, 'is not a file');
       const { size } = seen;
       if (size > LARGEST_FILE) {
-        throw new RecipeProblem(name, null, `${size} bytes, more than the ${LARGEST_FILE} allowed`);
+        throw new RecipeProblem(name, `${size} bytes, more than the ${LARGEST_FILE} allowed`);
       }
       return readFile(found, 'utf8');
     },

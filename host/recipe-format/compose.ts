@@ -1,12 +1,36 @@
-import { isMap, isScalar, LineCounter, parseAllDocuments, visit, type ScalarTag, type Tags } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  visit,
+  type Document,
+  type ScalarTag,
+  type Tags,
+} from 'yaml';
 import { BadTemplate, interpolate } from '../../domain/interpolate.ts';
-import { RecipeProblem } from './problem.ts';
+import { RecipeProblem, type Key, type Place } from './problem.ts';
 
 /** A mapping as it stands in a compose file. */
 export type Mapping = { [key: string]: unknown };
 
 export function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** One of a recipe's compose files. */
+export interface ComposeFile {
+  /** Its path as COMPOSE_FILE names it. */
+  name: string;
+  compose: Mapping;
+}
+
+/** A compose file that knows where in it things stand. */
+export interface ComposeSource extends ComposeFile {
+  /** The place of what these keys lead to; where that is not written out, the line of what would hold it. */
+  at(...path: Key[]): Place;
 }
 
 /** How often aliases may be followed before a file is taken for an alias bomb; the library's own measure. */
@@ -53,7 +77,7 @@ function goYaml(tags: Tags): Tags {
  * Reads one compose file. Throws RecipeProblem for whatever the docker CLI would refuse, duplicate keys and
  * keys that are not text among it. Of several documents only the first counts, as with docker.
  */
-export function parseCompose(text: string, file: string): Mapping {
+export function parseCompose(text: string, name: string): ComposeSource {
   const lines = new LineCounter();
   const [document] = parseAllDocuments(text, {
     version: '1.1',
@@ -65,31 +89,31 @@ export function parseCompose(text: string, file: string): Mapping {
     uniqueKeys: false,
   });
   if (document === undefined || !('contents' in document) || !isMap(document.contents)) {
-    throw new RecipeProblem(file, null, 'is not a compose file: no mapping at its top');
+    throw new RecipeProblem(name, 'is not a compose file: no mapping at its top');
   }
-  const lineOf = (at: number): string => `line ${lines.linePos(at).line}`;
+  const problemAt = (node: Ranged, what: string): RecipeProblem =>
+    new RecipeProblem({ file: name, line: lineOf(lines, node), path: [] }, what);
   const [error] = document.errors;
   if (error) {
     const tooDeep = error.code === 'RESOURCE_EXHAUSTION' || /call stack/i.test(error.message);
-    throw new RecipeProblem(file, lineOf(error.pos[0]), tooDeep ? 'nested too deeply' : error.message);
+    throw problemAt({ range: error.pos }, tooDeep ? 'nested too deeply' : error.message);
   }
   visit(document, {
     Map(_, { items }) {
       const seen = new Set<string>();
       for (const { key } of items) {
         if (!isScalar(key) || typeof key.value !== 'string') continue;
-        if (seen.has(key.value)) {
-          const where = key.range ? lineOf(key.range[0]) : null;
-          throw new RecipeProblem(file, where, `the key ${key.value} stands there twice`);
-        }
+        if (seen.has(key.value)) throw problemAt(key, `the key ${key.value} stands there twice`);
         seen.add(key.value);
       }
     },
-    Pair(_, pair) {
-      if (!isScalar(pair.key)) throw new RecipeProblem(file, null, 'a mapping has a key that is not text');
-      const { value, source } = pair.key;
+    Pair(_, { key }) {
+      if (!isScalar(key)) {
+        throw problemAt(key ?? {}, 'a mapping has a key that is not text');
+      }
+      const { value, source } = key;
       if (typeof value !== 'string' && typeof value !== 'symbol') {
-        throw new RecipeProblem(file, null, `the key ${source ?? String(value)} is not text: quote it`);
+        throw problemAt(key, `the key ${source ?? String(value)} is not text: quote it`);
       }
     },
   });
@@ -97,10 +121,57 @@ export function parseCompose(text: string, file: string): Mapping {
   try {
     parsed = document.toJS({ maxAliasCount: MOST_ALIASES });
   } catch (thrown) {
-    throw new RecipeProblem(file, null, thrown instanceof Error ? thrown.message : String(thrown));
+    throw new RecipeProblem(name, thrown instanceof Error ? thrown.message : String(thrown));
   }
-  if (!isMapping(parsed)) throw new RecipeProblem(file, null, 'no mapping at its top');
-  return parsed;
+  if (!isMapping(parsed)) throw new RecipeProblem(name, 'no mapping at its top');
+  return {
+    name,
+    compose: parsed,
+    at: (...path) => ({ file: name, line: lineAt(document, lines, path), path }),
+  };
+}
+
+/** A part of the document, or what does not know where it stands. */
+type Ranged = { range?: readonly number[] | null | undefined };
+
+function lineOf(lines: LineCounter, { range }: Ranged): number | null {
+  return range?.[0] === undefined ? null : lines.linePos(range[0]).line;
+}
+
+/** The line of what a path leads to, through aliases and merge keys; of as much of the path as there is. */
+function lineAt(document: Document, lines: LineCounter, path: readonly Key[]): number | null {
+  const looks = { left: MOST_ALIASES };
+  let line: number | null = null;
+  let node: unknown = document.contents;
+  for (const key of path) {
+    const found = childOf(document, node, key, looks);
+    if (found === null) break;
+    line = lineOf(lines, found.begin);
+    node = found.value;
+  }
+  return line;
+}
+
+type Child = { begin: Ranged; value: unknown };
+
+function childOf(document: Document, parent: unknown, key: Key, looks: { left: number }): Child | null {
+  if (looks.left-- <= 0) return null;
+  const node = isAlias(parent) ? parent.resolve(document) : parent;
+  if (isSeq(node)) {
+    const value = node.items[Number(key)];
+    return value === undefined ? null : { begin: value as Ranged, value };
+  }
+  if (!isMap(node)) return null;
+  const named = node.items.find((pair) => isScalar(pair.key) && pair.key.value === key);
+  if (named !== undefined) return { begin: named.key as Ranged, value: named.value };
+  for (const pair of node.items) {
+    if (!isScalar(pair.key) || typeof pair.key.value !== 'symbol') continue;
+    for (const merged of isSeq(pair.value) ? pair.value.items : [pair.value]) {
+      const found = childOf(document, merged, key, looks);
+      if (found !== null) return found;
+    }
+  }
+  return null;
 }
 
 type Cast = 'integer' | 'number' | 'boolean';
@@ -140,8 +211,8 @@ const CASTS: ReadonlyMap<string, Cast> = new Map<string, Cast>([
   ['configs.*.external', 'boolean'],
 ]);
 
-function castAt(path: readonly string[]): Cast | undefined {
-  const pattern = path.map((part, depth) => (depth === 1 ? '*' : part));
+function castAt(path: readonly Key[]): Cast | undefined {
+  const pattern = path.map((part, depth) => (typeof part === 'number' ? '[]' : depth === 1 ? '*' : part));
   const named = CASTS.get(pattern.join('.'));
   if (named !== undefined || pattern[2] !== 'ulimits') return named;
   return CASTS.get([...pattern.slice(0, 3), '*', ...pattern.slice(4)].join('.'));
@@ -149,13 +220,12 @@ function castAt(path: readonly string[]): Cast | undefined {
 
 /**
  * A compose file with its variables replaced in every value (never in a key) and cast where docker casts.
- * The result shares nothing with the input. Throws RecipeProblem.
+ * The result shares no values with the input. Throws RecipeProblem.
  */
 export function interpolateCompose(
-  compose: Mapping,
-  file: string,
+  source: ComposeSource,
   lookup: (name: string) => string | undefined,
-): Mapping {
+): ComposeSource {
   let values = 0;
   let growth = 0;
   const bounded = (name: string): string | undefined => {
@@ -164,10 +234,11 @@ export function interpolateCompose(
     if (growth > MOST_GROWTH) throw new BadTemplate(`variables add more than ${MOST_GROWTH} characters`);
     return found;
   };
-  const walk = (value: unknown, path: readonly string[]): unknown => {
-    if (path.length > DEEPEST_VALUE) throw new RecipeProblem(file, path[0] ?? null, 'nested too deeply');
-    if (++values > MOST_VALUES) throw new RecipeProblem(file, null, `more than ${MOST_VALUES} values`);
-    if (Array.isArray(value)) return value.map((item) => walk(item, [...path, '[]']));
+  const walk = (value: unknown, path: readonly Key[]): unknown => {
+    if (path.length > DEEPEST_VALUE)
+      throw new RecipeProblem(source.at(...path.slice(0, 1)), 'nested too deeply');
+    if (++values > MOST_VALUES) throw new RecipeProblem(source.name, `more than ${MOST_VALUES} values`);
+    if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]));
     if (isMapping(value)) {
       return Object.fromEntries(
         Object.entries(value).map(([key, item]) => [key, walk(item, [...path, key])]),
@@ -178,18 +249,18 @@ export function interpolateCompose(
     try {
       text = interpolate(value, bounded);
     } catch (error) {
-      if (error instanceof BadTemplate) throw new RecipeProblem(file, path.join('.'), error.message);
+      if (error instanceof BadTemplate) throw new RecipeProblem(source.at(...path), error.message);
       throw error;
     }
     const cast = castAt(path);
     return cast === 'boolean' || (cast !== undefined && text !== value)
-      ? castTo(cast, text, file, path)
+      ? castTo(cast, text, () => source.at(...path))
       : text;
   };
-  return walk(compose, []) as Mapping;
+  return { ...source, compose: walk(source.compose, []) as Mapping };
 }
 
-function castTo(cast: Cast, text: string, file: string, path: readonly string[]): number | boolean {
+function castTo(cast: Cast, text: string, place: () => Place): number | boolean {
   if (cast === 'boolean') {
     if (/^(y|yes|true|on)$/i.test(text)) return true;
     if (/^(n|no|false|off)$/i.test(text)) return false;
@@ -198,7 +269,7 @@ function castTo(cast: Cast, text: string, file: string, path: readonly string[])
   ) {
     return Number(text);
   }
-  throw new RecipeProblem(file, path.join('.'), `must be ${CAST_NAMES[cast]}, not ${JSON.stringify(text)}`);
+  throw new RecipeProblem(place(), `must be ${CAST_NAMES[cast]}, not ${JSON.stringify(text)}`);
 }
 
 const CAST_NAMES: Record<Cast, string> = {

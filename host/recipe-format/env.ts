@@ -1,4 +1,4 @@
-import { RecipeProblem } from './problem.ts';
+import { RecipeProblem, type Place } from './problem.ts';
 
 /** What follows `#` on a variable's line: `# length=32 charset=default,special`. */
 export type Modifiers = ReadonlyMap<string, string>;
@@ -6,6 +6,8 @@ export type Modifiers = ReadonlyMap<string, string>;
 export interface EnvSample {
   values: Map<string, string>;
   modifiers: Map<string, Modifiers>;
+  /** Where a variable was last assigned to. */
+  at(variable: string): Place;
 }
 
 const ASSIGNMENT = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*/;
@@ -30,13 +32,14 @@ const MOST_TEXT = 1024 * 1024;
 export function parseEnvSample(text: string, file: string, given: ReadonlyMap<string, string>): EnvSample {
   const values = new Map(given);
   const modifiers = new Map<string, Modifiers>();
+  const lines = new Map<string, number>();
   let total = 0;
-  const bounded = (value: string, grown: number, where: string): void => {
+  const bounded = (value: string, grown: number, where: Place): void => {
     total += grown;
     if (value.length + grown <= LONGEST_VALUE && total <= MOST_TEXT) return;
-    throw new RecipeProblem(file, where, `a value grows beyond ${LONGEST_VALUE} characters`);
+    throw new RecipeProblem(where, `a value grows beyond ${LONGEST_VALUE} characters`);
   };
-  const expand = (value: string, where: string): string => {
+  const expand = (value: string, where: Place): string => {
     let grown = 0;
     return value.replaceAll(VARIABLE, (whole, escaped: string | undefined, name: string) => {
       if (escaped) return whole.slice(1);
@@ -50,28 +53,29 @@ export function parseEnvSample(text: string, file: string, given: ReadonlyMap<st
   let number = 0;
   for (let at = 0; at < body.length;) {
     const line = lineFrom(body, at);
-    const where = `line ${++number}`;
+    const where: Place = { file, line: ++number, path: [] };
     const start = at;
     at += line.length + 1;
     if (/^\s*(#|$)/.test(line)) continue;
     const [assignment, name] = ASSIGNMENT.exec(line) ?? [];
     if (assignment === undefined || name === undefined) {
-      throw new RecipeProblem(file, where, 'is neither NAME=value nor a comment');
+      throw new RecipeProblem(where, 'is neither NAME=value nor a comment');
     }
+    lines.set(name, number);
     let rest = line.slice(assignment.length);
     let value: string;
     const quote = rest[0];
     if (quote === '"' || quote === "'") {
       const begin = start + assignment.length + 1;
       const end = closingQuote(body, begin, quote);
-      if (end < 0) throw new RecipeProblem(file, where, `the value of ${name} has no closing ${quote}`);
+      if (end < 0) throw new RecipeProblem(where, `the value of ${name} has no closing ${quote}`);
       const quoted = body.slice(begin, end);
       value = quote === "'" ? quoted : unescape(expand(quoted, where));
       rest = lineFrom(body, end + 1);
       number += quoted.split('\n').length - 1;
       at = end + 1 + rest.length + 1;
       if (!/^\s*(#|$)/.test(rest)) {
-        throw new RecipeProblem(file, where, `text follows the quoted value of ${name}`);
+        throw new RecipeProblem(where, `text follows the quoted value of ${name}`);
       }
     } else {
       const comment = rest.search(/(^|\s)#/);
@@ -82,7 +86,11 @@ export function parseEnvSample(text: string, file: string, given: ReadonlyMap<st
     const said = parseModifiers(rest);
     if (said.size > 0) modifiers.set(name, said);
   }
-  return { values, modifiers };
+  return {
+    values,
+    modifiers,
+    at: (variable) => ({ file, line: lines.get(variable) ?? null, path: [variable] }),
+  };
 }
 
 /** What stands from there to the end of the line. */
@@ -147,7 +155,7 @@ export function parseEnvFile(
     const equals = line.indexOf('=');
     const name = equals < 0 ? line : line.slice(0, equals);
     if (name === '' || /\s/.test(name)) {
-      throw new RecipeProblem(file, `line ${index + 1}`, 'is neither NAME=value nor a comment');
+      throw new RecipeProblem({ file, line: index + 1, path: [] }, 'is neither NAME=value nor a comment');
     }
     const value = equals < 0 ? lookup(name) : line.slice(equals + 1);
     if (value !== undefined) found.set(name, value);

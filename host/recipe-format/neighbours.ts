@@ -1,6 +1,6 @@
-import { isMapping, type Mapping } from './compose.ts';
-import { RecipeProblem } from './problem.ts';
-import { externalKeys, type ComposeFile } from './render.ts';
+import { isMapping, type ComposeSource, type Mapping } from './compose.ts';
+import { RecipeProblem, type Place } from './problem.ts';
+import { externalKeys } from './render.ts';
 
 /**
  * A recipe shares its host with other apps, and may neither use nor take what is theirs. docker knows no such
@@ -20,30 +20,24 @@ const KINDS = ['networks', 'volumes', 'configs', 'secrets'] as const;
  * Throws RecipeProblem unless everything the files name on the engine is the app's own, which is to say begins
  * with its stack's name, or is the network proxy; and unless their volumes are volumes, not folders of the host.
  */
-export function checkOwnNames(files: readonly ComposeFile[], stack: string): void {
+export function checkOwnNames(files: readonly ComposeSource[], stack: string): void {
   for (const kind of KINDS) {
     const named = new Set<string>();
-    const external = new Map<string, string>();
-    for (const { name: file, compose } of files) {
-      for (const key of externalKeys(compose, kind)) external.set(key, file);
-      for (const [key, value] of section(compose, kind)) {
-        const where = `${kind}.${key}`;
+    const external = new Map<string, Place>();
+    for (const file of files) {
+      for (const key of externalKeys(file.compose, kind)) external.set(key, file.at(kind, key));
+      for (const [key, value] of section(file.compose, kind)) {
         for (const name of namesWritten(value)) {
-          named.add(where);
-          checkName(name, stack, kind, { file, where });
+          named.add(key);
+          checkName(name, stack, kind, file.at(kind, key));
         }
-        if (kind === 'volumes') checkDriver(value, { file, where });
+        if (kind === 'volumes') checkDriver(value, file.at(kind, key, 'driver_opts'));
       }
     }
-    for (const [where, file] of external) {
-      if (!named.has(where)) checkName(where.slice(kind.length + 1), stack, kind, { file, where });
+    for (const [key, place] of external) {
+      if (!named.has(key)) checkName(key, stack, kind, place);
     }
   }
-}
-
-interface Said {
-  file: string;
-  where: string;
 }
 
 function section(compose: Mapping, kind: (typeof KINDS)[number]): [string, Mapping][] {
@@ -59,28 +53,27 @@ function namesWritten({ name, external }: Mapping): string[] {
   ) as string[];
 }
 
-function checkName(name: string, stack: string, kind: (typeof KINDS)[number], { file, where }: Said): void {
+function checkName(name: string, stack: string, kind: (typeof KINDS)[number], place: Place): void {
   if (name.startsWith(`${stack}_`) || (kind === 'networks' && name === PROXY_NETWORK)) return;
   const others = kind === 'networks' ? `, and the network ${PROXY_NETWORK}` : '';
   throw new RecipeProblem(
-    file,
-    where,
+    place,
     `${JSON.stringify(name)} is not this app's: it may use what is named \${STACK_NAME}_…${others}`,
   );
 }
 
 /** The local driver mounts whatever its options name, a folder or a disk of the host as well. */
-function checkDriver({ driver_opts: options }: Mapping, { file, where }: Said): void {
+function checkDriver({ driver_opts: options }: Mapping, place: Place): void {
   const device = isMapping(options) ? options['device'] : undefined;
   if (typeof device !== 'string' || !device.startsWith('/')) return;
-  throw new RecipeProblem(file, `${where}.driver_opts`, `${JSON.stringify(device)} belongs to the host`);
+  throw new RecipeProblem(place, `${JSON.stringify(device)} belongs to the host`);
 }
 
 /** Throws RecipeProblem for a path outside the recipe, unless it is one that every app may read. */
-export function checkHostPath(source: string, readOnly: boolean, { file, where }: Said): void {
+export function checkHostPath(source: string, readOnly: boolean, place: Place): void {
   if (READABLE_HOST_FILES.has(source) && readOnly) return;
   const advice = READABLE_HOST_FILES.has(source) ? 'mount it read-only' : 'use a volume';
-  throw new RecipeProblem(file, where, `${JSON.stringify(source)} belongs to the host: ${advice}`);
+  throw new RecipeProblem(place, `${JSON.stringify(source)} belongs to the host: ${advice}`);
 }
 
 /** A name without dots or underscores is no other stack's service and no domain. */
@@ -91,23 +84,24 @@ const BARE_NAME = /^[A-Za-z0-9][A-Za-z0-9-]*$/;
  * app's: `<stack>_<service>` or a domain, neither of them its own.
  */
 export function checkAliases(
-  files: readonly ComposeFile[],
+  files: readonly ComposeSource[],
   { stack, domain }: { stack: string; domain: string },
 ): void {
   const shared = new Set(files.flatMap(({ compose }) => externalKeys(compose, 'networks')));
-  for (const { name: file, compose } of files) {
-    const { services } = compose;
+  for (const file of files) {
+    const { services } = file.compose;
     for (const [service, value] of Object.entries(isMapping(services) ? services : {})) {
       const networks = isMapping(value) ? value['networks'] : undefined;
       for (const [network, settings] of Object.entries(isMapping(networks) ? networks : {})) {
         const aliases = isMapping(settings) ? settings['aliases'] : undefined;
-        if (!shared.has(`networks.${network}`) || !Array.isArray(aliases)) continue;
-        const foreign = aliases.find((alias) => typeof alias === 'string' && !isOwn(alias, stack, domain));
-        if (foreign === undefined) continue;
+        if (!shared.has(network) || !Array.isArray(aliases)) continue;
+        const foreign = aliases.findIndex(
+          (alias) => typeof alias === 'string' && !isOwn(alias, stack, domain),
+        );
+        if (foreign < 0) continue;
         throw new RecipeProblem(
-          file,
-          `services.${service}.networks.${network}.aliases`,
-          `${JSON.stringify(foreign)} may be another app's name on a shared network`,
+          file.at('services', service, 'networks', network, 'aliases', foreign),
+          `${JSON.stringify(aliases[foreign])} may be another app's name on a shared network`,
         );
       }
     }

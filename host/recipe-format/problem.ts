@@ -1,12 +1,36 @@
 import { quotableLine } from '../../domain/printable.ts';
 
+/** A key of a mapping, or the index of an item. */
+export type Key = string | number;
+
+/** Where something stands in a recipe's files; said as `compose.yml:17: services.app.volumes.0`. */
+export interface Place {
+  file: string;
+  /** Counted from 1; null where there is none to name. */
+  line: number | null;
+  /** The way to it; empty for a line or the file as a whole. */
+  path: readonly Key[];
+}
+
+/** As an operator reads it, and what is said of it. */
+export function placed({ file, line, path }: Place, what: string): string {
+  const at = line === null ? file : `${file}:${line}`;
+  return quotableLine(`${at}: ${path.length === 0 ? '' : `${path.join('.')}: `}${what}`);
+}
+
 /**
  * What is wrong with a recipe's own files: the package's fault, so a red result and never a Fault.
- * The message is one line: file, where in it, what.
+ * The message is one line: place, what. A place that is only text is a file.
  */
 export class RecipeProblem extends Error {
-  constructor(file: string, where: string | null, what: string) {
-    super(quotableLine(`${file}: ${where === null ? '' : `${where}: `}${what}`));
+  readonly place: Place;
+  readonly what: string;
+
+  constructor(place: Place | string, what: string) {
+    const found = typeof place === 'string' ? { file: place, line: null, path: [] } : place;
+    super(placed(found, what));
     this.name = 'RecipeProblem';
+    this.place = found;
+    this.what = what;
   }
 }

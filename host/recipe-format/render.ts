@@ -1,14 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Document } from 'yaml';
-import { isMapping, labelsOf, withLabels, type Mapping } from './compose.ts';
-
-/** One of a recipe's compose files, interpolated and resolved. */
-export interface ComposeFile {
-  /** Its path as COMPOSE_FILE names it. */
-  name: string;
-  compose: Mapping;
-}
+import { isMapping, labelsOf, withLabels, type ComposeFile, type Mapping } from './compose.ts';
 
 /** The labels that make what a deployment creates ours, and say whose it is. */
 export const LABEL = {
@@ -42,7 +35,9 @@ export function labelled(
   images: Readonly<Record<string, string>>,
 ): ComposeFile[] {
   const external = new Set(
-    files.flatMap(({ compose }) => KINDS.flatMap((kind) => externalKeys(compose, kind))),
+    files.flatMap(({ compose }) =>
+      KINDS.flatMap((kind) => externalKeys(compose, kind).map((key) => `${kind}.${key}`)),
+    ),
   );
   const labelledFiles = files.map(({ name, compose }) => {
     const result: Mapping = { ...compose };
@@ -81,13 +76,11 @@ export function labelled(
   ];
 }
 
-/** `kind.key` of what a file says lies outside the stack. */
+/** The keys of what a file says lies outside the stack. */
 export function externalKeys(compose: Mapping, kind: (typeof KINDS)[number]): string[] {
   const section = compose[kind];
   return Object.entries(isMapping(section) ? section : {}).flatMap(([key, value]) =>
-    isMapping(value) && value['external'] !== undefined && value['external'] !== false
-      ? [`${kind}.${key}`]
-      : [],
+    isMapping(value) && value['external'] !== undefined && value['external'] !== false ? [key] : [],
   );
 }
 

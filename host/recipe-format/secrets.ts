@@ -1,7 +1,6 @@
-import { isMapping, type Mapping } from './compose.ts';
-import type { Modifiers } from './env.ts';
+import { isMapping, type ComposeFile, type ComposeSource, type Mapping } from './compose.ts';
+import type { EnvSample } from './env.ts';
 import { RecipeProblem } from './problem.ts';
-import type { ComposeFile } from './render.ts';
 
 /** A secret that a recipe expects on the engine before it is deployed. */
 export interface NeededSecret {
@@ -33,9 +32,9 @@ const ALPHABETS: ReadonlyMap<string, string> = new Map([
  * `raw` are the same files before interpolation. Throws RecipeProblem.
  */
 export function neededSecrets(
-  files: readonly ComposeFile[],
+  files: readonly ComposeSource[],
   raw: readonly ComposeFile[],
-  modifiers: ReadonlyMap<string, Modifiers>,
+  sample: Pick<EnvSample, 'modifiers' | 'at'>,
 ): NeededSecret[] {
   const used = new Set(files.flatMap(({ compose }) => usedSecrets(compose)));
   return [...used].flatMap((key) => {
@@ -44,40 +43,37 @@ export function neededSecrets(
     const { external } = declared.value;
     const name =
       textOf(declared.value['name']) ?? (isMapping(external) ? textOf(external['name']) : null) ?? key;
-    const where = `secrets.${key}`;
+    const place = declared.file.at('secrets', key);
     const template = templateOf(raw, key) ?? name;
     if (name.endsWith('_')) {
-      throw new RecipeProblem(declared.file, where, `${template} has no version: .env.sample sets none`);
+      throw new RecipeProblem(place, `${template} has no version: .env.sample sets none`);
     }
     if (name.length > LONGEST_NAME) {
-      throw new RecipeProblem(
-        declared.file,
-        where,
-        `${name} is longer than docker's ${LONGEST_NAME} characters`,
-      );
+      throw new RecipeProblem(place, `${name} is longer than docker's ${LONGEST_NAME} characters`);
     }
-    const variable = [...modifiers.keys()]
+    const variable = [...sample.modifiers.keys()]
       .filter((candidate) => template.includes(candidate))
       .sort((a, b) => b.length - a.length)[0];
-    const said = variable === undefined ? undefined : modifiers.get(variable);
-    return [{ name, ...howMade(said, variable ?? key) }];
+    return [{ name, ...howMade(sample, variable ?? key) }];
   });
 }
 
-function howMade(modifiers: Modifiers | undefined, variable: string): Omit<NeededSecret, 'name'> {
-  const file = '.env.sample';
+function howMade(sample: Pick<EnvSample, 'modifiers' | 'at'>, variable: string): Omit<NeededSecret, 'name'> {
+  const modifiers = sample.modifiers.get(variable);
   const written = modifiers?.get('length');
   const length = written === undefined ? null : Number(written);
   if (length !== null && !(Number.isInteger(length) && length > 0 && length <= LONGEST_SECRET)) {
-    throw new RecipeProblem(file, variable, `length=${written} is not a number from 1 to ${LONGEST_SECRET}`);
+    throw new RecipeProblem(
+      sample.at(variable),
+      `length=${written} is not a number from 1 to ${LONGEST_SECRET}`,
+    );
   }
   const charset = modifiers?.get('charset') ?? 'default';
   const alphabet = charset.split(',').map((name) => {
     const characters = ALPHABETS.get(name);
     if (characters === undefined) {
       throw new RecipeProblem(
-        file,
-        variable,
+        sample.at(variable),
         `charset=${charset} is unknown; known: ${[...ALPHABETS.keys()].join(', ')}`,
       );
     }
@@ -102,11 +98,14 @@ function usedSecrets(compose: Mapping): string[] {
   });
 }
 
-function lastSection(files: readonly ComposeFile[], key: string): { file: string; value: Mapping } | null {
-  for (const { name, compose } of files.toReversed()) {
-    const section = compose['secrets'];
+function lastSection<File extends ComposeFile>(
+  files: readonly File[],
+  key: string,
+): { file: File; value: Mapping } | null {
+  for (const file of files.toReversed()) {
+    const section = file.compose['secrets'];
     const value = isMapping(section) ? section[key] : undefined;
-    if (isMapping(value)) return { file: name, value };
+    if (isMapping(value)) return { file, value };
   }
   return null;
 }

@@ -4,9 +4,10 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { prepareRecipe, type PreparedRecipe } from '../../host/recipe-format.ts';
+import { parseCompose, type ComposeFile } from '../../host/recipe-format/compose.ts';
 import { parseAbraExports, parseEnvSample } from '../../host/recipe-format/env.ts';
 import { RecipeProblem } from '../../host/recipe-format/problem.ts';
-import { LABEL, labelled, writeCompose, type ComposeFile } from '../../host/recipe-format/render.ts';
+import { LABEL, labelled, writeCompose } from '../../host/recipe-format/render.ts';
 import { secretValue } from '../../host/secrets.ts';
 import { stackDeploy } from '../../host/swarm-deployer.ts';
 
@@ -106,13 +107,9 @@ describe('.env.sample', () => {
   });
 
   it.each([
-    [
-      'a line without an equals sign',
-      'A=b\nhello',
-      '.env.sample: line 2: is neither NAME=value nor a comment',
-    ],
-    ['a quote that never closes', 'A="b\nc', '.env.sample: line 1: the value of A has no closing "'],
-    ['text after a quoted value', 'A="b"c', '.env.sample: line 1: text follows the quoted value of A'],
+    ['a line without an equals sign', 'A=b\nhello', '.env.sample:2: is neither NAME=value nor a comment'],
+    ['a quote that never closes', 'A="b\nc', '.env.sample:1: the value of A has no closing "'],
+    ['text after a quoted value', 'A="b"c', '.env.sample:1: text follows the quoted value of A'],
   ])('refuses %s', (_, text, message) => {
     expect(() => read(text)).toThrow(message);
   });
@@ -203,21 +200,21 @@ describe('a compose file', () => {
   it.each<[string, string | Files, string]>([
     ['is no mapping', '- a', 'compose.yml: is not a compose file: no mapping at its top'],
     ['is empty', '', 'compose.yml: is not a compose file'],
-    ['is not YAML', 'services: {app: [}', 'compose.yml: '],
+    ['is not YAML', 'services: {app: [}', 'compose.yml:1: '],
     [
       'says a key twice',
       'services: {app: {image: x, image: y}}',
-      'compose.yml: line 1: the key image stands there twice',
+      'compose.yml:1: the key image stands there twice',
     ],
     [
       'has a key that is not text',
       'services: {app: {image: x, environment: {1: a}}}',
-      'compose.yml: the key 1 is not text: quote it',
+      'compose.yml:1: the key 1 is not text: quote it',
     ],
     [
       'has a list for a key',
       'services: {app: {image: x, ? [a] : b}}',
-      'compose.yml: a mapping has a key that is not text',
+      'compose.yml:1: a mapping has a key that is not text',
     ],
     [
       'has an alias bomb',
@@ -232,52 +229,52 @@ describe('a compose file', () => {
     [
       'names a service nobody defines',
       'services: {app: {image: x}, ghost: {environment: []}}',
-      'compose.yml: services.ghost: has no image in any of the compose files',
+      'compose.yml:1: services.ghost: has no image in any of the compose files',
     ],
     [
       'has a malformed variable',
       'services: {app: {image: "${X"}}',
-      'compose.yml: services.app.image: invalid interpolation format: "${X"',
+      'compose.yml:1: services.app.image: invalid interpolation format: "${X"',
     ],
     [
       'wants a variable that is not set',
       'services: {app: {image: "${X:?set X}"}}',
-      'compose.yml: services.app.image: required variable X is empty or not set: set X',
+      'compose.yml:1: services.app.image: required variable X is empty or not set: set X',
     ],
     [
       'has text where a number is due',
       'services: {app: {image: x, deploy: {replicas: "a${X}"}}}',
-      'compose.yml: services.app.deploy.replicas: must be a whole number, not "a"',
+      'compose.yml:1: services.app.deploy.replicas: must be a whole number, not "a"',
     ],
     [
       'reads a config outside the recipe',
       'services: {app: {image: x}}\nconfigs: {c: {file: ../outside}}',
-      'compose.yml: configs.c.file: "../outside" lies outside the recipe',
+      'compose.yml:2: configs.c.file: "../outside" lies outside the recipe',
     ],
     [
       'reads a secret file outside it',
       'services: {app: {image: x}}\nsecrets: {c: {file: /etc/passwd}}',
-      'compose.yml: secrets.c.file: "/etc/passwd" lies outside the recipe',
+      'compose.yml:2: secrets.c.file: "/etc/passwd" lies outside the recipe',
     ],
     [
       'reads an env_file outside it',
       'services: {app: {image: x, env_file: [../outside]}}',
-      'compose.yml: services.app.env_file: "../outside" lies outside the recipe',
+      'compose.yml:1: services.app.env_file: "../outside" lies outside the recipe',
     ],
     [
       'reads a config that does not exist',
       'services: {app: {image: x}}\nconfigs: {c: {file: none}}',
-      'compose.yml: configs.c.file: "none" does not exist in the recipe',
+      'compose.yml:2: configs.c.file: "none" does not exist in the recipe',
     ],
     [
       "reads git's own files",
       { 'compose.yml': 'services: {app: {image: x}}\nconfigs: {c: {file: .git/config}}', '.git/config': 'x' },
-      'compose.yml: configs.c.file: ".git/config" is git\'s own',
+      'compose.yml:2: configs.c.file: ".git/config" is git\'s own',
     ],
     [
       'is chosen from outside',
       { '.env.sample': 'COMPOSE_FILE=../outside' },
-      '.env.sample: COMPOSE_FILE: "../outside" lies outside the recipe',
+      '.env.sample:1: COMPOSE_FILE: "../outside" lies outside the recipe',
     ],
     [
       'is chosen but missing',
@@ -285,7 +282,7 @@ describe('a compose file', () => {
         '.env.sample': 'COMPOSE_FILE=compose.yml:compose.none.yml',
         'compose.yml': 'services: {app: {image: x}}',
       },
-      '.env.sample: COMPOSE_FILE: compose.none.yml does not exist in the recipe',
+      '.env.sample:1: COMPOSE_FILE: compose.none.yml does not exist in the recipe',
     ],
     ['is a folder', { '.env.sample': 'COMPOSE_FILE=sub', 'sub/x': '' }, 'sub: is not a file'],
   ])('is refused, in one line, when it %s', async (_, files, message) => {
@@ -293,6 +290,41 @@ describe('a compose file', () => {
     const said = await problemOf(typeof files === 'string' ? { 'compose.yml': files } : files);
     expect(said.slice(0, message.length)).toBe(message);
     expect(said).not.toContain('\n');
+  });
+
+  it.each<[string, (string | number)[], number]>([
+    ['a key', ['services', 'app', 'image'], 9],
+    ['an item', ['services', 'app', 'volumes', 1], 12],
+    ['a key of an item', ['services', 'app', 'volumes', 2, 'source'], 14],
+    ['what is merged in', ['services', 'app', 'cap_add', 0], 4],
+    ['what an alias stands for', ['services', 'db', 'cap_add', 0], 4],
+    ['what a list of merges has', ['services', 'both', 'init'], 5],
+    ['what is not there, as what would hold it', ['services', 'app', 'deploy', 'labels'], 7],
+    ['an item that is not there', ['services', 'app', 'volumes', 9], 10],
+    ['a key with a dot in it', ['services', 'a.b', 'image'], 17],
+  ])('knows the line of %s', (_, way, line) => {
+    const text = `
+x-one: &one
+  cap_add:
+    - A
+x-two: &two {init: true}
+services:
+  app:
+    <<: *one
+    image: x
+    volumes:
+      - a:/a
+      - b:/b
+      - type: bind
+        source: c
+        target: /c
+  a.b:
+    image: y
+  db: *one
+  both:
+    <<: [*one, *two]
+`;
+    expect(parseCompose(text, 'compose.yml').at(...way)).toEqual({ file: 'compose.yml', line, path: way });
   });
 
   it('is refused when a symbolic link leads out of the recipe', async () => {
@@ -414,22 +446,22 @@ describe("a recipe's secrets", () => {
     [
       'one has no version',
       'X=1',
-      'compose.yml: secrets.a: ${STACK_NAME}_a_${SECRET_A_VERSION} has no version: .env.sample sets none',
+      'compose.yml:3: secrets.a: ${STACK_NAME}_a_${SECRET_A_VERSION} has no version: .env.sample sets none',
     ],
     [
       'a length is no number',
       'SECRET_A_VERSION=v1 # length=many',
-      '.env.sample: SECRET_A_VERSION: length=many is not a number from 1 to 4096',
+      '.env.sample:1: SECRET_A_VERSION: length=many is not a number from 1 to 4096',
     ],
     [
       'a charset is unknown',
       'SECRET_A_VERSION=v1 # length=3 charset=emoji',
-      '.env.sample: SECRET_A_VERSION: charset=emoji is unknown; known: default, special, safespecial, hex',
+      '.env.sample:1: SECRET_A_VERSION: charset=emoji is unknown; known: default, special, safespecial, hex',
     ],
     [
       'a name is too long',
       `SECRET_A_VERSION=v${'1'.repeat(64)}`,
-      `compose.yml: secrets.a: thing_example_org_a_v${'1'.repeat(64)} is longer than docker's 64 characters`,
+      `compose.yml:3: secrets.a: thing_example_org_a_v${'1'.repeat(64)} is longer than docker's 64 characters`,
     ],
   ])('are refused when %s', async (_, sample, message) => {
     expect(await problemOf({ '.env.sample': sample, 'compose.yml': compose(['a']) })).toBe(message);
