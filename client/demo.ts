@@ -5,7 +5,7 @@ import { workflowUrl } from './connect.ts';
 import { checkDisk, type Check, type Expected } from './demo-checks.ts';
 import { setStage, type Stage } from './demo-stage.ts';
 import { CommandStopped, EXIT, explain } from './failure.ts';
-import { followSweep, outcomeRows, renderSweepEnd } from './follow.ts';
+import { followSweep, renderSweepEnd, reportOf } from './follow.ts';
 import { runCommand } from './program.ts';
 import { nearPath } from './render/outcomes.ts';
 import { processTerminal, safeLines } from './render/terminal.ts';
@@ -149,8 +149,8 @@ async function sweep(
   if ('failed' in end) {
     throw new CommandStopped(`${name} failed: ${end.failed}\ntemporal  ${workflowUrl(config, name)}`);
   }
-  const rows = await outcomeRows(config, end.result);
-  say(`\n${renderSweepEnd(config, end.result, rows, terminal, cwd)}\n`);
+  const report = await reportOf(config, name);
+  say(`\n${renderSweepEnd(config, end.result, report, terminal, cwd)}\n`);
   const checks = await checkDisk(config, name, expected);
   say('read back from disk:');
   for (const { ok, says } of checks) say(`  ${ok ? green('ok    ') : red('NOT OK')}  ${says}`);

@@ -2,12 +2,13 @@ import { createLogUpdate } from 'log-update';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../host/config.ts';
 import { createResults } from '../host/results.ts';
-import { outcomeEvidence } from '../domain/outcome.ts';
+import { isRed, type SweepReport } from '../domain/report.ts';
 import type { SweepResult } from '../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from './connect.ts';
 import { explain, isUnanswered, isUnreachable } from './failure.ts';
-import { nearPath, renderOutcomes, verdictLine, type OutcomeRow } from './render/outcomes.ts';
+import { nearPath, outcomeRow, renderOutcomes, verdictLine, type OutcomeRow } from './render/outcomes.ts';
 import { liveView, stepLog, type SweepView } from './render/progress.ts';
+import { renderResult } from './render/result.ts';
 import type { Terminal } from './render/terminal.ts';
 import { ask, lookAtSweep, watchSweep } from './watch.ts';
 
@@ -97,29 +98,37 @@ function plainDisplay(terminal: Pick<Terminal, 'out'>): Display {
   };
 }
 
-/** A sweep's recipes with their evidence, from the report on disk where this host has it. */
-export async function outcomeRows(
-  config: Pick<Config, 'state'>,
-  result: Pick<SweepResult, 'sweep' | 'recipes'>,
-): Promise<OutcomeRow[]> {
-  const report = await createResults(config.state)
-    .readReport(result.sweep)
+/** A sweep's report, where this host has one that can be read. */
+export async function reportOf(config: Pick<Config, 'state'>, sweep: string): Promise<SweepReport | null> {
+  return createResults(config.state)
+    .readReport(sweep)
     .catch(() => null);
-  return result.recipes.map(({ recipe, outcome, why }) => {
-    const onDisk = report?.recipes.find((each) => each.recipe === recipe);
-    return { recipe, outcome, why, evidence: onDisk ? outcomeEvidence(onDisk.outcome) : null };
+}
+
+/** A sweep's recipes, with what the report knows of them. */
+export function outcomeRows(result: Pick<SweepResult, 'recipes'>, report: SweepReport | null): OutcomeRow[] {
+  return result.recipes.map((told) => {
+    const onDisk = report?.recipes.find(({ recipe }) => recipe === told.recipe);
+    const { evidence, level } = onDisk ? outcomeRow(onDisk) : { evidence: null, level: null };
+    return { ...told, evidence, level };
   });
 }
 
-/** What stands on the terminal when a sweep has ended: the table, the verdict, what to open. */
+/** What stands on the terminal when a sweep has ended: the table, each red result, the verdict, what to open. */
 export function renderSweepEnd(
-  config: Pick<Config, 'temporal'>,
+  config: Pick<Config, 'state' | 'temporal'>,
   result: SweepResult,
-  rows: readonly OutcomeRow[],
+  report: SweepReport | null,
   terminal: Pick<Terminal, 'columns'>,
   cwd: string,
 ): string {
+  const rows = outcomeRows(result, report);
   const lines = rows.length === 0 ? [] : [renderOutcomes(rows, terminal.columns(), cwd), ''];
+  const results = createResults(config.state);
+  for (const red of report?.recipes.filter(({ outcome }) => isRed(outcome)) ?? []) {
+    const folder = results.folderOf(red.sweep, red.recipe);
+    lines.push(renderResult(red, { folder, columns: terminal.columns(), cwd }), '');
+  }
   lines.push(verdictLine(result.sweep, result.verdict, result.note));
   if (result.report !== null) lines.push(`report    ${nearPath(result.report, cwd)}`);
   lines.push(`temporal  ${workflowUrl(config, result.sweep)}`);

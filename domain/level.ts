@@ -1,4 +1,4 @@
-import type { TierResult } from './outcome.ts';
+import type { Tier, TierResult } from './outcome.ts';
 
 /** One rule of good recipes that a release breaks. */
 export interface LintProblem {
@@ -12,20 +12,37 @@ export interface LintProblem {
   what: string;
 }
 
+/** The tiers that each level asks for beyond the level before; the highest asks for no lint problems. */
+const ASKED: readonly (readonly Tier[])[] = [['install'], ['upgrade'], ['backup', 'restore'], ['custom']];
+export const HIGHEST_LEVEL = ASKED.length + 1;
+
 /**
  * How far a release was proven: 1 install, 2 and upgrade, 3 and backup with restore, 4 and custom, 5 and no
  * lint problems; 0 is nothing. A tier that was skipped ends the count, so a level may understate, and never
  * overstates. `lint` is null when it was not looked at.
  */
 export function levelOf(tiers: readonly TierResult[], lint: readonly LintProblem[] | null): number {
-  const passed = new Set(tiers.filter(({ result }) => result === 'pass').map(({ tier }) => tier));
-  const steps = [
-    passed.has('install'),
-    passed.has('upgrade'),
-    passed.has('backup') && passed.has('restore'),
-    passed.has('custom'),
-    lint !== null && lint.length === 0,
-  ];
-  const failed = steps.indexOf(false);
-  return failed < 0 ? steps.length : failed;
+  const missed = ASKED.findIndex((asked) => asked.some((tier) => resultOf(tier, tiers) !== 'pass'));
+  if (missed >= 0) return missed;
+  return lint !== null && lint.length === 0 ? HIGHEST_LEVEL : HIGHEST_LEVEL - 1;
+}
+
+/** What keeps a release of this level from the next one, in words; null at the highest. */
+export function missedAfter(
+  level: number,
+  tiers: readonly TierResult[],
+  lint: readonly LintProblem[] | null,
+): string | null {
+  if (level >= HIGHEST_LEVEL) return null;
+  const tier = ASKED[level]?.find((asked) => resultOf(asked, tiers) !== 'pass');
+  if (tier !== undefined) {
+    const result = resultOf(tier, tiers);
+    return `${tier} ${result === 'fail' ? 'failed' : `was ${result}`}`;
+  }
+  if (lint === null) return 'lint was not looked at';
+  return lint.length === 1 ? '1 lint problem' : `${lint.length} lint problems`;
+}
+
+function resultOf(tier: Tier, tiers: readonly TierResult[]): TierResult['result'] {
+  return tiers.find((one) => one.tier === tier)?.result ?? 'not reached';
 }

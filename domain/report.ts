@@ -21,6 +21,10 @@ export interface RecipeResult {
   workflow: { id: string; runId: string };
 }
 
+/** What a promote expects of a release that passed its cold test, in words for the report. */
+export const EXPECTED_OF_PROMOTE =
+  "the release at its warm domain, on the canonical's data where there is one, converged and answering, then a snapshot and the record";
+
 export type SweepVerdict = 'green' | 'red' | 'none' | 'skipped';
 
 /** `report.json` of a sweep: every enrolled recipe, once. */
@@ -37,13 +41,18 @@ export interface SweepReport {
   recipes: RecipeResult[];
 }
 
+/** Whether the release failed, or could not be promoted. */
+export function isRed({ kind }: Outcome): boolean {
+  return kind === 'FAIL' || kind === 'GREEN-BUT-PROMOTE-FAILED';
+}
+
 /**
  * The one word for a sweep: red when a release failed or could not be promoted, else none when some recipe
  * has no verdict, else green. An empty list is none: a sweep of nothing proved nothing.
  */
 export function sweepVerdict(outcomes: readonly Outcome[]): SweepVerdict {
+  if (outcomes.some(isRed)) return 'red';
   const kinds = new Set(outcomes.map((outcome) => outcome.kind));
-  if (kinds.has('FAIL') || kinds.has('GREEN-BUT-PROMOTE-FAILED')) return 'red';
   if (kinds.has('ERROR') || kinds.size === 0) return 'none';
   return 'green';
 }

@@ -115,7 +115,9 @@ export function folderName(id: string): string {
 }
 
 export interface Results {
-  /** The folder of one recipe's run; made if it is missing. */
+  /** Where one recipe's run has its files. */
+  folderOf(sweep: string, recipe: string): string;
+  /** The same; made if it is missing. */
   runFolder(sweep: string, recipe: string): Promise<string>;
   reportFile(sweep: string): string;
   writeResult(result: RecipeResult): Promise<void>;
@@ -138,6 +140,7 @@ export function createResults(state: string): Results {
 
   return {
     reportFile,
+    folderOf: recipeFolder,
     async runFolder(sweep, recipe) {
       const folder = recipeFolder(sweep, recipe);
       await mkdir(folder, { recursive: true });

@@ -6,7 +6,7 @@ import { createResults } from '../../host/results.ts';
 import { SWEEP_WORKFLOW, sweepWorkflowId, TASK_QUEUE, type SweepInput } from '../../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
-import { followSweep, outcomeRows, renderSweepEnd } from '../follow.ts';
+import { followSweep, outcomeRows, renderSweepEnd, reportOf } from '../follow.ts';
 import { printJson, withServer, type Session } from '../session.ts';
 import { stopSignal } from '../signals.ts';
 
@@ -40,9 +40,10 @@ export function addSweepCommand(program: Command, session: Session): void {
           const report = (await results.readReport(sweep)) ? `\nreport    ${results.reportFile(sweep)}` : '';
           throw new CommandStopped(`${sweep} failed: ${end.failed}${report}\ntemporal  ${url}`);
         }
-        const rows = await outcomeRows(config, end.result);
-        if (options.json) printJson(session, { ...end.result, url, recipes: rows });
-        else terminal.out(`\n${renderSweepEnd(config, end.result, rows, terminal, cwd)}`);
+        const report = await reportOf(config, sweep);
+        if (options.json)
+          printJson(session, { ...end.result, url, recipes: outcomeRows(end.result, report) });
+        else terminal.out(`\n${renderSweepEnd(config, end.result, report, terminal, cwd)}`);
         session.exitStatus = exitStatusOf(end.result.verdict);
       });
     });

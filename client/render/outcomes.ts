@@ -1,5 +1,7 @@
 import path from 'node:path';
 import { cyan, dim, green, red, yellow } from 'yoctocolors';
+import { outcomeEvidence, outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
+import type { RecipeResult } from '../../domain/report.ts';
 import { oneLine } from './terminal.ts';
 import { columnWidths, renderTable } from './table.ts';
 
@@ -10,6 +12,19 @@ export interface OutcomeRow {
   outcome: string;
   why: string;
   evidence: string | null;
+  /** Null when nothing was tested. */
+  level: number | null;
+}
+
+/** The line of a recipe whose result is on disk. */
+export function outcomeRow({ recipe, outcome, level }: RecipeResult): OutcomeRow {
+  return {
+    recipe,
+    outcome: outcomeTitle(outcome),
+    why: outcomeReason(outcome),
+    evidence: outcomeEvidence(outcome),
+    level,
+  };
 }
 
 /** Each outcome in its colour, told by its first word. */
@@ -20,33 +35,37 @@ export function colourOutcome(title: string): string {
   return dim(title);
 }
 
-const HEAD = ['recipe', 'outcome', 'why', 'open next'];
-const WHY = 2;
+const HEAD = ['recipe', 'outcome', 'level', 'why', 'open next'];
+const [LEVEL, WHY, FILE] = [2, 3, 4];
 const NARROWEST_WHY = 30;
 
 /**
  * The table at a sweep's end. A path is never cut or wrapped, since it is there to be copied: where the
- * terminal is too narrow for it, the files are listed below the table.
+ * terminal is too narrow for it, the files are listed below the table. The level is left out where it does not
+ * fit, or nothing was tested.
  */
 export function renderOutcomes(rows: readonly OutcomeRow[], columns: number | null, cwd: string): string {
-  const shown = rows.map(({ recipe, outcome, why, evidence }) => [
+  const shown = rows.map(({ recipe, outcome, level, why, evidence }) => [
     oneLine(recipe),
     colourOutcome(oneLine(outcome)),
+    level === null ? '' : String(level),
     oneLine(why),
     evidence === null ? '' : oneLine(nearPath(evidence, cwd)),
   ]);
   const widths = columnWidths(HEAD, shown);
-  const fixed = widths.reduce((sum, width, column) => (column === WHY ? sum : sum + width), 0);
-  if (columns === null || fixed + NARROWEST_WHY <= columns) {
-    return renderTable(HEAD, shown, { flexible: WHY, columns });
-  }
-  const files = shown.filter((row) => row[3]).map(([recipe, , , file]) => [`  ${recipe}`, file ?? '']);
-  const table = renderTable(
-    HEAD.slice(0, 3),
-    shown.map((row) => row.slice(0, 3)),
-    { flexible: WHY, columns },
-  );
-  return files.length === 0 ? table : `${table}\n\n${renderTable(['open next', ''], files)}`;
+  const fits = (places: readonly number[]): boolean =>
+    columns === null ||
+    places.reduce((sum, place) => sum + (place === WHY ? NARROWEST_WHY : (widths[place] ?? 0)), 0) <= columns;
+  const tested = rows.some(({ level }) => level !== null);
+  const all = HEAD.map((_title, place) => place).filter((place) => tested || place !== LEVEL);
+  const withoutFiles = all.filter((place) => place !== FILE);
+  const places = [all, withoutFiles].find(fits) ?? withoutFiles.filter((place) => place !== LEVEL);
+  const cells = (row: readonly string[]): string[] => places.map((place) => row[place] ?? '');
+  const table = renderTable(cells(HEAD), shown.map(cells), { flexible: places.indexOf(WHY), columns });
+  const files = shown.filter((row) => row[FILE]).map((row) => [`  ${row[0] ?? ''}`, row[FILE] ?? '']);
+  return places.includes(FILE) || files.length === 0
+    ? table
+    : `${table}\n\n${renderTable(['open next', ''], files)}`;
 }
 
 /** A file as the operator would type it from here. */

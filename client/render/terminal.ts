@@ -43,6 +43,22 @@ export function oneLine(text: string): string {
   return harmless(text).trim();
 }
 
+/**
+ * One line as several of at most so many columns, broken at blanks; a word that is longer, as a path is, stays
+ * whole. Null columns: as it is.
+ */
+export function wrapped(line: string, columns: number | null): string[] {
+  if (columns === null) return [line];
+  const lines: string[] = [];
+  for (const word of line.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** Text from outside whose lines stay lines. */
 export function safeLines(text: string): string {
   return text.split('\n').map(harmless).join('\n').trimEnd();

@@ -1,6 +1,7 @@
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
 import getPort from 'get-port';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -153,6 +154,29 @@ describe('results', () => {
     expect(out).toContain('state/sweeps/sweep-2/report.json');
     const older = await type('results', 'sweep-1', '--json');
     expect(JSON.parse(older.out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+  });
+
+  test('tell what became of each release that was tested', async () => {
+    const results = createResults(path.join(folder, 'state'));
+    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    const out = stripVTControlCharacters((await type('results')).out);
+    expect(out).toContain('gitea 3.6.0+1: FAIL after 2h 00m');
+    expect(out).toContain('seen: app exited');
+    expect(out).toContain('state/sweeps/sweep-1/gitea/');
+  });
+
+  test('of one recipe are those of the latest sweep that it was in', async () => {
+    const results = createResults(path.join(folder, 'state'));
+    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    const later = report('sweep-2', '2025-03-09T05:00:00.000Z');
+    const recipes = later.recipes.map((one) => ({ ...one, recipe: 'ghost' }));
+    await results.writeReport({ ...later, recipes });
+    const { out } = await type('results', '--recipe', 'gitea', '--json');
+    expect(JSON.parse(out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    expect(await type('results', 'sweep-2', '--recipe', 'gitea')).toMatchObject({
+      status: 2,
+      err: 'recipe-sweep: "gitea" is in no report of sweep-2',
+    });
   });
 
   test('are listed newest first', async () => {

@@ -50,17 +50,24 @@ const rows: OutcomeRow[] = [
     outcome: 'PASS (promoted 2.0.0+1)',
     why: 'the canonical record says 2.0.0+1',
     evidence: null,
+    level: 5,
   },
-  { recipe: 'gitea', outcome: 'FAIL', why: 'install: app exited', evidence: '/state/sweeps/s/gitea/app.log' },
+  {
+    recipe: 'gitea',
+    outcome: 'FAIL',
+    why: 'install: app exited',
+    evidence: '/state/sweeps/s/gitea/app.log',
+    level: 0,
+  },
 ];
 
 describe('the table at the end', () => {
   test('without a terminal each recipe is one line, with the file to open next', () => {
     expect(plain(renderOutcomes(rows, null, '/elsewhere'))).toBe(
       [
-        'recipe  outcome                  why                                open next',
-        'ghost   PASS (promoted 2.0.0+1)  the canonical record says 2.0.0+1',
-        'gitea   FAIL                     install: app exited                /state/sweeps/s/gitea/app.log',
+        'recipe  outcome                  level  why                                open next',
+        'ghost   PASS (promoted 2.0.0+1)  5      the canonical record says 2.0.0+1',
+        'gitea   FAIL                     0      install: app exited                /state/sweeps/s/gitea/app.log',
       ].join('\n'),
     );
   });
@@ -70,6 +77,15 @@ describe('the table at the end', () => {
     expect(Math.max(...shown.split('\n').map((line) => line.length))).toBeLessThanOrEqual(70);
     expect(shown).toContain('/state/sweeps/s/gitea/app.log');
     expect(shown.split('\n')[0]).not.toContain('open next');
+  });
+
+  test('the level is there where it fits, and where something was tested', () => {
+    expect(plain(renderOutcomes(rows, 80, '/elsewhere')).split('\n')[0]).toMatch(
+      /^recipe +outcome +level +why$/,
+    );
+    expect(plain(renderOutcomes(rows, 66, '/elsewhere')).split('\n')[0]).toMatch(/^recipe +outcome +why$/);
+    const skipped = rows.map((row) => ({ ...row, level: null }));
+    expect(plain(renderOutcomes(skipped, null, '/elsewhere')).split('\n')[0]).not.toContain('level');
   });
 
   test('a file below the working directory is named from there', () => {

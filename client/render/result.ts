@@ -1,0 +1,94 @@
+import path from 'node:path';
+import { bold, dim, green, red } from 'yoctocolors';
+import { HIGHEST_LEVEL, missedAfter, type LintProblem } from '../../domain/level.ts';
+import { EXPECTED, outcomeReason, outcomeTitle, type TierResult } from '../../domain/outcome.ts';
+import { EXPECTED_OF_PROMOTE, type RecipeResult } from '../../domain/report.ts';
+import { colourOutcome, nearPath } from './outcomes.ts';
+import { formatDuration } from './quantities.ts';
+import { oneLine, wrapped } from './terminal.ts';
+
+/** What it is about, how long that took, and a text that goes on below itself where it is long, but for a path. */
+type Line = [about: string, took: string, text: string, path?: string];
+
+const ABOUT_WIDTH = 'canonical'.length + 1;
+const TOOK_WIDTH = '59m 59s'.length;
+const INDENT = '  ';
+
+/**
+ * What became of one release, to be read from top to bottom: each tier with its time; of what failed, what was
+ * expected, what was seen and the file with the rest; the level, and what keeps it from the next. `folder` is
+ * where the run's files are. Paths are never wrapped, since they are there to be copied.
+ */
+export function renderResult(
+  result: RecipeResult,
+  { folder, columns, cwd }: { folder: string; columns: number | null; cwd: string },
+): string {
+  const { recipe, release, outcome, tiers, level, lint, started, ended } = result;
+  const what = bold(oneLine(release === null ? recipe : `${recipe} ${release.version}`));
+  const took = formatDuration(Date.parse(ended) - Date.parse(started));
+  const near = (file: string): string => oneLine(nearPath(file, cwd));
+
+  const lines = tiers.flatMap((tier) => tierLines(tier, near));
+  if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
+    const { why, evidence } = outcome;
+    lines.push(['promote', '', red('fail')], ...failureLines(EXPECTED_OF_PROMOTE, why, evidence, near));
+  }
+  if (outcome.kind === 'ERROR') lines.push(['stopped', '', oneLine(outcomeReason(outcome))]);
+  if ('canonical' in outcome) lines.push(['canonical', '', oneLine(outcome.canonical ?? 'none')]);
+  if (level !== null) lines.push(['level', '', levelText(level, result)]);
+  if (lint !== null) lines.push(...lintLines(lint));
+  lines.push(['files', '', '', `${near(folder)}${path.sep}`]);
+
+  const head = `${what}: ${colourOutcome(oneLine(outcomeTitle(outcome)))} ${dim(`after ${took}`)}`;
+  return [head, ...lines.flatMap((line) => laidOut(line, columns))].join('\n');
+}
+
+function tierLines(tier: TierResult, near: (file: string) => string): Line[] {
+  const took = 'ms' in tier && tier.ms !== undefined ? formatDuration(tier.ms) : '';
+  switch (tier.result) {
+    case 'pass':
+      return [[tier.tier, took, green('pass')]];
+    case 'fail':
+      return [
+        [tier.tier, took, red('fail')],
+        ...failureLines(EXPECTED[tier.tier], tier.reason, tier.evidence, near),
+      ];
+    case 'skipped':
+      return [[tier.tier, '', `skipped: ${oneLine(tier.reason)}`]];
+    case 'not reached':
+      return [[tier.tier, '', dim('not reached')]];
+  }
+}
+
+function failureLines(
+  expected: string,
+  seen: string,
+  evidence: string | null,
+  near: (file: string) => string,
+): Line[] {
+  return [
+    ['', '', `expected: ${expected}`],
+    ['', '', `seen: ${oneLine(seen)}`],
+    ...(evidence === null ? [] : ([['', '', 'the rest: ', near(evidence)]] satisfies Line[])),
+  ];
+}
+
+function levelText(level: number, { tiers, lint }: RecipeResult): string {
+  const missed = missedAfter(level, tiers, lint);
+  return `${level} of ${HIGHEST_LEVEL}${missed === null ? '' : `; not ${level + 1}: ${missed}`}`;
+}
+
+function lintLines(problems: readonly LintProblem[]): Line[] {
+  if (problems.length === 0) return [['lint', '', 'no problems']];
+  return problems.map(({ rule, file, line, what }, at) => [
+    at === 0 ? 'lint' : '',
+    '',
+    oneLine(`${file}${line === null ? '' : `:${line}`} ${rule}: ${what}`),
+  ]);
+}
+
+function laidOut([about, took, text, file = '']: Line, columns: number | null): string[] {
+  const begin = `${INDENT}${about.padEnd(ABOUT_WIDTH)}${took.padStart(TOOK_WIDTH)}${INDENT}`;
+  const [first = '', ...more] = wrapped(text, columns === null ? null : columns - begin.length);
+  return [`${begin}${first}${file}`.trimEnd(), ...more.map((line) => `${' '.repeat(begin.length)}${line}`)];
+}

@@ -1,0 +1,158 @@
+import { describe, expect, test } from 'vitest';
+import { renderResult } from '../../client/render/result.ts';
+import { wrapped } from '../../client/render/terminal.ts';
+import { TIERS } from '../../domain/outcome.ts';
+import type { RecipeResult } from '../../domain/report.ts';
+
+const FOLDER = '/var/lib/recipe-sweep/sweeps/sweep-2025-03-02T03:00:00Z/gitea';
+const LOG = `${FOLDER}/cold-test-upgrade/app.log`;
+
+const red: RecipeResult = {
+  schema: 2,
+  recipe: 'gitea',
+  sweep: 'sweep-2025-03-02T03:00:00Z',
+  outcome: {
+    kind: 'FAIL',
+    version: '3.6.0+1.24.2',
+    tier: 'upgrade',
+    why: 'app: exited with 1',
+    evidence: LOG,
+    canonical: '3.5.0+1.24.1',
+  },
+  release: { version: '3.6.0+1.24.2', commit: 'c'.repeat(40) },
+  tiers: [
+    { tier: 'install', result: 'pass', ms: 61_250 },
+    { tier: 'upgrade', result: 'fail', reason: 'app: exited with 1', evidence: LOG, ms: 9_120 },
+    { tier: 'backup', result: 'not reached' },
+    { tier: 'restore', result: 'not reached' },
+    { tier: 'custom', result: 'not reached' },
+  ],
+  level: 1,
+  lint: null,
+  started: '2025-03-02T03:00:00.000Z',
+  ended: '2025-03-02T03:04:02.000Z',
+  workflow: { id: 'sweep-2025-03-02T03:00:00Z/gitea', runId: 'r' },
+};
+
+const green: RecipeResult = {
+  ...red,
+  outcome: { kind: 'PASS', promoted: '3.6.0+1.24.2' },
+  tiers: TIERS.map((tier) => ({ tier, result: 'pass', ms: 1_000 })),
+  level: 5,
+  lint: [],
+};
+
+function shown(result: RecipeResult, columns: number | null = 80): string[] {
+  const text = renderResult(result, { folder: FOLDER, columns, cwd: '/home' });
+  return text.replace(/\u001b\[\d+m/g, '').split('\n');
+}
+
+describe('a result that a person reads', () => {
+  test('of a red tier says what was expected, what was seen, and where the rest is', () => {
+    expect(shown(red)).toEqual([
+      'gitea 3.6.0+1.24.2: FAIL after 4m 02s',
+      '  install    1m 01s  pass',
+      '  upgrade        9s  fail',
+      '                     expected: the release over the base in place, converged and',
+      '                     answering, with the data written before',
+      '                     seen: app: exited with 1',
+      `                     the rest: ${LOG}`,
+      '  backup             not reached',
+      '  restore            not reached',
+      '  custom             not reached',
+      '  canonical          3.5.0+1.24.1',
+      '  level              1 of 5; not 2: upgrade failed',
+      `  files              ${FOLDER}/`,
+    ]);
+  });
+
+  test('of a failed promote says the same of the promote', () => {
+    const why = "upgrading the canonical's data: app exited";
+    const evidence = `${FOLDER}/promote/app.log`;
+    const lines = shown(
+      {
+        ...green,
+        outcome: {
+          kind: 'GREEN-BUT-PROMOTE-FAILED',
+          version: '3.6.0+1.24.2',
+          why,
+          evidence,
+          canonical: null,
+        },
+      },
+      null,
+    );
+    expect(lines[0]).toBe('gitea 3.6.0+1.24.2: GREEN-BUT-PROMOTE-FAILED after 4m 02s');
+    const promote = lines.findIndex((line) => line.startsWith('  promote'));
+    expect(lines.slice(promote, promote + 5).map((line) => line.trim().replace(/ {2,}/, ' '))).toEqual([
+      'promote fail',
+      expect.stringMatching(/^expected: .*warm domain/),
+      `seen: ${why}`,
+      `the rest: ${evidence}`,
+      'canonical none',
+    ]);
+  });
+
+  test('of a skipped tier says why, and what that does to the level', () => {
+    const tiers = green.tiers.map((tier) =>
+      tier.tier === 'backup'
+        ? { tier: tier.tier, result: 'skipped' as const, reason: 'no label backupbot.backup' }
+        : tier,
+    );
+    const lines = shown({ ...green, tiers, level: 2 });
+    expect(lines).toContain('  backup             skipped: no label backupbot.backup');
+    expect(lines).toContain('  level              2 of 5; not 3: backup was skipped');
+  });
+
+  test('without a verdict says where it stopped', () => {
+    const outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'at backup: no disk' } as const;
+    expect(shown({ ...red, outcome, tiers: red.tiers.slice(0, 1) })).toContain(
+      '  stopped            at backup: no disk',
+    );
+  });
+
+  test('names each lint problem with its place', () => {
+    const lint = [
+      { rule: 'image-without-tag', file: 'compose.yml', line: 4, what: 'nginx has no tag' },
+      { rule: 'no-notes', file: 'release', line: null, what: 'no release notes' },
+    ];
+    const lines = shown({ ...green, lint, level: 4 });
+    expect(lines).toContain('  lint               compose.yml:4 image-without-tag: nginx has no tag');
+    expect(lines).toContain('                     release no-notes: no release notes');
+    expect(lines).toContain('  level              4 of 5; not 5: 2 lint problems');
+  });
+
+  test('of the highest level misses nothing', () => {
+    const lines = shown(green);
+    expect(lines).toContain('  level              5 of 5');
+    expect(lines).toContain('  lint               no problems');
+  });
+
+  test('of schema 1 has no level', () => {
+    expect(shown({ ...red, level: null }).join('\n')).not.toContain('level');
+  });
+
+  test('fits a terminal of 80 columns, but for paths', () => {
+    const reason = 'word '.repeat(60);
+    const tiers = red.tiers.map((tier) => (tier.result === 'fail' ? { ...tier, reason } : tier));
+    const long = shown({ ...red, tiers }).filter((line) => line.length > 80);
+    expect(long).toEqual([`                     the rest: ${LOG}`, `  files              ${FOLDER}/`]);
+  });
+
+  test('what an app said cannot steer the terminal', () => {
+    const tiers = red.tiers.map((tier) =>
+      tier.result === 'fail' ? { ...tier, reason: 'a\u001b[2Jb\nc\u202ed', evidence: '/x\u001b[2J' } : tier,
+    );
+    expect(shown({ ...red, tiers })).toContain('                     seen: ab c d');
+    expect(shown({ ...red, tiers })).toContain('                     the rest: /x');
+  });
+});
+
+test.each([
+  ['a bb ccc', 4, ['a bb', 'ccc']],
+  ['a bb ccc', null, ['a bb ccc']],
+  ['/a/long/path b', 4, ['/a/long/path', 'b']],
+  ['', 4, ['']],
+])('%j in %s columns', (line, columns, lines) => {
+  expect(wrapped(line, columns)).toEqual(lines);
+});
