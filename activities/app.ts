@@ -36,7 +36,8 @@ export interface Where {
 
 /**
  * The one preparation, for the cold test and for promote alike: a clean checkout made anew (one that
- * something wrote into is no test of a tag), the recipe's settings, and a folder for the step's evidence.
+ * something wrote into is no test of a tag), the recipe's settings, a folder for the step's evidence, and an
+ * empty private one.
  */
 export async function prepareApp(
   deps: Dependencies,
@@ -55,6 +56,9 @@ export async function prepareApp(
   await mkdir(evidence, { recursive: true });
   const parent = checkoutsFolder(deps, stack);
   await mkdir(parent, { recursive: true });
+  const scratch = path.join(parent, 'scratch');
+  await rm(scratch, { recursive: true, force: true });
+  await mkdir(scratch, { mode: 0o700 });
   const checkout = path.join(parent, commit.slice(0, 12));
   await deps.mirrorsFor(attempt.run).checkout(run.recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
@@ -64,6 +68,7 @@ export async function prepareApp(
     version,
     commit,
     checkout,
+    scratch,
     domain,
     stack,
     lifetime,

@@ -3,6 +3,7 @@ import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/
 import { Fault, FAULTS, messageOf } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
+import { createAppScripts, type AppScripts } from '../host/app-scripts.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { Deployer } from '../host/deployer.ts';
 import type { Claim, Holder } from '../host/host-lock.ts';
@@ -27,6 +28,8 @@ export interface Attempt {
 /** An attempt that may change things on the host. */
 export interface HostAttempt extends Attempt {
   deployer: Deployer;
+  /** Runs the recipes' hooks and checks. */
+  scripts: AppScripts;
   warm: WarmData;
   /** The host lock's: no other attempt ever has the same. */
   generation: number;
@@ -134,6 +137,7 @@ export async function holdingHost<T>(
       const { signal, report } = attempt;
       const run = deps.runnerFor({ signal, mark: await deps.attempts.mark(generation) });
       const deployer = deps.deployerFor({ run, signal, guard, report });
+      const scripts = createAppScripts({ run, deployer, guard, report });
       const warm = createWarmData({
         zone: deps.config.zone,
         headroom: deps.config.limits.headroom,
@@ -144,7 +148,7 @@ export async function holdingHost<T>(
         report,
         now: deps.now,
       });
-      return await body({ ...attempt, generation, run, deployer, warm, guard });
+      return await body({ ...attempt, generation, run, deployer, scripts, warm, guard });
     } finally {
       await entered.leave();
     }

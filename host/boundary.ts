@@ -29,8 +29,10 @@ export const BOUNDARIES = [
   // any deployment, cold or warm
   'deploy.after-checkout',
   'deploy.after-images',
+  'deploy.after-install-hook',
   'deploy.after-secrets',
   'deploy.after-stack-deploy',
+  'deploy.after-ready-hook',
   'deploy.after-converge',
 
   // any removal, cold or warm
@@ -39,9 +41,14 @@ export const BOUNDARIES = [
   'stop.after-networks',
   'remove.after-volumes',
 
+  // around each tier of the cold test
+  'tier.after-before-hook',
+  'tier.after-after-hook',
+
   'cold-install.after-remove',
   'cold-install.after-deploy',
   'cold-upgrade.after-deploy',
+  'custom.after-checks',
   'teardown.after-remove',
   'teardown.after-checkouts',
 

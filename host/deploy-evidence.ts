@@ -28,6 +28,18 @@ export async function keep(folder: string, name: string, text: string): Promise<
   return file;
 }
 
+async function fingerprintsOf(swarm: Swarm, stack: string): Promise<string[]> {
+  return (await swarm.labelled(`${STACK_LABEL}=${stack}`)).flatMap(({ kind, labels }) => {
+    const fingerprint = labels[LABEL.fingerprint];
+    return kind === 'secret' && fingerprint !== undefined ? [fingerprint] : [];
+  });
+}
+
+/** The text with the secrets of a stack masked that carry a fingerprint. */
+export async function maskedFor(swarm: Swarm, stack: string, text: string): Promise<string> {
+  return maskSecrets(text, await fingerprintsOf(swarm, stack));
+}
+
 /**
  * Writes tasks.txt and a log per service. Answers the file that an operator should open first: the log of the
  * service that failed, if it printed anything, else the tasks.
@@ -38,10 +50,7 @@ export async function keepDeployment(
   failedService: string | null,
 ): Promise<string> {
   const { swarm, stack, folder } = settings;
-  const fingerprints = (await swarm.labelled(`${STACK_LABEL}=${stack}`)).flatMap(({ kind, labels }) => {
-    const fingerprint = labels[LABEL.fingerprint];
-    return kind === 'secret' && fingerprint !== undefined ? [fingerprint] : [];
-  });
+  const fingerprints = await fingerprintsOf(swarm, stack);
   // Colours go first, so that none stands inside a secret.
   const masked = async (text: string): Promise<string> =>
     maskSecrets(stripVTControlCharacters(text), fingerprints);

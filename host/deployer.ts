@@ -14,6 +14,8 @@ export interface App {
   commit: string;
   /** A folder holding exactly that commit. */
   checkout: string;
+  /** A private folder for what must not stay: it goes with the checkout. */
+  scratch: string;
   domain: string;
   stack: string;
   /** A cold app dies with its run; a warm one keeps its volumes and secrets when it is undeployed. */
@@ -22,8 +24,8 @@ export interface App {
   run: string;
   /** Set over what .env.sample says. */
   env: Readonly<Record<string, string>>;
-  /** What the recipe's folder brings: probe, allowances, overlay, hooks and their time. */
-  settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'timeouts'>;
+  /** What the recipe's folder brings: probe, allowances, overlay, hooks, checks and their time. */
+  settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'checks' | 'timeouts'>;
   /** Apps that were provided for this one. */
   dependencies: readonly ProvidedDependency[];
   /** An existing folder for what is learned: compose as deployed, service logs, tasks, images. */
@@ -92,6 +94,8 @@ export interface Deployer {
   exec(stack: string, service: string, command: string, timeoutMs: number): Promise<ExecResult>;
   /** What hooks and checks of a deployed app are told; docs/recipes.md lists the names. */
   environment(app: App): Promise<Record<string, string>>;
+  /** The text with the stack's secrets masked. */
+  mask(stack: string, text: string): Promise<string>;
   /** Writes what is learned of a running deployment into its evidence folder: logs, tasks, events since then. */
   keepEvidence(app: App, since: Date): Promise<void>;
   /** Stops the stack and waits until its containers, then its networks, are gone; volumes and secrets stay. */

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { execa, type Options } from 'execa';
 import { passBoundary } from './boundary.ts';
 
@@ -21,6 +22,10 @@ export interface Command {
   secrets?: readonly string[];
   /** Standard output goes to this file instead of memory. */
   stdoutFile?: string;
+  /** What goes to standard error is answered with standard output, in the order it came. */
+  merged?: true;
+  /** A folder whose programs are found before those of the declared path. */
+  toolsFirst?: string;
   /** Milliseconds; the whole process group is ended when they have passed. */
   timeoutMs?: number;
 }
@@ -32,19 +37,28 @@ export interface Finished {
   stderr: string;
 }
 
+/** What ended a command that failed: itself with a bad status, or else. */
+export type Ending = 'status' | 'not started' | 'deadline' | 'signal' | 'too much output';
+
 /** A command that could not be started, was ended by a signal or a deadline, or left with a bad status. */
 export class CommandFailed extends Error {
   readonly command: string;
   readonly status: number | null;
+  readonly stdout: string;
   readonly stderr: string;
+  readonly how: string;
+  readonly ending: Ending;
 
-  constructor(command: string, finished: Finished, how: string) {
+  constructor(command: string, finished: Finished, how: string, ending: Ending = 'status') {
     const last = lastLines(finished.stderr || finished.stdout, 12);
     super(`${command}: ${how}${last ? `\n${last}` : ''}`);
     this.name = 'CommandFailed';
     this.command = command;
     this.status = finished.status;
+    this.stdout = finished.stdout;
     this.stderr = finished.stderr;
+    this.how = how;
+    this.ending = ending;
   }
 }
 
@@ -69,14 +83,21 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
   async function run(command: Command): Promise<Finished> {
     const secrets = command.secrets ?? [];
     const shown = shownCommand(command);
+    const { toolsFirst } = command;
+    const path = settings.environment['PATH'] ?? '';
     const options = {
-      env: { ...settings.environment, ...command.env },
+      env: {
+        ...settings.environment,
+        ...(toolsFirst === undefined ? {} : { PATH: `${toolsFirst}:${path}` }),
+        ...command.env,
+      },
       extendEnv: false,
       reject: false,
       detached: true,
       cleanup: true,
       stripFinalNewline: false,
       maxBuffer: LARGEST_OUTPUT,
+      all: command.merged ?? false,
       stdio: [
         command.input === undefined ? 'ignore' : Buffer.from(command.input),
         command.stdoutFile === undefined ? 'pipe' : { file: command.stdoutFile },
@@ -87,7 +108,7 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
     } satisfies Options;
     settings.signal?.throwIfAborted();
     const child = execa(command.file, [...command.args], options);
-    const end = groupKiller(child.pid);
+    const end = groupKiller(child);
     if (child.pid !== undefined) passBoundary('command.after-start', { group: child.pid });
     let late = false;
     const deadline =
@@ -103,19 +124,22 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
       const result = await child;
       const finished: Finished = {
         status: result.exitCode ?? null,
-        stdout: redact(text(result.stdout), secrets),
-        stderr: redact(text(result.stderr), secrets),
+        stdout: redact(text(command.merged ? result.all : result.stdout), secrets),
+        stderr: redact(text(command.merged ? '' : result.stderr), secrets),
       };
       settings.signal?.throwIfAborted();
-      if (late) throw new CommandFailed(shown, finished, `not finished after ${command.timeoutMs} ms, ended`);
-      if (result.isMaxBuffer) {
-        throw new CommandFailed(shown, finished, `printed more than ${LARGEST_OUTPUT} characters, ended`);
+      if (late) {
+        const how = `not finished after ${command.timeoutMs} ms, ended`;
+        throw new CommandFailed(shown, finished, how, 'deadline');
       }
+      if (result.isMaxBuffer) {
+        const how = `printed more than ${LARGEST_OUTPUT} characters, ended`;
+        throw new CommandFailed(shown, finished, how, 'too much output');
+      }
+      if (result.signal) throw new CommandFailed(shown, finished, `ended by ${result.signal}`, 'signal');
       if (result.exitCode === undefined) {
-        const how = result.signal
-          ? `ended by ${result.signal}`
-          : (result.cause as Error | undefined)?.message;
-        throw new CommandFailed(shown, finished, how ?? 'could not be started');
+        const how = (result.cause as Error | undefined)?.message ?? 'could not be started';
+        throw new CommandFailed(shown, finished, how, 'not started');
       }
       return finished;
     } finally {
@@ -139,8 +163,15 @@ function shownCommand({ file, args, secrets }: Command): string {
   return redact([file, ...args].join(' '), secrets ?? []);
 }
 
-/** execa's own kill reaches the direct child only; a command's helpers share its process group. */
-function groupKiller(pid: number | undefined): { kill(): void; forget(): void } {
+/**
+ * execa's own kill reaches the direct child only; a command's helpers share its process group. One that left the
+ * group and still holds the command's output open is not waited for.
+ */
+function groupKiller(child: Pick<ChildProcess, 'pid' | 'stdout' | 'stderr'>): {
+  kill(): void;
+  forget(): void;
+} {
+  const { pid } = child;
   let force: NodeJS.Timeout | undefined;
   const send = (signal: NodeJS.Signals): void => {
     if (pid === undefined) return;
@@ -153,7 +184,11 @@ function groupKiller(pid: number | undefined): { kill(): void; forget(): void } 
   return {
     kill() {
       send('SIGTERM');
-      force = setTimeout(() => send('SIGKILL'), KILL_AFTER_MS);
+      force = setTimeout(() => {
+        send('SIGKILL');
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, KILL_AFTER_MS);
     },
     forget() {
       clearTimeout(force);

@@ -9,7 +9,7 @@ import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
-import { keep, keepDeployment } from './deploy-evidence.ts';
+import { keep, keepDeployment, maskedFor } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
 import { ensureImage, type PresentImage } from './images.ts';
 import { ask, httpService, type Answer, type HttpService } from './probe.ts';
@@ -423,6 +423,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     async environment(app) {
       return { APP_DOMAIN: app.domain, STACK_NAME: app.stack, ...dependencyVariables(app.dependencies) };
     },
+
+    mask: (stack, text) => maskedFor(swarm, stack, text),
 
     async keepEvidence(app) {
       await keepDeployment(

@@ -137,6 +137,7 @@ function app(name: string, written: Written = {}, changes: Partial<App> = {}): A
     version: written.version ?? '1.0.0+1.0',
     commit: 'c'.repeat(40),
     checkout: recipe(written),
+    scratch: path.join(scratch, 'private'),
     domain,
     stack: stackName(domain),
     lifetime: 'cold',

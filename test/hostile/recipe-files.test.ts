@@ -57,6 +57,7 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
     version: RELEASE,
     commit: release?.commit ?? '',
     checkout,
+    scratch: path.join(around.state, 'scratch'),
     domain: DOMAIN,
     stack: STACK,
     lifetime: 'cold',

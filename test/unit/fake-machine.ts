@@ -224,6 +224,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       async environment(app) {
         return { STACK_NAME: app.stack };
       },
+      async mask(_stack, text) {
+        return text;
+      },
       async keepEvidence() {
         await stillAlive();
       },

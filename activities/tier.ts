@@ -1,0 +1,86 @@
+import type { Tier } from '../domain/outcome.ts';
+import { Fault } from '../domain/fault.ts';
+import type { TierHook } from '../domain/recipe-settings.ts';
+import type { ScriptResult } from '../host/app-scripts.ts';
+import { passBoundary } from '../host/boundary.ts';
+import type { App } from '../host/deployer.ts';
+import type { HostAttempt } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+
+export type TierFailure = {
+  result: 'fail';
+  reason: string;
+  /** The file that has the rest. */
+  evidence: string;
+};
+
+/** What a tier says of the one cold deployment. */
+export type TierAnswer = { result: 'pass' } | TierFailure | { result: 'skipped'; reason: string };
+
+/**
+ * Asks one tier: the recipe's hook before it, the question itself, the hook after it unless it failed; and keeps
+ * what is learned of the deployment, however it went.
+ */
+export async function askTier<Answer extends TierAnswer>(
+  deps: Dependencies,
+  attempt: HostAttempt,
+  app: App,
+  tier: Tier,
+  body: () => Promise<Answer>,
+): Promise<Answer | TierFailure> {
+  const since = deps.now();
+  const hook = async (name: TierHook): Promise<TierFailure | null> =>
+    failureOf(await attempt.scripts.hook(app, name, { environment: { TIER: tier } }));
+  const ask = async (): Promise<Answer | TierFailure> => {
+    const before = await hook(`before-${tier}`);
+    passBoundary('tier.after-before-hook');
+    if (before) return before;
+    const answer = await body();
+    if (answer.result === 'fail') return answer;
+    const after = await hook(`after-${tier}`);
+    passBoundary('tier.after-after-hook');
+    return after ?? answer;
+  };
+  let answer;
+  try {
+    answer = await ask();
+  } catch (error) {
+    // What broke is the news, also where it keeps the evidence from being read.
+    await attempt.deployer.keepEvidence(app, since).catch(() => undefined);
+    throw error;
+  }
+  await attempt.deployer.keepEvidence(app, since);
+  return answer;
+}
+
+/** Has the recipe write data that must outlive what follows. Null when it did, or has no hook for that. */
+export async function writeData(attempt: HostAttempt, app: App, tier: Tier): Promise<TierFailure | null> {
+  return failureOf(await attempt.scripts.hook(app, 'write-data', { environment: { TIER: tier } }));
+}
+
+/**
+ * Asks the recipe whether the data is there that its hook write-data wrote: pass or fail; null when it has no
+ * hook for that.
+ */
+export async function checkData(
+  attempt: HostAttempt,
+  app: App,
+  tier: Tier,
+): Promise<{ result: 'pass' } | TierFailure | null> {
+  const found = await attempt.scripts.hook(app, 'check-data', { environment: { TIER: tier } });
+  return found === null ? null : (failureOf(found) ?? { result: 'pass' });
+}
+
+/** Throws when nothing of the app runs, so that there is nothing `purpose` could be done with. */
+export async function refuseUnlessRunning(attempt: HostAttempt, app: App, purpose: string): Promise<void> {
+  const runs = (await attempt.deployer.owned()).some((one) => one.stack === app.stack && one.running);
+  if (runs) return;
+  throw new Fault(
+    'BadInput',
+    `nothing of ${app.recipe} runs at ${app.domain}, so there is nothing to ${purpose} (the run was reset past its install, or somebody removed the stack): sweep ${app.recipe} again`,
+  );
+}
+
+function failureOf(result: ScriptResult | null): TierFailure | null {
+  return result?.result === 'fail' ? result : null;
+}

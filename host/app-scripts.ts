@@ -1,0 +1,220 @@
+import { appendFile, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
+import ms from 'ms';
+import { Fault } from '../domain/fault.ts';
+import { printable, quotableLine } from '../domain/printable.ts';
+import type { Hook } from '../domain/recipe-settings.ts';
+import type { App, Deployer } from './deployer.ts';
+import { CommandFailed, type Finished, type ProcessRunner } from './process.ts';
+
+/**
+ * Runs the executables of a recipe's folder: its hooks and checks. They are the operator's and trusted; what the
+ * app makes them print is not. Each is run in an empty folder that is gone afterwards, with the declared
+ * environment and what it is told of the app, and nothing else of ours.
+ */
+
+/** What came of a script that ran. That nothing was learned is thrown as a Fault. */
+export type ScriptResult =
+  | { result: 'pass' }
+  | { result: 'not applicable'; reason: string }
+  | { result: 'fail'; reason: string; /** The file that has what it printed. */ evidence: string };
+
+export interface HookOptions {
+  /** Told to it besides what every script is told. */
+  environment?: Readonly<Record<string, string>>;
+  /** Texts that must not be kept, asked for once it has ended. */
+  secrets?: () => Promise<readonly string[]>;
+}
+
+export interface CheckOptions extends HookOptions {
+  /** Milliseconds that are left for it, if fewer than a check of the recipe may take. */
+  withinMs?: number;
+}
+
+export interface AppScripts {
+  /** Runs a hook of the recipe; null when it has none of that name. */
+  hook(app: App, name: Hook, options?: HookOptions): Promise<ScriptResult | null>;
+  /** Runs one check; only checks may be not applicable. */
+  check(app: App, file: string, options?: CheckOptions): Promise<ScriptResult>;
+}
+
+export interface AppScriptsSettings {
+  run: ProcessRunner;
+  deployer: Pick<Deployer, 'environment' | 'mask'>;
+  /** Awaited before each script, since it may change things. */
+  guard(): Promise<void>;
+  report(what: string): void;
+}
+
+/** The folder that stands first in the path of scripts. */
+const TOOLS = fileURLToPath(new URL('scripts', import.meta.url));
+
+const NOT_APPLICABLE = 77;
+/** What a shell, and env, leave with when there is no such program, or none for this machine. */
+const NO_PROGRAM = new Set([126, 127]);
+/** Of what a script prints the end is kept, in characters. */
+const LONGEST_OUTPUT = 1024 * 1024;
+
+interface Script {
+  /** As in `hook ready`. */
+  what: string;
+  file: string;
+  /** The name of the file in the app's evidence; what is there already stays. */
+  evidence: string;
+  timeoutMs: number;
+  options: HookOptions;
+}
+
+export function createAppScripts({ run, deployer, guard, report }: AppScriptsSettings): AppScripts {
+  async function start(app: App, script: Script): Promise<Finished | CommandFailed> {
+    const told = { ...(await deployer.environment(app)), ...script.options.environment };
+    await mkdir(app.scratch, { recursive: true, mode: 0o700 });
+    const folder = await mkdtemp(path.join(app.scratch, 'script-'));
+    try {
+      const cwd = path.join(folder, 'work');
+      await mkdir(cwd);
+      const { file, timeoutMs } = script;
+      const env = { ...told, ...(await addressBook(folder, told)) };
+      await guard();
+      report(script.what);
+      return await run.run({ file, args: [], cwd, env, timeoutMs, merged: true, toolsFirst: TOOLS });
+    } catch (error) {
+      if (error instanceof CommandFailed) return error;
+      throw error;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async function perform(app: App, script: Script): Promise<ScriptResult> {
+    const { what, file, timeoutMs } = script;
+    await checkExecutable(script);
+    const started = new Date();
+    const ended = await start(app, script);
+    const failure = ended instanceof CommandFailed ? ended : null;
+    if (failure?.ending === 'not started') throw cannotStart(script, failure.how);
+    if (NO_PROGRAM.has(ended.status ?? 0)) await checkInterpreter(script, ended.stdout);
+
+    const how = failure
+      ? failure.ending === 'deadline'
+        ? `not finished after ${ms(timeoutMs)}, ended`
+        : failure.how
+      : `exit status ${ended.status}`;
+    const secrets = (await script.options.secrets?.()) ?? [];
+    const said = await masked(app.stack, ended.stdout, secrets);
+    const evidence = path.join(app.evidence, script.evidence);
+    const lines = [
+      `== ${what}: ${file}`,
+      `== started ${started.toISOString()}`,
+      said.trimEnd(),
+      `== ended ${new Date().toISOString()}, ${how}`,
+      '',
+      '',
+    ];
+    await appendFile(evidence, lines.join('\n'));
+
+    if (failure?.ending === 'signal') {
+      throw new Fault(
+        'Daemon',
+        `${what} (${file}) was ${failure.how} from outside, so nothing was learned; is this host out of memory?`,
+      );
+    }
+    if (failure === null && ended.status === 0) return { result: 'pass' };
+    const last = quotableLine(said.trimEnd().split('\n').at(-1) ?? '');
+    if (failure === null && ended.status === NOT_APPLICABLE && what.startsWith('check ')) {
+      return { result: 'not applicable', reason: last || 'it gives no reason' };
+    }
+    return { result: 'fail', reason: quotableLine(`${what}: ${how}${last && `: ${last}`}`), evidence };
+  }
+
+  /** The end of what was printed, fit to be kept: without secrets, colours and what else steers a terminal. */
+  async function masked(stack: string, printed: string, secrets: readonly string[]): Promise<string> {
+    const plain = stripVTControlCharacters(printed);
+    const end = plain.slice(-LONGEST_OUTPUT);
+    // A line that was cut could begin with half a secret.
+    const whole = end.length < plain.length ? `…${end.slice(end.indexOf('\n'))}` : end;
+    const known = secrets.reduce((text, secret) => text.replaceAll(secret, '***'), whole);
+    return printable(await deployer.mask(stack, known));
+  }
+
+  return {
+    async hook(app, name, options = {}) {
+      const file = app.settings.hooks[name];
+      if (file === undefined) return null;
+      const timeoutMs = app.settings.timeouts.hook;
+      return perform(app, { what: `hook ${name}`, file, evidence: `hook-${name}.txt`, timeoutMs, options });
+    },
+
+    async check(app, file, { withinMs, ...options } = {}) {
+      const name = path.basename(file);
+      const timeoutMs = Math.min(app.settings.timeouts.check, withinMs ?? Infinity);
+      return perform(app, { what: `check ${name}`, file, evidence: `check-${name}.txt`, timeoutMs, options });
+    },
+  };
+}
+
+/**
+ * Where the app and what it depends on are reached at addresses (X_URL with X_ADDRESS), curl and git are told
+ * them, so that a script may use the URLs.
+ */
+async function addressBook(
+  folder: string,
+  told: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const entries = Object.entries(told).flatMap(([name, url]) => {
+    const address = told[name.replace(/_URL$/, '_ADDRESS')];
+    if (!name.endsWith('_URL') || address === undefined) return [];
+    const { hostname, port, protocol } = new URL(url);
+    return [`${hostname}:${port || (protocol === 'https:' ? '443' : '80')}:${address}`];
+  });
+  if (entries.length === 0) return {};
+  await writeFile(path.join(folder, '.curlrc'), entries.map((entry) => `resolve = "${entry}"\n`).join(''));
+  return {
+    CURL_HOME: folder,
+    GIT_CONFIG_COUNT: String(entries.length),
+    ...Object.fromEntries(
+      entries.flatMap((entry, index) => [
+        [`GIT_CONFIG_KEY_${index}`, 'http.curloptResolve'],
+        [`GIT_CONFIG_VALUE_${index}`, entry],
+      ]),
+    ),
+  };
+}
+
+function cannotStart({ what, file }: Pick<Script, 'what' | 'file'>, why: string): Fault {
+  return new Fault(
+    'BadConfig',
+    `${what} cannot be started: ${why}; see that ${file} is executable (chmod +x) and that what its first line names is on this host`,
+  );
+}
+
+const FIRST_BYTES = 256;
+const PROGRAM = '\x7fELF';
+
+async function firstBytes(file: string): Promise<string> {
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(FIRST_BYTES), 0, FIRST_BYTES, 0);
+    return buffer.toString('latin1', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The system would have sh read anything else, also an empty file, which would pass. */
+async function checkExecutable(script: Script): Promise<void> {
+  const begins = await firstBytes(script.file).catch((error: unknown) => {
+    throw cannotStart(script, String(error));
+  });
+  if (begins.startsWith('#!') || begins.startsWith(PROGRAM)) return;
+  throw cannotStart(script, 'it has no first line like #!/bin/sh');
+}
+
+/** Throws when it was not the script that left, but who looked for its interpreter. */
+async function checkInterpreter(script: Script, printed: string): Promise<void> {
+  const [first = ''] = (await firstBytes(script.file)).split('\n');
+  const byEnv = /^#!\s*\S*\/env\s/.test(first) && /^\S*env: .*\n$/.test(printed);
+  if (byEnv || first.startsWith(PROGRAM)) throw cannotStart(script, printed.trim());
+}
