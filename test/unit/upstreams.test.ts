@@ -83,11 +83,22 @@ test('a removed upstream is gone, and can be published anew', async () => {
 
 test('the recipes folder enrols the fixtures in a form that is read back', async () => {
   const upstreams = createUpstreams(folder);
-  await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, ['custom-html', 'webdis']);
+  await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, ['custom-html', 'pinboard', 'webdis']);
   const recipes = createRecipes(path.join(folder, 'recipes'));
   const read = await Promise.all((await recipes.all()).map(({ recipe }) => recipes.one(recipe)));
   expect(read.map(({ recipe, upstream, probe }) => [recipe, upstream, probe])).toEqual([
     ['custom-html', upstreams.url('custom-html'), null],
+    ['pinboard', upstreams.url('pinboard'), expect.objectContaining({ contains: 'Pinboard' })],
     ['webdis', upstreams.url('webdis'), expect.objectContaining({ path: '/PING', contains: 'PONG' })],
+  ]);
+  expect(
+    read.map(({ hooks, checks }) => [Object.keys(hooks), checks.map((file) => path.basename(file))]),
+  ).toEqual([
+    [[], []],
+    [
+      ['check-data', 'ready', 'write-data'],
+      ['readable', 'search'],
+    ],
+    [[], []],
   ]);
 });
