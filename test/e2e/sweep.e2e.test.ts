@@ -226,7 +226,7 @@ describe('what goes wrong around a release', () => {
         unreleased: 'SKIP never-released',
         webdis: 'ERROR infrastructure',
       });
-      expect(result.recipes[1]?.why).toContain('upgrade_base: unknown key');
+      expect(result.recipes[1]?.why).toContain('upgrade_base: bases are computed');
     } finally {
       await writeFile(file, whole);
     }

@@ -1,7 +1,8 @@
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { mistakeLines, readRecipeFolder } from '../../host/recipe-folder.ts';
 import { createRecipes } from '../../host/recipes.ts';
 
 const OURS = path.resolve(import.meta.dirname, '../../recipes');
@@ -16,32 +17,131 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function write(recipe: string, text: string): Promise<void> {
-  await mkdir(path.join(folder, recipe));
-  await writeFile(path.join(folder, recipe, 'recipe.yml'), text);
+async function write(recipe: string, text: string, files: Record<string, string> = {}): Promise<void> {
+  for (const [name, content] of Object.entries({ 'recipe.yml': text, ...files })) {
+    const file = path.join(folder, recipe, name);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, content);
+    if (/^(hooks|checks)\//.test(name)) await chmod(file, 0o755);
+  }
 }
 
-test('the 21 recipes are there, all enrolled but keycloak', async () => {
-  const all = await createRecipes(OURS).all();
-  expect(all).toHaveLength(21);
-  expect(all.filter(({ exception }) => exception !== null).map(({ recipe }) => recipe)).toEqual(['keycloak']);
-});
+/** What is wrong with a recipe whose recipe.yml says this besides its upstream. */
+async function mistakes(text: string, files: Record<string, string> = {}): Promise<string[]> {
+  await write('one', `upstream: /srv/one.git\n${text}`, files);
+  return mistakesOf('one');
+}
 
-test('the example is a recipe.yml', async () => {
-  await mkdir(path.join(folder, 'hedgedoc'));
-  await copyFile(path.join(OURS, 'recipe.example.yml'), path.join(folder, 'hedgedoc', 'recipe.yml'));
-  expect(await createRecipes(folder).one('hedgedoc')).toMatchObject({
-    recipe: 'hedgedoc',
-    upstream: 'https://git.coopcloud.tech/coop-cloud/hedgedoc.git',
-    exception: null,
-    hold: null,
-    env: { CMD_ALLOW_ANONYMOUS: 'true' },
-    probe: { path: '/status', status: [200], contains: 'onlineUsers' },
+async function mistakesOf(recipe: string): Promise<string[]> {
+  const read = await readRecipeFolder(folder, recipe);
+  return read.ok ? [] : mistakeLines(read.mistakes);
+}
+
+const SCRIPT = '#!/bin/sh\n';
+
+describe('our own recipes', () => {
+  test('are 21, all enrolled but keycloak', async () => {
+    const all = await createRecipes(OURS).all();
+    expect(all).toHaveLength(21);
+    expect(all.filter(({ exception }) => exception !== null).map(({ recipe }) => recipe)).toEqual([
+      'keycloak',
+    ]);
+  });
+
+  test('have nothing wrong with them', async () => {
+    const all = await createRecipes(OURS).all();
+    expect(all.filter(({ problem }) => problem !== null)).toEqual([]);
   });
 });
 
-test('all that is wrong in a recipe.yml is said at once, and the other recipes stay enrolled', async () => {
-  await write('one', 'upstream: ext::sh -c id\nupgrade_base: 1.0.0+1\nprobe: { stauts: [200] }\n');
+describe('the example', () => {
+  const example = async (): Promise<string> => readFile(path.join(OURS, 'recipe.example.yml'), 'utf8');
+  /** The # of a line that is put out of use; one blank after it makes it prose. */
+  const OUT_OF_USE = /^#(?=\S|  )/gm;
+
+  beforeEach(() => write('keycloak', 'upstream: /srv/keycloak.git\n'));
+
+  test('is a recipe.yml with every key, and means what it says', async () => {
+    await write('hedgedoc', await example());
+    expect(await createRecipes(folder).one('hedgedoc')).toEqual({
+      recipe: 'hedgedoc',
+      upstream: 'https://git.coopcloud.tech/coop-cloud/hedgedoc.git',
+      exception: null,
+      hold: null,
+      env: { CMD_ALLOW_ANONYMOUS: 'true', CMD_OAUTH2_BASEURL: '${DEP_KEYCLOAK_URL}' },
+      upgradeEnv: { CMD_ALLOW_EMAIL_REGISTER: 'false' },
+      deps: ['keycloak'],
+      probe: {
+        protocol: 'http',
+        path: '/status',
+        status: [200],
+        contains: 'onlineUsers',
+        redirects: 'follow',
+        certificate: 'trusted',
+      },
+      allow: ['cap-add:NET_ADMIN', 'host-path:/srv/media'],
+      timeouts: { hook: 120_000, check: 900_000 },
+      hooks: {},
+      checks: [],
+      overlay: null,
+    });
+  });
+
+  test('also where a key is put out of use', async () => {
+    const lines = (await example()).split('\n').filter((line) => line.match(OUT_OF_USE));
+    await write('mumble', `upstream: /srv/mumble.git\n${lines.join('\n').replaceAll(OUT_OF_USE, '')}`);
+    expect(await createRecipes(folder).one('mumble')).toMatchObject({
+      exception: 'its warm domain is the live shared provider',
+      hold: '2.0.0 waits for a new host',
+      probe: { protocol: 'tcp', port: 64_738, service: 'voice', tls: true, send: '0a0d', expect: '^0000' },
+    });
+  });
+});
+
+test('a recipe.yml that says no more than its upstream has these settings', async () => {
+  await write('one', 'upstream: /srv/one.git\n');
+  expect(await createRecipes(folder).one('one')).toEqual({
+    recipe: 'one',
+    upstream: '/srv/one.git',
+    exception: null,
+    hold: null,
+    env: {},
+    upgradeEnv: {},
+    deps: [],
+    probe: null,
+    allow: [],
+    timeouts: { hook: 300_000, check: 600_000 },
+    hooks: {},
+    checks: [],
+    overlay: null,
+  });
+});
+
+test('hooks, checks and the overlay are those that stand in the folder; samples and hidden files are not', async () => {
+  await write('one', 'upstream: /srv/one.git\n', {
+    'hooks/install': SCRIPT,
+    'hooks/after-upgrade': '\u007fELF…',
+    'hooks/check-data.sample': 'to be read',
+    'hooks/.install.swp': '',
+    'checks/20-logs-in': SCRIPT,
+    'checks/10-answers.py': '#!/usr/bin/python3\n',
+    'overlay.yml': 'services: { app: { environment: [DEBUG=1] } }\n',
+    'README.md': 'whatever else',
+  });
+  const at = (file: string): string => path.join(folder, 'one', file);
+  expect(await createRecipes(folder).one('one')).toMatchObject({
+    hooks: { install: at('hooks/install'), 'after-upgrade': at('hooks/after-upgrade') },
+    checks: [at('checks/10-answers.py'), at('checks/20-logs-in')],
+    overlay: at('overlay.yml'),
+  });
+});
+
+test('all that is wrong in a folder is said at once, and the other recipes stay enrolled', async () => {
+  await write(
+    'one',
+    'upstream: ext::sh -c id\nupgrade_base: 1.0.0+1\nprobe: { stauts: [200] }\ndeps: [three]\nenv: { A: "${DEP_TWO_URL}" }\n',
+    { 'hooks/instal': SCRIPT, 'checks/answers': 'no script\n', 'overlay.yml': 'services\n' },
+  );
   await write('two', 'upstream: /srv/two.git\n');
   await write('Four', 'upstream: /x\n');
   const all = await createRecipes(folder).all();
@@ -50,15 +150,22 @@ test('all that is wrong in a recipe.yml is said at once, and the other recipes s
     ['one', false],
     ['two', true],
   ]);
-  expect(all[0]?.problem).toContain('Four: not a recipe name');
+  expect(all[0]?.problem).toContain('not called as a recipe can be');
+  const lines = all[1]?.problem?.split('\n') ?? [];
+  expect(lines[0]).toBe(`${path.join(folder, 'one')}:`);
   for (const part of [
-    'one/recipe.yml',
-    'upstream: ',
-    'upgrade_base: unknown key',
-    'probe.stauts: unknown key',
+    'recipe.yml: upstream: not a git URL',
+    'recipe.yml: upgrade_base: bases are computed',
+    'recipe.yml: probe.stauts: unknown key',
+    'recipe.yml: deps.0: three has no folder',
+    'recipe.yml: env.A: ${DEP_TWO_URL} stands for nothing; known here: ${DEP_THREE_DOMAIN}',
+    'hooks/instal: no hook is called so; known are install, ready,',
+    'checks/answers: begins with no #! line',
+    'overlay.yml: is not a compose file',
   ]) {
-    expect(all[1]?.problem).toContain(part);
+    expect(lines.filter((line) => line.startsWith(`  ${part}`))).toHaveLength(1);
   }
+  expect(lines).toHaveLength(9);
 });
 
 test.each([
@@ -70,5 +177,149 @@ test.each([
   await expect(createRecipes(folder).one('one')).rejects.toMatchObject({
     type: 'BadConfig',
     message: expect.stringContaining('recipe.yml'),
+  });
+});
+
+test('no key pins the base of an upgrade: bases are computed', async () => {
+  expect(await mistakes('upgrade_base: 1.0.0+1\n')).toEqual([
+    'recipe.yml: upgrade_base: bases are computed, from the canonical and the releases; no key pins one',
+  ]);
+});
+
+describe('what one key says', () => {
+  test.each([
+    ['upgrade_baes: 1', 'upgrade_baes: unknown key'],
+    ['env: { lower: a }', 'env.lower: an environment variable in capitals'],
+    ['env: { PORT: 80 }', 'env.PORT: text: put numbers, true and false between quotes'],
+    ['env: { DOMAIN: a.example.org }', 'env.DOMAIN: set for each deployment; it cannot be chosen'],
+    [
+      'upgrade_env: { STACK_NAME: a }',
+      'upgrade_env.STACK_NAME: set for each deployment; it cannot be chosen',
+    ],
+    ['timeouts: { hook: 5 }', 'timeouts.hook: a whole number with a unit'],
+    ['timeouts: { check: 0s }', 'timeouts.check: more than 0s'],
+    ['timeouts: { check: 600h }', 'timeouts.check: more than 0s, and at most 24h'],
+    ['probe: { path: status }', 'probe.path: a path that begins with /'],
+    ['probe: { protocol: gopher }', 'probe.protocol: http, tcp or udp'],
+    ['probe: /status', 'probe: Invalid input: expected object'],
+    ['probe: { port: 25 }', 'probe.port: of tcp and udp alone'],
+    ['probe: { protocol: tcp }', 'probe.port: Invalid input: expected number'],
+    ['probe: { protocol: tcp, port: 25, path: / }', 'probe.path: unknown key'],
+    ['probe: { protocol: tcp, port: 25, send: 0xa }', 'probe.send: '],
+    ['probe: { protocol: tcp, port: 25, send: abc }', 'probe.send: bytes in hexadecimal'],
+    ['probe: { protocol: tcp, port: 25, expect: "(" }', 'probe.expect: not a regular expression'],
+    ['probe: { protocol: tcp, port: 25, expect: "(a+)+$" }', 'probe.expect: repeats a group'],
+    ['probe: { protocol: tcp, port: 25, expect: "((ab|c*)d){2,}" }', 'probe.expect: repeats a group'],
+    [`probe: { protocol: tcp, port: 25, expect: ${'a'.repeat(201)} }`, 'probe.expect: at most 200'],
+    ['probe: { protocol: udp, port: 53 }', 'probe.send: needed with udp'],
+    ['probe: { protocol: udp, port: 53, send: "00", tls: true }', 'probe.tls: of tcp alone'],
+    ['allow: [docker-sock]', 'allow.0: not the name of a finding: docker-socket, host-network,'],
+    ['allow: [host-path:srv]', 'allow.0: not the name of a finding'],
+    ['allow: [host-path:/srv/../etc]', 'allow.0: not the name of a finding'],
+    ['allow: [host-network, host-network]', 'allow: the same finding twice'],
+    ['deps: [../one]', 'deps.0: not a recipe name'],
+  ])('%s', async (text, says) => {
+    expect(await mistakes(text)).toEqual([expect.stringContaining(`recipe.yml: ${says}`)]);
+  });
+
+  test.each([
+    'allow: [docker-socket, host-network, cap-add:SYS_ADMIN, host-path:/srv, bind-volume:/srv/x, device:/dev/fuse]',
+    'probe: { protocol: udp, port: 53, send: "00ff", expect: "^00(?:[0-9a-f]{2})*ff$" }',
+    'probe: { protocol: tcp, port: 25, expect: "^[+*(]\\\\(+(ab)+(c+|d){3}$" }',
+    'timeouts: { hook: 24h }',
+  ])('%s is as it should be', async (text) => {
+    expect(await mistakes(text)).toEqual([]);
+  });
+});
+
+describe('dependencies', () => {
+  test('may be enrolled or an exception, and may have their own', async () => {
+    await write('gitea', 'upstream: /srv/gitea.git\ndeps: [keycloak]\n');
+    await write('keycloak', 'upstream: /srv/keycloak.git\nexception: shared\n');
+    const env = 'env: { SERVER: "${DEP_GITEA_URL}", HOST: "${DEP_KEYCLOAK_DOMAIN}" }';
+    expect(await mistakes(`deps: [gitea, keycloak]\n${env}\n`)).toEqual([]);
+  });
+
+  test('are not the recipe itself, nor one without a folder', async () => {
+    expect(await mistakes('deps: [one, two]')).toEqual([
+      'recipe.yml: deps.0: the recipe itself',
+      `recipe.yml: deps.1: two has no folder of its own: there is no ${folder}/two/recipe.yml`,
+    ]);
+  });
+
+  test('do not go in a circle, also not without the recipe', async () => {
+    await write('two', 'upstream: /srv/two.git\ndeps: [three]\n');
+    await write('three', 'upstream: /srv/three.git\ndeps: [one]\n');
+    expect(await mistakes('deps: [two]')).toEqual([
+      'recipe.yml: deps.0: they need each other: one → two → three → one',
+    ]);
+    await write('three', 'upstream: /srv/three.git\ndeps: [two]\n');
+    expect(await mistakes('deps: [two]')).toEqual([
+      'recipe.yml: deps.0: they need each other: two → three → two',
+    ]);
+  });
+
+  test('are known to env by their whole names in braces', async () => {
+    await write('two', 'upstream: /srv/two.git\n');
+    expect(
+      await mistakes('deps: [two]\nupgrade_env: { A: "$DEP_TWO_URL ${DEP_TWO_URL} ${DEP_TWO}" }'),
+    ).toEqual([
+      expect.stringContaining('recipe.yml: upgrade_env.A: $DEP_TWO_URL, ${DEP_TWO} stands for nothing'),
+    ]);
+  });
+});
+
+describe('what stands in the folder', () => {
+  test('a name that is nearly one of ours', async () => {
+    expect(await mistakes('', { 'hook/install': SCRIPT, 'overlay.yaml': '' })).toEqual([
+      'hook: hooks is meant: no other name is looked at',
+      'overlay.yaml: overlay.yml is meant: no other name is looked at',
+    ]);
+  });
+
+  test('write-data alone proves nothing', async () => {
+    expect(await mistakes('', { 'hooks/write-data': SCRIPT })).toEqual([
+      'hooks/write-data: needs a hook check-data that looks for the data',
+    ]);
+  });
+
+  test('a hook or check that cannot be run', async () => {
+    await write('one', 'upstream: /srv/one.git\n', {
+      'hooks/install': SCRIPT,
+      'hooks/before-upgrades': SCRIPT,
+      'checks/crlf': '#!/bin/sh\r\ntrue\r\n',
+      'checks/Answers': SCRIPT,
+      'checks/folder/check': SCRIPT,
+    });
+    await chmod(path.join(folder, 'one/hooks/install'), 0o644);
+    await symlink('nowhere', path.join(folder, 'one/checks/link'));
+    expect(await mistakesOf('one')).toEqual([
+      expect.stringContaining('hooks/before-upgrades: no hook is called so'),
+      expect.stringContaining("checks/Answers: a check's name is of a-z"),
+      `hooks/install: not executable: chmod +x ${folder}/one/hooks/install`,
+      'checks/crlf: its lines end in CRLF, so its interpreter is not found',
+      'checks/folder: not a regular file',
+      'checks/link: a link that leads nowhere',
+    ]);
+  });
+
+  test('a check that is a link to a script elsewhere is one', async () => {
+    await write('shared', 'upstream: /srv/shared.git\n', { 'checks/answers': SCRIPT });
+    await write('one', 'upstream: /srv/one.git\n');
+    await mkdir(path.join(folder, 'one/checks'));
+    await symlink('../../shared/checks/answers', path.join(folder, 'one/checks/answers'));
+    expect(await mistakesOf('one')).toEqual([]);
+  });
+
+  test('hooks that are no folder', async () => {
+    await write('one', 'upstream: /srv/one.git\n');
+    await writeFile(path.join(folder, 'one/hooks'), SCRIPT);
+    expect(await mistakesOf('one')).toEqual([expect.stringContaining('hooks: ENOTDIR')]);
+  });
+
+  test('an overlay that docker would not read', async () => {
+    expect(await mistakes('', { 'overlay.yml': 'services:\n  app: {}\n  app: {}\n' })).toEqual([
+      'overlay.yml:3: the key app stands there twice',
+    ]);
   });
 });

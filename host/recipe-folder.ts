@@ -1,0 +1,242 @@
+import { open, readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { dependencyVariables } from '../domain/dependency.ts';
+import { messageOf } from '../domain/fault.ts';
+import { isRecipeName } from '../domain/names.ts';
+import { TIERS } from '../domain/outcome.ts';
+import { HOOKS, type Hook, type RecipeSettings } from '../domain/recipe-settings.ts';
+import { isMapping, parseCompose } from './recipe-format/compose.ts';
+import { RecipeProblem } from './recipe-format/problem.ts';
+import { recipeYml } from './recipe-yml.ts';
+import { checkYaml, readYaml, type Mistake } from './yaml-file.ts';
+
+/**
+ * Reads one recipes/<name>/ folder: schema, then normalise, then the rules that keys and files keep together.
+ * Whatever is wrong is told at once, so that an operator mends it in one go.
+ */
+
+/** One thing that is wrong in a recipe's folder. */
+export interface FolderMistake extends Mistake {
+  /** Seen from the recipe's folder, as in `recipe.yml` or `hooks/install`. */
+  file: string;
+}
+
+/** A recipe's settings, or everything that is wrong with them. */
+export type RecipeFolder = { ok: true; settings: RecipeSettings } | { ok: false; mistakes: FolderMistake[] };
+
+/** A file in hooks/ or checks/ that ends so is there to be read, and is never run. */
+export const SAMPLE = '.sample';
+
+const SETTINGS = 'recipe.yml';
+const OVERLAY = 'overlay.yml';
+
+const isHook = (name: string): name is Hook =>
+  [...HOOKS, ...TIERS.flatMap((tier) => [`before-${tier}`, `after-${tier}`])].includes(name);
+
+const KNOWN_HOOKS = `${HOOKS.join(', ')}, and before-<tier> and after-<tier> with ${TIERS.join(', ')}`;
+
+/** What stands in a folder under a name that is nearly one of ours would be passed over in silence. */
+const NEARLY: Readonly<Record<string, string>> = {
+  hook: 'hooks',
+  check: 'checks',
+  'recipe.yaml': SETTINGS,
+  'overlay.yaml': OVERLAY,
+  'compose.overlay.yml': OVERLAY,
+};
+
+/** Reads and checks `<recipes>/<recipe>/`. Throws only what the disk does. */
+export async function readRecipeFolder(recipes: string, recipe: string): Promise<RecipeFolder> {
+  const folder = path.join(recipes, recipe);
+  if (!isRecipeName(recipe)) {
+    const what = 'the folder is not called as a recipe can be (a-z, 0-9 and single hyphens)';
+    return { ok: false, mistakes: [{ file: '.', path: null, what }] };
+  }
+  const entries = await names(folder);
+  const misnamed = entries.flatMap((name) => {
+    const meant = NEARLY[name];
+    return meant === undefined ? [] : [inFile(name, `${meant} is meant: no other name is looked at`)];
+  });
+  const hooks = await executables(folder, 'hooks');
+  const unknownHooks = hooks.names
+    .filter((name) => !isHook(name))
+    .map((name) => inFile(`hooks/${name}`, `no hook is called so; known are ${KNOWN_HOOKS}`));
+  const untold = hooks.names.includes('write-data') && !hooks.names.includes('check-data');
+  const lonely = untold
+    ? [inFile('hooks/write-data', 'needs a hook check-data that looks for the data')]
+    : [];
+  const checks = await executables(folder, 'checks');
+  const misnamedChecks = checks.names
+    .filter((name) => !/^[a-z0-9][a-z0-9._-]*$/.test(name))
+    .map((name) => inFile(`checks/${name}`, "a check's name is of a-z, 0-9, dot, underscore and hyphen"));
+  const overlay = entries.includes(OVERLAY);
+  const settings = await readSettings(recipes, recipe);
+  const mistakes = [
+    ...settings.mistakes.map((mistake) => ({ file: SETTINGS, ...mistake })),
+    ...misnamed,
+    ...unknownHooks,
+    ...lonely,
+    ...misnamedChecks,
+    ...hooks.mistakes,
+    ...checks.mistakes,
+    ...(overlay ? await wrongOverlay(path.join(folder, OVERLAY)) : []),
+  ];
+  if (mistakes.length > 0 || settings.data === null) return { ok: false, mistakes };
+  return {
+    ok: true,
+    settings: {
+      recipe,
+      ...settings.data,
+      hooks: Object.fromEntries(hooks.names.map((name) => [name, path.join(folder, 'hooks', name)])),
+      checks: checks.names.map((name) => path.join(folder, 'checks', name)),
+      overlay: overlay ? path.join(folder, OVERLAY) : null,
+    },
+  };
+}
+
+/** The mistakes of a folder as an operator reads them, a line each. */
+export function mistakeLines(mistakes: readonly FolderMistake[]): string[] {
+  return mistakes.map((mistake) =>
+    [mistake.file, mistake.path, mistake.what].filter((part) => part !== null).join(': '),
+  );
+}
+
+function inFile(file: string, what: string): FolderMistake {
+  return { file, path: null, what };
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch((): string[] => [])).sort();
+}
+
+type Written = Omit<RecipeSettings, 'recipe' | 'hooks' | 'checks' | 'overlay'>;
+
+async function readSettings(
+  recipes: string,
+  recipe: string,
+): Promise<{ data: Written | null; mistakes: Mistake[] }> {
+  const read = await readYaml(path.join(recipes, recipe, SETTINGS));
+  if (!read.ok) return { data: null, mistakes: read.mistakes };
+  const checked = checkYaml(read.data, recipeYml);
+  const deps = dependenciesIn(read.data);
+  const mistakes = [
+    ...(checked.ok ? [] : checked.mistakes),
+    ...(await wrongDependencies(recipes, recipe, deps)),
+    ...unknownVariables(read.data, 'env', deps),
+    ...unknownVariables(read.data, 'upgrade_env', deps),
+  ];
+  if (!checked.ok) return { data: null, mistakes };
+  const { upgrade_base: _, exception = null, hold = null, upgrade_env, probe = null, ...rest } = checked.data;
+  return { data: { ...rest, exception, hold, upgradeEnv: upgrade_env, probe }, mistakes };
+}
+
+/** What stands under a key, whatever else is wrong with the file. */
+function under(written: unknown, key: string): unknown {
+  return isMapping(written) ? written[key] : undefined;
+}
+
+function dependenciesIn(written: unknown): string[] {
+  const checked = recipeYml.shape.deps.safeParse(under(written, 'deps'));
+  return checked.success ? checked.data : [];
+}
+
+async function wrongDependencies(
+  recipes: string,
+  recipe: string,
+  deps: readonly string[],
+): Promise<Mistake[]> {
+  const wrong = deps.map(async (dependency, at): Promise<Mistake[]> => {
+    const mistake = (what: string): Mistake[] => [{ path: `deps.${at}`, what }];
+    if (dependency === recipe) return mistake('the recipe itself');
+    const file = path.join(recipes, dependency, SETTINGS);
+    const there = await stat(file).catch(() => null);
+    if (there === null) return mistake(`${dependency} has no folder of its own: there is no ${file}`);
+    const circle = await circleFrom(recipes, [recipe, dependency]);
+    return circle === null ? [] : mistake(`they need each other: ${circle.join(' → ')}`);
+  });
+  return (await Promise.all(wrong)).flat();
+}
+
+/** The way on from the last of these recipes, by what each needs, that comes to one of them again. */
+async function circleFrom(recipes: string, way: readonly string[]): Promise<string[] | null> {
+  const read = await readYaml(path.join(recipes, way.at(-1) ?? '', SETTINGS));
+  for (const next of read.ok ? dependenciesIn(read.data) : []) {
+    if (way.includes(next)) return [...way.slice(way.indexOf(next)), next];
+    const circle = await circleFrom(recipes, [...way, next]);
+    if (circle !== null) return circle;
+  }
+  return null;
+}
+
+/** `${DEP_…}` in the values of a key that stands for nothing, since no dependency has that name. */
+function unknownVariables(written: unknown, key: 'env' | 'upgrade_env', deps: readonly string[]): Mistake[] {
+  const nowhere = { version: null, domain: '', stack: '', url: '' };
+  const known = Object.keys(dependencyVariables(deps.map((recipe) => ({ recipe, ...nowhere }))));
+  const values = under(written, key);
+  return Object.entries(isMapping(values) ? values : {}).flatMap(([name, value]): Mistake[] => {
+    const unknown = [...String(value).matchAll(/\$\{?DEP_\w*\}?/g)]
+      .map(([reference]) => reference)
+      .filter((reference) => !known.some((variable) => reference === `\${${variable}}`));
+    if (unknown.length === 0) return [];
+    const forms = known.map((variable) => `\${${variable}}`).join(', ');
+    const what = `${unknown.join(', ')} stands for nothing; known here: ${forms || 'none, since deps names no recipe'}`;
+    return [{ path: `${key}.${name}`, what }];
+  });
+}
+
+/** The files in hooks/ or checks/ that are to be run, and why some of them cannot be. */
+async function executables(
+  folder: string,
+  kind: 'hooks' | 'checks',
+): Promise<{ names: string[]; mistakes: FolderMistake[] }> {
+  let found: string[];
+  try {
+    found = await readdir(path.join(folder, kind));
+  } catch (error) {
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return { names: [], mistakes: absent ? [] : [inFile(kind, messageOf(error))] };
+  }
+  const run = found.filter((name) => !name.startsWith('.') && !name.endsWith(SAMPLE)).sort();
+  const wrong = await Promise.all(
+    run.map(async (name) => {
+      const why = await whyNotRunnable(path.join(folder, kind, name));
+      return why === null ? [] : [inFile(`${kind}/${name}`, why)];
+    }),
+  );
+  return { names: run, mistakes: wrong.flat() };
+}
+
+const INTERPRETED = '#!';
+const ELF = '\u007fELF';
+
+async function whyNotRunnable(file: string): Promise<string | null> {
+  const found = await stat(file).catch(() => null);
+  if (found === null) return 'a link that leads nowhere';
+  if (!found.isFile()) return 'not a regular file';
+  if ((found.mode & 0o111) === 0) return `not executable: chmod +x ${file}`;
+  const start = await beginning(file);
+  if (start.startsWith(ELF)) return null;
+  if (!start.startsWith(INTERPRETED)) return 'begins with no #! line, so nothing says what runs it';
+  const [first = ''] = start.split('\n');
+  return first.endsWith('\r') ? 'its lines end in CRLF, so its interpreter is not found' : null;
+}
+
+async function beginning(file: string): Promise<string> {
+  const opened = await open(file);
+  try {
+    const { buffer, bytesRead } = await opened.read(Buffer.alloc(256), 0, 256, 0);
+    return buffer.toString('latin1', 0, bytesRead);
+  } finally {
+    await opened.close();
+  }
+}
+
+async function wrongOverlay(file: string): Promise<FolderMistake[]> {
+  try {
+    parseCompose(await readFile(file, 'utf8'), OVERLAY);
+    return [];
+  } catch (error) {
+    if (!(error instanceof RecipeProblem)) return [inFile(OVERLAY, messageOf(error))];
+    const { line } = error.place;
+    return [inFile(line === null ? OVERLAY : `${OVERLAY}:${line}`, error.what)];
+  }
+}
