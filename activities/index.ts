@@ -10,6 +10,7 @@ import type { ProcessRunner } from '../host/process.ts';
 import type { Recipes } from '../host/recipes.ts';
 import type { Results } from '../host/results.ts';
 import { coldTest } from './cold-test.ts';
+import { custom } from './custom.ts';
 import { mirrorSync } from './mirror-sync.ts';
 import { promote } from './promote.ts';
 import { reap } from './reap.ts';
@@ -51,6 +52,7 @@ export function createActivities(deps: Dependencies) {
     ...mirrorSync(deps),
     ...resolve(deps),
     ...coldTest(deps),
+    ...custom(deps),
     ...promote(deps),
     ...teardown(deps),
     ...record(deps),

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
 import { Fault } from '../../domain/fault.ts';
+import type { RecipeSettings } from '../../domain/recipe-settings.ts';
 import { releasesOf } from '../../domain/version.ts';
 import { createAlerts } from '../../host/alerts.ts';
 import { passBoundary } from '../../host/boundary.ts';
@@ -12,7 +13,7 @@ import type { Deployer, OwnedStack } from '../../host/deployer.ts';
 import { createHostLock } from '../../host/host-lock.ts';
 import { createLedger } from '../../host/ledger.ts';
 import type { Mirrors } from '../../host/mirrors.ts';
-import { CommandFailed, type ProcessRunner } from '../../host/process.ts';
+import { CommandFailed, processRunner, type ProcessRunner } from '../../host/process.ts';
 import { createResults } from '../../host/results.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts';
@@ -43,6 +44,8 @@ export interface Machine {
   stacks: Map<string, Stack>;
   /** The workflows that are open. */
   open: Set<string>;
+  /** What recipes' folders say and bring, besides where the upstream is. */
+  settings: Map<string, Partial<RecipeSettings>>;
   /** Runs one step in a worker; the worker may die of it. */
   attempt<T>(worker: MortalProcess, number: number, step: (activities: Activities) => Promise<T>): Promise<T>;
   volume(name: string): string;
@@ -60,6 +63,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const mirrored = new Map<string, Tag[]>();
   const stacks = new Map<string, Stack>();
   const open = new Set<string>();
+  const settings = new Map<string, Partial<RecipeSettings>>();
   let visitors = 0;
 
   const volume = (name: string): string => path.join(volumes, name);
@@ -118,7 +122,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
 
   /** find, sync and tar, for what snapshots ask of them; a tar is a list of every file's text. */
   const run: ProcessRunner = {
-    run: () => Promise.reject(new Error('only snapshots run commands')),
+    // The scripts of a recipe's folder are real.
+    run: (command) => processRunner({ environment: { PATH: '/usr/bin:/bin' } }).run(command),
     async output({ file, args }) {
       await stillAlive();
       if (file === 'find') {
@@ -261,11 +266,11 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     config: {
       state,
       zone: ZONE,
-      limits: { headroom: 1 },
+      limits: { headroom: 1, tier: 60 * 60_000 },
     } as unknown as Config,
     recipes: {
       all: async () => recipes.map((recipe) => ({ recipe, exception: null, problem: null })),
-      one: async (recipe) => plainSettings(recipe),
+      one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
     },
     ledger,
     canonicals: createCanonicals(state),
@@ -289,6 +294,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     upstreams,
     stacks,
     open,
+    settings,
     volume,
     async attempt(worker, number, step) {
       const environment = new MockActivityEnvironment({ attempt: number }, { logger: QUIET });
