@@ -20,6 +20,8 @@ export const FAULTS = {
   NotOurs: { retryable: false },
   /** The host lacks what a sweep needs. */
   Preflight: { retryable: false },
+  /** Something else answers at the domain where an app is to answer. */
+  DomainTaken: { retryable: true },
   MirrorSync: { retryable: true },
   Registry: { retryable: true },
   Network: { retryable: true },

@@ -1,107 +1,168 @@
-import { Agent, request } from 'undici';
-import { messageOf } from '../domain/fault.ts';
-import type { HttpProbe } from '../domain/recipe-settings.ts';
+import type { Observation } from '../domain/convergence.ts';
+import { Fault } from '../domain/fault.ts';
+import { ANY_ANSWER, type HttpProbe, type Probe, type SocketProbe } from '../domain/recipe-settings.ts';
+import type { Config } from './config.ts';
+import { refused, type Answer } from './probe/answer.ts';
+import { askHttp, type HttpQuestion } from './probe/http.ts';
+import { askSocket } from './probe/socket.ts';
+import type { PreparedRecipe, PreparedService } from './recipe-format.ts';
+import { RecipeProblem } from './recipe-format/problem.ts';
+import type { Swarm } from './swarm.ts';
 
 /**
- * Asks the app itself whether it serves, over HTTP. Where the question goes is the operator's choice: to the
- * public address, through the proxy, as a user would (proxy), or straight to the task's address on this host
- * (task). Only services with a traefik port label speak HTTP to anyone; a recipe without one is judged by its
- * tasks alone.
+ * Asks the app itself whether it serves. Where the question goes is the operator's choice: to the public
+ * address, through the proxy, as a user would (proxy), or straight to the task's address on this host (task).
+ *
+ * Through the proxy anybody may answer, so nobody may before the app runs, and while it runs its own task must
+ * speak too, where this host can reach it.
  */
 
-const PORT_LABEL = /^traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port$/;
-
-export interface HttpService {
+/** What an app is asked, and whose port it is. */
+export interface Question {
   /** As compose names it. */
   service: string;
+  /** Inside the container. */
   port: number;
+  /** What the port speaks, where it is HTTP. */
+  scheme: 'http' | 'https';
+  probe: Probe;
 }
+
+const SERVER_LABEL = /^traefik\.http\.services\.[^.]+\.loadbalancer\.server\.(port|scheme)$/;
 
 /**
  * The service that the proxy sends visitors to, and its port; the service app where several are. Null when
- * none has the label, or none a port in it.
+ * none has a traefik port label, or none a port in it.
  */
 export function httpService(
-  services: readonly { name: string; labels: ReadonlyMap<string, string> }[],
-): HttpService | null {
+  services: readonly Pick<PreparedService, 'name' | 'labels'>[],
+): Pick<Question, 'service' | 'port' | 'scheme'> | null {
   const found = services.flatMap(({ name, labels }) => {
-    const written = [...labels].find(([label]) => PORT_LABEL.test(label))?.[1];
-    const port = Number(written);
-    return Number.isInteger(port) && port > 0 && port < 65_536 ? [{ service: name, port }] : [];
+    const written = new Map([...labels].map(([label, value]) => [SERVER_LABEL.exec(label)?.[1], value]));
+    const port = Number(written.get('port'));
+    const scheme = written.get('scheme') === 'https' ? ('https' as const) : ('http' as const);
+    return Number.isInteger(port) && port > 0 && port < 65_536 ? [{ service: name, port, scheme }] : [];
   });
   return found.find(({ service }) => service === 'app') ?? found[0] ?? null;
 }
 
-export type Answer = { serves: true } | { serves: false; why: string };
+/**
+ * The recipe's own probe; without one any answer over HTTP, where the proxy sends visitors. Null when nobody
+ * is to be asked, and the tasks alone are judged. Throws RecipeProblem when the release has nothing that the
+ * probe could ask.
+ */
+export function questionFor(
+  probe: Probe | null,
+  { services, at }: Pick<PreparedRecipe, 'services' | 'at'>,
+): Question | null {
+  if (probe === null || probe.protocol === 'http') {
+    const http = httpService(services);
+    if (http !== null) return { ...http, probe: probe ?? ANY_ANSWER };
+    if (probe === null) return null;
+    const label = 'traefik.http.services.<name>.loadbalancer.server.port';
+    throw new RecipeProblem(at('services'), `its probe asks over HTTP, but none has the label ${label}`);
+  }
+  const { service, port } = probe;
+  if (services.some(({ name }) => name === service)) return { service, port, scheme: 'http', probe };
+  const asked = `its probe asks ${service} on ${probe.protocol} port ${port}`;
+  throw new RecipeProblem(at('services'), `${asked}, but there is no service ${service}`);
+}
 
-export interface Question {
-  /** Scheme and authority, as in http://172.18.0.3:8080. */
-  origin: string;
-  /** The app's domain, sent as Host. */
+/** The app that is asked. */
+interface Asked {
   domain: string;
-  probe: HttpProbe;
-  /** The proxy stands in between, so its own error pages may be what answers. */
-  proxied: boolean;
-  timeoutMs: number;
+  stack: string;
+}
+
+export interface Prober {
+  /**
+   * Asks the domain once, if nothing of the app runs yet. Throws Fault DomainTaken when something answers as
+   * the app should, since it could do so later in the app's place, and Fault Network when there is no way to
+   * the proxy.
+   */
+  checkFree(app: Asked, question: Question): Promise<void>;
+  /** Asks the app's present tasks once. Throws what aborted the signal, and Faults of the engine. */
+  ask(
+    app: Asked,
+    question: Question,
+    seen: Observation,
+    limits: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<Answer>;
+}
+
+export interface ProberSettings {
+  via: Config['probe']['via'];
+  swarm: Pick<Swarm, 'services' | 'containers' | 'hostAddress' | 'publishedPort'>;
   signal: AbortSignal;
 }
 
-const LARGEST_BODY = 1024 * 1024;
+const CHECK_FREE_MS = 10_000;
 
-/**
- * What traefik says of itself, by status, when it has no backend to ask (traefik pkg/server: not found,
- * no available server, and the error texts of net/http).
- */
-const PROXY_PAGES: Readonly<Record<number, RegExp>> = {
-  404: /^404 page not found\s*$/,
-  502: /^Bad Gateway\s*$/,
-  503: /^(no available server|Service Unavailable)\s*$/,
-  504: /^Gateway Timeout\s*$/,
-};
+type Limits = Parameters<Prober['ask']>[3];
 
-/** Asks once. Redirects are answers, not followed. Throws only what aborted the signal. */
-export async function ask(question: Question): Promise<Answer> {
-  const { origin, domain, probe, proxied, timeoutMs, signal } = question;
-  const url = `${origin}${probe.path}`;
-  const dispatcher = new Agent({
-    // Whether the zone has a trusted certificate says nothing of the package.
-    connect: { rejectUnauthorized: false, timeout: timeoutMs },
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-  });
-  const late = AbortSignal.timeout(timeoutMs);
-  try {
-    const response = await request(url, {
-      dispatcher,
-      headers: { host: domain, 'user-agent': 'recipe-sweep' },
-      signal: AbortSignal.any([signal, late]),
-    });
-    let body = '';
-    for await (const chunk of response.body.setEncoding('utf8')) {
-      body += String(chunk);
-      if (body.length > LARGEST_BODY) break;
-    }
-    const status = response.statusCode;
-    if (proxied && PROXY_PAGES[status]?.test(body)) {
-      return { serves: false, why: `GET ${url}: ${status}, the proxy's own page` };
-    }
-    const accepted = probe.status === null ? status >= 200 && status < 400 : probe.status.includes(status);
-    if (!accepted) {
-      const wanted = probe.status === null ? 'a 2xx or 3xx' : probe.status.join(' or ');
-      return { serves: false, why: `GET ${url} (Host ${domain}): ${status}, not ${wanted}` };
-    }
-    if (probe.contains !== null && !body.includes(probe.contains)) {
-      return {
-        serves: false,
-        why: `GET ${url} (Host ${domain}): ${status}, without ${JSON.stringify(probe.contains)} in its body`,
-      };
-    }
-    return { serves: true };
-  } catch (error) {
-    signal.throwIfAborted();
-    const why = late.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
-    return { serves: false, why: `GET ${url} (Host ${domain}): ${why}` };
-  } finally {
-    await dispatcher.destroy();
+export function createProber({ via, swarm, signal }: ProberSettings): Prober {
+  async function taskAddress(stack: string, seen: Observation, name: string): Promise<string | null> {
+    const service = seen.services.find((one) => one.name === name);
+    const task = service?.tasks.find(({ current, state }) => current && state === 'running');
+    const container = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
+    return container === undefined ? null : swarm.hostAddress(container.id);
   }
+
+  function askDomain({ domain }: Asked, probe: HttpProbe, limits: Limits): Promise<Answer> {
+    return askHttp({ origin: `https://${domain}`, domain, probe, proxied: true, ...limits });
+  }
+
+  async function askPublished({ domain, stack }: Asked, probe: SocketProbe, limits: Limits): Promise<Answer> {
+    const { service, port, protocol } = probe;
+    const published = await swarm.publishedPort(stack, service, { port, protocol });
+    if (published !== null) return askSocket({ host: domain, port: published, domain, probe, ...limits });
+    return refused(
+      `${service} does not publish its ${protocol} port ${port}, so nobody reaches it at ${domain}`,
+    );
+  }
+
+  /** Asks the task itself: all that the probe wants to know, or only whether it speaks HTTP at all. */
+  function askTask(
+    { domain }: Asked,
+    { port, scheme, probe }: Question,
+    address: string,
+    limits: Limits & Pick<HttpQuestion, 'anyAnswer'>,
+  ): Promise<Answer> {
+    return probe.protocol === 'http'
+      ? askHttp({ origin: `${scheme}://${address}:${port}`, domain, probe, proxied: false, ...limits })
+      : askSocket({ host: address, port, domain, probe, ...limits });
+  }
+
+  return {
+    async checkFree(app, { probe }) {
+      if (via !== 'proxy' || probe.protocol !== 'http') return;
+      if ((await swarm.services(app.stack)).length > 0) return;
+      const answer = await askDomain(app, probe, { timeoutMs: CHECK_FREE_MS, signal });
+      if (answer.serves) {
+        throw new Fault(
+          'DomainTaken',
+          `something answers at ${app.domain} although nothing of ${app.stack} runs, so no answer there would be the app's: ${answer.what}`,
+        );
+      }
+      if (answer.unreachable) throw new Fault('Network', answer.why);
+    },
+
+    async ask(app, question, seen, limits) {
+      const { service, probe } = question;
+      const address = await taskAddress(app.stack, seen, service);
+      if (via === 'task') {
+        return address === null
+          ? refused(`the task of ${service} has no address on docker_gwbridge`)
+          : askTask(app, question, address, limits);
+      }
+      const [visitor, task] = await Promise.all([
+        probe.protocol === 'http' ? askDomain(app, probe, limits) : askPublished(app, probe, limits),
+        address === null ? null : askTask(app, question, address, { ...limits, anyAnswer: true }),
+      ]);
+      if (!visitor.serves || task === null || task.serves) return visitor;
+      return refused(
+        `${visitor.what}; but that may be another app's answer, since its own task gives none: ${task.why}`,
+      );
+    },
+  };
 }

@@ -4,7 +4,6 @@ import { judge, lastFailure, type Expectation, type Observation } from '../domai
 import { dependencyVariables } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { ANY_ANSWER } from '../domain/recipe-settings.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
@@ -12,7 +11,7 @@ import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.t
 import { keep, keepDeployment, maskedFor } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
 import { ensureImage, type PresentImage } from './images.ts';
-import { ask, httpService, type Answer, type HttpService } from './probe.ts';
+import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
 import { PROXY_NETWORK, routesOf } from './recipe-format/neighbours.ts';
@@ -83,12 +82,15 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const { zone } = config;
   const swarm = openSwarm({ docker, signal, guard });
   const removal = createStackRemoval({ swarm, zone, report });
+  const prober = createProber({ via: config.probe.via, swarm, signal });
 
   async function bringUp(app: App): Promise<Deployment> {
     const recipe = await prepareRecipe(app, { clientVariables: CLIENT_VARIABLES });
     checkVersion(app, recipe);
     await checkSurroundings(app, recipe);
+    const question = questionFor(app.settings.probe, recipe);
     const images = await presentImages(recipe);
+    if (question !== null) await prober.checkFree(app, question);
     passBoundary('deploy.after-images');
     const objects = { [LABEL.zone]: zone, [LABEL.recipe]: app.recipe, [LABEL.lifetime]: app.lifetime };
     const secrets = await ensureSecrets(
@@ -115,7 +117,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       stableMs: config.limits.stable,
       deadline: Date.now() + Math.min(recipe.timeoutMs ?? config.limits.deploy, longestDeployment()),
     };
-    const outcome = await converge(app, expected, httpService(recipe.services));
+    const outcome = await converge(app, expected, question);
     passBoundary('deploy.after-converge');
     if (!outcome.ok) {
       const evidence = await keepDeployment(
@@ -247,6 +249,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     /** The question under way, and the tasks that were running when it was asked. */
     pending: { tasks: string; end: AbortController } | null;
     refusal: string;
+    /** Nothing led to the app when it was asked last. */
+    unreachable: boolean;
     refusals: number;
     againAt: number;
     broken: { error: unknown } | null;
@@ -255,7 +259,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   type Outcome = { ok: true } | { ok: false; reason: string; service: string | null; seen: Observation };
 
   /** Waits until everything runs, stays up and serves, or for the deadline. */
-  async function converge(app: App, expected: Expectation, http: HttpService | null): Promise<Outcome> {
+  async function converge(app: App, expected: Expectation, question: Question | null): Promise<Outcome> {
     const changes = swarm.changes(app.stack);
     let reported = '';
     const say = (what: string): void => {
@@ -266,31 +270,34 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       served: null,
       pending: null,
       refusal: 'it has not been asked yet',
+      unreachable: false,
       refusals: 0,
       againAt: 0,
       broken: null,
     };
 
     /** Asks beside the watching, so that an answer that takes long hides nothing from it. */
-    const startAsking = (tasks: string, seen: Observation, service: HttpService): void => {
-      const question = { tasks, end: new AbortController() };
-      asked.pending = question;
+    const startAsking = (tasks: string, seen: Observation, what: Question): void => {
+      const pending = { tasks, end: new AbortController() };
+      asked.pending = pending;
       const timeoutMs = Math.min(PROBE_TIMEOUT_MS, Math.max(PROBE_LEAST_MS, expected.deadline - seen.at));
-      probe(app, seen, service, timeoutMs, AbortSignal.any([signal, question.end.signal]))
+      prober
+        .ask(app, what, seen, { timeoutMs, signal: AbortSignal.any([signal, pending.end.signal]) })
         .then(
           (answer) => {
             if (answer.serves) asked.served = tasks;
             else {
               asked.refusal = answer.why;
+              asked.unreachable = answer.unreachable;
               asked.againAt = Date.now() + (PROBE_PAUSES_MS[asked.refusals++] ?? POLL_MS);
             }
           },
           (error: unknown) => {
-            if (!question.end.signal.aborted) asked.broken = { error };
+            if (!pending.end.signal.aborted) asked.broken = { error };
           },
         )
         .finally(() => {
-          if (asked.pending === question) asked.pending = null;
+          if (asked.pending === pending) asked.pending = null;
           changes.wake();
         });
     };
@@ -314,15 +321,17 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
           say(`waiting: ${judgement.why}`);
         } else {
           const tasks = runningTasks(seen);
-          const unanswered = http !== null && asked.served !== tasks;
+          const unanswered = question !== null && asked.served !== tasks;
           if (!unanswered && judgement.is === 'converged') return { ok: true };
           if (unanswered && seen.at >= expected.deadline) {
-            return { ok: false, reason: noAnswer(http, asked.refusal, seen), service: http.service, seen };
+            if (asked.unreachable) throw new Fault('Network', asked.refusal);
+            const reason = noAnswer(question, asked.refusal, seen);
+            return { ok: false, reason, service: question.service, seen };
           }
           say(unanswered ? `waiting for an answer: ${asked.refusal}` : 'all up; watching that it stays so');
           if (asked.pending !== null && asked.pending.tasks !== tasks) stopAsking();
           if (unanswered && asked.pending === null && seen.at >= asked.againAt)
-            startAsking(tasks, seen, http);
+            startAsking(tasks, seen, question);
           if (judgement.is === 'stable until') wait = Math.min(wait, judgement.until - seen.at);
           if (unanswered && asked.pending === null)
             wait = Math.min(wait, Math.max(0, asked.againAt - seen.at));
@@ -334,33 +343,6 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       stopAsking();
       changes.close();
     }
-  }
-
-  async function probe(
-    app: App,
-    seen: Observation,
-    http: HttpService,
-    timeoutMs: number,
-    until: AbortSignal,
-  ): Promise<Answer> {
-    const proxied = config.probe.via === 'proxy';
-    let origin = `https://${app.domain}`;
-    if (!proxied) {
-      const address = await taskAddress(app.stack, seen, http.service);
-      if (address === null) {
-        return { serves: false, why: `the task of ${http.service} has no address on docker_gwbridge` };
-      }
-      origin = `http://${address}:${http.port}`;
-    }
-    const wanted = app.settings.probe?.protocol === 'http' ? app.settings.probe : ANY_ANSWER;
-    return ask({ origin, domain: app.domain, probe: wanted, proxied, timeoutMs, signal: until });
-  }
-
-  async function taskAddress(stack: string, seen: Observation, name: string): Promise<string | null> {
-    const service = seen.services.find((one) => one.name === name);
-    const task = service?.tasks.find(({ current, state }) => current && state === 'running');
-    const container = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
-    return container === undefined ? null : swarm.hostAddress(container.id);
   }
 
   async function volumesOf(stack: string): Promise<Volume[]> {
@@ -481,12 +463,12 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 type Labels = Record<string, string> | null;
 
 /** Why the probe failed; a task that keeps ending explains it better than a refused connection does. */
-function noAnswer(http: HttpService, refusal: string, seen: Observation): string {
+function noAnswer({ service: asked }: Question, refusal: string, seen: Observation): string {
   const failure = seen.services.flatMap((service) => {
     const said = lastFailure(service.tasks);
     return said === null ? [] : [`; ${service.name}: ${said}`];
   });
-  return `${http.service} does not answer as it should at the deadline: ${refusal}${failure.join('')}`;
+  return `${asked} does not answer as it should at the deadline: ${refusal}${failure.join('')}`;
 }
 
 function runningTasks(seen: Observation): string {

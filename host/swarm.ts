@@ -63,6 +63,12 @@ export interface Swarm {
   stop(containerId: string, graceMs: number): Promise<void>;
   /** The address of a container on docker_gwbridge, where this host reaches it; null when it has none. */
   hostAddress(containerId: string): Promise<string | null>;
+  /** The port of this host at which a service's port is published; null when it is not. */
+  publishedPort(
+    stack: string,
+    service: string,
+    port: { port: number; protocol: 'tcp' | 'udp' },
+  ): Promise<number | null>;
   /** The services of a stack with their labels and the volumes they mount. */
   services(stack: string): Promise<DeployedService[]>;
   /** Runs a command with the container's own sh; both streams, of which the end is kept. */
@@ -254,6 +260,15 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
       );
       const ends = (bridge as { Containers?: Record<string, { IPv4Address?: string }> } | null)?.Containers;
       return ends?.[containerId]?.IPv4Address?.split('/')[0] ?? null;
+    },
+
+    async publishedPort(stack, service, { port, protocol }) {
+      const found = (await servicesOf(stack)).find(({ Spec }) => Spec?.Name === `${stack}_${service}`);
+      const published = found?.Endpoint?.Ports?.find(
+        ({ Protocol, TargetPort }) => Protocol === protocol && TargetPort === port,
+      );
+      // Zero: any free one, which the swarm does not tell.
+      return published?.PublishedPort || null;
     },
 
     async services(stack) {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { ANY_ANSWER } from '../../domain/recipe-settings.ts';
-import { ask } from '../../host/probe.ts';
+import { askHttp } from '../../host/probe/http.ts';
 import { quotableLine } from '../../domain/printable.ts';
 import { ANSWER_CASES } from './cases/answers.ts';
 import { expectClear } from './surroundings.ts';
@@ -21,7 +21,7 @@ test.each(ANSWER_CASES)('$name: $hostile', async ({ speak, says }) => {
   const begun = Date.now();
   const memory = process.memoryUsage().rss;
   try {
-    const answer = await ask({
+    const answer = await askHttp({
       origin: app.origin,
       domain: 'thing.hostile.test',
       probe: ANY_ANSWER,
@@ -32,7 +32,7 @@ test.each(ANSWER_CASES)('$name: $hostile', async ({ speak, says }) => {
     expect(Date.now() - begun).toBeLessThan(TIMEOUT_MS + 2_000);
     expect(process.memoryUsage().rss - memory).toBeLessThan(200_000_000);
     expect(followed).toBe(0);
-    if (says === null) expect(answer).toEqual({ serves: true });
+    if (says === null) expect(answer).toMatchObject({ serves: true });
     else expectClear(answer.serves ? 'it serves' : quotableLine(answer.why), says);
   } finally {
     app.close();

@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ANY_ANSWER, type HttpProbe } from '../../domain/recipe-settings.ts';
-import { ask, httpService } from '../../host/probe.ts';
+import { httpService } from '../../host/probe.ts';
+import { askHttp } from '../../host/probe/http.ts';
 
 let server: Server;
 let reply: { status: number; body: string; headers?: Record<string, string> };
@@ -86,25 +87,25 @@ describe('an app', () => {
     ['may answer 404 itself', { status: 404, body: 'no index yet' }, { status: [404] }, true, true],
   ])('%s', async (_, answer, probe, proxied, expected) => {
     reply = answer;
-    const given = await ask(question(probe, proxied));
-    if (expected === true) expect(given).toEqual({ serves: true });
-    else expect(given).toEqual({ serves: false, why: expect.stringMatching(expected) });
+    const given = await askHttp(question(probe, proxied));
+    if (expected === true) expect(given).toMatchObject({ serves: true });
+    else expect(given).toMatchObject({ serves: false, why: expect.stringMatching(expected) });
   });
 
   it('is asked for its path by its own name', async () => {
     reply = { status: 200, body: '' };
-    await ask(question({ path: '/health?x=1' }));
+    await askHttp(question({ path: '/health?x=1' }));
     expect(asked).toEqual({ host: 'app.example.org', url: '/health?x=1' });
   });
 
   it('that nobody listens for does not serve', async () => {
-    const given = await ask({ ...question(), origin: 'http://127.0.0.1:9' });
-    expect(given).toEqual({ serves: false, why: expect.stringContaining('ECONNREFUSED') });
+    const given = await askHttp({ ...question(), origin: 'http://127.0.0.1:9' });
+    expect(given).toMatchObject({ serves: false, why: expect.stringContaining('ECONNREFUSED') });
   });
 
   it('that says nothing in time does not serve', async () => {
     server.removeAllListeners('request');
-    const given = await ask({ ...question(), timeoutMs: 50 });
+    const given = await askHttp({ ...question(), timeoutMs: 50 });
     expect(given).toMatchObject({ serves: false });
   });
 });
@@ -117,11 +118,15 @@ describe('the service that speaks HTTP', () => {
   });
 
   it.each([
-    ['is the one with a port label', [labelled('app'), labelled('web', '80')], { service: 'web', port: 80 }],
+    [
+      'is the one with a port label',
+      [labelled('app'), labelled('web', '80')],
+      { service: 'web', port: 80, scheme: 'http' },
+    ],
     [
       'is app when several have one',
       [labelled('web', '80'), labelled('app', '81')],
-      { service: 'app', port: 81 },
+      { service: 'app', port: 81, scheme: 'http' },
     ],
     ['is none without a label', [labelled('app')], null],
     ['is none when the label is no port', [labelled('app', 'http')], null],
