@@ -353,7 +353,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       docker.listVolumes({ filters }),
     );
     return Volumes.map(({ Name, Mountpoint, Driver, Options }): Volume => {
-      const here = Driver === 'local' && (Options as Labels)?.['device'] === undefined;
+      const here = Driver === 'local' && Options?.['device'] === undefined;
       return { name: Name, mountpoint: Mountpoint, ...(here ? {} : { elsewhere: true }) };
     }).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
