@@ -26,6 +26,8 @@ export async function removeCheckouts(deps: Dependencies, stack: string): Promis
 /** What is deployed where, for which step. */
 export interface Where {
   run: RunRef;
+  /** The run's own recipe, or one that it needs. */
+  recipe: string;
   step: string;
   domain: string;
   lifetime: App['lifetime'];
@@ -45,13 +47,13 @@ export async function prepareApp(
   where: Where,
   { version, commit }: Deployable,
 ): Promise<App> {
-  const { run, step, domain, lifetime, dependencies, upgraded } = where;
-  const settings = await deps.recipes.one(run.recipe);
+  const { run, recipe, step, domain, lifetime, dependencies, upgraded } = where;
+  const settings = await deps.recipes.one(recipe);
   const env = upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env;
   const stack = stackName(domain);
   const evidence = path.join(
     await deps.results.runFolder(run.sweep.id, run.recipe),
-    step.replaceAll(/[^a-z]+/g, '-'),
+    step.replaceAll(/[^a-z0-9]+/g, '-'),
   );
   await mkdir(evidence, { recursive: true });
   const parent = checkoutsFolder(deps, stack);
@@ -60,11 +62,11 @@ export async function prepareApp(
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { mode: 0o700 });
   const checkout = path.join(parent, commit.slice(0, 12));
-  await deps.mirrorsFor(attempt.run).checkout(run.recipe, commit, checkout);
+  await deps.mirrorsFor(attempt.run).checkout(recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
   const label = run.workflow.id;
   return {
-    recipe: run.recipe,
+    recipe,
     version,
     commit,
     checkout,
@@ -95,6 +97,7 @@ export interface ColdStep {
 export async function coldApp(deps: Dependencies, attempt: Attempt, input: ColdStep): Promise<App> {
   const { run, step, deploy, dependencies = [], upgraded = false } = input;
   const domain = coldDomain(run.recipe, deps.config.zone, run.workflow.runId);
-  const where = { run, step, domain, lifetime: 'cold', dependencies, upgraded } as const;
+  const { recipe } = run;
+  const where = { run, recipe, step, domain, lifetime: 'cold', dependencies, upgraded } as const;
   return prepareApp(deps, attempt, where, deploy);
 }

@@ -1,60 +1,70 @@
-import { Fault } from '../domain/fault.ts';
 import { passBoundary } from '../host/boundary.ts';
+import { missingMarkers, placeMarkers } from '../host/data-marker.ts';
 import type { Deployment, ImageSeen } from '../host/deployer.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
+import { askTier, checkData, refuseUnlessRunning, writeData, type TierFailure } from './tier.ts';
 
-export type ColdResult =
-  | { result: 'pass'; images: Record<string, ImageSeen> }
-  | { result: 'fail'; reason: string; evidence: string };
+export type ColdResult = { result: 'pass'; images: Record<string, ImageSeen> } | TierFailure;
 
 export function coldTest(deps: Dependencies) {
   return {
-    /** Deploys a commit on the run's throw-away domain, from nothing. */
+    /** Deploys a commit on the run's throw-away domain, from nothing, and has data written there. */
     async coldInstall(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
       return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const { deployer } = attempt;
         const app = await coldApp(deps, attempt, input);
         // Nothing that an earlier attempt left may help this one.
-        await attempt.deployer.remove(app.stack);
+        await deployer.remove(app.stack);
         passBoundary('cold-install.after-remove');
-        const result = asResult(await attempt.deployer.deploy(app));
-        passBoundary('cold-install.after-deploy');
-        return result;
+        return askTier(deps, attempt, app, 'install', async () => {
+          const result = asResult(await deployer.deploy(app));
+          passBoundary('cold-install.after-deploy');
+          if (result.result === 'fail') return result;
+          await placeMarkers(await deployer.volumes(app.stack), run.workflow.runId);
+          passBoundary('cold-install.after-markers');
+          const failed = await writeData(attempt, app, 'install');
+          passBoundary('cold-install.after-data');
+          return failed ?? result;
+        });
       });
     },
 
-    /** Takes the run's deployment to the release in place; its volumes must be the same afterwards. */
+    /** Takes the run's deployment to the release in place; the data that was there must be there afterwards. */
     async coldUpgrade(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
-      return holdingHost(
-        deps,
-        holdersOf(run),
-        `${run.workflow.id}: ${step}`,
-        async ({ deployer, ...attempt }) => {
-          const app = await coldApp(deps, attempt, input);
-          const runs = (await deployer.owned()).some((one) => one.stack === app.stack && one.running);
-          if (!runs) {
-            throw new Fault(
-              'BadInput',
-              `nothing of ${run.recipe} runs at ${app.domain}, so there is nothing to upgrade (the run was reset past its install, or somebody removed the stack): sweep ${run.recipe} again`,
-            );
-          }
+      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const { deployer } = attempt;
+        const app = await coldApp(deps, attempt, input);
+        await refuseUnlessRunning(attempt, app, 'upgrade');
+        return askTier(deps, attempt, app, 'upgrade', async () => {
           const before = await deployer.volumes(app.stack);
           const result = asResult(await deployer.deploy(app));
           passBoundary('cold-upgrade.after-deploy');
           if (result.result === 'fail') return result;
-          const after = new Set((await deployer.volumes(app.stack)).map(({ name }) => name));
-          const lost = before.map(({ name }) => name).filter((name) => !after.has(name));
-          if (lost.length === 0) return result;
-          return {
+          const after = await deployer.volumes(app.stack);
+          const lost = before.filter(({ name }) => !after.some((volume) => volume.name === name));
+          const fail = (reason: string): TierFailure => ({
             result: 'fail',
-            reason: `the upgrade lost volumes: ${lost.join(', ')}`,
+            reason,
             evidence: app.evidence,
-          };
-        },
-      );
+          });
+          if (lost.length > 0) {
+            return fail(`the upgrade lost volumes: ${lost.map(({ name }) => name).join(', ')}`);
+          }
+          const emptied = await missingMarkers(before, run.workflow.runId);
+          if (emptied.length > 0) {
+            return fail(`the upgrade lost what was written in the volumes before: ${emptied.join(', ')}`);
+          }
+          // The release may have brought volumes of its own.
+          await placeMarkers(after, run.workflow.runId);
+          passBoundary('cold-upgrade.after-markers');
+          const found = await checkData(attempt, app, 'upgrade');
+          return found?.result === 'fail' ? found : result;
+        });
+      });
     },
   };
 }

@@ -11,6 +11,7 @@ import type { Recipes } from '../host/recipes.ts';
 import type { Results } from '../host/results.ts';
 import { coldTest } from './cold-test.ts';
 import { custom } from './custom.ts';
+import { dependencies } from './dependencies.ts';
 import { mirrorSync } from './mirror-sync.ts';
 import { promote } from './promote.ts';
 import { reap } from './reap.ts';
@@ -22,8 +23,6 @@ import { teardown } from './teardown.ts';
 /** What one attempt lends to what it works with, so that it ends, or stops changing things, when it does. */
 export interface AttemptBonds {
   run: ProcessRunner;
-  /** For the environment of what is started elsewhere than by `run`, so that it is found when this ends. */
-  mark: string;
   signal: AbortSignal;
   /** Throws when this attempt no longer holds the host. */
   guard(): Promise<void>;
@@ -53,6 +52,7 @@ export function createActivities(deps: Dependencies) {
     ...sweep(deps),
     ...mirrorSync(deps),
     ...resolve(deps),
+    ...dependencies(deps),
     ...coldTest(deps),
     ...custom(deps),
     ...promote(deps),

@@ -58,7 +58,7 @@ export function promote(deps: Dependencies) {
 
         const bringUp = async (step: string, deploy: Deployable, upgraded: boolean): Promise<Deployment> => {
           report(`${step} at ${domain}`);
-          const where = { run, step, domain, lifetime: 'warm', dependencies, upgraded } as const;
+          const where = { run, recipe, step, domain, lifetime: 'warm', dependencies, upgraded } as const;
           return deployer.deploy(await prepareApp(deps, attempt, where, deploy));
         };
 

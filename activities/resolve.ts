@@ -1,6 +1,7 @@
 import type { Found } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { inAttempt } from './attempt.ts';
+import { dependenciesOf } from './dependencies.ts';
 import type { Dependencies } from './index.ts';
 
 export function resolve(deps: Dependencies) {
@@ -8,10 +9,11 @@ export function resolve(deps: Dependencies) {
     /** Looks: the releases on the mirror, the canonical's record, and whether the recipe is held. */
     async resolve({ recipe }: { recipe: string }): Promise<Found> {
       return inAttempt(deps, async (attempt) => {
-        const [{ main, releases }, canonical, { hold }] = await Promise.all([
+        const [{ main, releases }, canonical, { hold }, needed] = await Promise.all([
           deps.mirrorsFor(attempt.run).releases(recipe),
           deps.canonicals.read(recipe),
           deps.recipes.one(recipe),
+          dependenciesOf(deps, recipe),
         ]);
         passBoundary('resolve.after-look');
         return {
@@ -19,6 +21,7 @@ export function resolve(deps: Dependencies) {
           releases,
           canonical: canonical && { version: canonical.version, commit: canonical.commit },
           hold,
+          deps: needed,
         };
       });
     },

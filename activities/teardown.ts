@@ -3,6 +3,7 @@ import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { removeCheckouts } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
+import { dependencyStacks } from './dependencies.ts';
 import type { Dependencies } from './index.ts';
 
 export function teardown(deps: Dependencies) {
@@ -12,14 +13,21 @@ export function teardown(deps: Dependencies) {
   }
 
   return {
-    /** Removes the run's cold stack with everything it made, and its checkouts. */
-    async teardown({ run }: { run: RunRef }): Promise<void> {
+    /**
+     * Removes the run's cold stack with everything it made, and its checkouts; or those of the dependencies that
+     * are named, which outlive it.
+     */
+    async teardown({ run, dependencies }: { run: RunRef; dependencies?: string[] }): Promise<void> {
       return holdingHost(deps, holdersOf(run), `${run.workflow.id}: teardown`, async ({ deployer }) => {
-        const stack = stackName(coldDomain(run.recipe, deps.config.zone, run.workflow.runId));
-        await deployer.remove(stack);
-        passBoundary('teardown.after-remove');
-        await removeCheckouts(deps, stack);
-        passBoundary('teardown.after-checkouts');
+        const stacks = dependencies
+          ? dependencyStacks(deps, run, dependencies).reverse()
+          : [stackName(coldDomain(run.recipe, deps.config.zone, run.workflow.runId))];
+        for (const stack of stacks) {
+          await deployer.remove(stack);
+          passBoundary('teardown.after-remove');
+          await removeCheckouts(deps, stack);
+          passBoundary('teardown.after-checkouts');
+        }
         await releaseOwn(run);
       });
     },

@@ -23,6 +23,8 @@ export const FAULTS = {
   /** Something else answers at the domain where an app is to answer. */
   DomainTaken: { retryable: true },
   MirrorSync: { retryable: true },
+  /** What a recipe needs beside it did not come up. */
+  Dependency: { retryable: true },
   Registry: { retryable: true },
   Network: { retryable: true },
   Daemon: { retryable: true },

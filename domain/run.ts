@@ -22,4 +22,9 @@ export interface Found {
   releases: { version: string; commit: string }[];
   canonical: { version: string; commit: string } | null;
   hold: string | null;
+  /**
+   * Every recipe that must run beside it, its dependencies' own included, each before those that need it.
+   * Absent from histories of older workflows.
+   */
+  deps?: string[];
 }

@@ -45,9 +45,15 @@ export const BOUNDARIES = [
   'tier.after-before-hook',
   'tier.after-after-hook',
 
+  'dependency.after-remove',
+  'dependency.after-deploy',
+
   'cold-install.after-remove',
   'cold-install.after-deploy',
+  'cold-install.after-markers',
+  'cold-install.after-data',
   'cold-upgrade.after-deploy',
+  'cold-upgrade.after-markers',
   'custom.after-checks',
   'teardown.after-remove',
   'teardown.after-checkouts',

@@ -1,5 +1,8 @@
+import { patched } from '@temporalio/workflow';
+import type { ColdStep } from '../activities/app.ts';
 import type { ColdResult } from '../activities/cold-test.ts';
 import type { TaggedCommit } from '../domain/decide.ts';
+import type { ProvidedDependency } from '../domain/dependency.ts';
 import { TIERS, type Tier } from '../domain/outcome.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { upgradeBase } from '../domain/upgrade-base.ts';
@@ -11,18 +14,19 @@ export type ColdTest =
   | { verdict: 'green'; images: Extract<ColdResult, { result: 'pass' }>['images'] }
   | { verdict: 'red'; tier: Tier; reason: string; evidence: string };
 
+export interface Tested {
+  head: TaggedCommit;
+  found: Found;
+  dependencies: readonly ProvidedDependency[];
+}
+
 /**
  * One cold deployment, asked tier after tier until one fails, and torn down whatever happens. It is gone
  * before promote begins: the warm app may need its ports and its memory.
  */
-export async function coldTest(
-  run: Run,
-  settings: SweepSettings,
-  head: TaggedCommit,
-  found: Found,
-): Promise<ColdTest> {
+export async function coldTest(run: Run, settings: SweepSettings, tested: Tested): Promise<ColdTest> {
   try {
-    return await askTiers(run, settings, head, found);
+    return await askTiers(run, settings, tested);
   } finally {
     const { teardown } = cleanupSteps(settings, `${run.ref.recipe}: remove the cold deployment`);
     await run.always('teardown', () => teardown({ run: run.ref }));
@@ -32,8 +36,7 @@ export async function coldTest(
 async function askTiers(
   run: Run,
   settings: SweepSettings,
-  head: TaggedCommit,
-  found: Found,
+  { head, found, dependencies }: Tested,
 ): Promise<ColdTest> {
   const { base, reason } = upgradeBase({
     head,
@@ -41,43 +44,78 @@ async function askTiers(
     releases: found.releases,
     main: { commit: found.main, containsHead: true },
   });
-  const install = (step: Step, deploy: { version: string | null; commit: string }): Promise<ColdResult> =>
-    run.at(step, () =>
-      tierSteps(settings, `install ${deploy.version ?? deploy.commit}`).coldInstall({
-        run: run.ref,
-        step,
-        deploy,
-      }),
-    );
+  const ask = async <T>(
+    step: Step,
+    summary: string,
+    deploy: ColdStep['deploy'],
+    call: (steps: ReturnType<typeof tierSteps>, input: ColdStep) => Promise<T>,
+  ): Promise<{ answer: T; ms: number }> => {
+    const upgraded = base !== null && deploy === head;
+    const since = Date.now();
+    const input = { run: run.ref, step, deploy, dependencies, upgraded };
+    const answer = await run.at(step, () => call(tierSteps(settings, summary), input));
+    return { answer, ms: Date.now() - since };
+  };
 
-  const installed = base
-    ? await install('cold-test: install base', base)
-    : await install('cold-test: install', head);
+  const first = base ?? head;
+  const install = await ask(
+    base ? 'cold-test: install base' : 'cold-test: install',
+    `install ${first.version ?? first.commit}`,
+    first,
+    (steps, input) => steps.coldInstall(input),
+  );
+  const installed = install.answer;
   if (installed.result === 'fail') {
     const what = base ? `the upgrade base ${base.version ?? base.commit} does not install: ` : '';
-    return red(run, 'install', { ...installed, reason: what + installed.reason });
+    return red(run, 'install', { ...installed, reason: what + installed.reason }, install.ms);
   }
-  run.tiers.push({ tier: 'install', result: 'pass' });
+  run.tiers.push({ tier: 'install', result: 'pass', ms: install.ms });
   let { images } = installed;
 
   if (base) {
-    const step = 'cold-test: upgrade';
-    const upgraded = await run.at(step, () =>
-      tierSteps(settings, `upgrade to ${head.version}`).coldUpgrade({ run: run.ref, step, deploy: head }),
+    const { answer, ms } = await ask(
+      'cold-test: upgrade',
+      `upgrade to ${head.version}`,
+      head,
+      (steps, input) => steps.coldUpgrade(input),
     );
-    if (upgraded.result === 'fail') return red(run, 'upgrade', upgraded);
-    run.tiers.push({ tier: 'upgrade', result: 'pass' });
-    images = upgraded.images;
+    if (answer.result === 'fail') return red(run, 'upgrade', answer, ms);
+    run.tiers.push({ tier: 'upgrade', result: 'pass', ms });
+    images = answer.images;
   } else run.tiers.push({ tier: 'upgrade', result: 'skipped', reason });
 
-  for (const tier of ['backup', 'restore', 'custom'] as const) {
+  for (const tier of ['backup', 'restore'] as const) {
     run.tiers.push({ tier, result: 'skipped', reason: 'not asked by this version of recipe-sweep' });
   }
+  if (!patched('every-tier')) {
+    run.tiers.push({
+      tier: 'custom',
+      result: 'skipped',
+      reason: 'not asked by this version of recipe-sweep',
+    });
+    return { verdict: 'green', images };
+  }
+
+  const custom = await ask('cold-test: custom', `the recipe's own checks`, head, (steps, input) =>
+    steps.coldCustom(input),
+  );
+  if (custom.answer.result === 'fail') return red(run, 'custom', custom.answer, custom.ms);
+  run.tiers.push(
+    custom.answer.result === 'pass'
+      ? { tier: 'custom', result: 'pass', ms: custom.ms }
+      : { tier: 'custom', result: 'skipped', reason: custom.answer.reason },
+  );
+
   return { verdict: 'green', images };
 }
 
-function red(run: Run, tier: Tier, { reason, evidence }: { reason: string; evidence: string }): ColdTest {
-  run.tiers.push({ tier, result: 'fail', reason, evidence });
+function red(
+  run: Run,
+  tier: Tier,
+  { reason, evidence }: { reason: string; evidence: string },
+  ms: number,
+): ColdTest {
+  run.tiers.push({ tier, result: 'fail', reason, evidence, ms });
   for (const later of TIERS.slice(TIERS.indexOf(tier) + 1))
     run.tiers.push({ tier: later, result: 'not reached' });
   return { verdict: 'red', tier, reason, evidence };

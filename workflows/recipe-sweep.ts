@@ -2,15 +2,17 @@ import { ApplicationFailure } from '@temporalio/common';
 import { isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
 import type { PromoteInput, PromoteResult } from '../activities/promote.ts';
 import { decide, type TaggedCommit } from '../domain/decide.ts';
+import type { ProvidedDependency } from '../domain/dependency.ts';
+import { levelOf } from '../domain/level.ts';
 import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
 import { promoteGate } from '../domain/promote-gate.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
-import { coldTest } from './cold-test.ts';
+import { coldTest, type Tested } from './cold-test.ts';
 import { parseRecipeSweepInput, reasonOf, rootFailure } from './input.ts';
 import type { RecipeSweepInput } from './protocol.ts';
 import { publishOutcome, runAttributes, showOutcome } from './publish.ts';
 import { openRun, type Run } from './run.ts';
-import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps } from './steps.ts';
+import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps, tierSteps } from './steps.ts';
 
 /**
  * One recipe: mirror-sync → resolve → decide → cold test → promote → teardown → record.
@@ -30,22 +32,14 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Outc
       const because = decision.decision === 'skip' ? decision.because : 'never-released';
       return await record(run, settings, { kind: 'SKIP', because, why: decision.reason });
     }
-    const test = await coldTest(run, settings, head, found);
-    if (test.verdict === 'red') {
-      const { tier, reason: why, evidence } = test;
-      const canonical = found.canonical?.version ?? null;
-      return await record(run, settings, {
-        kind: 'FAIL',
-        version: head.version,
-        tier,
-        why,
-        evidence,
-        canonical,
-      });
-    }
-    return await promote(run, settings, found, { run: ref, release: head, tested: test.images });
+    const { outcome, cancelled } = await withDependencies(run, settings, found, (dependencies) =>
+      testAndPromote(run, settings, { head, found, dependencies }),
+    );
+    await record(run, settings, outcome);
+    if (cancelled) throw cancelled;
+    return outcome;
   } catch (error) {
-    // Promote records an outcome of its own before it lets a cancellation through.
+    // A cancelled promote has an outcome of its own, on record before the cancellation goes on.
     if (run.step === 'done') throw error;
     const outcome = noVerdict(run, error, deadlineMs);
     await record(run, settings, outcome);
@@ -59,13 +53,51 @@ function decideOn(head: TaggedCommit | null, { canonical, hold }: Found) {
   return decide({ latest: head?.version ?? null, canonical: canonical?.version ?? null, hold });
 }
 
-/** Promotes a green release. PASS only if the record on disk says so afterwards, whatever promote answered. */
-async function promote(
+/** An outcome, and the cancellation that came while it was being made, if one did. */
+interface Ended {
+  outcome: Outcome;
+  cancelled: unknown;
+}
+
+/** What the recipe needs runs from before the cold test until after promote, and is removed whatever happens. */
+async function withDependencies(
   run: Run,
   settings: SweepSettings,
-  found: Found,
-  input: PromoteInput,
-): Promise<Outcome> {
+  { deps = [] }: Found,
+  body: (dependencies: readonly ProvidedDependency[]) => Promise<Ended>,
+): Promise<Ended> {
+  if (deps.length === 0) return body([]);
+  const { ref } = run;
+  try {
+    const dependencies: ProvidedDependency[] = [];
+    for (const recipe of deps) {
+      const { provide } = tierSteps(settings, `a ${recipe} for this run`);
+      const provided = await run.at('cold-test: dependencies', () =>
+        provide({ run: ref, recipe, dependencies }),
+      );
+      dependencies.push(provided);
+    }
+    return await body(dependencies);
+  } finally {
+    const { teardown } = cleanupSteps(settings, `${ref.recipe}: remove what ran beside it`);
+    await run.always('teardown', () => teardown({ run: ref, dependencies: deps }));
+  }
+}
+
+async function testAndPromote(run: Run, settings: SweepSettings, tested: Tested): Promise<Ended> {
+  const { head, found, dependencies } = tested;
+  const test = await coldTest(run, settings, tested);
+  if (test.verdict === 'green') {
+    return promote(run, settings, found, { run: run.ref, release: head, tested: test.images, dependencies });
+  }
+  const { tier, reason: why, evidence } = test;
+  const canonical = found.canonical?.version ?? null;
+  const outcome: Outcome = { kind: 'FAIL', version: head.version, tier, why, evidence, canonical };
+  return { outcome, cancelled: null };
+}
+
+/** Promotes a green release. PASS only if the record on disk says so afterwards, whatever promote answered. */
+async function promote(run: Run, settings: SweepSettings, found: Found, input: PromoteInput): Promise<Ended> {
   const { version, commit } = input.release;
   const gate = promoteGate({
     enrolled: found.hold === null,
@@ -100,14 +132,12 @@ async function promote(
     canonical === version
       ? { kind: 'PASS', promoted: version }
       : { kind: 'GREEN-BUT-PROMOTE-FAILED', version, why, canonical, evidence };
-  await record(run, settings, outcome);
-  if (cancelled) throw cancelled;
-  return outcome;
+  return { outcome, cancelled };
 }
 
 /** The end of every run: its one outcome, on disk and in the UI. */
 async function record(run: Run, settings: SweepSettings, outcome: Outcome): Promise<Outcome> {
-  const { ref, release, tiers, startedMs } = run;
+  const { ref, release, tiers, lint, startedMs } = run;
   publishOutcome(outcome);
   const steps = cleanupSteps(settings, outcomeTitle(outcome));
   await run.always('record', () =>
@@ -117,6 +147,8 @@ async function record(run: Run, settings: SweepSettings, outcome: Outcome): Prom
       outcome,
       release,
       tiers,
+      level: outcome.kind === 'SKIP' || outcome.kind === 'ERROR' ? null : levelOf(tiers, lint),
+      lint,
       startedMs,
       endedMs: Date.now(),
       workflow: ref.workflow,

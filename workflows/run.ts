@@ -1,5 +1,6 @@
 import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { TaggedCommit } from '../domain/decide.ts';
+import type { LintProblem } from '../domain/level.ts';
 import type { TierResult } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
@@ -15,6 +16,8 @@ export interface Run {
   brokeAt: Step | null;
   release: TaggedCommit | null;
   tiers: TierResult[];
+  /** Null until it was looked at. */
+  lint: LintProblem[] | null;
   /** Does a step, having said so. */
   at<T>(step: Step, body: () => Promise<T>): Promise<T>;
   /** Like at, and it is done whether or not the run is cancelled. */
@@ -32,6 +35,7 @@ export function openRun(recipe: string, sweep: { id: string; runId: string }): R
     brokeAt: null,
     release: null,
     tiers: [],
+    lint: null,
     async at(step, body) {
       run.step = step;
       sinceMs = Date.now();

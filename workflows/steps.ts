@@ -43,11 +43,11 @@ export function mirrorSteps({ attempts }: SweepSettings, summary: string): Pick<
   return proxyActivities<Activities>(options('10m', attempts, summary));
 }
 
-/** The tiers of the cold test. */
+/** The tiers of the cold test, and what comes before and after them. */
 export function tierSteps(
   { attempts, tierMs }: SweepSettings,
   summary: string,
-): Pick<Activities, 'coldInstall' | 'coldUpgrade'> {
+): Pick<Activities, 'provide' | 'coldInstall' | 'coldUpgrade' | 'coldCustom'> {
   return proxyActivities<Activities>(options(tierMs, attempts, summary));
 }
 

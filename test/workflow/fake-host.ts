@@ -2,8 +2,10 @@ import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activ
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Activities } from '../../activities/index.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
+import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
 import { sweepVerdict, type RecipeResult } from '../../domain/report.ts';
+import type { Step } from '../../workflows/protocol.ts';
 
 /** A recipe as the fake host knows it: a situation, from which every step's answer follows. */
 export interface FakeRecipe {
@@ -11,9 +13,13 @@ export interface FakeRecipe {
   canonical?: string | null;
   hold?: string;
   /** Steps that answer red, with the reason. */
-  red?: Partial<
-    Record<'cold-test: install base' | 'cold-test: install' | 'cold-test: upgrade' | 'promote', string>
-  >;
+  red?: Partial<Record<Step, string>>;
+  /** Tiers that do not apply to it, with the reason. */
+  skips?: Partial<Record<Step, string>>;
+  /** Recipes that must run beside it. */
+  deps?: string[];
+  /** What lint finds in its release. */
+  lint?: LintProblem[];
   /** Steps that throw a fault, as often as said (always, when not). */
   faults?: Partial<Record<string, { type: FaultType; times?: number }>>;
   /** A step that waits until it is cancelled. */
@@ -95,7 +101,13 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           releases: releases.map((tag) => ({ version: tag, commit: commitOf(tag) })),
           canonical: version ? { version, commit: commitOf(version) } : null,
           hold: hold ?? null,
+          deps: recipes[recipe]?.deps ?? [],
         };
+      },
+      async provide({ run, recipe }) {
+        await call(run.recipe, `dependency ${recipe}`);
+        const domain = `${recipe}.test`;
+        return { recipe, version: '1.0.0+1', domain, stack: `${recipe}_test`, url: `http://${domain}` };
       },
       async coldInstall({ run, step }) {
         await call(run.recipe, step);
@@ -107,7 +119,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async coldCustom({ run, step }) {
         await call(run.recipe, step);
-        return { result: 'pass' };
+        return tierAnswer(run.recipe, step);
       },
       async promote({ run, release }) {
         await call(run.recipe, 'promote');
@@ -116,8 +128,8 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         if (!recipes[run.recipe]?.forgetsRecord) host.canonicals.set(run.recipe, release.version);
         return { promoted: true };
       },
-      async teardown({ run }) {
-        await call(run.recipe, 'teardown');
+      async teardown({ run, dependencies }) {
+        await call(run.recipe, ['teardown', ...(dependencies ?? [])].join(' '));
       },
       async settle({ run }) {
         await call(run.recipe, 'settle');
@@ -172,8 +184,15 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     if (recipes[recipe]?.slow === step) await sleep(300);
   }
 
+  function tierAnswer(recipe: string, step: string): Awaited<ReturnType<Activities['coldCustom']>> {
+    const { red, skips } = recipes[recipe] ?? {};
+    const [why, skipped] = [red?.[step as Step], skips?.[step as Step]];
+    if (why) return { result: 'fail', reason: why, evidence: '/evidence' };
+    return skipped ? { result: 'skipped', reason: skipped } : { result: 'pass' };
+  }
+
   function answer(recipe: string, step: string): Awaited<ReturnType<Activities['coldInstall']>> {
-    const reason = recipes[recipe]?.red?.[step as 'cold-test: install'];
+    const reason = recipes[recipe]?.red?.[step as Step];
     return reason ? { result: 'fail', reason, evidence: '/evidence' } : { result: 'pass', images: {} };
   }
 

@@ -76,6 +76,7 @@ describe('outcomes', () => {
       'hedgedoc mirror-sync',
       'hedgedoc resolve',
       'hedgedoc cold-test: install',
+      'hedgedoc cold-test: custom',
       'hedgedoc teardown',
       'hedgedoc promote',
       'hedgedoc settle',
@@ -90,7 +91,46 @@ describe('outcomes', () => {
     expect(host.calls.filter((call) => call.includes('cold-test'))).toEqual([
       'hedgedoc cold-test: install base',
       'hedgedoc cold-test: upgrade',
+      'hedgedoc cold-test: custom',
     ]);
+    const [result] = host.results.values();
+    expect(result?.tiers.map((tier) => [tier.tier, tier.result])).toEqual([
+      ['install', 'pass'],
+      ['upgrade', 'pass'],
+      ['backup', 'skipped'],
+      ['restore', 'skipped'],
+      ['custom', 'pass'],
+    ]);
+    expect(result).toMatchObject({ level: 2, lint: null });
+  });
+
+  test('what a recipe needs is there from before its test until after its promote', async () => {
+    const host = fakeHost({ drone: { releases: ['1.0.0+1'], deps: ['postgres', 'gitea'] } });
+    expect(outcomes(await sweepOf(host))).toEqual({ drone: 'PASS (promoted 1.0.0+1)' });
+    const calls = host.calls.filter((call) => /dependency|install|teardown|promote|settle|record/.test(call));
+    expect(calls).toEqual([
+      'drone dependency postgres',
+      'drone dependency gitea',
+      'drone cold-test: install',
+      'drone teardown',
+      'drone promote',
+      'drone settle',
+      'drone teardown postgres gitea',
+      'drone record',
+    ]);
+  });
+
+  test('a dependency that does not come up is no verdict, and all of them are removed', async () => {
+    const host = fakeHost({
+      drone: {
+        releases: ['1.0.0+1'],
+        deps: ['postgres', 'gitea'],
+        faults: { 'dependency gitea': { type: 'Dependency' } },
+      },
+    });
+    expect(outcomes(await sweepOf(host))).toEqual({ drone: 'ERROR infrastructure' });
+    expect(host.calls).toContain('drone teardown postgres gitea');
+    expect(host.calls).not.toContain('drone cold-test: install');
   });
 
   test('equal or older, never released and held are skipped without any step after decide', async () => {
@@ -114,6 +154,7 @@ describe('outcomes', () => {
   test.each([
     ['install', 'cold-test: install base'],
     ['upgrade', 'cold-test: upgrade'],
+    ['custom', 'cold-test: custom'],
   ] as const)('a red %s is FAIL, torn down, never promoted, and the next recipe runs', async (tier, step) => {
     const host = fakeHost({
       bad: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1', red: { [step]: 'never healthy' } },
@@ -229,7 +270,14 @@ describe('one at a time', () => {
 });
 
 describe('operators', () => {
-  test.each(['mirror-sync', 'resolve', 'cold-test: install base', 'cold-test: upgrade', 'promote'])(
+  test.each([
+    'mirror-sync',
+    'resolve',
+    'cold-test: install base',
+    'cold-test: upgrade',
+    'cold-test: custom',
+    'promote',
+  ])(
     'cancel at %s ends torn down, with the outcome on disk, and the rest named as not reached',
     async (step) => {
       const host = fakeHost({
