@@ -10,15 +10,8 @@ const MATCH_MS = 200;
 export interface BytePattern {
   /** As the recipe has it. */
   written: string;
-  /** Throws PatternTooSlow. */
+  /** Throws when it takes too long to look. */
   foundIn(bytes: Buffer): boolean;
-}
-
-export class PatternTooSlow extends Error {
-  constructor() {
-    super(`probe.expect takes longer than ${MATCH_MS} ms to be looked for`);
-    this.name = 'PatternTooSlow';
-  }
 }
 
 /** Throws SyntaxError when it is no regular expression. */
@@ -32,10 +25,10 @@ export function bytePattern(expect: string): BytePattern {
       try {
         return runInContext('pattern.test(text)', context, { timeout: MATCH_MS }) as boolean;
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
-          throw new PatternTooSlow();
-        }
-        throw error;
+        // An error of that context is no Error of ours.
+        const { code } = error as { code?: unknown };
+        if (code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+        throw new Error(`probe.expect takes longer than ${MATCH_MS} ms to be looked for`, { cause: error });
       }
     },
   };

@@ -1,122 +1,34 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ANY_ANSWER, type HttpProbe } from '../../domain/recipe-settings.ts';
-import { httpService } from '../../host/probe.ts';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Observation, TaskSeen } from '../../domain/convergence.ts';
+import { ANY_ANSWER, type HttpProbe, type SocketProbe } from '../../domain/recipe-settings.ts';
+import { createProber, httpService, questionFor, type Question } from '../../host/probe.ts';
+import type { Answer } from '../../host/probe/answer.ts';
 import { askHttp } from '../../host/probe/http.ts';
+import { askSocket } from '../../host/probe/socket.ts';
+import type { Key } from '../../host/recipe-format/problem.ts';
 
-let server: Server;
-let reply: { status: number; body: string; headers?: Record<string, string> };
-let asked: { host: string | undefined; url: string | undefined };
+/** Which question is put, and to whom. */
 
-beforeEach(async () => {
-  server = createServer((request, response) => {
-    asked = { host: request.headers.host, url: request.url };
-    response.writeHead(reply.status, reply.headers).end(reply.body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+vi.mock('../../host/probe/http.ts', () => ({ askHttp: vi.fn<typeof askHttp>() }));
+vi.mock('../../host/probe/socket.ts', () => ({ askSocket: vi.fn<typeof askSocket>() }));
+
+const label = 'traefik.http.services.stack.loadbalancer.server.port';
+const labelled = (name: string, port?: string, more: Record<string, string> = {}) => ({
+  name,
+  image: 'app:1',
+  labels: new Map(Object.entries({ ...more, ...(port === undefined ? {} : { [label]: port }) })),
 });
 
-afterEach(() => server.close());
-
-function question(probe: Partial<HttpProbe> = {}, proxied = false) {
-  return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    domain: 'app.example.org',
-    probe: { ...ANY_ANSWER, ...probe },
-    proxied,
-    timeoutMs: 2_000,
-    signal: new AbortController().signal,
-  };
-}
-
-describe('an app', () => {
-  it.each<[string, typeof reply, Partial<HttpProbe>, boolean, true | RegExp]>([
-    ['serves with any 2xx', { status: 204, body: '' }, {}, false, true],
-    [
-      'serves with a redirect, which is not followed',
-      { status: 302, body: '', headers: { location: '/x' } },
-      {},
-      false,
-      true,
-    ],
-    ['does not serve with a 404', { status: 404, body: 'nope' }, {}, false, /: 404, not a 2xx or 3xx$/],
-    ['does not serve with a 500', { status: 500, body: '' }, {}, false, /: 500, not a 2xx or 3xx$/],
-    [
-      'serves with a status its recipe accepts',
-      { status: 401, body: '' },
-      { status: [401, 403] },
-      true,
-      true,
-    ],
-    [
-      'does not serve with a 200 its recipe does not accept',
-      { status: 200, body: '' },
-      { status: [401] },
-      false,
-      /: 200, not 401$/,
-    ],
-    [
-      'serves what its recipe looks for',
-      { status: 200, body: 'say hello' },
-      { contains: 'hello' },
-      false,
-      true,
-    ],
-    [
-      'does not serve without it',
-      { status: 200, body: 'say' },
-      { contains: 'hello' },
-      false,
-      /: 200, without "hello" in its body$/,
-    ],
-    [
-      "is not the proxy's own 404, even where a 404 is accepted",
-      { status: 404, body: '404 page not found\n' },
-      { status: [404] },
-      true,
-      /: 404, the proxy's own page$/,
-    ],
-    [
-      "is not the proxy's own 503",
-      { status: 503, body: 'no available server\n' },
-      { status: [503] },
-      true,
-      /the proxy's own page$/,
-    ],
-    ['may answer 404 itself', { status: 404, body: 'no index yet' }, { status: [404] }, true, true],
-  ])('%s', async (_, answer, probe, proxied, expected) => {
-    reply = answer;
-    const given = await askHttp(question(probe, proxied));
-    if (expected === true) expect(given).toMatchObject({ serves: true });
-    else expect(given).toMatchObject({ serves: false, why: expect.stringMatching(expected) });
-  });
-
-  it('is asked for its path by its own name', async () => {
-    reply = { status: 200, body: '' };
-    await askHttp(question({ path: '/health?x=1' }));
-    expect(asked).toEqual({ host: 'app.example.org', url: '/health?x=1' });
-  });
-
-  it('that nobody listens for does not serve', async () => {
-    const given = await askHttp({ ...question(), origin: 'http://127.0.0.1:9' });
-    expect(given).toMatchObject({ serves: false, why: expect.stringContaining('ECONNREFUSED') });
-  });
-
-  it('that says nothing in time does not serve', async () => {
-    server.removeAllListeners('request');
-    const given = await askHttp({ ...question(), timeoutMs: 50 });
-    expect(given).toMatchObject({ serves: false });
-  });
-});
+const SOCKET: SocketProbe = {
+  protocol: 'tcp',
+  port: 64738,
+  service: 'voice',
+  tls: true,
+  send: null,
+  expect: null,
+};
 
 describe('the service that speaks HTTP', () => {
-  const label = 'traefik.http.services.stack.loadbalancer.server.port';
-  const labelled = (name: string, port?: string) => ({
-    name,
-    labels: new Map(port === undefined ? [] : [[label, port]]),
-  });
-
   it.each([
     [
       'is the one with a port label',
@@ -128,9 +40,223 @@ describe('the service that speaks HTTP', () => {
       [labelled('web', '80'), labelled('app', '81')],
       { service: 'app', port: 81, scheme: 'http' },
     ],
+    [
+      'speaks TLS when its label says so',
+      [labelled('app', '8443', { 'traefik.http.services.stack.loadbalancer.server.scheme': 'https' })],
+      { service: 'app', port: 8443, scheme: 'https' },
+    ],
     ['is none without a label', [labelled('app')], null],
     ['is none when the label is no port', [labelled('app', 'http')], null],
   ])('%s', (_, services, expected) => {
     expect(httpService(services)).toEqual(expected);
+  });
+});
+
+describe('the question', () => {
+  const at = (...path: Key[]) => ({ file: 'compose.yml', line: 3, path });
+  const recipe = (...services: ReturnType<typeof labelled>[]) => ({ services, at });
+
+  it('is any answer over HTTP when the recipe has no probe', () => {
+    const question = questionFor(null, recipe(labelled('app', '80')));
+    expect(question).toEqual({ service: 'app', port: 80, scheme: 'http', probe: ANY_ANSWER });
+  });
+
+  it('is none when it has none, and nothing speaks HTTP', () => {
+    expect(questionFor(null, recipe(labelled('app')))).toBeNull();
+  });
+
+  it('is the recipe’s own', () => {
+    const probe: HttpProbe = { ...ANY_ANSWER, path: '/status' };
+    expect(questionFor(probe, recipe(labelled('app', '80')))).toMatchObject({ port: 80, probe });
+    expect(questionFor(SOCKET, recipe(labelled('app', '80'), labelled('voice')))).toMatchObject({
+      service: 'voice',
+      port: 64738,
+      probe: SOCKET,
+    });
+  });
+
+  it('over HTTP is red for a release in which nothing speaks it', () => {
+    expect(() => questionFor(ANY_ANSWER, recipe(labelled('app')))).toThrow(
+      'compose.yml:3: services: its probe asks over HTTP, but none has the label traefik.http.services.<name>.loadbalancer.server.port',
+    );
+  });
+
+  it('to a service is red for a release without it', () => {
+    expect(() => questionFor(SOCKET, recipe(labelled('app')))).toThrow(
+      'compose.yml:3: services: its probe asks voice on tcp port 64738, but there is no service voice',
+    );
+  });
+});
+
+const APP = { domain: 'app.example.org', stack: 'app_example_org' };
+const HTTP: Question = { service: 'app', port: 8080, scheme: 'http', probe: ANY_ANSWER };
+const VOICE: Question = { service: 'voice', port: 64738, scheme: 'http', probe: SOCKET };
+const SERVES: Answer = { serves: true, what: 'GET https://app.example.org/: 200 "Somebody"' };
+const SILENT: Answer = { serves: false, why: 'ECONNREFUSED', unreachable: false };
+
+let answers: Record<string, Answer>;
+let asked: string[];
+
+beforeEach(() => {
+  asked = [];
+  answers = {};
+  const answer = (to: string): Answer => {
+    asked.push(to);
+    return answers[to] ?? SILENT;
+  };
+  vi.mocked(askHttp).mockImplementation(async ({ origin, anyAnswer = false }) =>
+    answer(anyAnswer ? `${origin} any` : origin),
+  );
+  vi.mocked(askSocket).mockImplementation(async ({ host, port }) => answer(`${host}:${port}`));
+});
+
+interface Host {
+  /** Task IDs by the address of their container on docker_gwbridge. */
+  addresses?: Record<string, string>;
+  services?: string[];
+  published?: number | null;
+}
+
+function prober(via: 'proxy' | 'task', { addresses = {}, services = [], published = null }: Host = {}) {
+  return createProber({
+    via,
+    signal: new AbortController().signal,
+    swarm: {
+      services: async () => services.map((name) => ({ name, labels: {}, volumes: [] })),
+      containers: async () =>
+        Object.values(addresses).map((taskId) => ({ id: `c-${taskId}`, service: '', taskId, imageId: '' })),
+      hostAddress: async (id) =>
+        Object.entries(addresses).find(([, taskId]) => `c-${taskId}` === id)?.[0] ?? null,
+      publishedPort: async () => published,
+    },
+  });
+}
+
+function seen(service: string, ...tasks: Partial<TaskSeen>[]): Observation {
+  const task = (changes: Partial<TaskSeen>): TaskSeen => ({
+    id: 't1',
+    slot: '1',
+    desired: 'running',
+    state: 'running',
+    since: 0,
+    created: 0,
+    error: null,
+    exitCode: null,
+    imageId: null,
+    current: true,
+    ...changes,
+  });
+  const rest = { labels: {}, image: '', replicas: 1, oneShot: false, restartDelayMs: 0, updateMonitorMs: 0 };
+  return { at: 0, services: [{ name: service, ...rest, update: null, tasks: tasks.map(task) }] };
+}
+
+const limits = { timeoutMs: 1_000, signal: new AbortController().signal };
+
+describe('the task itself', () => {
+  it('is asked at its own address, past those of the release before', async () => {
+    answers['http://172.18.0.4:8080'] = SERVES;
+    const host = { addresses: { '172.18.0.3': 'old', '172.18.0.4': 'new' } };
+    const now = seen('app', { id: 'old', current: false }, { id: 'new' });
+    expect(await prober('task', host).ask(APP, HTTP, now, limits)).toEqual(SERVES);
+    expect(asked).toEqual(['http://172.18.0.4:8080']);
+  });
+
+  it('is asked over TCP at the container’s port', async () => {
+    answers['172.18.0.3:64738'] = SERVES;
+    const host = { addresses: { '172.18.0.3': 't1' } };
+    expect(await prober('task', host).ask(APP, VOICE, seen('voice', {}), limits)).toEqual(SERVES);
+  });
+
+  it('without an address cannot be asked', async () => {
+    const answer = await prober('task').ask(APP, HTTP, seen('app', {}), limits);
+    expect(answer).toMatchObject({ why: 'the task of app has no address on docker_gwbridge' });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('through the proxy', () => {
+  const domain = 'https://app.example.org';
+  const task = 'http://172.18.0.3:8080 any';
+  const host = { addresses: { '172.18.0.3': 't1' } };
+
+  it('the domain answers, and the task speaks as well', async () => {
+    answers = { [domain]: SERVES, [task]: SERVES };
+    expect(await prober('proxy', host).ask(APP, HTTP, seen('app', {}), limits)).toEqual(SERVES);
+    expect(asked.sort()).toEqual([task, domain]);
+  });
+
+  it('a neighbour that answers in place of a silent task does not fool anybody', async () => {
+    answers = { [domain]: SERVES };
+    expect(await prober('proxy', host).ask(APP, HTTP, seen('app', {}), limits)).toEqual({
+      serves: false,
+      unreachable: false,
+      why: 'GET https://app.example.org/: 200 "Somebody"; but that may be another app\'s answer, since its own task gives none: ECONNREFUSED',
+    });
+  });
+
+  it('a task that this host cannot reach is not asked', async () => {
+    answers = { [domain]: SERVES };
+    expect(await prober('proxy').ask(APP, HTTP, seen('app', {}), limits)).toEqual(SERVES);
+  });
+
+  it('the domain’s own refusal is what counts', async () => {
+    answers = { [domain]: { serves: false, why: '502', unreachable: true }, [task]: SERVES };
+    const answer = await prober('proxy', host).ask(APP, HTTP, seen('app', {}), limits);
+    expect(answer).toEqual({ serves: false, why: '502', unreachable: true });
+  });
+
+  it('a TCP service is asked at its published port, and its task at the container’s', async () => {
+    answers = { 'app.example.org:4000': SERVES, '172.18.0.3:64738': SERVES };
+    const published = { ...host, published: 4000 };
+    expect(await prober('proxy', published).ask(APP, VOICE, seen('voice', {}), limits)).toEqual(SERVES);
+    expect(asked.sort()).toEqual(['172.18.0.3:64738', 'app.example.org:4000']);
+    delete answers['172.18.0.3:64738'];
+    expect(await prober('proxy', published).ask(APP, VOICE, seen('voice', {}), limits)).toMatchObject({
+      serves: false,
+      why: expect.stringContaining('another app'),
+    });
+  });
+
+  it('a port that is not published cannot be asked', async () => {
+    expect(await prober('proxy', host).ask(APP, VOICE, seen('voice', {}), limits)).toMatchObject({
+      serves: false,
+      why: 'voice does not publish its tcp port 64738, so nobody reaches it at app.example.org',
+    });
+  });
+});
+
+describe('before anything of the app runs', () => {
+  it('something that answers at its domain is a Fault, and no verdict', async () => {
+    answers['https://app.example.org'] = SERVES;
+    await expect(prober('proxy').checkFree(APP, HTTP)).rejects.toMatchObject({
+      type: 'DomainTaken',
+      message:
+        'something answers at app.example.org although nothing of app_example_org runs, so no answer there would be the app\'s: GET https://app.example.org/: 200 "Somebody"',
+    });
+  });
+
+  it('no way to the proxy is a Fault', async () => {
+    answers['https://app.example.org'] = {
+      serves: false,
+      why: 'the name does not resolve',
+      unreachable: true,
+    };
+    await expect(prober('proxy').checkFree(APP, HTTP)).rejects.toMatchObject({
+      type: 'Network',
+      message: 'the name does not resolve',
+    });
+  });
+
+  it('a domain at which nothing answers as it should is free', async () => {
+    await prober('proxy').checkFree(APP, HTTP);
+    expect(asked).toEqual(['https://app.example.org']);
+  });
+
+  it('nobody is asked once something of it runs, nor about a task’s own address or a port', async () => {
+    answers['https://app.example.org'] = SERVES;
+    await prober('proxy', { services: ['app'] }).checkFree(APP, HTTP);
+    await prober('task').checkFree(APP, HTTP);
+    await prober('proxy').checkFree(APP, VOICE);
+    expect(asked).toEqual([]);
   });
 });
