@@ -48,7 +48,6 @@ interface Changes {
   signal?: AbortSignal;
   guard?: () => Promise<void>;
   docker?: Dockerode;
-  mark?: string;
 }
 
 function deployer(changes: Changes = {}) {
@@ -63,7 +62,6 @@ function deployer(changes: Changes = {}) {
       (async () => {
         guarded++;
       }),
-    mark: changes.mark ?? '',
     report: () => undefined,
   });
 }

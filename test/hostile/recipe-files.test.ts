@@ -87,7 +87,6 @@ function deployer() {
     docker: neverAsked,
     signal: new AbortController().signal,
     guard: async () => undefined,
-    mark: '',
     report: () => undefined,
   });
 }
