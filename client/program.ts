@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addCanonicalCommands } from './commands/canonical.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addPlanCommand } from './commands/plan.ts';
+import { addRecipeCommands } from './commands/recipe.ts';
 import { addResultsCommand } from './commands/results.ts';
 import { addScheduleCommands } from './commands/schedule.ts';
 import { addServeCommands } from './commands/serve.ts';
@@ -52,6 +53,7 @@ function buildProgram(session: Session): Command {
   addSteerCommands(program, session);
   addResultsCommand(program, session);
   addCanonicalCommands(program, session);
+  addRecipeCommands(program, session);
   addScheduleCommands(program, session);
   addServeCommands(program, session);
   addDoctorCommand(program, session);

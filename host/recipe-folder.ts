@@ -27,7 +27,8 @@ export type RecipeFolder = { ok: true; settings: RecipeSettings } | { ok: false;
 /** A file in hooks/ or checks/ that ends so is there to be read, and is never run. */
 export const SAMPLE = '.sample';
 
-const SETTINGS = 'recipe.yml';
+/** Says where the recipe comes from, and how it is tested. */
+export const SETTINGS = 'recipe.yml';
 const OVERLAY = 'overlay.yml';
 
 const isHook = (name: string): name is Hook =>

@@ -33,7 +33,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
 }
 
 async function checkRecipes({ recipes }: Config): Promise<Finding> {
-  const how = `see recipes/recipe.example.yml; until then that recipe's outcome is ERROR infrastructure`;
+  const how = `recipe-sweep recipe check lists it; until it is mended, that recipe's outcome is ERROR infrastructure`;
   try {
     const all = await createRecipes(recipes).all();
     const wrong = all.flatMap(({ problem }) => (problem === null ? [] : [problem]));
@@ -43,7 +43,7 @@ async function checkRecipes({ recipes }: Config): Promise<Finding> {
       name: 'recipes',
       ok: enrolled > 0,
       found: `${enrolled} enrolled in ${recipes}`,
-      how: enrolled > 0 ? '' : 'add <name>/recipe.yml',
+      how: enrolled > 0 ? '' : 'recipe-sweep recipe new <name> --upstream <url>',
     };
   } catch (error) {
     return { name: 'recipes', ok: false, found: explain(error), how: 'set "recipes" in the configuration' };

@@ -1,8 +1,10 @@
+import { createECDH } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { mistakeLines, readRecipeFolder } from '../../host/recipe-folder.ts';
+import { processRunner } from '../../host/process.ts';
 import { createRecipes } from '../../host/recipes.ts';
 
 const OURS = path.resolve(import.meta.dirname, '../../recipes');
@@ -52,6 +54,17 @@ describe('our own recipes', () => {
     const all = await createRecipes(OURS).all();
     expect(all.filter(({ problem }) => problem !== null)).toEqual([]);
   });
+});
+
+test('bluesky-pds gets a private key on secp256k1, in hexadecimal', async () => {
+  const { run } = processRunner({ environment: { PATH: process.env['PATH'] ?? '' } });
+  const { hooks } = await createRecipes(OURS).one('bluesky-pds');
+  await run({ file: hooks.install ?? '', args: [], cwd: folder, env: { SECRETS_DIR: folder } });
+  const key = await readFile(path.join(folder, 'pds_plc_rotation_key'), 'utf8');
+  expect(key).toMatch(/^[0-9a-f]{64}$/);
+  const curve = createECDH('secp256k1');
+  curve.setPrivateKey(key, 'hex');
+  expect(curve.getPublicKey('hex', 'compressed')).toMatch(/^0[23]/);
 });
 
 describe('the example', () => {
