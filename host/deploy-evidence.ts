@@ -1,18 +1,20 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import { messageOf } from '../domain/fault.ts';
+import { Fault, messageOf } from '../domain/fault.ts';
 import { printable } from '../domain/printable.ts';
 import type { Observation, ServiceSeen } from '../domain/convergence.ts';
 import { LABEL } from './recipe-format/render.ts';
 import { maskSecrets } from './secret-fingerprint.ts';
 import { STACK_LABEL, type Swarm } from './swarm.ts';
 
-/** What is kept of a red deployment, in the app's evidence folder. */
+/** What is kept of a deployment, in the app's evidence folder. */
 export interface EvidenceSettings {
   swarm: Swarm;
   stack: string;
   folder: string;
+  /** Nothing older is kept of the logs; null for all that there is. */
+  since: Date | null;
 }
 
 /** Of each container's log the end is kept, in characters. */
@@ -49,11 +51,8 @@ export async function keepDeployment(
   seen: Observation,
   failedService: string | null,
 ): Promise<string> {
-  const { swarm, stack, folder } = settings;
-  const fingerprints = await fingerprintsOf(swarm, stack);
-  // Colours go first, so that none stands inside a secret.
-  const masked = async (text: string): Promise<string> =>
-    maskSecrets(stripVTControlCharacters(text), fingerprints);
+  const { swarm, stack, folder, since } = settings;
+  const masked = masker(await fingerprintsOf(swarm, stack));
   const tasks = await keep(folder, 'tasks.txt', await masked(seen.services.map(serviceText).join('\n')));
   const containers = await swarm.containers(stack);
   const order = new Map(
@@ -66,16 +65,127 @@ export async function keepDeployment(
       .filter(({ service }) => service === name)
       .sort((a, b) => (order.get(a.taskId) ?? 0) - (order.get(b.taskId) ?? 0));
     for (const { id, taskId } of own) {
-      const printed = await swarm.logs(id).catch((error: unknown) => `(no logs: ${messageOf(error)})\n`);
+      const printed = await swarm
+        .logs(id, since ?? undefined)
+        .catch((error: unknown) => `(no logs: ${messageOf(error)})\n`);
       if (printed === '') continue;
-      const end = await masked(printed.slice(-LONGEST_LOG));
-      logs.push(`== task ${taskId}, container ${id.slice(0, 12)}\n${end}`);
+      logs.push(`== task ${taskId}, container ${id.slice(0, 12)}\n${await masked(endOf(printed))}`);
     }
     if (logs.length === 0) continue;
     const file = await keep(folder, `${name.replaceAll(/[^\w.-]/g, '_')}.log`, logs.join('\n'));
     if (name === failedService) first = file;
   }
   return first;
+}
+
+export interface AllEvidence extends EvidenceSettings {
+  since: Date;
+  /** Ends the collecting. */
+  signal: AbortSignal;
+  /** Writes a picture of the app's page to the file; answers null, or why there is none to be had. */
+  picture: (file: string) => Promise<string | null>;
+}
+
+/**
+ * Writes all that is learned of a deployment since then: tasks and logs, events, images, and a picture of its page
+ * if it was deployed in this step. What cannot be had is no reason to fail: missing-evidence.txt says what is
+ * missing, and why. Throws only what says that the disk is full, and what ended the collecting.
+ */
+export async function keepAll(settings: AllEvidence): Promise<void> {
+  const { swarm, stack, folder, since, signal, picture } = settings;
+  const missing: string[] = [];
+  const collect = async (what: string, work: () => Promise<string | null>): Promise<void> => {
+    try {
+      const why = await work();
+      if (why !== null) missing.push(`${what}: ${why}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isDiskFull(error)) throw error;
+      missing.push(`${what}: ${messageOf(error)}`);
+    }
+  };
+
+  const deployed = (await readdir(folder)).filter((name) => COMPOSE.test(name));
+  await collect('tasks.txt, logs, images.json', async () => {
+    const seen = await swarm.observe(stack);
+    await keepDeployment(settings, seen, null);
+    await keepJson(settings, 'images.json', [await imagesOf(swarm, seen)], 2);
+    return null;
+  });
+  await collect('events.jsonl', async () => {
+    await keepJson(settings, 'events.jsonl', await swarm.events(stack, since));
+    return null;
+  });
+  await collect('compose as deployed, without secrets', async () => {
+    const fingerprints = await fingerprintsOf(swarm, stack);
+    for (const name of deployed) await maskFile(path.join(folder, name), fingerprints);
+    return null;
+  });
+  if (deployed.length > 0) {
+    const name = 'screenshot.png';
+    await collect(name, () => picture(path.join(folder, name)));
+  }
+  const list = 'missing-evidence.txt';
+  if (missing.length > 0) await keep(folder, list, `${missing.join('\n')}\n`);
+  else await rm(path.join(folder, list), { force: true });
+}
+
+/** The names of writeCompose(), in the folder of a step that deployed. */
+const COMPOSE = /^deployed-\d+-/;
+
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
+
+function isDiskFull(error: unknown): boolean {
+  if (error instanceof Fault) return error.type === 'Disk';
+  return FULL.has(String((error as NodeJS.ErrnoException | null)?.code));
+}
+
+/** Colours go first, so that none stands inside a secret. */
+function masker(fingerprints: readonly string[]): (text: string) => Promise<string> {
+  return (text) => maskSecrets(stripVTControlCharacters(text), fingerprints);
+}
+
+/** A line that was cut could begin with half a secret. */
+function endOf(text: string): string {
+  if (text.length <= LONGEST_LOG) return text;
+  const end = text.slice(-LONGEST_LOG);
+  return `…${end.slice(end.indexOf('\n'))}`;
+}
+
+/** JSON, one document a line; what steers a terminal is written out in its texts. */
+async function keepJson(
+  { swarm, stack, folder }: EvidenceSettings,
+  name: string,
+  documents: readonly unknown[],
+  indent?: number,
+): Promise<void> {
+  const readable = (_key: string, value: unknown): unknown =>
+    typeof value === 'string' ? printable(stripVTControlCharacters(value)) : value;
+  const text = documents.map((one) => `${JSON.stringify(one, readable, indent)}\n`).join('');
+  await keep(folder, name, await maskedFor(swarm, stack, text));
+}
+
+/** Nothing of ours puts a secret there; what a recipe's env does is not known. */
+async function maskFile(file: string, fingerprints: readonly string[]): Promise<void> {
+  const text = await readFile(file, 'utf8');
+  const without = await maskSecrets(text, fingerprints);
+  if (without !== text) await writeFile(file, without);
+}
+
+/** The image that each service runs: as its spec names it, the engine's ID, and the registry's digests. */
+async function imagesOf(
+  swarm: Swarm,
+  seen: Observation,
+): Promise<Record<string, { image: string; id: string | null; digests: string[] }>> {
+  const images = await Promise.all(
+    seen.services.map(async ({ name, image, tasks }) => {
+      const running = tasks.filter(({ current, state }) => current && state === 'running');
+      const id = [...running, ...tasks].find(({ imageId }) => imageId !== null)?.imageId ?? null;
+      const digests = id === null ? [] : await swarm.imageDigests(id);
+      return [name, { image, id, digests }] as const;
+    }),
+  );
+  return Object.fromEntries(images);
 }
 
 function serviceText(service: ServiceSeen): string {

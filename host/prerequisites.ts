@@ -4,6 +4,7 @@ import path from 'node:path';
 import Dockerode from 'dockerode';
 import { messageOf } from '../domain/fault.ts';
 import type { Config } from './config.ts';
+import { BROWSERS } from './screenshot.ts';
 
 /** One thing a sweep needs of its host. */
 export interface Prerequisite {
@@ -23,6 +24,7 @@ export async function checkPrerequisites(config: Config): Promise<Prerequisite[]
   const tools = await Promise.all(TOOLS.map((tool) => checkTool(tool, config.path)));
   return [
     ...tools,
+    await checkBrowser(config.path),
     ...(await checkEngine(config)),
     await checkState(config),
     await checkHeadroom(config),
@@ -45,6 +47,13 @@ async function checkTool(name: string, searchPath: string): Promise<Prerequisite
     found: `not on ${searchPath}`,
     how: `install it (apt-get install ${name === 'docker' ? 'docker.io' : name}), or set "path" in the configuration`,
   };
+}
+
+/** Nothing but a picture is missing without it. */
+async function checkBrowser(searchPath: string): Promise<Prerequisite> {
+  const found = await Promise.all(BROWSERS.map((browser) => checkTool(browser, searchPath)));
+  const none = 'none, so no screenshots among the evidence; apt-get install chromium';
+  return { name: 'chromium', ok: true, found: found.find(({ ok }) => ok)?.found ?? none, how: '' };
 }
 
 async function checkEngine(config: Config): Promise<Prerequisite[]> {

@@ -4,11 +4,12 @@ import { judge, lastFailure, type Expectation, type Observation } from '../domai
 import { dependencyVariables } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
+import { ANY_ANSWER } from '../domain/recipe-settings.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
-import { keep, keepDeployment, maskedFor } from './deploy-evidence.ts';
+import { keep, keepAll, keepDeployment, maskedFor } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
 import { ensureImage, type PresentImage } from './images.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
@@ -18,6 +19,7 @@ import { PROXY_NETWORK, routesOf } from './recipe-format/neighbours.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
 import { ensureSecrets } from './secrets.ts';
+import { takeScreenshot } from './screenshot.ts';
 import { createStackRemoval } from './stack-removal.ts';
 import { openSwarm, STACK_LABEL, type Labelled } from './swarm.ts';
 
@@ -121,7 +123,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     passBoundary('deploy.after-converge');
     if (!outcome.ok) {
       const evidence = await keepDeployment(
-        { swarm, stack: app.stack, folder: app.evidence },
+        { swarm, stack: app.stack, folder: app.evidence, since: null },
         outcome.seen,
         outcome.service,
       );
@@ -366,6 +368,20 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     return found.id;
   }
 
+  async function environment(app: App): Promise<Record<string, string>> {
+    return { APP_DOMAIN: app.domain, STACK_NAME: app.stack, ...dependencyVariables(app.dependencies) };
+  }
+
+  /** Null when it has no page; the answer says why there is no picture of the page it has. */
+  async function picture(app: App, file: string): Promise<string | null> {
+    const { APP_URL: url, APP_ADDRESS: address = null } = await environment(app);
+    if (url === undefined) return null;
+    if (config.probe.via === 'task' && address === null) return 'no task of the app that could be asked runs';
+    const { probe } = app.settings;
+    const path = probe?.protocol === 'http' ? probe.path : ANY_ANSWER.path;
+    return takeScreenshot(run, { url: `${url}${path}`, address }, file);
+  }
+
   return {
     async deploy(app) {
       try {
@@ -402,18 +418,20 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       return swarm.exec(await runningContainer(stack, service), command, timeoutMs);
     },
 
-    async environment(app) {
-      return { APP_DOMAIN: app.domain, STACK_NAME: app.stack, ...dependencyVariables(app.dependencies) };
-    },
+    environment,
 
     mask: (stack, text) => maskedFor(swarm, stack, text),
 
-    async keepEvidence(app) {
-      await keepDeployment(
-        { swarm, stack: app.stack, folder: app.evidence },
-        await swarm.observe(app.stack),
-        null,
-      );
+    async keepEvidence(app, since) {
+      report('keeping evidence');
+      await keepAll({
+        swarm,
+        stack: app.stack,
+        folder: app.evidence,
+        since,
+        signal,
+        picture: (file) => picture(app, file),
+      });
     },
 
     async trim(stack, kept) {

@@ -34,6 +34,18 @@ export interface ServiceContainer {
   imageId: string;
 }
 
+/** One line of `docker events`. */
+export interface StackEvent {
+  /** ISO 8601, UTC. */
+  time: string;
+  /** `container`, `service`, `network`, … */
+  type: string;
+  action: string;
+  name: string;
+  /** What else the engine tells; of a container without its labels. */
+  more: Readonly<Record<string, string>>;
+}
+
 /** Wakes up when something of a stack changes. */
 export interface Changes {
   /**
@@ -73,8 +85,15 @@ export interface Swarm {
   services(stack: string): Promise<DeployedService[]>;
   /** Runs a command with the container's own sh; both streams, of which the end is kept. */
   exec(containerId: string, command: string, timeoutMs: number): Promise<ExecResult>;
-  /** What the container printed last, both streams. */
-  logs(containerId: string): Promise<string>;
+  /** What the container printed last, both streams; with `since`, nothing older. */
+  logs(containerId: string, since?: Date): Promise<string>;
+  /**
+   * What became of the stack's things since then, oldest first: what was heard while somebody listened for
+   * changes, and the little that the engine remembers. Commands run in containers are left out.
+   */
+  events(stack: string, since: Date): Promise<StackEvent[]>;
+  /** The registry digests of an image on the engine. */
+  imageDigests(imageId: string): Promise<string[]>;
   /** Removes one thing; that it is gone already is fine. A container is ended by force. */
   remove(thing: Pick<Labelled, 'kind' | 'id' | 'name'>): Promise<void>;
 }
@@ -96,6 +115,11 @@ const LOG_LINES = 2_000;
 const LONGEST_OUTPUT = 1024 * 1024;
 const ECHOES_MS = [50, 100, 200];
 const RECONNECT_MS = 500;
+const EVENT_TYPES = ['container', 'service', 'network', 'volume', 'secret', 'config'];
+/** The engine answers with what it remembers at once. */
+const EVENTS_MS = 10_000;
+/** Of a stack's events the last ones are kept. */
+const MOST_EVENTS = 1_000;
 
 /** A task as the API writes it; the parts that are read here. */
 interface ApiTask {
@@ -116,7 +140,9 @@ interface ApiTask {
 
 interface ApiEvent {
   Type?: string;
-  Actor?: { Attributes?: Record<string, string> };
+  Action?: string;
+  Actor?: { ID?: string; Attributes?: Record<string, string> };
+  timeNano?: number;
 }
 
 const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned', 'remove']);
@@ -129,6 +155,7 @@ export interface SwarmSettings {
 }
 
 export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
+  const heard: ApiEvent[] = [];
   const ofStack = (stack: string): string => JSON.stringify({ label: [`${STACK_LABEL}=${stack}`] });
 
   async function tasksOf(stack: string): Promise<ApiTask[]> {
@@ -171,7 +198,33 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
     },
 
     changes(stack) {
-      return listen(docker, stack, signal);
+      return listen(docker, stack, signal, (event) => {
+        heard.push(event);
+        if (heard.length > MOST_EVENTS) heard.shift();
+      });
+    },
+
+    async events(stack, since) {
+      signal.throwIfAborted();
+      const remembered = await engine(`reading the events of ${stack}`, async () => {
+        const stream = await docker.getEvents({
+          since: since.getTime() / 1000,
+          until: Date.now() / 1000,
+          filters: JSON.stringify({ type: EVENT_TYPES }),
+          abortSignal: AbortSignal.any([signal, AbortSignal.timeout(EVENTS_MS)]),
+        });
+        const events: ApiEvent[] = [];
+        for await (const line of createInterface({ input: stream }))
+          events.push(JSON.parse(line) as ApiEvent);
+        return events;
+      });
+      const all = new Map([...heard, ...remembered].map((event) => [JSON.stringify(event), event]));
+      return [...all.values()]
+        .filter((event) => isOf(event, stack) && (event.timeNano ?? 0) / 1e6 >= since.getTime())
+        .filter(({ Action = '' }) => !Action.startsWith('exec_'))
+        .sort((a, b) => (a.timeNano ?? 0) - (b.timeNano ?? 0))
+        .slice(-MOST_EVENTS)
+        .map(stackEvent);
     },
 
     async labelled(label) {
@@ -315,13 +368,26 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
       });
     },
 
-    async logs(containerId) {
+    async logs(containerId, since) {
       const raw = await engineOrNull(`reading the logs of ${containerId}`, () =>
-        docker
-          .getContainer(containerId)
-          .logs({ stdout: true, stderr: true, timestamps: true, tail: LOG_LINES, follow: false }),
+        docker.getContainer(containerId).logs({
+          stdout: true,
+          stderr: true,
+          timestamps: true,
+          tail: LOG_LINES,
+          follow: false,
+          ...(since === undefined ? {} : { since: since.getTime() / 1000 }),
+        }),
       );
       return raw === null ? '' : unframe(raw);
+    },
+
+    async imageDigests(imageId) {
+      const found = await engineOrNull(`looking at image ${imageId}`, () =>
+        docker.getImage(imageId).inspect(),
+      );
+      // The engine answers null for an image that came from no registry, whatever the types say.
+      return (found?.RepoDigests as string[] | null | undefined) ?? [];
     },
 
     async remove({ kind, id, name }) {
@@ -424,7 +490,35 @@ function unframe(raw: Buffer): string {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-function listen(docker: Dockerode, stack: string, signal: AbortSignal): Changes {
+/** Whether the event is about something of the stack. */
+function isOf({ Type, Actor }: ApiEvent, stack: string): boolean {
+  const attributes = Actor?.Attributes ?? {};
+  return Type === 'container'
+    ? attributes[STACK_LABEL] === stack
+    : (attributes['name'] ?? Actor?.ID ?? '').startsWith(`${stack}_`);
+}
+
+/** What the engine tells of a container beside its labels, which stand among them. */
+const OF_CONTAINERS = new Set(['image', 'exitCode', 'signal']);
+
+function stackEvent({ Type, Action, Actor, timeNano }: ApiEvent): StackEvent {
+  const { name, ...attributes } = Actor?.Attributes ?? {};
+  const more = Object.entries(attributes).filter(([key]) => Type !== 'container' || OF_CONTAINERS.has(key));
+  return {
+    time: new Date((timeNano ?? 0) / 1e6).toISOString(),
+    type: Type ?? '',
+    action: Action ?? '',
+    name: name ?? Actor?.ID ?? '',
+    more: Object.fromEntries(more),
+  };
+}
+
+function listen(
+  docker: Dockerode,
+  stack: string,
+  signal: AbortSignal,
+  hear: (event: ApiEvent) => void,
+): Changes {
   const closed = new AbortController();
   const ended = AbortSignal.any([signal, closed.signal]);
   let echoes: number[] = [];
@@ -436,13 +530,6 @@ function listen(docker: Dockerode, stack: string, signal: AbortSignal): Changes 
     wake();
   };
 
-  const ours = ({ Type, Actor }: ApiEvent): boolean => {
-    const attributes = Actor?.Attributes ?? {};
-    return Type === 'container'
-      ? attributes[STACK_LABEL] === stack
-      : (attributes['name'] ?? '').startsWith(`${stack}_`);
-  };
-
   void (async () => {
     while (!ended.aborted) {
       try {
@@ -451,7 +538,9 @@ function listen(docker: Dockerode, stack: string, signal: AbortSignal): Changes 
           abortSignal: ended,
         });
         for await (const line of createInterface({ input: stream, signal: ended })) {
-          if (!ours(JSON.parse(line) as ApiEvent)) continue;
+          const event = JSON.parse(line) as ApiEvent;
+          if (!isOf(event, stack)) continue;
+          hear(event);
           rouse();
         }
       } catch {
