@@ -63,7 +63,7 @@ export function addRecipeCommands(program: Command, session: Session): void {
     });
 }
 
-function nextSteps({ mirrors, state }: Config, recipe: string, folder: string): string[] {
+function nextSteps({ mirrors }: Config, recipe: string, folder: string): string[] {
   const mirror = mirrorUrl({ mirrors }, recipe);
   const checked = checkGitUrl(mirror);
   const made =
@@ -75,8 +75,9 @@ function nextSteps({ mirrors, state }: Config, recipe: string, folder: string): 
     `  recipe-sweep recipe check ${recipe}`,
     '  recipe-sweep doctor',
     `  recipe-sweep sweep ${recipe}`,
-    `  and read the result: recipe-sweep results, and ${state}/sweeps/<sweep>/${recipe}/`,
-    'It is enrolled from now on: the weekly sweep takes it too, unless its recipe.yml holds it.',
+    `  recipe-sweep results --recipe ${recipe}`,
+    'It is enrolled from now on: the weekly sweep takes it too, unless its recipe.yml has a hold.',
+    'docs/recipes.md explains each step.',
   ];
 }
 
