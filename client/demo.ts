@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bold, green, red } from 'yoctocolors';
+import { SMALL_IMAGES } from '../setup/images/catalogue.ts';
 import { setUp } from '../setup/main.ts';
 import { workflowUrl } from './connect.ts';
 import { checkDisk, type Check, type Expected } from './demo-checks.ts';
@@ -34,7 +35,7 @@ class Interrupted extends Error {}
 
 async function demo(keep: boolean): Promise<number> {
   say(bold('Setting up what the demo needs'));
-  const ready = await setUp((line) => say(`  ${line}`), { images: true });
+  const ready = await setUp((line) => say(`  ${line}`), { images: SMALL_IMAGES });
   const stop = stopSignal();
   const stage = await setStage(Object.keys(FIRST), ready);
   let failed: number | null = null;

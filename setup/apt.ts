@@ -1,14 +1,20 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheFolder, isRoot, logged, machine, which, type Say } from './machine.ts';
+import { createQueue } from './queue.ts';
 
 /** Packages of Debian and Ubuntu. */
 
 let refreshed: Promise<void> | undefined;
 
+/** apt refuses to work beside another apt. */
+const inTurn = createQueue();
+
 /** Fetches apt's lists once per set-up. One dead source must not stop the others: the install will tell. */
 function refreshLists(): Promise<void> {
-  refreshed ??= logged('apt-update', { file: 'apt-get', args: ['update'] }).catch(() => undefined);
+  refreshed ??= inTurn(() => logged('apt-update', { file: 'apt-get', args: ['update'] })).catch(
+    () => undefined,
+  );
   return refreshed;
 }
 
@@ -46,13 +52,15 @@ export async function aptInstallBackport(say: Say, packages: readonly string[], 
   await mkdir(cacheFolder(), { recursive: true });
   await writeFile(list, `${sources}\ndeb [signed-by=${keyring}] ${mirror} ${suite} main\n`);
   const withList = ['-o', `Dir::Etc::SourceList=${list}`];
-  await logged('apt-update-backports', { file: 'apt-get', args: [...withList, 'update'] });
+  await inTurn(() => logged('apt-update-backports', { file: 'apt-get', args: [...withList, 'update'] }));
   await install([...withList, '-t', suite], packages);
 }
 
 async function install(options: readonly string[], packages: readonly string[]): Promise<void> {
   const always = ['-o', 'DPkg::Lock::Timeout=180', 'install', '-y', '--no-install-recommends'];
-  await logged('apt-install', { file: 'apt-get', args: [...options, ...always, '--', ...packages] });
+  await inTurn(() =>
+    logged('apt-install', { file: 'apt-get', args: [...options, ...always, '--', ...packages] }),
+  );
 }
 
 /** The upstream version of this package that apt would install; null when it has none. */

@@ -1,5 +1,6 @@
 import { ensureDocker } from './docker.ts';
 import { ensureFixtureImages } from './images.ts';
+import type { FixtureImage } from './images/catalogue.ts';
 import type { Say } from './machine.ts';
 import { ensureProxyNetwork, ensureSwarm } from './swarm.ts';
 import { ensureTemporal } from './temporal.ts';
@@ -18,16 +19,16 @@ export interface Ready {
 
 /**
  * Takes a bare Debian or Ubuntu with Node and git to where this project's tests run: tools, a docker engine
- * in swarm mode, the Temporal CLI and, if asked for, the images of the fixture recipes. What is there already
- * is used; each step says what it will do before it does it.
+ * in swarm mode, the Temporal CLI and those images of the fixture recipes. What is there already is used; each
+ * step says what it will do before it does it.
  */
-export async function setUp(say: Say, { images }: { images: boolean }): Promise<Ready> {
+export async function setUp(say: Say, { images }: { images: readonly FixtureImage[] }): Promise<Ready> {
   await timed(say, 'tools', () => ensureTools(say));
   await timed(say, 'docker', () => ensureDocker(say));
   await timed(say, 'swarm', () => ensureSwarm(say));
   const madeProxyNetwork = await timed(say, 'network', () => ensureProxyNetwork(say));
   const temporal = await timed(say, 'temporal', () => ensureTemporal(say));
-  if (images) await timed(say, 'fixture images', () => ensureFixtureImages(say));
+  await timed(say, 'fixture images', () => ensureFixtureImages(say, images));
   return { temporal, madeProxyNetwork };
 }
 

@@ -1,10 +1,11 @@
 import { messageOf } from '../domain/fault.ts';
+import { ALL_IMAGES } from './images/catalogue.ts';
 import { setUp } from './main.ts';
 
 /** `npm run setup`: what `npm test` begins with, alone. */
 
 try {
-  await setUp(console.log, { images: true });
+  await setUp(console.log, { images: ALL_IMAGES });
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;

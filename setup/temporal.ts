@@ -2,15 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../domain/fault.ts';
-import { aptInstall, aptInstallBackport, aptVersion } from './apt.ts';
-import { cacheFolder, isRoot, logged, machine, which, type Say } from './machine.ts';
+import { ensureGo, GO_ENVIRONMENT, OLDEST_GO } from './go.ts';
+import { cacheFolder, logged, machine, which, type Say } from './machine.ts';
 
 /** The newest version that `go install` accepts: later ones replace a dependency locally. */
 const VERSION = '1.5.1';
 /** The CLI's 1.4 brought server 1.28; a CLI built with `go install` knows only its server's version. */
 const OLDEST_SERVER = { major: 1, minor: 28 };
-/** The first Go that fetches a newer toolchain by itself when a module asks for one. */
-const OLDEST_GO = '1.21';
 
 /**
  * The path of a Temporal CLI, whose dev server we run: the one on PATH if it is recent enough, else a cached
@@ -97,32 +95,9 @@ async function build(say: Say, folder: string): Promise<string> {
   await logged('go-install-temporal', {
     file: go,
     args: ['install', `github.com/temporalio/cli/cmd/temporal@v${VERSION}`],
-    // outside of any module, and with a newer toolchain where this one is too old for the module
+    // outside of any module
     cwd: folder,
-    env: { GOBIN: folder, CGO_ENABLED: '0', GOTOOLCHAIN: process.env['GOTOOLCHAIN'] ?? 'auto' },
+    env: { ...GO_ENVIRONMENT, GOBIN: folder, CGO_ENABLED: '0' },
   });
   return path.join(folder, 'temporal');
-}
-
-async function ensureGo(say: Say): Promise<string> {
-  const usual = '/usr/local/go/bin/go';
-  const found = (await which('go')) ?? ((await runs(usual)) ? usual : null);
-  if (found !== null) return found;
-  if (!isRoot) throw new Error('Go: not installed');
-  const candidate = await aptVersion('golang-go');
-  const recent = candidate !== null && atLeast(candidate, OLDEST_GO);
-  await (recent ? aptInstall : aptInstallBackport)(say, ['golang-go'], `Go ${OLDEST_GO} or newer`);
-  return 'go';
-}
-
-async function runs(file: string): Promise<boolean> {
-  const asked = await machine.run({ file, args: ['version'] }).catch(() => null);
-  return asked?.status === 0;
-}
-
-/** Compares `major.minor` at the beginning of two versions. */
-function atLeast(version: string, wanted: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map((part) => parseInt(part, 10));
-  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map((part) => parseInt(part, 10));
-  return major !== wantedMajor ? major > wantedMajor : minor >= wantedMinor;
 }

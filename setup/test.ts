@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { startVitest, type Vitest } from 'vitest/node';
 import { messageOf } from '../domain/fault.ts';
+import { ALL_IMAGES } from './images/catalogue.ts';
 import { setUp } from './main.ts';
 import { machine } from './machine.ts';
 
@@ -60,7 +61,7 @@ function count(vitest: Vitest): Counts {
 async function runEverything(): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
   headline('set-up');
-  await setUp(console.log, { images: true });
+  await setUp(console.log, { images: ALL_IMAGES });
   for (const [script, text] of Object.entries(CHECKS)) {
     headline(text);
     if (!(await check(script))) return { ...total, failed: 1 };

@@ -3,6 +3,7 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { renderTable } from '../../client/render/table.ts';
 import { messageOf } from '../../domain/fault.ts';
+import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
 import { largeSweep } from './large-sweep.ts';
@@ -26,7 +27,7 @@ const PARTS: Readonly<Record<string, Part>> = {
 };
 
 async function bench(form: Form, parts: readonly string[], profile: string | null): Promise<Summary[]> {
-  const { temporal } = await setUp(console.log, { images: true });
+  const { temporal } = await setUp(console.log, { images: SMALL_IMAGES });
   const figures: Summary[] = [];
   for (const name of parts) {
     const part = PARTS[name];

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
 import { BOUNDARIES } from '../../host/boundary.ts';
 import { openCampaign, plansOf, verdictLine } from './campaign.ts';
@@ -45,7 +46,7 @@ const program = new Command('npm run chaos --')
   .parse();
 const { runs, seed, from, at, fault, keep } = program.opts<Options>();
 
-const { temporal } = await setUp(console.log, { images: true });
+const { temporal } = await setUp(console.log, { images: SMALL_IMAGES });
 const plans = plansOf(seed, from, runs, { ...(at ? { at } : {}), ...(fault ? { fault } : {}) });
 console.log(`seed ${seed}, runs ${from} to ${from + runs - 1}`);
 const stop = new AbortController();
