@@ -1,3 +1,5 @@
+import path from 'node:path';
+import { Fault } from '../domain/fault.ts';
 import type { App } from './deployer.ts';
 import { openCheckout, type Checkout } from './recipe-format/checkout.ts';
 import {
@@ -7,10 +9,12 @@ import {
   type ComposeSource,
   type Mapping,
 } from './recipe-format/compose.ts';
-import { parseAbraExports, parseEnvFile, parseEnvSample } from './recipe-format/env.ts';
+import { parseEnvFile } from './recipe-format/env.ts';
 import { isImageReference } from './recipe-format/image-reference.ts';
-import { checkAliases, checkHostPath, checkOwnNames } from './recipe-format/neighbours.ts';
+import { checkAliases, checkOwnNames } from './recipe-format/neighbours.ts';
+import { checkPolicy } from './recipe-format/policy.ts';
 import { RecipeProblem, type Key, type Place } from './recipe-format/problem.ts';
+import { readRecipe, wholeFile } from './recipe-format/read.ts';
 import { deployLabels, externalKeys } from './recipe-format/render.ts';
 import { neededSecrets, type NeededSecret } from './recipe-format/secrets.ts';
 
@@ -53,49 +57,57 @@ export interface PrepareSettings {
   clientVariables: ReadonlySet<string>;
 }
 
-/** Reads and prepares the recipe in `app.checkout`. Throws RecipeProblem when its own files are wrong. */
-export async function prepareRecipe(
-  app: Pick<App, 'checkout' | 'domain' | 'stack' | 'env'>,
-  settings: PrepareSettings,
+/** What is read of an app to prepare it. */
+export type Preparable = Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env'> & {
+  settings: Pick<App['settings'], 'allow' | 'overlay'>;
+};
+
+/**
+ * Reads and prepares the recipe in `app.checkout`, with the overlay of its folder of ours as the last compose
+ * file. Throws RecipeProblem when the recipe's own files are wrong or ask for what the policy refuses, Fault
+ * BadConfig when the overlay is or does.
+ */
+export async function prepareRecipe(app: Preparable, settings: PrepareSettings): Promise<PreparedRecipe> {
+  const overlay = `recipes/${app.recipe}/overlay.yml`;
+  try {
+    return await prepare(app, overlay, settings);
+  } catch (error) {
+    if (!(error instanceof RecipeProblem) || error.place.file !== overlay) throw error;
+    throw new Fault('BadConfig', error.lines.join('\n'), { cause: error });
+  }
+}
+
+async function prepare(
+  app: Preparable,
+  overlayName: string,
+  { clientVariables }: PrepareSettings,
 ): Promise<PreparedRecipe> {
-  const checkout = await openCheckout(app.checkout);
-  const given = new Map(
-    Object.entries({ LETS_ENCRYPT_ENV: '', ...app.env, DOMAIN: app.domain, STACK_NAME: app.stack }),
-  );
-  const sampleFile = '.env.sample';
-  const text = await checkout.read(sampleFile, wholeFile(sampleFile));
-  if (text === null) throw new RecipeProblem(sampleFile, 'the recipe has none');
-  const sample = parseEnvSample(text, sampleFile, given);
-  const abra = await checkout.read('abra.sh', wholeFile('abra.sh'));
-  for (const [name, value] of parseAbraExports(abra ?? '')) {
-    if (!given.has(name)) sample.values.set(name, value);
-  }
+  const { checkout, sample, written, files } = await readRecipe(app);
   const lookup = (name: string): string | undefined => sample.values.get(name);
-
-  const raw: ComposeSource[] = [];
-  const files: ComposeSource[] = [];
-  const chosen = sample.at('COMPOSE_FILE');
-  for (const name of composeFiles(sample.values.get('COMPOSE_FILE') || 'compose.yml', chosen)) {
-    const found = await checkout.read(name, chosen);
-    if (found === null) throw new RecipeProblem(chosen, `${name} does not exist in the recipe`);
-    const source = parseCompose(found, name);
-    raw.push(source);
-    const interpolated = interpolateCompose(source, lookup);
-    await resolvePaths(interpolated, checkout);
-    await includeEnvFiles(interpolated, checkout, lookup);
-    passVariables(interpolated.compose, lookup, settings.clientVariables);
-    files.push(interpolated);
+  const folders = files.map(() => checkout);
+  if (app.settings.overlay !== null) {
+    const folder = await openCheckout(path.dirname(app.settings.overlay), path.dirname(overlayName));
+    const overlay = await readOverlay(folder, overlayName, written[0]);
+    written.push(overlay);
+    files.push(interpolateCompose(overlay, lookup));
+    folders.push(folder);
   }
-
+  checkPolicy(files, { recipe: app.recipe, allow: app.settings.allow });
   checkOwnNames(files, app.stack);
   checkAliases(files, app);
+  for (const [index, file] of files.entries()) {
+    const folder = folders[index] ?? checkout;
+    await resolvePaths(file, folder);
+    await includeEnvFiles(file, folder, lookup);
+    passVariables(file.compose, lookup, clientVariables);
+  }
   const services = servicesOf(files);
   const main = services.find(({ name }) => name === 'app');
   return {
     files,
-    at: (...path) => placeIn(files, path),
+    at: (...keys) => placeIn(files, keys),
     services,
-    secrets: neededSecrets(files, raw, sample),
+    secrets: neededSecrets(files, written, sample),
     volumes: namesOnEngine(files, 'volumes', app.stack, false),
     externalNetworks: namesOnEngine(files, 'networks', app.stack, true),
     timeoutMs: timeoutOf([...(main ? [main] : []), ...services], app.stack),
@@ -103,27 +115,28 @@ export async function prepareRecipe(
   };
 }
 
-function wholeFile(file: string): Place {
-  return { file, line: null, path: [] };
+/** The overlay, in the version of the recipe's own files: docker refuses files of several. */
+async function readOverlay(
+  folder: Checkout,
+  name: string,
+  over: ComposeSource | undefined,
+): Promise<ComposeSource> {
+  const text = await folder.read(path.basename(name), wholeFile(name));
+  if (text === null) throw new RecipeProblem(name, 'does not exist');
+  const overlay = parseCompose(text, name);
+  const { version: _, ...rest } = overlay.compose;
+  const version = over?.compose['version'];
+  return { ...overlay, compose: version === undefined ? rest : { version, ...rest } };
 }
 
-function placeIn(files: readonly ComposeSource[], path: readonly Key[]): Place {
+function placeIn(files: readonly ComposeSource[], keys: readonly Key[]): Place {
   const has = ({ compose }: ComposeSource): boolean => {
     let value: unknown = compose;
-    for (const key of path) value = isMapping(value) ? value[key] : undefined;
+    for (const key of keys) value = isMapping(value) ? value[key] : undefined;
     return value !== undefined;
   };
   const file = files.findLast(has) ?? files[0];
-  return file === undefined ? { file: 'compose.yml', line: null, path } : file.at(...path);
-}
-
-/** More than any recipe offers; each is read whole. */
-const MOST_FILES = 20;
-
-function composeFiles(written: string, place: Place): string[] {
-  const names = written.split(':').filter((file) => file !== '');
-  if (names.length <= MOST_FILES) return names;
-  throw new RecipeProblem(place, `names ${names.length} files, more than ${MOST_FILES}`);
+  return file === undefined ? { file: 'compose.yml', line: null, path: keys } : file.at(...keys);
 }
 
 function servicesOf(files: readonly ComposeSource[]): PreparedService[] {
@@ -201,21 +214,18 @@ async function resolvePaths({ compose, at }: ComposeSource, checkout: Checkout):
   }
 }
 
+/** What is bound of the host itself stays as it is: the policy has allowed it. */
 async function resolveBind(volume: unknown, checkout: Checkout, place: Place): Promise<unknown> {
-  const bindSource = async (source: string, readOnly: boolean): Promise<string> => {
-    if (!/^[/~]/.test(source)) return checkout.resolve(source, place);
-    checkHostPath(source, readOnly, place);
-    return source;
-  };
+  const isHostPath = (source: string): boolean => /^[/~]/.test(source);
   if (typeof volume === 'string') {
     const [source = '', ...rest] = volume.split(':');
-    if (!/^[./~]/.test(source) || rest.length === 0) return volume;
-    return [await bindSource(source, rest[1]?.split(',').includes('ro') ?? false), ...rest].join(':');
+    if (!source.startsWith('.') || rest.length === 0) return volume;
+    return [await checkout.resolve(source, place), ...rest].join(':');
   }
-  if (isMapping(volume) && volume['type'] === 'bind' && typeof volume['source'] === 'string') {
-    return { ...volume, source: await bindSource(volume['source'], volume['read_only'] === true) };
-  }
-  return volume;
+  if (!isMapping(volume) || volume['type'] !== 'bind') return volume;
+  const { source } = volume;
+  if (typeof source !== 'string' || isHostPath(source)) return volume;
+  return { ...volume, source: await checkout.resolve(source, place) };
 }
 
 /**

@@ -1,8 +1,8 @@
-import path from 'node:path';
 import ms from 'ms';
 import { z } from 'zod';
 import { checkGitUrl } from '../domain/git-url.ts';
 import { isRecipeName } from '../domain/names.ts';
+import { FINDING_FORMS, isFindingName } from './recipe-format/policy.ts';
 
 /**
  * recipes/<name>/recipe.yml, as written. Every key is explained in recipes/recipe.example.yml. What one key
@@ -125,27 +125,9 @@ const probe = z.preprocess(
   }),
 );
 
-/** The names of policy findings, as `allow` may hold them. */
-const ALLOWANCES: readonly { form: string; is: (written: string) => boolean }[] = [
-  { form: 'docker-socket', is: (written) => written === 'docker-socket' },
-  { form: 'host-network', is: (written) => written === 'host-network' },
-  { form: 'cap-add:<CAPABILITY>', is: (written) => /^cap-add:[A-Z_]+$/.test(written) },
-  ...['host-path', 'bind-volume', 'device'].map((finding) => ({
-    form: `${finding}:/absolute/path`,
-    is: (written: string) => written.startsWith(`${finding}:/`) && isPlain(written.slice(finding.length + 1)),
-  })),
-];
-
-function isPlain(file: string): boolean {
-  return path.posix.normalize(file) === file && (file === '/' || !file.endsWith('/'));
-}
-
 const allowance = z
   .string()
-  .refine(
-    (written) => ALLOWANCES.some(({ is }) => is(written)),
-    `not the name of a finding: ${ALLOWANCES.map(({ form }) => form).join(', ')}`,
-  );
+  .refine(isFindingName, `not the name of a finding: ${FINDING_FORMS.map(({ form }) => form).join(', ')}`);
 
 function distinct(written: readonly string[]): boolean {
   return new Set(written).size === written.length;

@@ -389,7 +389,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       } catch (error) {
         if (error instanceof Red) return { ok: false, reason: error.message, evidence: error.file };
         if (!(error instanceof RecipeProblem)) throw error;
-        const text = `${error.message}\n`;
+        const text = `${error.lines.join('\n')}\n`;
         const evidence = await keep(app.evidence, 'recipe-problem.txt', text);
         return { ok: false, reason: error.message, evidence };
       }

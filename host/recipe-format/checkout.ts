@@ -2,13 +2,13 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { RecipeProblem, type Place } from './problem.ts';
 
-/** The files of one clean checkout. Nothing outside it is ever read on a recipe's behalf. */
+/** The files of one clean checkout, or of another folder. Nothing outside it is ever read on a recipe's behalf. */
 export interface Checkout {
   /** The folder itself, without symbolic links. */
   root: string;
   /**
    * The absolute path of what `name` stands for, relative to the checkout; symbolic links are followed.
-   * Throws RecipeProblem, as said at a place, when it is missing, lies outside the checkout or
+   * Throws RecipeProblem, at the place where it is said, when it is missing, lies outside the checkout or
    * in its .git folder.
    */
   resolve(name: string, said: Place): Promise<string>;
@@ -19,14 +19,15 @@ export interface Checkout {
 /** Larger than any real compose or env file; a recipe's data has no place in them. */
 const LARGEST_FILE = 64 * 1024;
 
-export async function openCheckout(folder: string): Promise<Checkout> {
+/** `called` is what problems call the folder. */
+export async function openCheckout(folder: string, called = 'the recipe'): Promise<Checkout> {
   const root = await realpath(folder);
 
   async function locate(name: string, said: Place): Promise<string | null> {
     const check = (place: string): void => {
       const [first] = path.relative(root, place).split(path.sep);
       if (first === '..') {
-        throw new RecipeProblem(said, `${JSON.stringify(name)} lies outside the recipe`);
+        throw new RecipeProblem(said, `${JSON.stringify(name)} lies outside ${called}`);
       }
       if (first === '.git') {
         throw new RecipeProblem(said, `${JSON.stringify(name)} is git's own`);
@@ -50,7 +51,7 @@ export async function openCheckout(folder: string): Promise<Checkout> {
     async resolve(name, said) {
       const found = await locate(name, said);
       if (found === null) {
-        throw new RecipeProblem(said, `${JSON.stringify(name)} does not exist in the recipe`);
+        throw new RecipeProblem(said, `${JSON.stringify(name)} does not exist in ${called}`);
       }
       return found;
     },

@@ -306,7 +306,8 @@ export function withLabels(written: unknown, ours: Readonly<Record<string, strin
   return { ...(isMapping(written) ? written : {}), ...ours };
 }
 
-function scalarText(value: unknown): string {
+/** Text, a number or a boolean as text; empty for anything else. */
+export function scalarText(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
     ? String(value)
     : '';

@@ -1,4 +1,5 @@
 import { isMapping, type ComposeSource, type Mapping } from './compose.ts';
+import { HOST_NETWORK } from './policy.ts';
 import { RecipeProblem, type Place } from './problem.ts';
 import { externalKeys } from './render.ts';
 
@@ -11,14 +12,13 @@ import { externalKeys } from './render.ts';
 /** The shared network on which the proxy finds apps; the host's, not the recipe's. */
 export const PROXY_NETWORK = 'proxy';
 
-/** Host files that any app may read. */
-const READABLE_HOST_FILES = new Set(['/etc/localtime', '/etc/timezone']);
+const SHARED_NETWORKS = new Set([PROXY_NETWORK, HOST_NETWORK]);
 
 const KINDS = ['networks', 'volumes', 'configs', 'secrets'] as const;
 
 /**
  * Throws RecipeProblem unless everything the files name on the engine is the app's own, which is to say begins
- * with its stack's name, or is the network proxy; and unless their volumes are volumes, not folders of the host.
+ * with its stack's name, or is the network proxy. (The host's own network is the policy's business.)
  */
 export function checkOwnNames(files: readonly ComposeSource[], stack: string): void {
   for (const kind of KINDS) {
@@ -31,7 +31,6 @@ export function checkOwnNames(files: readonly ComposeSource[], stack: string): v
           named.add(key);
           checkName(name, stack, kind, file.at(kind, key));
         }
-        if (kind === 'volumes') checkDriver(value, file.at(kind, key, 'driver_opts'));
       }
     }
     for (const [key, place] of external) {
@@ -54,26 +53,12 @@ function namesWritten({ name, external }: Mapping): string[] {
 }
 
 function checkName(name: string, stack: string, kind: (typeof KINDS)[number], place: Place): void {
-  if (name.startsWith(`${stack}_`) || (kind === 'networks' && name === PROXY_NETWORK)) return;
+  if (name.startsWith(`${stack}_`) || (kind === 'networks' && SHARED_NETWORKS.has(name))) return;
   const others = kind === 'networks' ? `, and the network ${PROXY_NETWORK}` : '';
   throw new RecipeProblem(
     place,
     `${JSON.stringify(name)} is not this app's: it may use what is named \${STACK_NAME}_…${others}`,
   );
-}
-
-/** The local driver mounts whatever its options name, a folder or a disk of the host as well. */
-function checkDriver({ driver_opts: options }: Mapping, place: Place): void {
-  const device = isMapping(options) ? options['device'] : undefined;
-  if (typeof device !== 'string' || !device.startsWith('/')) return;
-  throw new RecipeProblem(place, `${JSON.stringify(device)} belongs to the host`);
-}
-
-/** Throws RecipeProblem for a path outside the recipe, unless it is one that every app may read. */
-export function checkHostPath(source: string, readOnly: boolean, place: Place): void {
-  if (READABLE_HOST_FILES.has(source) && readOnly) return;
-  const advice = READABLE_HOST_FILES.has(source) ? 'mount it read-only' : 'use a volume';
-  throw new RecipeProblem(place, `${JSON.stringify(source)} belongs to the host: ${advice}`);
 }
 
 /** A name without dots or underscores is no other stack's service and no domain. */

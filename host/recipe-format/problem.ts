@@ -25,12 +25,15 @@ export function placed({ file, line, path }: Place, what: string): string {
 export class RecipeProblem extends Error {
   readonly place: Place;
   readonly what: string;
+  /** The message, and a line for each other problem that was found beside it. */
+  readonly lines: readonly string[];
 
-  constructor(place: Place | string, what: string) {
+  constructor(place: Place | string, what: string, others: readonly string[] = []) {
     const found = typeof place === 'string' ? { file: place, line: null, path: [] } : place;
     super(placed(found, what));
     this.name = 'RecipeProblem';
     this.place = found;
     this.what = what;
+    this.lines = [this.message, ...others];
   }
 }

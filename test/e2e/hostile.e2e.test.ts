@@ -10,6 +10,7 @@ import { TASK_QUEUE, type SweepResult } from '../../workflows/protocol.ts';
 import { createGitRepo } from '../fixtures/git-repo.ts';
 import { serveGitOverHttp, type GitOverHttp } from '../fixtures/git-over-http.ts';
 import { filledIn, type Places } from '../hostile/cases/hostile-case.ts';
+import { OVERLAY_CASES } from '../hostile/cases/overlays.ts';
 import { RECIPE_CASES, RELEASE, type RecipeFile } from '../hostile/cases/recipe-files.ts';
 import { REF_CASES } from '../hostile/cases/refs.ts';
 import { INPUT_CASES } from '../hostile/cases/workflow-input.ts';
@@ -118,6 +119,10 @@ async function publish(): Promise<void> {
     return repo;
   };
   for (const { name, files } of SWEPT_FILES) await writeRecipe(await made(name), files, places);
+  for (const { name, files, overlay } of OVERLAY_CASES) {
+    await writeRecipe(await made(name), files, places);
+    await writeFile(path.join(folder, 'recipes', name, 'overlay.yml'), filledIn(overlay, places));
+  }
   for (const hostile of SWEPT_REFS) await writeRefCase(run, await made(hostile.name), hostile, places);
   await writeRecipe(await made(LEAKY), LEAKY_FILES, places);
   await writeRecipe(await made(GOOD), GOOD_FILES, places);
@@ -289,7 +294,7 @@ describe('a sweep of hostile recipes', () => {
     expect(status).toBe(1);
     report = JSON.parse((await system.cli('results', '--json')).stdout) as SweepReport;
     const outcomes = new Map(report.recipes.map(({ recipe, outcome }) => [recipe, outcome]));
-    expect(outcomes.size).toBe(SWEPT_FILES.length + SWEPT_REFS.length + 2);
+    expect(outcomes.size).toBe(SWEPT_FILES.length + OVERLAY_CASES.length + SWEPT_REFS.length + 2);
     expect(outcomes.get(GOOD)).toEqual({ kind: 'PASS', promoted: RELEASE });
     expect(outcomes.get(LEAKY)).toMatchObject({ kind: 'FAIL', tier: 'install' });
   });
@@ -300,6 +305,12 @@ describe('a sweep of hostile recipes', () => {
     const why = outcome?.kind === 'FAIL' ? outcome.why : '';
     expectClear(why, filledIn(says ?? '', places));
     expect(why).not.toContain('\n');
+  });
+
+  test.each(OVERLAY_CASES)('$name: ERROR, and why', ({ name, says }) => {
+    const outcome = report.recipes.find(({ recipe }) => recipe === name)?.outcome;
+    expect(outcome).toMatchObject({ kind: 'ERROR', cause: 'infrastructure' });
+    expectClear(outcome?.kind === 'ERROR' ? outcome.why : '', says ?? '');
   });
 
   test.each(SWEPT_REFS)('$name: the right release, or ERROR mirror-sync and why', ({ name, says }) => {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { isRecipeName } from '../../domain/names.ts';
 import { ANSWER_CASES } from './cases/answers.ts';
 import { SERVER_CASES } from './cases/git-servers.ts';
+import { OVERLAY_CASES } from './cases/overlays.ts';
 import { RECIPE_CASES } from './cases/recipe-files.ts';
 import { RECORD_CASES } from './cases/records.ts';
 import { REF_CASES } from './cases/refs.ts';
@@ -17,6 +18,7 @@ const CASES = {
   'git-servers.ts': SERVER_CASES,
   'refs.ts': REF_CASES,
   'recipe-files.ts': RECIPE_CASES,
+  'overlays.ts': OVERLAY_CASES,
   'answers.ts': ANSWER_CASES,
   'records.ts': RECORD_CASES,
   'snapshots.ts': SNAPSHOT_CASES,

@@ -31,9 +31,28 @@ async function write(files: Files): Promise<void> {
   }
 }
 
-async function prepare(files: Files, env: Record<string, string> = {}): Promise<PreparedRecipe> {
+interface Given {
+  env?: Record<string, string>;
+  allow?: string[];
+  /** What stands beside the checkout, in the recipe's folder of ours. */
+  folder?: Files;
+}
+
+async function prepare(files: Files, { env = {}, allow = [], folder }: Given = {}): Promise<PreparedRecipe> {
   await write(files);
-  const app = { checkout, domain: 'thing.example.org', stack: 'thing_example_org', env };
+  const ours = path.join(scratch, 'recipes', 'thing');
+  for (const [name, text] of Object.entries(folder ?? {})) {
+    await mkdir(ours, { recursive: true });
+    await writeFile(path.join(ours, name), text);
+  }
+  const app = {
+    recipe: 'thing',
+    checkout,
+    domain: 'thing.example.org',
+    stack: 'thing_example_org',
+    env,
+    settings: { allow, overlay: folder === undefined ? null : path.join(ours, 'overlay.yml') },
+  };
   return prepareRecipe(app, { clientVariables: new Set(['LANG', 'PATH']) });
 }
 
@@ -42,16 +61,16 @@ async function appWith(lines: string, files: Files = {}, env: Record<string, str
   const indented = lines.replaceAll(/^/gm, '    ');
   const recipe = await prepare(
     { 'compose.yml': `services:\n  app:\n    image: x\n${indented}\n`, ...files },
-    env,
+    { env },
   );
   const [file] = recipe.files;
   if (file === undefined) throw new Error('no compose file was read');
   return (file.compose as { services: { app: unknown } }).services.app;
 }
 
-async function problemOf(files: Files): Promise<string> {
+async function problemOf(files: Files, given: Given = {}): Promise<string> {
   try {
-    await prepare(files);
+    await prepare(files, given);
   } catch (error) {
     if (error instanceof RecipeProblem) return error.message;
     throw error;
@@ -334,7 +353,8 @@ services:
   });
 
   it('is refused without .env.sample', async () => {
-    const app = { checkout, domain: 'a.b', stack: 'a_b', env: {} };
+    const settings = { allow: [], overlay: null };
+    const app = { recipe: 'a', checkout, domain: 'a.b', stack: 'a_b', env: {}, settings };
     await expect(prepareRecipe(app, { clientVariables: new Set() })).rejects.toThrow(
       '.env.sample: the recipe has none',
     );
@@ -413,6 +433,290 @@ networks: {mail: {external: {name: "\${STACK_NAME}_mail"}}}
       timeoutMs: 300_000,
       volumes: ['thing_example_org_data', 'thing_example_org_other'],
       externalNetworks: ['proxy', 'thing_example_org_mail'],
+    });
+  });
+});
+
+describe('the policy', () => {
+  const app = (lines: string, top = ''): Files => ({
+    'compose.yml': `services:\n  app:\n    image: x\n${lines.replaceAll(/^/gm, '    ')}\n${top}\n`,
+  });
+
+  it.each<[string, Files, string, string]>([
+    [
+      'a folder of the host',
+      app('volumes: ["/srv/media:/m"]'),
+      '4: services.app.volumes.0',
+      'host-path:/srv/media',
+    ],
+    [
+      'the same, spelt otherwise',
+      app('volumes: ["//srv/x/..//media/./:/m"]'),
+      '4: services.app.volumes.0',
+      'host-path:/srv/media',
+    ],
+    ['a home folder', app('volumes: ["~/x:/m"]'), '4: services.app.volumes.0', 'host-path:~/x'],
+    [
+      'the long form',
+      app('volumes:\n  - data:/d\n  - {type: bind, source: /srv, target: /m}'),
+      '6: services.app.volumes.1',
+      'host-path:/srv',
+    ],
+    [
+      'a host folder that calls itself a volume',
+      app('volumes: [{type: volume, source: /srv, target: /m}]'),
+      '4: services.app.volumes.0',
+      'host-path:/srv',
+    ],
+    [
+      'the time zone, to write',
+      app('volumes: ["/etc/localtime:/etc/localtime"]'),
+      '4: services.app.volumes.0',
+      'host-path:/etc/localtime',
+    ],
+    ['the socket', app('volumes: ["/x/docker.sock:/s"]'), '4: services.app.volumes.0', 'docker-socket'],
+    [
+      'the socket as a volume',
+      app('', 'volumes: {d: {driver_opts: {o: bind, device: /run/docker.sock}}}'),
+      '5: volumes.d.driver_opts',
+      'docker-socket',
+    ],
+    [
+      'a bind volume',
+      app('', 'volumes: {d: {driver_opts: {o: bind, device: /srv/}}}'),
+      '5: volumes.d.driver_opts',
+      'bind-volume:/srv',
+    ],
+    [
+      'a bind of a relative path in the clothes of a tmpfs',
+      app('', 'volumes: {d: {driver_opts: {type: tmpfs, o: "ro,bind", device: etc}}}'),
+      '5: volumes.d.driver_opts',
+      'bind-volume:etc',
+    ],
+    [
+      'an overlay over the host',
+      app('', 'volumes: {d: {driver_opts: {type: overlay, o: "lowerdir=/etc", device: overlay}}}'),
+      '5: volumes.d.driver_opts',
+      'bind-volume:/etc',
+    ],
+    [
+      'an external volume with a device',
+      app('', 'volumes: {d: {external: true, driver_opts: {device: /dev/sda}}}'),
+      '5: volumes.d.driver_opts',
+      'bind-volume:/dev/sda',
+    ],
+    [
+      'a folder that another driver is given',
+      app('', 'volumes: {d: {driver: local-persist, driver_opts: {mountpoint: /srv}}}'),
+      '5: volumes.d.driver_opts',
+      'bind-volume:/srv',
+    ],
+    [
+      'a bind volume in two files',
+      {
+        ...app('', 'volumes: {d: {driver_opts: {type: tmpfs, device: etc}}}'),
+        '.env.sample': 'COMPOSE_FILE=compose.yml:more.yml\n',
+        'more.yml': 'volumes: {d: {driver_opts: {o: bind}}}\n',
+      },
+      '1: volumes.d.driver_opts',
+      'bind-volume:etc',
+    ],
+    ['every capability', app('cap_add: [ALL]'), '4: services.app.cap_add.0', 'cap-add:ALL'],
+    [
+      'a capability of the host',
+      app('cap_add: [NET_BIND_SERVICE, cap_sys_admin]'),
+      '4: services.app.cap_add.1',
+      'cap-add:SYS_ADMIN',
+    ],
+    ['a capability that is none', app('cap_add: [{toString: x}]'), '4: services.app.cap_add.0', 'cap-add:'],
+    [
+      "the host's network as the mode",
+      app('network_mode: host'),
+      '4: services.app.network_mode',
+      'host-network',
+    ],
+    [
+      "the host's network by its name",
+      app('networks: [n]', 'networks: {n: {external: true, name: host}}'),
+      '5: networks.n',
+      'host-network',
+    ],
+    [
+      "the host's network in the old form",
+      app('networks: [n]', 'networks: {n: {external: {name: host}}}'),
+      '5: networks.n',
+      'host-network',
+    ],
+    [
+      "the host's network by its key",
+      app('networks: [host]', 'networks: {host: {external: true}}'),
+      '5: networks.host',
+      'host-network',
+    ],
+    [
+      "the host's network by its driver",
+      app('networks: [n]', 'networks: {n: {driver: host}}'),
+      '5: networks.n',
+      'host-network',
+    ],
+    ['a device', app('devices: ["/dev/dri/:/dev/dri:rwm"]'), '4: services.app.devices.0', 'device:/dev/dri'],
+    ['privilege', app('privileged: "yes"'), '4: services.app.privileged', 'privileged'],
+    ["the host's processes", app('pid: host'), '4: services.app.pid', 'pid-host'],
+    ["the host's memory", app('ipc: host'), '4: services.app.ipc', 'ipc-host'],
+    [
+      'no confinement',
+      app('security_opt: ["no-new-privileges:true", "seccomp:unconfined"]'),
+      '4: services.app.security_opt.1',
+      'security-opt:seccomp:unconfined',
+    ],
+    [
+      "the host's sysctls",
+      app('sysctls: [kernel.shmmax=1]'),
+      '4: services.app.sysctls.kernel.shmmax',
+      'sysctl:kernel.shmmax',
+    ],
+  ])('refuses %s, unless it is allowed by name', async (_, files, where, name) => {
+    const said = await problemOf(files);
+    expect(said).toMatch(/^(compose|more)\.yml:/);
+    expect(said).toContain(`.yml:${where}: `);
+    expect(said).toMatch(/; if it must be so, allow: \[(.*)\] in recipes\/thing\/recipe\.yml$/);
+    expect(said).toContain(`allow: [${name}]`);
+    const other = await problemOf(files, { allow: ['host-path:/other', 'cap-add'] });
+    expect(other).toBe(said);
+    if (name === 'bind-volume:/dev/sda') return; // an external one of a foreign name is refused besides
+    await expect(prepare(files, { allow: [name] })).resolves.toBeDefined();
+  });
+
+  it.each<[string, Files]>([
+    ['the time zone, to read', app('volumes: ["/etc/localtime:/l:ro", "/etc/timezone:/t:ro,z"]')],
+    ['plain volumes', app('volumes: ["data:/d", /cache]', 'volumes: {data: {driver_opts: {size: 1g}}}')],
+    [
+      'volumes in memory or on a network',
+      app(
+        '',
+        'volumes: {a: {driver_opts: {type: tmpfs, device: tmpfs}}, b: {driver_opts: {type: nfs, o: "addr=nas,rw", device: ":/x"}}}',
+      ),
+    ],
+    ['harmless capabilities', app('cap_add: [CHOWN, cap_net_bind_service, IPC_LOCK]\ncap_drop: [ALL]')],
+    ['sysctls of its own network', app('sysctls: {net.core.somaxconn: 1024}')],
+    ['ports, of the host too', app('ports: [{target: 80, published: 8080, mode: host}, "53:53/udp"]')],
+    ['more confinement', app('security_opt: ["no-new-privileges:true"]')],
+  ])('lets pass %s', async (_, files) => {
+    await expect(prepare(files)).resolves.toBeDefined();
+  });
+
+  it.each(['/', '/run', '/var/run/', '/var', '/var/run/../run'])(
+    'says that the socket lies below %s',
+    async (source) => {
+      expect(await problemOf(app(`volumes: ["${source}:/h:ro"]`))).toContain(
+        "the engine's socket docker.sock with it",
+      );
+    },
+  );
+
+  it('finds each path of a volume, so that one that is allowed lends its name to no other', async () => {
+    const overlay =
+      'volumes: {d: {driver_opts: {type: overlay, o: "lowerdir=/a:/b,upperdir=/c", device: overlay}}}';
+    const allow = ['bind-volume:/a', 'bind-volume:/c'];
+    expect(await problemOf(app('', overlay), { allow })).toContain('allow: [bind-volume:/b]');
+  });
+
+  it('says the first of several, and each on a line of its own', async () => {
+    await expect(
+      prepare(app('privileged: true\nvolumes: ["/a:/a", "/b:/b"]'), { allow: ['host-path:/b'] }),
+    ).rejects.toMatchObject({
+      message:
+        'compose.yml:5: services.app.volumes.0: "/a" belongs to the host: use a volume (the first of 2 findings); if it must be so, allow: [host-path:/a] in recipes/thing/recipe.yml',
+      lines: [
+        expect.any(String),
+        expect.stringMatching(/^compose\.yml:4: services\.app\.privileged: .*allow: \[privileged\]/),
+      ],
+    });
+  });
+
+  it('advises nothing that YAML would read as two names', async () => {
+    expect(await problemOf(app('volumes: ["/a, docker-socket:/s"]'))).toContain(
+      'allow: ["host-path:/a, docker-socket"]',
+    );
+  });
+
+  it('leaves what is allowed as it is written', async () => {
+    const files = app(
+      'volumes: ["/srv//media:/m:ro", {type: bind, source: ~/x, target: /x}]\ncap_add: [cap_net_admin]',
+    );
+    const recipe = await prepare(files, {
+      allow: ['host-path:/srv/media', 'host-path:~/x', 'cap-add:NET_ADMIN'],
+    });
+    expect(recipe.files[0]?.compose['services']).toEqual({
+      app: {
+        image: 'x',
+        volumes: ['/srv//media:/m:ro', { type: 'bind', source: '~/x', target: '/x' }],
+        cap_add: ['cap_net_admin'],
+      },
+    });
+  });
+});
+
+describe('the overlay', () => {
+  const files = {
+    '.env.sample': 'TITLE=sample\nUP=../secret\n',
+    'compose.yml': 'version: "3.8"\nservices: {app: {image: x}}\n',
+    'page.html': 'theirs',
+  };
+  const faultOf = (overlay: string): Promise<unknown> =>
+    prepare(files, { folder: { 'overlay.yml': overlay } }).then(
+      () => null,
+      (error: unknown) => error,
+    );
+
+  it('is one more compose file, with the same variables and in the same version', async () => {
+    const overlay = `services: {app: {deploy: {labels: {a: "\${TITLE}"}}}, helper: {image: "y:1"}}
+configs: {c: {file: page.html, name: "\${STACK_NAME}_c"}}
+`;
+    const recipe = await prepare(files, { folder: { 'overlay.yml': overlay, 'page.html': 'ours' } });
+    expect(recipe.services.map(({ name, image, labels }) => [name, image, labels.get('a')])).toEqual([
+      ['app', 'x', 'sample'],
+      ['helper', 'y:1', undefined],
+    ]);
+    const last = recipe.files.at(-1);
+    expect(last).toMatchObject({
+      name: 'recipes/thing/overlay.yml',
+      compose: {
+        version: '3.8',
+        configs: { c: { file: path.join(scratch, 'recipes', 'thing', 'page.html') } },
+      },
+    });
+    expect(recipe.at('services', 'helper')).toMatchObject({ file: 'recipes/thing/overlay.yml', line: 1 });
+  });
+
+  it.each([
+    ['is not YAML', 'services: {', 'recipes/thing/overlay.yml:1: '],
+    [
+      'reads outside its folder',
+      'configs:\n  c: {file: ../../checkout/page.html}',
+      'recipes/thing/overlay.yml:2: configs.c.file: "../../checkout/page.html" lies outside recipes/thing',
+    ],
+    [
+      "reads outside its folder because of the recipe's variables",
+      'secrets: {s: {file: "${UP}"}}',
+      'recipes/thing/overlay.yml:1: secrets.s.file: "../secret" lies outside recipes/thing',
+    ],
+    [
+      'asks for what is not allowed',
+      'services: {app: {cap_add: [ALL]}}',
+      'recipes/thing/overlay.yml:1: services.app.cap_add.0: the capability ALL reaches the whole host; if it must be so, allow: [cap-add:ALL] in recipes/thing/recipe.yml',
+    ],
+    [
+      'speaks of a service that the recipe does not have',
+      'services: {web: {environment: [A=1]}}',
+      'recipes/thing/overlay.yml:1: services.web: has no image in any of the compose files',
+    ],
+  ])('is no fault of the package when it %s', async (_, overlay, message) => {
+    await writeFile(path.join(scratch, 'secret'), 'of the host');
+    expect(await faultOf(overlay)).toMatchObject({
+      name: 'Fault',
+      type: 'BadConfig',
+      message: expect.stringContaining(message),
     });
   });
 });

@@ -431,13 +431,6 @@ export const RECIPE_CASES: readonly RecipeCase[] = [
     ['networks: [proxy, theirs]'],
     [`  theirs: {external: true, name: ${NEIGHBOUR}_internal}`],
   ),
-  composeCase(
-    'neighbour-network-host',
-    "the host's own network",
-    NOT_OWN,
-    ['networks: [theirs]'],
-    ['  theirs: {external: true, name: host}'],
-  ),
   composeCase('neighbour-alias', "another app's name on the shared network", "may be another app's name", [
     `networks: {proxy: {aliases: [${NEIGHBOUR}_app]}}`,
   ]),
@@ -463,6 +456,12 @@ export const RECIPE_CASES: readonly RecipeCase[] = [
   composeCase('host-docker-socket', "the engine's socket", HOSTS, [
     'volumes: [{type: bind, source: /var/run/docker.sock, target: /s}]',
   ]),
+  composeCase(
+    'host-docker-socket-folder',
+    "the folder of the engine's socket, spelt in a roundabout way",
+    "the engine's socket docker.sock with it",
+    ['volumes: ["//var/lib/../run/:/r:ro"]'],
+  ),
   composeCase('host-home', "the worker's home", HOSTS, ['volumes: ["~/.docker:/d"]']),
   composeCase('host-volume-folder', "another app's volume, by its folder", HOSTS, [
     `volumes: ["/var/lib/docker/volumes/${NEIGHBOUR}_data/_data:/x:ro"]`,
@@ -480,6 +479,65 @@ export const RECIPE_CASES: readonly RecipeCase[] = [
     HOSTS,
     ['volumes: ["x:/x"]'],
     ['volumes: {x: {driver_opts: {type: ext4, device: /dev/vda}}}'],
+  ),
+  composeCase(
+    'host-driver-socket',
+    "a volume that is the engine's socket",
+    'allow: [docker-socket]',
+    ['volumes: ["data:/x"]'],
+    ['volumes: {data: {driver_opts: {type: none, o: bind, device: /run/docker.sock}}}'],
+  ),
+  composeCase(
+    'host-driver-overlay',
+    'a volume that is an overlay over the host',
+    HOSTS,
+    ['volumes: ["data:/x"]'],
+    [
+      'volumes: {data: {driver_opts: {type: overlay, device: overlay, o: "lowerdir=/etc,upperdir=/u,workdir=/w"}}}',
+    ],
+  ),
+  {
+    name: 'host-driver-two-files',
+    hostile: 'a volume that is a bind of the host only once two files are put together',
+    files: {
+      '.env.sample': 'COMPOSE_FILE="compose.yml:compose.more.yml"\n',
+      'compose.yml': compose(
+        ['volumes: ["data:/x"]'],
+        ['volumes: {data: {driver_opts: {type: tmpfs, device: etc}}}'],
+      ),
+      'compose.more.yml': "version: '3.8'\nvolumes: {data: {driver_opts: {o: bind}}}\n",
+    },
+    says: 'allow: [bind-volume:etc]',
+  },
+  composeCase('host-capabilities', 'every capability there is', 'allow: [cap-add:ALL]', ['cap_add: [all]']),
+  composeCase('host-capability', 'one capability that is enough', 'allow: [cap-add:SYS_MODULE]', [
+    'cap_add: [CHOWN, cap_sys_module]',
+  ]),
+  composeCase(
+    'host-network-external',
+    "the host's own network, by its external name",
+    'allow: [host-network]',
+    ['networks: [theirs]'],
+    ['  theirs: {external: true, name: host}'],
+  ),
+  composeCase('host-network-mode', "the host's own network, as a mode", 'allow: [host-network]', [
+    'network_mode: host',
+  ]),
+  composeCase(
+    'host-privileged',
+    'privilege, in a word that is true for docker alone',
+    'allow: [privileged]',
+    ['privileged: "on"'],
+  ),
+  composeCase('host-processes', "the host's processes", 'allow: [pid-host]', ['pid: host']),
+  composeCase('host-device', "the host's disk as a device", 'allow: [device:/dev/vda]', [
+    'devices: ["/dev/vda:/d"]',
+  ]),
+  composeCase(
+    'policy-two-names',
+    'a path that would read as two names in the advice',
+    'allow: ["host-path:/a, docker-socket"]',
+    ['volumes: ["/a, docker-socket:/s"]'],
   ),
   composeCase('host-localtime-written', 'a file every app may read, to write', 'mount it read-only', [
     'volumes: ["/etc/localtime:/etc/localtime"]',

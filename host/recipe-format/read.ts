@@ -1,0 +1,60 @@
+import type { App } from '../deployer.ts';
+import { openCheckout, type Checkout } from './checkout.ts';
+import { interpolateCompose, parseCompose, type ComposeSource } from './compose.ts';
+import { parseAbraExports, parseEnvSample, type EnvSample } from './env.ts';
+import { RecipeProblem, type Place } from './problem.ts';
+
+/** A recipe's files as abra would take them for one app. */
+export interface RecipeFiles {
+  checkout: Checkout;
+  /** Its values are those of .env.sample, abra.sh and the app together. */
+  sample: EnvSample;
+  /** Names that abra.sh exports. */
+  exported: ReadonlySet<string>;
+  /** The compose files that COMPOSE_FILE names, as they are written. */
+  written: ComposeSource[];
+  /** The same with the app's variables in them. */
+  files: ComposeSource[];
+}
+
+/** More than any recipe offers; each is read whole. */
+const MOST_FILES = 20;
+
+/** Reads what `.env.sample` leads to. Throws RecipeProblem. */
+export async function readRecipe(
+  app: Pick<App, 'checkout' | 'domain' | 'stack' | 'env'>,
+): Promise<RecipeFiles> {
+  const checkout = await openCheckout(app.checkout);
+  const given = new Map(
+    Object.entries({ LETS_ENCRYPT_ENV: '', ...app.env, DOMAIN: app.domain, STACK_NAME: app.stack }),
+  );
+  const sampleFile = '.env.sample';
+  const text = await checkout.read(sampleFile, wholeFile(sampleFile));
+  if (text === null) throw new RecipeProblem(sampleFile, 'the recipe has none');
+  const sample = parseEnvSample(text, sampleFile, given);
+  const exports = parseAbraExports((await checkout.read('abra.sh', wholeFile('abra.sh'))) ?? '');
+  for (const [name, value] of exports) {
+    if (!given.has(name)) sample.values.set(name, value);
+  }
+  const written: ComposeSource[] = [];
+  const chosen = sample.at('COMPOSE_FILE');
+  for (const name of composeFiles(sample.values.get('COMPOSE_FILE') || 'compose.yml', chosen)) {
+    const found = await checkout.read(name, chosen);
+    if (found === null) throw new RecipeProblem(chosen, `${name} does not exist in the recipe`);
+    written.push(parseCompose(found, name));
+  }
+  const lookup = (name: string): string | undefined => sample.values.get(name);
+  const files = written.map((source) => interpolateCompose(source, lookup));
+  return { checkout, sample, exported: new Set(exports.keys()), written, files };
+}
+
+/** A file of the recipe, when it is not known yet what stands in it. */
+export function wholeFile(file: string): Place {
+  return { file, line: null, path: [] };
+}
+
+function composeFiles(written: string, place: Place): string[] {
+  const names = written.split(':').filter((file) => file !== '');
+  if (names.length <= MOST_FILES) return names;
+  throw new RecipeProblem(place, `names ${names.length} files, more than ${MOST_FILES}`);
+}
