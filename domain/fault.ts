@@ -18,6 +18,8 @@ export const FAULTS = {
   FenceLost: { retryable: false },
   /** Something that is not ours stands where we would have to write. */
   NotOurs: { retryable: false },
+  /** Something else has a port of this host that an app publishes. */
+  PortTaken: { retryable: false },
   /** The host lacks what a sweep needs. */
   Preflight: { retryable: false },
   /** Something else answers at the domain where an app is to answer. */

@@ -13,6 +13,7 @@ import { parseEnvFile } from './recipe-format/env.ts';
 import { isImageReference } from './recipe-format/image-reference.ts';
 import { checkAliases, checkOwnNames } from './recipe-format/neighbours.ts';
 import { checkPolicy } from './recipe-format/policy.ts';
+import { publishedPorts, type PublishedPort } from './recipe-format/ports.ts';
 import { RecipeProblem, type Key, type Place } from './recipe-format/problem.ts';
 import { readRecipe, wholeFile } from './recipe-format/read.ts';
 import { deployLabels, externalKeys } from './recipe-format/render.ts';
@@ -35,6 +36,8 @@ export interface PreparedRecipe {
   volumes: string[];
   /** Names on the engine of the networks that must be there already. */
   externalNetworks: string[];
+  /** Ports of the host that its services publish. */
+  ports: PublishedPort[];
   /** Milliseconds from the label `coop-cloud.<stack>.timeout`; null where it sets none. */
   timeoutMs: number | null;
   /** The label `coop-cloud.<stack>.version` of the service app. */
@@ -110,6 +113,7 @@ async function prepare(
     secrets: neededSecrets(files, written, sample),
     volumes: namesOnEngine(files, 'volumes', app.stack, false),
     externalNetworks: namesOnEngine(files, 'networks', app.stack, true),
+    ports: publishedPorts(files),
     timeoutMs: timeoutOf([...(main ? [main] : []), ...services], app.stack),
     version: main?.labels.get(`coop-cloud.${app.stack}.version`) ?? null,
   };

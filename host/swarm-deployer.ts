@@ -22,6 +22,7 @@ import { ensureSecrets } from './secrets.ts';
 import { takeScreenshot } from './screenshot.ts';
 import { createStackRemoval } from './stack-removal.ts';
 import { openSwarm, STACK_LABEL, type Labelled } from './swarm.ts';
+import { checkPortsFree, refuseTakenPort } from './taken-ports.ts';
 
 /**
  * Deploys recipes on this host's swarm with `docker stack deploy`, which is what abra does underneath, and
@@ -122,6 +123,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const outcome = await converge(app, expected, question);
     passBoundary('deploy.after-converge');
     if (!outcome.ok) {
+      refuseTakenPort(app.stack, outcome.reason);
       const evidence = await keepDeployment(
         { swarm, stack: app.stack, folder: app.evidence, since: null },
         outcome.seen,
@@ -179,6 +181,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       throw new RecipeProblem(recipe.at('networks'), `the external network ${missing} does not exist`);
     }
     await checkRoutes(app, recipe);
+    await checkPortsFree(docker, app.stack, recipe.ports);
   }
 
   /** Two services with one route would have the proxy send the neighbour's visitors here, or nowhere. */
@@ -238,6 +241,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       if (saysDaemonUnwell(said) || /network \S+ not found/i.test(said)) {
         throw new Fault('Daemon', `docker stack deploy ${app.stack}: ${said}`);
       }
+      refuseTakenPort(app.stack, said);
       const text = `${finished.stdout}${finished.stderr}`;
       const file = await keep(app.evidence, 'stack-deploy.txt', text);
       throw new Red(`docker refuses the compose files: ${said.split('\n').at(-1) ?? said}`, file);

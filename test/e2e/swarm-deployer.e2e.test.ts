@@ -348,7 +348,7 @@ describe('a red deployment', () => {
   it('is one whose compose file says another version than the tag, before anything is made', async () => {
     const wrong = app('wrong', { version: '1.0.0+1.0' }, { version: '2.0.0+2.0' });
     expect(red(await deployer().deploy(wrong)).reason).toBe(
-      'compose.yml: services.app.deploy.labels: compose says version 1.0.0+1.0, the tag says 2.0.0+2.0',
+      'compose.yml:15: services.app.deploy.labels: compose says version 1.0.0+1.0, the tag says 2.0.0+2.0',
     );
     expect(await left(wrong.stack)).toEqual([]);
   });
@@ -507,6 +507,45 @@ describe('a removal', () => {
       await theirs.remove();
     }
   }, 60_000);
+});
+
+describe('a port of this host', () => {
+  const published = 20_000 + (parseInt(hex, 16) % 10_000);
+  const PORTS = [
+    'door:',
+    `  image: ${image(1)}`,
+    "  command: ['/bin/sleep', '1000']",
+    '  stop_grace_period: 1s',
+    `  ports: [{target: 1, published: ${published}, mode: host}]`,
+    '  deploy: {update_config: {monitor: 1s}, restart_policy: {delay: 1s}}',
+  ];
+
+  it('that another stack publishes is a Fault, before anything is made; its own is none', async () => {
+    const first = app('port-first', { services: PORTS });
+    const second = app('port-second', { services: PORTS });
+    expect(await deployer().deploy(first)).toMatchObject({ ok: true });
+    await expect(deployer().deploy(second)).rejects.toMatchObject({
+      type: 'PortTaken',
+      message: expect.stringContaining(
+        `port ${published}/tcp of this host, which the service ${first.stack}_door has`,
+      ),
+    });
+    expect(await left(second.stack)).toEqual([]);
+    expect(await deployer().deploy(first)).toMatchObject({ ok: true });
+  }, 120_000);
+
+  it('that a process has is a Fault', async () => {
+    const listener = createServer().listen(published, '0.0.0.0');
+    try {
+      const third = app('port-third', { services: PORTS, timeout: 10 });
+      await expect(deployer().deploy(third)).rejects.toMatchObject({
+        type: 'PortTaken',
+        message: expect.stringContaining(`:${published}: bind: address already in use`),
+      });
+    } finally {
+      listener.close();
+    }
+  }, 120_000);
 });
 
 describe('an attempt', () => {

@@ -6,10 +6,12 @@ import { parse } from 'yaml';
 import { prepareRecipe, type PreparedRecipe } from '../../host/recipe-format.ts';
 import { parseCompose, type ComposeFile } from '../../host/recipe-format/compose.ts';
 import { parseAbraExports, parseEnvSample } from '../../host/recipe-format/env.ts';
+import { portName } from '../../host/recipe-format/ports.ts';
 import { RecipeProblem } from '../../host/recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from '../../host/recipe-format/render.ts';
 import { secretValue } from '../../host/secrets.ts';
 import { stackDeploy } from '../../host/swarm-deployer.ts';
+import { refuseTakenPort } from '../../host/taken-ports.ts';
 
 let scratch: string;
 let checkout: string;
@@ -654,6 +656,43 @@ describe('the policy', () => {
         cap_add: ['cap_net_admin'],
       },
     });
+  });
+});
+
+describe('the ports of the host that a recipe publishes', () => {
+  it.each<[string, string, string[]]>([
+    ['a target alone, which leaves the choice to docker', '[80, "81/udp"]', []],
+    [
+      'the short form',
+      '["8080:80", 5353:53/udp, "127.0.0.1:8081:80", "[::1]:8082:80"]',
+      ['8080/tcp', '5353/udp', '8081/tcp', '8082/tcp'],
+    ],
+    ['ranges', '["8000-8002:80-82/UDP"]', ['8000/udp', '8001/udp', '8002/udp']],
+    [
+      'the long form',
+      '[{target: 80, published: 8080, mode: host}, {target: 53, published: "53", protocol: udp}, {target: 1}]',
+      ['8080/tcp', '53/udp'],
+    ],
+    ['a port twice', '["80:80", {target: 81, published: 80}]', ['80/tcp']],
+    ['what is no port', '["1-99999999:1", "x:y", {published: 1e9}, {published: [1]}, 0, "0:80"]', []],
+  ])('are read from %s', async (_, ports, expected) => {
+    const recipe = await prepare({ 'compose.yml': `services: {app: {image: x, ports: ${ports}}}` });
+    expect(recipe.ports.map(portName)).toEqual(expected);
+  });
+});
+
+describe('a port of the host that somebody else has', () => {
+  it.each([
+    "failed to create service a_b: Error response from daemon: rpc error: code = InvalidArgument desc = port '64738' is already in use by service 'mumble_app' (x) as an ingress port",
+    'app: task failed: starting container failed: endpoint join on GW Network failed: driver failed programming external connectivity on endpoint gateway (x): Error starting userland proxy: listen tcp4 0.0.0.0:64738: bind: address already in use',
+  ])('is no fault of the package', (said) => {
+    expect(() => refuseTakenPort('thing_example_org', said)).toThrow(
+      expect.objectContaining({ type: 'PortTaken', message: expect.stringMatching(/64738.*in use/) }),
+    );
+  });
+
+  it('is not what an app says of its own', () => {
+    refuseTakenPort('thing_example_org', 'app: task failed: exec: "address already in use": not found');
   });
 });
 
