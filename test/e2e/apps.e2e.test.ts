@@ -1,0 +1,193 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { TIERS } from '../../domain/outcome.ts';
+import type { RecipeResult, SweepReport } from '../../domain/report.ts';
+import { startSystem, type System } from './system.ts';
+
+/** Real apps, really upgraded. One story on one host, in order: each test finds the system as the one before left it. */
+
+/** Both releases of each, and a check whose output says which version answered. */
+const APPS = {
+  gitea: { first: '3.5.0+1.25.5', second: '3.6.0+1.26.0', check: 'version', says: 'the forge says 1.26.0' },
+  keycloak: {
+    first: '10.0.0+26.0.8',
+    second: '10.1.0+26.1.0',
+    check: 'version',
+    says: 'the server says 26.1.0',
+  },
+  miniflux: { first: '2.0.0+2.0.51', second: '2.1.0+2.2.0', check: 'api-version', says: 'version 2.2.0' },
+  mumble: {
+    first: '1.0.0+1.3.4',
+    second: '1.1.0+1.5.735',
+    check: 'handshake',
+    says: 'the server says 1.5.735',
+  },
+} as const;
+const NAMES = Object.keys(APPS) as (keyof typeof APPS)[];
+
+let system: System;
+let volumesBefore: string[];
+
+beforeAll(async () => {
+  system = await startSystem(inject('temporal'), [...NAMES, 'custom-html', 'pinboard', 'reading-room'], {
+    limits: { stable: '4s' },
+  });
+  volumesBefore = await volumes();
+  for (const name of NAMES) await system.upstreams.publish(name, APPS[name].first);
+  await system.upstreams.publish('custom-html', '1.0.0+1.22');
+  await system.upstreams.publish('pinboard', '1.0.0+1.22');
+  await system.upstreams.publish('reading-room', '1.0.0+1.22');
+  await system.startWorker();
+}, 120_000);
+
+afterAll(async () => {
+  await system?.stop();
+}, 180_000);
+
+async function volumes(): Promise<string[]> {
+  const { Volumes: found } = await system.docker.listVolumes();
+  return found.map(({ Name }) => Name).sort();
+}
+
+/** Sweeps these recipes as an operator does, and answers the report by recipe. */
+async function sweep(...recipes: string[]): Promise<Map<string, RecipeResult>> {
+  const { stdout, stderr } = await system.cli('sweep', ...recipes);
+  const report = JSON.parse((await system.cli('results', '--json')).stdout) as SweepReport;
+  const found = new Map(report.recipes.map((result) => [result.recipe, result]));
+  expect([...found.keys()], `${stdout}${stderr}`).toEqual([...recipes].sort());
+  return found;
+}
+
+/** What the tiers said, each in a few words; of a failure why. */
+function tiersOf(result: RecipeResult | undefined): string[] {
+  return (result?.tiers ?? []).map((tier) => {
+    const why = tier.result === 'fail' || tier.result === 'skipped' ? `: ${tier.reason}` : '';
+    return `${tier.tier} ${tier.result}${why}`;
+  });
+}
+
+/** Only the data of canonicals stays between sweeps: nothing runs, and no archive or checkout lies about. */
+async function expectNothingLeft(): Promise<void> {
+  expect((await system.ours()).filter((thing) => !/^(volume|secret) warm-/.test(thing))).toEqual([]);
+  for (const folder of ['backups', 'checkouts']) {
+    expect(await readdir(path.join(system.state, folder)).catch(() => [])).toEqual([]);
+  }
+  const ours = (await system.ours())
+    .filter((thing) => thing.startsWith('volume '))
+    .map((thing) => thing.slice(7));
+  expect((await volumes()).filter((name) => !ours.includes(name) && !volumesBefore.includes(name))).toEqual(
+    [],
+  );
+}
+
+describe('real apps', () => {
+  test('their first releases pass and become canonicals', async () => {
+    const results = await sweep(...NAMES);
+    for (const name of NAMES) {
+      const { first } = APPS[name];
+      expect([name, ...tiersOf(results.get(name))]).toEqual([
+        name,
+        'install pass',
+        'upgrade skipped: no older release to upgrade from',
+        'backup pass',
+        'restore pass',
+        'custom pass',
+      ]);
+      expect(results.get(name)).toMatchObject({ outcome: { kind: 'PASS', promoted: first }, level: 1 });
+      expect((await system.canonical(name))?.version).toBe(first);
+    }
+    await expectNothingLeft();
+  });
+
+  test('the next releases keep the data through upgrade, backup and restore, and are promoted', async () => {
+    for (const name of NAMES) await system.upstreams.publish(name, APPS[name].second);
+    const results = await sweep(...NAMES);
+    for (const name of NAMES) {
+      const { second, check, says } = APPS[name];
+      const result = results.get(name);
+      expect([name, ...tiersOf(result)]).toEqual([name, ...TIERS.map((tier) => `${tier} pass`)]);
+      expect(result).toMatchObject({ outcome: { kind: 'PASS', promoted: second }, level: 5, lint: [] });
+      expect((await system.canonical(name))?.version).toBe(second);
+      expect(await evidence(result, `check-${check}.txt`)).toContain(says);
+    }
+    await expectNothingLeft();
+  });
+
+  test('the third sweep has nothing to do, and makes nothing on the engine', async () => {
+    const created = await system.createdDuring(async () => {
+      const results = await sweep(...NAMES);
+      for (const name of NAMES) {
+        expect([name, results.get(name)?.outcome]).toEqual([
+          name,
+          expect.objectContaining({ kind: 'SKIP', because: 'no-new-version' }),
+        ]);
+      }
+    });
+    expect(created).toEqual([]);
+    await expectNothingLeft();
+  });
+});
+
+/** The text of a file of that name, wherever it is in the recipe's evidence. */
+async function evidence(result: RecipeResult | undefined, file: string): Promise<string> {
+  const folder = path.join(system.state, 'sweeps', result?.sweep ?? '', result?.recipe ?? '');
+  const found = (await readdir(folder, { recursive: true })).find((name) => path.basename(name) === file);
+  expect(found, `${file} in ${folder}`).toBeDefined();
+  return readFile(path.join(folder, found ?? ''), 'utf8');
+}
+
+test('a recipe that needs another one has one of its own for the run', async () => {
+  const results = await sweep('reading-room');
+  expect(tiersOf(results.get('reading-room'))).toEqual([
+    'install pass',
+    expect.stringMatching(/^upgrade skipped/),
+    expect.stringMatching(/^backup skipped/),
+    expect.stringMatching(/^restore skipped/),
+    'custom pass',
+  ]);
+  expect(results.get('reading-room')?.outcome).toMatchObject({ kind: 'PASS', promoted: '1.0.0+1.22' });
+  // deployed for the run, it is no canonical
+  expect(await system.canonical('custom-html')).toBeNull();
+  await expectNothingLeft();
+});
+
+describe('a release that works, and yet', () => {
+  test('begins well', async () => {
+    const result = (await sweep('pinboard')).get('pinboard');
+    expect([...tiersOf(result), result?.outcome.kind]).toEqual([
+      'install pass',
+      expect.stringMatching(/^upgrade skipped/),
+      'backup pass',
+      'restore pass',
+      'custom pass',
+      'PASS',
+    ]);
+    expect(await evidence(result, 'check-search.txt')).toContain('this board has no search');
+  });
+
+  test.each([
+    ['loses its data when it is upgraded', '1.1.0+1.26', 'upgrade', /check-data/, 'notice.html'],
+    ['has nothing in its backup', '1.2.0+1.26', 'backup', /uploads|empty|no file/, ''],
+    [
+      'fails a check',
+      '1.3.0+1.26',
+      'custom',
+      /check readable: exit status 1: the page does not say/,
+      'text/html',
+    ],
+  ])('%s is red, and the canonical stays', async (_, version, tier, reason, kept) => {
+    await system.upstreams.publish('pinboard', version);
+    const result = (await sweep('pinboard')).get('pinboard');
+    const outcome = result?.outcome;
+    expect([tiersOf(result), outcome]).toEqual([
+      expect.anything(),
+      expect.objectContaining({ kind: 'FAIL', version, tier, why: expect.stringMatching(reason) }),
+    ]);
+    const before = TIERS.slice(0, TIERS.indexOf(tier as (typeof TIERS)[number]));
+    expect(tiersOf(result).slice(0, before.length)).toEqual(before.map((name) => `${name} pass`));
+    expect(await readFile(outcome?.kind === 'FAIL' ? outcome.evidence : '', 'utf8')).toContain(kept);
+    expect((await system.canonical('pinboard'))?.version).toBe('1.0.0+1.22');
+    await expectNothingLeft();
+  });
+});
