@@ -87,7 +87,7 @@ test('the recipes folder enrols the fixtures in a form that is read back', async
   const recipes = createRecipes(path.join(folder, 'recipes'));
   const read = await Promise.all((await recipes.all()).map(({ recipe }) => recipes.one(recipe)));
   expect(read.map(({ recipe, upstream, probe }) => [recipe, upstream, probe])).toEqual([
-    ['custom-html', upstreams.url('custom-html'), null],
+    ['custom-html', upstreams.url('custom-html'), expect.objectContaining({ contains: 'Welcome to nginx!' })],
     ['pinboard', upstreams.url('pinboard'), expect.objectContaining({ contains: 'Pinboard' })],
     ['webdis', upstreams.url('webdis'), expect.objectContaining({ path: '/PING', contains: 'PONG' })],
   ]);
