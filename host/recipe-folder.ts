@@ -25,7 +25,7 @@ export interface FolderMistake extends Mistake {
 export type RecipeFolder = { ok: true; settings: RecipeSettings } | { ok: false; mistakes: FolderMistake[] };
 
 /** A file in hooks/ or checks/ that ends so is there to be read, and is never run. */
-export const SAMPLE = '.sample';
+const SAMPLE = '.sample';
 
 /** Says where the recipe comes from, and how it is tested. */
 export const SETTINGS = 'recipe.yml';
@@ -37,61 +37,44 @@ const isHook = (name: string): name is Hook =>
 const KNOWN_HOOKS = `${HOOKS.join(', ')}, and before-<tier> and after-<tier> with ${TIERS.join(', ')}`;
 
 /** What stands in a folder under a name that is nearly one of ours would be passed over in silence. */
-const NEARLY: Readonly<Record<string, string>> = {
-  hook: 'hooks',
-  check: 'checks',
-  'recipe.yaml': SETTINGS,
-  'overlay.yaml': OVERLAY,
-  'compose.overlay.yml': OVERLAY,
-};
+const NEARLY: ReadonlyMap<string, string> = new Map([
+  ['hook', 'hooks'],
+  ['check', 'checks'],
+  ['recipe.yaml', SETTINGS],
+  ['overlay.yaml', OVERLAY],
+  ['compose.overlay.yml', OVERLAY],
+]);
+
+/** A part of the folder: what it holds, and what is wrong with that. */
+interface Part<T> {
+  found: T;
+  mistakes: FolderMistake[];
+}
 
 /** Reads and checks `<recipes>/<recipe>/`. Throws only what the disk does. */
 export async function readRecipeFolder(recipes: string, recipe: string): Promise<RecipeFolder> {
   const folder = path.join(recipes, recipe);
   if (!isRecipeName(recipe)) {
-    const what = 'the folder is not called as a recipe can be (a-z, 0-9 and single hyphens)';
-    return { ok: false, mistakes: [{ file: '.', path: null, what }] };
+    return { ok: false, mistakes: [inFile('.', 'not called as a recipe can be (a-z, 0-9, single hyphens)')] };
   }
-  const entries = await names(folder);
-  const misnamed = entries.flatMap((name) => {
-    const meant = NEARLY[name];
-    return meant === undefined ? [] : [inFile(name, `${meant} is meant: no other name is looked at`)];
-  });
-  const hooks = await executables(folder, 'hooks');
-  const unknownHooks = hooks.names
-    .filter((name) => !isHook(name))
-    .map((name) => inFile(`hooks/${name}`, `no hook is called so; known are ${KNOWN_HOOKS}`));
-  const untold = hooks.names.includes('write-data') && !hooks.names.includes('check-data');
-  const lonely = untold
-    ? [inFile('hooks/write-data', 'needs a hook check-data that looks for the data')]
-    : [];
-  const checks = await executables(folder, 'checks');
-  const misnamedChecks = checks.names
-    .filter((name) => !/^[a-z0-9][a-z0-9._-]*$/.test(name))
-    .map((name) => inFile(`checks/${name}`, "a check's name is of a-z, 0-9, dot, underscore and hyphen"));
-  const overlay = entries.includes(OVERLAY);
+  const entries = (await readdir(folder).catch((): string[] => [])).sort();
   const settings = await readSettings(recipes, recipe);
+  const hooks = await readHooks(folder);
+  const checks = await readChecks(folder);
+  const overlay = entries.includes(OVERLAY) ? await readOverlay(folder) : null;
   const mistakes = [
-    ...settings.mistakes.map((mistake) => ({ file: SETTINGS, ...mistake })),
-    ...misnamed,
-    ...unknownHooks,
-    ...lonely,
-    ...misnamedChecks,
+    ...settings.mistakes,
+    ...entries.flatMap((name) => {
+      const meant = NEARLY.get(name);
+      return meant === undefined ? [] : [inFile(name, `${meant} is meant: no other name is looked at`)];
+    }),
     ...hooks.mistakes,
     ...checks.mistakes,
-    ...(overlay ? await wrongOverlay(path.join(folder, OVERLAY)) : []),
+    ...(overlay?.mistakes ?? []),
   ];
-  if (mistakes.length > 0 || settings.data === null) return { ok: false, mistakes };
-  return {
-    ok: true,
-    settings: {
-      recipe,
-      ...settings.data,
-      hooks: Object.fromEntries(hooks.names.map((name) => [name, path.join(folder, 'hooks', name)])),
-      checks: checks.names.map((name) => path.join(folder, 'checks', name)),
-      overlay: overlay ? path.join(folder, OVERLAY) : null,
-    },
-  };
+  if (mistakes.length > 0 || settings.found === null) return { ok: false, mistakes };
+  const own = { hooks: hooks.found, checks: checks.found, overlay: overlay?.found ?? null };
+  return { ok: true, settings: { recipe, ...settings.found, ...own } };
 }
 
 /** The mistakes of a folder as an operator reads them, a line each. */
@@ -105,29 +88,25 @@ function inFile(file: string, what: string): FolderMistake {
   return { file, path: null, what };
 }
 
-async function names(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch((): string[] => [])).sort();
-}
-
 type Written = Omit<RecipeSettings, 'recipe' | 'hooks' | 'checks' | 'overlay'>;
 
-async function readSettings(
-  recipes: string,
-  recipe: string,
-): Promise<{ data: Written | null; mistakes: Mistake[] }> {
+async function readSettings(recipes: string, recipe: string): Promise<Part<Written | null>> {
+  const part = (found: Written | null, mistakes: readonly Mistake[]): Part<Written | null> => ({
+    found,
+    mistakes: mistakes.map((mistake) => ({ file: SETTINGS, ...mistake })),
+  });
   const read = await readYaml(path.join(recipes, recipe, SETTINGS));
-  if (!read.ok) return { data: null, mistakes: read.mistakes };
+  if (!read.ok) return part(null, read.mistakes);
   const checked = checkYaml(read.data, recipeYml);
   const deps = dependenciesIn(read.data);
-  const mistakes = [
-    ...(checked.ok ? [] : checked.mistakes),
+  const broken = [
     ...(await wrongDependencies(recipes, recipe, deps)),
     ...unknownVariables(read.data, 'env', deps),
     ...unknownVariables(read.data, 'upgrade_env', deps),
   ];
-  if (!checked.ok) return { data: null, mistakes };
+  if (!checked.ok) return part(null, [...checked.mistakes, ...broken]);
   const { upgrade_base: _, exception = null, hold = null, upgrade_env, probe = null, ...rest } = checked.data;
-  return { data: { ...rest, exception, hold, upgradeEnv: upgrade_env, probe }, mistakes };
+  return part({ ...rest, exception, hold, upgradeEnv: upgrade_env, probe }, broken);
 }
 
 /** What stands under a key, whatever else is wrong with the file. */
@@ -184,26 +163,51 @@ function unknownVariables(written: unknown, key: 'env' | 'upgrade_env', deps: re
   });
 }
 
-/** The files in hooks/ or checks/ that are to be run, and why some of them cannot be. */
-async function executables(
-  folder: string,
-  kind: 'hooks' | 'checks',
-): Promise<{ names: string[]; mistakes: FolderMistake[] }> {
-  let found: string[];
+async function readHooks(folder: string): Promise<Part<RecipeSettings['hooks']>> {
+  const { found, mistakes } = await readExecutables(folder, 'hooks');
+  const unknown = found.filter((name) => !isHook(name));
+  const unheard = found.includes('write-data') && !found.includes('check-data');
+  return {
+    found: Object.fromEntries(found.map((name) => [name, path.join(folder, 'hooks', name)])),
+    mistakes: [
+      ...unknown.map((name) => inFile(`hooks/${name}`, `no hook is called so; known are ${KNOWN_HOOKS}`)),
+      ...(unheard ? [inFile('hooks/write-data', 'needs a hook check-data that looks for the data')] : []),
+      ...mistakes,
+    ],
+  };
+}
+
+const CHECK_NAME = /^[a-z0-9][a-z0-9._-]*$/;
+
+async function readChecks(folder: string): Promise<Part<string[]>> {
+  const { found, mistakes } = await readExecutables(folder, 'checks');
+  const misnamed = found.filter((name) => !CHECK_NAME.test(name));
+  return {
+    found: found.map((name) => path.join(folder, 'checks', name)),
+    mistakes: [
+      ...misnamed.map((name) =>
+        inFile(`checks/${name}`, "a check's name is of a-z, 0-9, dot, underscore and hyphen"),
+      ),
+      ...mistakes,
+    ],
+  };
+}
+
+/** The names of the files in hooks/ or checks/ that are to be run, and why some of them cannot be. */
+async function readExecutables(folder: string, kind: 'hooks' | 'checks'): Promise<Part<string[]>> {
+  let entries: string[];
   try {
-    found = await readdir(path.join(folder, kind));
+    entries = await readdir(path.join(folder, kind));
   } catch (error) {
     const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    return { names: [], mistakes: absent ? [] : [inFile(kind, messageOf(error))] };
+    return { found: [], mistakes: absent ? [] : [inFile(kind, messageOf(error))] };
   }
-  const run = found.filter((name) => !name.startsWith('.') && !name.endsWith(SAMPLE)).sort();
-  const wrong = await Promise.all(
-    run.map(async (name) => {
-      const why = await whyNotRunnable(path.join(folder, kind, name));
-      return why === null ? [] : [inFile(`${kind}/${name}`, why)];
-    }),
-  );
-  return { names: run, mistakes: wrong.flat() };
+  const found = entries.filter((name) => !name.startsWith('.') && !name.endsWith(SAMPLE)).sort();
+  const wrong = found.map(async (name) => {
+    const why = await whyNotRunnable(path.join(folder, kind, name));
+    return why === null ? [] : [inFile(`${kind}/${name}`, why)];
+  });
+  return { found, mistakes: (await Promise.all(wrong)).flat() };
 }
 
 const INTERPRETED = '#!';
@@ -231,13 +235,14 @@ async function beginning(file: string): Promise<string> {
   }
 }
 
-async function wrongOverlay(file: string): Promise<FolderMistake[]> {
+async function readOverlay(folder: string): Promise<Part<string>> {
+  const found = path.join(folder, OVERLAY);
   try {
-    parseCompose(await readFile(file, 'utf8'), OVERLAY);
-    return [];
+    parseCompose(await readFile(found, 'utf8'), OVERLAY);
+    return { found, mistakes: [] };
   } catch (error) {
-    if (!(error instanceof RecipeProblem)) return [inFile(OVERLAY, messageOf(error))];
+    if (!(error instanceof RecipeProblem)) return { found, mistakes: [inFile(OVERLAY, messageOf(error))] };
     const { line } = error.place;
-    return [inFile(line === null ? OVERLAY : `${OVERLAY}:${line}`, error.what)];
+    return { found, mistakes: [inFile(line === null ? OVERLAY : `${OVERLAY}:${line}`, error.what)] };
   }
 }

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HOOKS } from '../../domain/recipe-settings.ts';
 import { mistakeLines, readRecipeFolder } from '../../host/recipe-folder.ts';
 import { processRunner } from '../../host/process.ts';
 import { createRecipes } from '../../host/recipes.ts';
@@ -109,6 +110,14 @@ describe('the example', () => {
       probe: { protocol: 'tcp', port: 64_738, service: 'voice', tls: true, send: '0a0d', expect: '^0000' },
     });
   });
+});
+
+test('docs/recipes.md tells when each hook is run', async () => {
+  const docs = await readFile(path.resolve(OURS, '../docs/recipes.md'), 'utf8');
+  const rows = docs.split('\n').filter((line) => line.startsWith('| `'));
+  for (const hook of [...HOOKS, 'before-<tier>', 'after-<tier>']) {
+    expect(rows.filter((row) => row.split('|')[1]?.includes(`\`${hook}\``))).toHaveLength(1);
+  }
 });
 
 test('a recipe.yml that says no more than its upstream has these settings', async () => {
@@ -308,8 +317,8 @@ describe('what stands in the folder', () => {
     await symlink('nowhere', path.join(folder, 'one/checks/link'));
     expect(await mistakesOf('one')).toEqual([
       expect.stringContaining('hooks/before-upgrades: no hook is called so'),
-      expect.stringContaining("checks/Answers: a check's name is of a-z"),
       `hooks/install: not executable: chmod +x ${folder}/one/hooks/install`,
+      expect.stringContaining("checks/Answers: a check's name is of a-z"),
       'checks/crlf: its lines end in CRLF, so its interpreter is not found',
       'checks/folder: not a regular file',
       'checks/link: a link that leads nowhere',
