@@ -62,7 +62,9 @@ const FIRST_RELEASES: Readonly<Record<string, string>> = {
 export function scenariosFor(boundary: Boundary | null): readonly Scenario[] {
   const needed = SCENARIOS.filter(({ reaches }) => boundary !== null && reaches.includes(boundary));
   if (needed.length > 0) return needed;
-  return boundary?.startsWith('promote.') ? SCENARIOS.filter(({ promoted }) => promoted) : SCENARIOS;
+  // What a promote leaves behind for the reaper to settle, it leaves on its way to a new canonical.
+  const promotes = boundary === 'reap.after-settle' || boundary?.startsWith('promote.');
+  return promotes ? SCENARIOS.filter(({ promoted }) => promoted) : SCENARIOS;
 }
 
 /** Boundaries that only a sweep after a crash passes, since there is something to reap. */
