@@ -236,8 +236,10 @@ export function createChecker(host: Host): Checker {
       );
       for (const one of listed) breach('I7', `cold ${kind} ${one} is left`);
     }
-    const checkouts = entries(path.join(host.state, 'checkouts'));
-    if (checkouts.length > 0) breach('I7', `checkouts ${checkouts.join()} are left`);
+    for (const kind of ['checkouts', 'backups']) {
+      const left = entries(path.join(host.state, kind));
+      if (left.length > 0) breach('I7', `${kind} ${left.join()} are left`);
+    }
     for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
       const environment = readOrEmpty(`/proc/${pid}/environ`);
       if (environment.includes(`HOME=${host.state}/home`))
