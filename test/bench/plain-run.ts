@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import * as git from '../../host/git.ts';
 import { processRunner } from '../../host/process.ts';
 import { labelsOf } from '../../host/recipe-format/compose.ts';
-import { packArguments } from '../../host/snapshots.ts';
+import { packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
 import { stackDeploy } from '../../host/swarm-deployer.ts';
 
 /**
@@ -15,7 +15,7 @@ import { stackDeploy } from '../../host/swarm-deployer.ts';
  * files that the measured system deployed, renamed to a zone of its own.
  */
 export interface PlainRun {
-  /** Syncs, tests the release cold, installs it warm, undeploys it and tars its volumes. */
+  /** Syncs, tests the release cold with backup and restore, installs it warm, undeploys it and tars its volumes. */
   firstRelease(release: PlainRelease): Promise<void>;
   /** The same for the release after it: an upgrade of the one before in both places. */
   newerRelease(before: PlainRelease, release: PlainRelease): Promise<void>;
@@ -191,7 +191,9 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     stacks.delete(stack);
   }
 
-  async function snapshot(stack: string): Promise<void> {
+  /** Answers what was taken of which folder. */
+  async function snapshot(stack: string): Promise<[mountpoint: string, tar: string][]> {
+    const taken: [mountpoint: string, tar: string][] = [];
     const target = path.join(folder, `snapshot-${++snapshots}`);
     await mkdir(target);
     for (const name of lines(await docker('volume', 'ls', '--quiet', '--filter', ofStack(stack)))) {
@@ -200,7 +202,31 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
       await output({ file: 'tar', args: packArguments(mountpoint, tar) });
       await output({ file: 'sync', args: [tar] });
       await output({ file: 'openssl', args: ['dgst', '-sha256', tar] });
+      taken.push([mountpoint, tar]);
     }
+    return taken;
+  }
+
+  /** The backup by the recipe's own labels, then the data destroyed, put back and looked at by a deployment. */
+  async function backUpAndRestore(deployed: string, commit: string): Promise<void> {
+    const app = await prepare(deployed, commit);
+    const { stack } = app;
+    for (const [service, { deploy: { labels } = {} }] of app.compose.flatMap((one) =>
+      Object.entries(one.services),
+    )) {
+      const hook = labelsOf(labels).get('backupbot.backup.pre-hook');
+      if (hook === undefined) continue;
+      const name = `label=com.docker.swarm.service.name=${stack}_${service}`;
+      await docker('exec', '--', await docker('ps', '--quiet', '--filter', name), 'sh', '-c', hook);
+    }
+    const archive = await snapshot(stack);
+    await undeploy(stack);
+    for (const [mountpoint, tar] of archive) {
+      await output({ file: 'find', args: wipeArguments(mountpoint) });
+      await output({ file: 'openssl', args: ['dgst', '-sha256', tar] });
+      await output({ file: 'tar', args: unpackArguments(tar, mountpoint) });
+    }
+    await deploy(deployed, commit);
   }
 
   async function stackIn(deployed: string): Promise<string> {
@@ -213,6 +239,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     async firstRelease({ commit, deployed }) {
       await syncMirror(commit);
       await deploy(deployed.cold, commit);
+      await backUpAndRestore(deployed.cold, commit);
       await remove(await stackIn(deployed.cold));
       await deploy(deployed.warm, commit);
       const stack = await stackIn(deployed.warm);
@@ -223,6 +250,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
       await syncMirror(release.commit);
       await deploy(before.deployed.cold, before.commit);
       await deploy(release.deployed.cold, release.commit);
+      await backUpAndRestore(release.deployed.cold, release.commit);
       await remove(await stackIn(release.deployed.cold));
       await deploy(before.deployed.warm, before.commit);
       await deploy(release.deployed.warm, release.commit);

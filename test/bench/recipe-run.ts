@@ -42,8 +42,8 @@ export async function recipeRun(temporalBinary: string, form: Form): Promise<Fig
     seen.push(measured.reactions);
   }
   return [
-    ratioFigure('first release', setting, 2, first),
-    ratioFigure('newer release, with a canonical', setting, 4, newer),
+    ratioFigure('first release', setting, 3, first),
+    ratioFigure('newer release, with a canonical', setting, 5, newer),
     ...reactionFigures(seen),
   ];
 }
