@@ -135,8 +135,9 @@ export async function holdingHost<T>(
       // Whoever came before us has ended; whoever came after us while we waited for that ends us.
       await guard();
       const { signal, report } = attempt;
-      const run = deps.runnerFor({ signal, mark: await deps.attempts.mark(generation) });
-      const deployer = deps.deployerFor({ run, signal, guard, report });
+      const mark = await deps.attempts.mark(generation);
+      const run = deps.runnerFor({ signal, mark });
+      const deployer = deps.deployerFor({ run, mark, signal, guard, report });
       const scripts = createAppScripts({ run, deployer, guard, report });
       const warm = createWarmData({
         zone: deps.config.zone,

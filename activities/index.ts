@@ -23,6 +23,8 @@ import { teardown } from './teardown.ts';
 /** What one attempt lends to what it works with, so that it ends, or stops changing things, when it does. */
 export interface AttemptBonds {
   run: ProcessRunner;
+  /** For the environment of what is started elsewhere than by `run`, so that it is found when this ends. */
+  mark: string;
   signal: AbortSignal;
   /** Throws when this attempt no longer holds the host. */
   guard(): Promise<void>;

@@ -132,6 +132,7 @@ async function removeDeployed(config: Config): Promise<void> {
     docker: new Dockerode({ socketPath: config.docker.socket }),
     signal: new AbortController().signal,
     guard: async () => undefined,
+    mark: '',
     report: () => undefined,
   });
   for (const { stack } of await deployer.owned()) await deployer.remove(stack);

@@ -13,11 +13,11 @@ export const DATA_MARKER = '.recipe-sweep';
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 /**
- * Puts the run's mark into each volume, in place of an earlier one. The file belongs to whoever the volume's
+ * Puts the run's mark into each volume that is kept here, in place of an earlier one. The file belongs to whoever the volume's
  * folder belongs to, so that an app which takes its files over at every start can.
  */
 export async function placeMarkers(volumes: readonly Volume[], mark: string): Promise<void> {
-  for (const volume of volumes) {
+  for (const volume of volumes.filter(isHere)) {
     if (await isMarked(volume, mark)) continue;
     const file = markerOf(volume);
     // Whatever else stands there is no data of the app's: the name is ours.
@@ -34,13 +34,17 @@ export async function placeMarkers(volumes: readonly Volume[], mark: string): Pr
   }
 }
 
-/** The names of those volumes in which the mark is not to be found. */
+/** The names of those volumes that are kept here and in which the mark is not to be found. */
 export async function missingMarkers(volumes: readonly Volume[], mark: string): Promise<string[]> {
   const missing: string[] = [];
-  for (const volume of volumes) {
+  for (const volume of volumes.filter(isHere)) {
     if (!(await isMarked(volume, mark))) missing.push(volume.name);
   }
   return missing;
+}
+
+function isHere({ elsewhere }: Volume): boolean {
+  return elsewhere === undefined;
 }
 
 function markerOf({ mountpoint }: Volume): string {

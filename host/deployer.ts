@@ -57,6 +57,8 @@ export interface ExecResult {
 export interface Volume {
   name: string;
   mountpoint: string;
+  /** What it holds is not kept in that folder but in memory, or wherever its driver options say. */
+  elsewhere?: true;
 }
 
 /** A stack that carries our labels, whatever of it still exists. */

@@ -36,6 +36,8 @@ export interface SwarmDeployerSettings {
   signal: AbortSignal;
   /** Awaited before every change on the engine; throws when this attempt no longer holds the host. */
   guard: () => Promise<void>;
+  /** Marks the commands of this attempt in containers; the runner marks those on this host. */
+  mark: string;
   /** Short texts on what is being waited for. */
   report: (what: string) => void;
 }
@@ -81,9 +83,9 @@ class Red extends Error {
 }
 
 export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
-  const { config, run, docker, signal, guard, report } = settings;
+  const { config, run, docker, signal, guard, mark, report } = settings;
   const { zone } = config;
-  const swarm = openSwarm({ docker, signal, guard });
+  const swarm = openSwarm({ docker, signal, guard, mark });
   const removal = createStackRemoval({ swarm, zone, report });
   const prober = createProber({ via: config.probe.via, swarm, signal });
 
@@ -356,9 +358,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const { Volumes } = await engine(`listing the volumes of ${stack}`, () =>
       docker.listVolumes({ filters }),
     );
-    return Volumes.map(({ Name, Mountpoint }) => ({ name: Name, mountpoint: Mountpoint })).sort((a, b) =>
-      a.name < b.name ? -1 : 1,
-    );
+    return Volumes.map(({ Name, Mountpoint, Driver, Options }): Volume => {
+      const here = Driver === 'local' && Options?.['device'] === undefined;
+      return { name: Name, mountpoint: Mountpoint, ...(here ? {} : { elsewhere: true }) };
+    }).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async function runningContainer(stack: string, service: string): Promise<string> {

@@ -1,11 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import type { Observation, ServiceSeen, TaskSeen } from '../domain/convergence.ts';
-import { messageOf } from '../domain/fault.ts';
+import { Fault, messageOf } from '../domain/fault.ts';
+import { COMMAND_MARK } from './attempts.ts';
 import { engine, engineOrNull, engineStatus } from './daemon.ts';
 import type { DeployedService, ExecResult } from './deployer.ts';
+import { tailOf, unframed } from './exec-output.ts';
+import { end, withVariable } from './processes.ts';
 
 /** The swarm as the deployer sees it: one adapter over the Docker API. Nothing is decided here. */
 
@@ -83,7 +87,10 @@ export interface Swarm {
   ): Promise<number | null>;
   /** The services of a stack with their labels and the volumes they mount. */
   services(stack: string): Promise<DeployedService[]>;
-  /** Runs a command with the container's own sh; both streams, of which the end is kept. */
+  /**
+   * Runs a command with the container's own sh; both streams, of which the end is kept. One that takes too long,
+   * or whose attempt ends, is ended with its children.
+   */
   exec(containerId: string, command: string, timeoutMs: number): Promise<ExecResult>;
   /** What the container printed last, both streams; with `since`, nothing older. */
   logs(containerId: string, since?: Date): Promise<string>;
@@ -107,12 +114,20 @@ const LONGEST_STOP_GRACE_MS = 5 * 60_000;
 
 /** The engine's answer to stopping what has stopped. */
 const ALREADY_STOPPED = 304;
+/** Its answers about a container that has ended, or is gone. */
+const NOT_RUNNING = new Set([404, 409]);
 /** Its words for what is gone, or going; a network that goes meanwhile is a 500 with them, not a 404. */
 const GONE = /\bnot found\b|\bno such\b|removal of container \S+ is already in progress/i;
 
 const LOG_LINES = 2_000;
 /** Bytes that are kept of what a command in a container prints. */
-const LONGEST_OUTPUT = 1024 * 1024;
+const LONGEST_OUTPUT = 256 * 1024;
+/** In the environment of one command in a container, by which its processes are found on this host. */
+const EXEC_MARK = 'RECIPE_SWEEP_EXEC';
+const EXEC_POLL_MS = 20;
+/** The exit status of what was ended by force. */
+const KILLED = 137;
+const CONTAINER_END_MS = 1_000;
 const ECHOES_MS = [50, 100, 200];
 const RECONNECT_MS = 500;
 const EVENT_TYPES = ['container', 'service', 'network', 'volume', 'secret', 'config'];
@@ -152,9 +167,11 @@ export interface SwarmSettings {
   signal: AbortSignal;
   /** Awaited before every change that is made. */
   guard: () => Promise<void>;
+  /** Marks commands in containers as it does those on this host, so that a later attempt ends what is left. */
+  mark: string;
 }
 
-export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
+export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm {
   const heard: ApiEvent[] = [];
   const ofStack = (stack: string): string => JSON.stringify({ label: [`${STACK_LABEL}=${stack}`] });
 
@@ -181,6 +198,22 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
     return engine(`listing the services of ${stack}`, () =>
       docker.listServices({ filters: ofStack(stack), status: true }),
     );
+  }
+
+  /**
+   * What a container's end takes with it has failed for no reason of its own; the engine learns of that end a
+   * moment after it.
+   */
+  async function endsSoon(containerId: string): Promise<boolean> {
+    const until = Date.now() + CONTAINER_END_MS;
+    while (Date.now() < until) {
+      const seen = await engineOrNull(`looking at container ${containerId}`, () =>
+        docker.getContainer(containerId).inspect(),
+      );
+      if (seen?.State.Running !== true) return true;
+      await sleep(EXEC_POLL_MS, undefined, { signal });
+    }
+    return false;
   }
 
   return {
@@ -333,7 +366,9 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
         return {
           name: (Spec?.Name ?? '').slice(stack.length + 1),
           labels: Spec?.Labels ?? {},
-          volumes: mounts.flatMap(({ Type, Source }) => (Type === 'volume' && Source ? [Source] : [])),
+          volumes: [
+            ...new Set(mounts.flatMap(({ Type, Source }) => (Type === 'volume' && Source ? [Source] : []))),
+          ],
         };
       });
     },
@@ -341,31 +376,39 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
     async exec(containerId, command, timeoutMs) {
       signal.throwIfAborted();
       await guard();
+      const what = `running a command in container ${containerId.slice(0, 12)}`;
+      const ownMark = randomUUID();
       const late = AbortSignal.timeout(timeoutMs);
-      const container = docker.getContainer(containerId);
-      return engine(`running a command in ${containerId}`, async () => {
-        const exec = await container.exec({
-          Cmd: ['sh', '-c', command],
-          AttachStdout: true,
-          AttachStderr: true,
+      const until = AbortSignal.any([signal, late]);
+      const output = tailOf(LONGEST_OUTPUT);
+      try {
+        const exec = await engine(what, () =>
+          docker.getContainer(containerId).exec({
+            Cmd: ['sh', '-c', command],
+            Env: [`${COMMAND_MARK}=${mark}`, `${EXEC_MARK}=${ownMark}`],
+            AttachStdout: true,
+            AttachStderr: true,
+          }),
+        );
+        await engine(what, async () => {
+          const stream = await exec.start({ abortSignal: until });
+          for await (const piece of stream as AsyncIterable<Buffer>) output.add(piece);
         });
-        const stream = await exec.start({ abortSignal: AbortSignal.any([signal, late]) });
-        const pieces: Buffer[] = [];
-        let size = 0;
-        try {
-          for await (const piece of stream as AsyncIterable<Buffer>) {
-            pieces.push(piece);
-            size += piece.length;
-            while (size > LONGEST_OUTPUT && pieces.length > 1) size -= pieces.shift()?.length ?? 0;
+        for (;;) {
+          const { Running, ExitCode } = await engine(what, () => exec.inspect());
+          if (!Running) {
+            if (ExitCode === KILLED && (await endsSoon(containerId))) throw endedMeanwhile(what);
+            return { status: ExitCode, output: output.text() };
           }
-        } catch (error) {
-          signal.throwIfAborted();
-          if (!late.aborted) throw error;
-          return { status: null, output: unframe(Buffer.concat(pieces)) };
+          await sleep(EXEC_POLL_MS, undefined, { signal: until });
         }
-        const { ExitCode } = await exec.inspect();
-        return { status: ExitCode, output: unframe(Buffer.concat(pieces)) };
-      });
+      } catch (error) {
+        if (until.aborted) await endMarked(EXEC_MARK, ownMark);
+        signal.throwIfAborted();
+        if (late.aborted) return { status: null, output: output.text() };
+        if (!NOT_RUNNING.has(engineStatus(error) ?? 0)) throw error;
+        throw endedMeanwhile(what);
+      }
     },
 
     async logs(containerId, since) {
@@ -379,7 +422,7 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
           ...(since === undefined ? {} : { since: since.getTime() / 1000 }),
         }),
       );
-      return raw === null ? '' : unframe(raw);
+      return raw === null ? '' : unframed(raw);
     },
 
     async imageDigests(imageId) {
@@ -413,6 +456,19 @@ export function openSwarm({ docker, signal, guard }: SwarmSettings): Swarm {
       });
     },
   };
+}
+
+function endedMeanwhile(what: string): Fault {
+  return new Fault('Daemon', `${what}: the container ended meanwhile, so nothing was learned; see its log`);
+}
+
+/** The engine does not end what it started in a container when nobody listens any more. */
+async function endMarked(variable: string, value: string): Promise<void> {
+  for (;;) {
+    const left = (await withVariable(variable)).filter((one) => one.value === value);
+    if (left.length === 0) return;
+    await Promise.all(left.map(end));
+  }
 }
 
 function swarmThing(
@@ -475,19 +531,6 @@ function sameSpec(task: Record<string, unknown>, service: Record<string, unknown
 
 function milliseconds(nanoseconds: number | undefined): number | null {
   return nanoseconds === undefined ? null : nanoseconds / 1e6;
-}
-
-/** The engine frames each piece of a log with 8 bytes: stream, three zeros, length. A terminal's is plain. */
-function unframe(raw: Buffer): string {
-  const pieces: Buffer[] = [];
-  let at = 0;
-  while (at + 8 <= raw.length) {
-    if ((raw[at] ?? 9) > 2 || raw.readUIntBE(at + 1, 3) !== 0) return raw.toString('utf8');
-    const length = raw.readUInt32BE(at + 4);
-    pieces.push(raw.subarray(at + 8, at + 8 + length));
-    at += 8 + length;
-  }
-  return Buffer.concat(pieces).toString('utf8');
 }
 
 /** Whether the event is about something of the stack. */

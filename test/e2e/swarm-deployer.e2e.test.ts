@@ -48,6 +48,7 @@ interface Changes {
   signal?: AbortSignal;
   guard?: () => Promise<void>;
   docker?: Dockerode;
+  mark?: string;
 }
 
 function deployer(changes: Changes = {}) {
@@ -62,6 +63,7 @@ function deployer(changes: Changes = {}) {
       (async () => {
         guarded++;
       }),
+    mark: changes.mark ?? '',
     report: () => undefined,
   });
 }

@@ -89,6 +89,7 @@ function deployer() {
     docker: neverAsked,
     signal: new AbortController().signal,
     guard: async () => undefined,
+    mark: '',
     report: () => undefined,
   });
 }

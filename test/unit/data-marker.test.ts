@@ -65,3 +65,12 @@ test('nothing that an app puts in its place is followed or waited for', async ()
   await placeMarkers(volumes, MARK);
   expect(await missingMarkers(volumes, MARK)).toEqual([]);
 });
+
+test('a volume in memory, or on another machine, gets none and lacks none', async () => {
+  const [first, second] = volumes;
+  if (!first || !second) throw new Error('no volumes');
+  const mixed: Volume[] = [first, { ...second, elsewhere: true }];
+  await placeMarkers(mixed, MARK);
+  expect(await missingMarkers(mixed, MARK)).toEqual([]);
+  expect(await missingMarkers(volumes, MARK)).toEqual(['a_files']);
+});
