@@ -9,6 +9,7 @@ import type { Mirrors } from '../host/mirrors.ts';
 import type { ProcessRunner } from '../host/process.ts';
 import type { Recipes } from '../host/recipes.ts';
 import type { Results } from '../host/results.ts';
+import { backup } from './backup.ts';
 import { coldTest } from './cold-test.ts';
 import { custom } from './custom.ts';
 import { dependencies } from './dependencies.ts';
@@ -56,6 +57,7 @@ export function createActivities(deps: Dependencies) {
     ...resolve(deps),
     ...dependencies(deps),
     ...coldTest(deps),
+    ...backup(deps),
     ...custom(deps),
     ...promote(deps),
     ...teardown(deps),

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
+import { removeBackups } from '../host/backups.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { Holder } from '../host/host-lock.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
@@ -41,6 +42,7 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
     }
   }
   await rm(path.join(deps.config.state, 'checkouts'), { recursive: true, force: true });
+  await removeBackups(deps.config.state);
 }
 
 export function reap(deps: Dependencies) {

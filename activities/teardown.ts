@@ -1,5 +1,6 @@
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
+import { removeBackup } from '../host/backups.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { removeCheckouts } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
@@ -14,7 +15,7 @@ export function teardown(deps: Dependencies) {
 
   return {
     /**
-     * Removes the run's cold stack with everything it made, and its checkouts; or those of the dependencies that
+     * Removes the run's cold stack with everything it made, its checkouts and its archive; or those of the dependencies that
      * are named, which outlive it.
      */
     async teardown({ run, dependencies }: { run: RunRef; dependencies?: string[] }): Promise<void> {
@@ -26,6 +27,7 @@ export function teardown(deps: Dependencies) {
           await deployer.remove(stack);
           passBoundary('teardown.after-remove');
           await removeCheckouts(deps, stack);
+          await removeBackup(deps.config.state, stack);
           passBoundary('teardown.after-checkouts');
         }
         await releaseOwn(run);

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import { syncFolder, writeJson } from './durable-file.ts';
+import { sumOf, sumWhile } from './file-sum.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import type { Volume } from './deployer.ts';
 
@@ -61,18 +61,18 @@ export interface Snapshots {
 const FAITHFUL = ['--numeric-owner', '--acls', '--xattrs', '--xattrs-include=*'] as const;
 
 /** GNU tar; sparse files stay sparse, and a file that changes meanwhile is an error. */
-export function packArguments(mountpoint: string, tar: string): string[] {
-  return ['--create', '--sparse', ...FAITHFUL, `--file=${tar}`, `--directory=${mountpoint}`, '.'];
+export function packArguments(folder: string, tar: string, what = '.'): string[] {
+  return ['--create', '--sparse', ...FAITHFUL, `--file=${tar}`, `--directory=${folder}`, what];
 }
 
-export function unpackArguments(tar: string, mountpoint: string): string[] {
+export function unpackArguments(tar: string, folder: string): string[] {
   return [
     '--extract',
     '--same-owner',
     '--same-permissions',
     ...FAITHFUL,
     `--file=${tar}`,
-    `--directory=${mountpoint}`,
+    `--directory=${folder}`,
   ];
 }
 
@@ -189,56 +189,4 @@ async function syncFile(file: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-async function sumOf(file: string): Promise<Sum> {
-  return sumWhile(Promise.resolve(), file);
-}
-
-interface Sum {
-  sha256: string;
-  bytes: number;
-}
-
-const PIECE = 1024 * 1024;
-const FOLLOW_MS = 5;
-
-/**
- * The sum of what a file holds when `writing` has ended, read behind the writer: it costs no time of its own
- * as long as the writer is the slower one. Right for writers that only append, as tar does. Throws what
- * `writing` throws.
- */
-async function sumWhile(writing: Promise<void>, file: string): Promise<Sum> {
-  let ended = false;
-  const written = writing.finally(() => (ended = true));
-  written.catch(() => undefined); // it is awaited below, whatever happens to the reading
-  const hash = createHash('sha256');
-  let [piece, other] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
-  let bytes = 0;
-  try {
-    const handle = await open(file, 'r');
-    try {
-      const read = async (into: Buffer) => {
-        const isLast = ended;
-        const { bytesRead } = await handle.read(into, 0, PIECE, bytes);
-        return { bytesRead, isLast };
-      };
-      let next = read(piece);
-      for (;;) {
-        const { bytesRead, isLast } = await next;
-        if (bytesRead === 0 && isLast) break;
-        if (bytesRead === 0) await sleep(FOLLOW_MS);
-        bytes += bytesRead;
-        // The next piece is read while this one is summed.
-        next = read(other);
-        hash.update(piece.subarray(0, bytesRead));
-        [piece, other] = [other, piece];
-      }
-    } finally {
-      await handle.close();
-    }
-  } finally {
-    await written;
-  }
-  return { sha256: hash.digest('hex'), bytes };
 }

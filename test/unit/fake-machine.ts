@@ -9,7 +9,7 @@ import { createAlerts } from '../../host/alerts.ts';
 import { passBoundary } from '../../host/boundary.ts';
 import { createCanonicals } from '../../host/canonicals.ts';
 import type { Config } from '../../host/config.ts';
-import type { Deployer, OwnedStack } from '../../host/deployer.ts';
+import type { Deployer, ExecResult, OwnedStack } from '../../host/deployer.ts';
 import { createHostLock } from '../../host/host-lock.ts';
 import { createLedger } from '../../host/ledger.ts';
 import type { Mirrors } from '../../host/mirrors.ts';
@@ -46,6 +46,10 @@ export interface Machine {
   open: Set<string>;
   /** What recipes' folders say and bring, besides where the upstream is. */
   settings: Map<string, Partial<RecipeSettings>>;
+  /** The labels of a recipe's one service, where it has others than that it is backed up. */
+  labels: Map<string, Record<string, string>>;
+  /** What commands in containers do, by their text; others do nothing. */
+  commands: Map<string, (stack: string) => ExecResult>;
   /** Runs one step in a worker; the worker may die of it. */
   attempt<T>(worker: MortalProcess, number: number, step: (activities: Activities) => Promise<T>): Promise<T>;
   volume(name: string): string;
@@ -64,6 +68,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const stacks = new Map<string, Stack>();
   const open = new Set<string>();
   const settings = new Map<string, Partial<RecipeSettings>>();
+  const allLabels = new Map<string, Record<string, string>>();
+  const commands = new Map<string, (stack: string) => ExecResult>();
   let visitors = 0;
 
   const volume = (name: string): string => path.join(volumes, name);
@@ -122,8 +128,11 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
 
   /** find, sync and tar, for what snapshots ask of them; a tar is a list of every file's text. */
   const run: ProcessRunner = {
-    // The scripts of a recipe's folder are real.
-    run: (command) => processRunner({ environment: { PATH: '/usr/bin:/bin' } }).run(command),
+    // The scripts of a recipe's folder are real, and so is what archives are made with.
+    async run(command) {
+      await stillAlive();
+      return processRunner({ environment: { PATH: '/usr/bin:/bin' } }).run(command);
+    },
     async output({ file, args }) {
       await stillAlive();
       if (file === 'find') {
@@ -219,12 +228,12 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       },
       async services(stack) {
         await stillAlive();
-        const labels = { 'backupbot.backup': 'true' };
+        const labels = allLabels.get(stacks.get(stack)?.recipe ?? '') ?? { 'backupbot.backup': 'true' };
         return [{ name: 'app', labels, volumes: volumesOf(stack) }];
       },
-      async exec() {
+      async exec(stack, _service, command) {
         await change();
-        return { status: 0, output: '' };
+        return commands.get(command)?.(stack) ?? { status: 0, output: '' };
       },
       async environment(app) {
         return { STACK_NAME: app.stack };
@@ -295,6 +304,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     stacks,
     open,
     settings,
+    labels: allLabels,
+    commands,
     volume,
     async attempt(worker, number, step) {
       const environment = new MockActivityEnvironment({ attempt: number }, { logger: QUIET });

@@ -117,6 +117,14 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call(run.recipe, step);
         return answer(run.recipe, step);
       },
+      async coldBackup({ run, step }) {
+        await call(run.recipe, step);
+        return tierAnswer(run.recipe, step);
+      },
+      async coldRestore({ run, step }) {
+        await call(run.recipe, step);
+        return tierAnswer(run.recipe, step);
+      },
       async coldCustom({ run, step }) {
         await call(run.recipe, step);
         return tierAnswer(run.recipe, step);

@@ -1,0 +1,255 @@
+import { appendFile } from 'node:fs/promises';
+import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import ms from 'ms';
+import { planBackup, type BackupPlan, type ServiceHook } from '../domain/backup-plan.ts';
+import { Fault } from '../domain/fault.ts';
+import type { Tier } from '../domain/outcome.ts';
+import { printable, quotableLine } from '../domain/printable.ts';
+import { createBackups, type BackupManifest, type Backups, type Taken } from '../host/backups.ts';
+import { passBoundary } from '../host/boundary.ts';
+import { missingMarkers } from '../host/data-marker.ts';
+import { keep } from '../host/deploy-evidence.ts';
+import type { App, Deployment, Volume } from '../host/deployer.ts';
+import { coldApp, type ColdStep } from './app.ts';
+import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+import { askTier, checkData, refuseUnlessRunning, type TierAnswer, type TierFailure } from './tier.ts';
+
+export function backup(deps: Dependencies) {
+  const backupsOf = ({ run, guard, report }: HostAttempt): Backups =>
+    createBackups({ state: deps.config.state, run, guard, report });
+
+  return {
+    /** Archives what the backupbot labels name of the run's deployment, while it runs. */
+    async coldBackup(input: ColdStep): Promise<TierAnswer> {
+      const { run, step } = input;
+      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const { deployer } = attempt;
+        const app = await coldApp(deps, attempt, input);
+        await refuseUnlessRunning(attempt, app, 'back up');
+        const volumes = await deployer.volumes(app.stack);
+        const asked = planBackup(app.stack, await deployer.services(app.stack), volumes);
+        if (asked.is === 'not asked') return { result: 'skipped', reason: asked.reason };
+        return askTier(deps, attempt, app, 'backup', async () => {
+          if (asked.is === 'wrong') {
+            const evidence = await keep(app.evidence, 'backup.txt', `${asked.reason}\n`);
+            return { result: 'fail', reason: quotableLine(asked.reason), evidence };
+          }
+          const { plan } = asked;
+          const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);
+          passBoundary('backup.after-pre-hooks');
+          if (before) return before;
+          const unmarked = await missingMarkers(volumes, run.workflow.runId);
+          const taken = await backupsOf(attempt).take(app.stack, plan, volumes, unmarked);
+          passBoundary('backup.after-archive');
+          const evidence = await keep(app.evidence, 'backup.txt', archiveText(plan, taken));
+          const after = await runHooks(attempt, app, 'backup', plan.hooks.afterBackup);
+          if (after) return after;
+          const lack = lackOf(taken);
+          return lack === null
+            ? { result: 'pass' }
+            : { result: 'fail', reason: quotableLine(lack), evidence };
+        });
+      });
+    },
+
+    /** Destroys the data of the run's deployment, restores it from the archive, and looks for what it was. */
+    async coldRestore(input: ColdStep): Promise<TierAnswer> {
+      const { run, step } = input;
+      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const { deployer } = attempt;
+        const app = await coldApp(deps, attempt, input);
+        const volumes = (await deployer.volumes(app.stack)).filter(({ elsewhere }) => !elsewhere);
+        const backups = backupsOf(attempt);
+        const archive = await backups.verified(app.stack);
+        const gone = archive?.volumes.filter(({ name }) => volumes.every((one) => one.name !== name));
+        if (archive === null || gone === undefined || gone.length > 0) {
+          throw new Fault(
+            'BadInput',
+            `${app.stack} has ${archive === null ? 'no archive' : 'lost volumes'}, so there is nothing to restore (the run was reset past its backup, or somebody removed it): sweep ${app.recipe} again`,
+          );
+        }
+        // A restore that goes on finds the app down, or on half of its data: what comes before was asked then.
+        const hooks = { ...app.settings.hooks };
+        if (await backups.hasBegun(app.stack)) delete hooks['before-restore'];
+        const restored = { ...app, settings: { ...app.settings, hooks } };
+        return askTier(deps, attempt, restored, 'restore', async () => {
+          await backups.begin(app.stack);
+          const { workflow } = run;
+          return restore(attempt, { app: restored, volumes, backups, archive, mark: workflow.runId });
+        });
+      });
+    },
+  };
+}
+
+/** What a restore works with. */
+interface Restoring {
+  app: App;
+  /** Those of the stack that are kept here. */
+  volumes: readonly Volume[];
+  backups: Backups;
+  archive: BackupManifest;
+  mark: string;
+}
+
+async function restore(attempt: HostAttempt, restoring: Restoring): Promise<TierAnswer> {
+  const { app, volumes, archive, mark } = restoring;
+  const { deployer } = attempt;
+  const { beforeRestore, afterRestore } = archive.hooks;
+  const checks = app.settings.hooks['check-data'] !== undefined;
+
+  await destroy(attempt, restoring);
+  if (checks) {
+    const found = await askWithoutData(attempt, app);
+    if (found) return found;
+    await destroy(attempt, restoring);
+  }
+  const blocked = await unpack(restoring, false);
+  passBoundary('restore.after-unpack');
+  if (blocked) return blocked;
+  if (beforeRestore.length + afterRestore.length > 0) {
+    const failed = await restoreWhileUp(attempt, restoring);
+    if (failed) return failed;
+    await deployer.undeploy(app.stack);
+  }
+  const deployed = await deployer.deploy(app);
+  passBoundary('restore.after-deploy');
+  if (!deployed.ok) return failedOn('the restored data', deployed);
+
+  const marked = archive.volumes.filter((one) => one.marked).map(({ name }) => name);
+  const lost = await missingMarkers(
+    volumes.filter(({ name }) => marked.includes(name)),
+    mark,
+  );
+  const data = await checkData(attempt, app, 'restore');
+  const evidence = await keep(app.evidence, 'restore.txt', checkedText(marked, lost, data));
+  if (lost.length > 0) {
+    const reason = `the restore lost what was written in the volumes before: ${lost.join(', ')}`;
+    return { result: 'fail', reason, evidence };
+  }
+  if (data) return data;
+  if (marked.length > 0) return { result: 'pass' };
+  // A level never says more than was seen.
+  const reason = 'restored, but nothing tells whether the data is back: the recipe has no hook check-data';
+  return { result: 'skipped', reason };
+}
+
+async function destroy(attempt: HostAttempt, { app, volumes, backups }: Restoring): Promise<void> {
+  await attempt.deployer.undeploy(app.stack);
+  passBoundary('restore.after-undeploy');
+  await backups.wipe(volumes);
+  passBoundary('restore.after-wipe');
+}
+
+/** A check that passes on an app without its data would say nothing of the restore. */
+async function askWithoutData(attempt: HostAttempt, app: App): Promise<TierFailure | null> {
+  const deployed = await attempt.deployer.deploy(app);
+  if (!deployed.ok) return failedOn('empty volumes', deployed);
+  const found = await checkData(attempt, app, 'restore');
+  if (found?.result !== 'pass') return null;
+  const reason = 'check-data finds the data although it was destroyed';
+  return { result: 'fail', reason, evidence: path.join(app.evidence, 'hook-check-data.txt') };
+}
+
+/** Those volumes that need their service for it, between its hooks. */
+async function restoreWhileUp(attempt: HostAttempt, restoring: Restoring): Promise<TierFailure | null> {
+  const { app, archive } = restoring;
+  const deployed = await attempt.deployer.deploy(app);
+  passBoundary('restore.after-deploy');
+  if (!deployed.ok) return failedOn('what could be restored without it', deployed);
+  const before = await runHooks(attempt, app, 'restore', archive.hooks.beforeRestore);
+  const failed =
+    before ??
+    (await unpack(restoring, true)) ??
+    (await runHooks(attempt, app, 'restore', archive.hooks.afterRestore));
+  passBoundary('restore.after-hooks');
+  return failed;
+}
+
+async function unpack(
+  { app, volumes, backups, archive }: Restoring,
+  whileUp: boolean,
+): Promise<TierFailure | null> {
+  for (const archived of archive.volumes.filter((one) => one.whileUp === whileUp)) {
+    const volume = volumes.find(({ name }) => name === archived.name);
+    const blocked = volume ? await backups.unpack(app.stack, archived, volume) : null;
+    if (blocked === null) continue;
+    const evidence = await keep(app.evidence, 'restore.txt', `${blocked}\n`);
+    return { result: 'fail', reason: quotableLine(blocked), evidence };
+  }
+  return null;
+}
+
+function failedOn(what: string, { reason, evidence }: Extract<Deployment, { ok: false }>): TierFailure {
+  return { result: 'fail', reason: `on ${what} it does not come up: ${reason}`, evidence };
+}
+
+/** Runs hooks in their services until one fails, and keeps what they print without the stack's secrets. */
+async function runHooks(
+  { deployer, report }: HostAttempt,
+  app: App,
+  tier: Tier,
+  hooks: readonly ServiceHook[],
+): Promise<TierFailure | null> {
+  const evidence = path.join(app.evidence, `${tier}-hooks.txt`);
+  const fit = async (text: string): Promise<string> =>
+    printable(await deployer.mask(app.stack, stripVTControlCharacters(text))).trimEnd();
+  for (const { hook, service, command } of hooks) {
+    const what = `${hook} of service ${service}`;
+    report(what);
+    const timeoutMs = app.settings.timeouts.hook;
+    const { status, output } = await deployer.exec(app.stack, service, command, timeoutMs);
+    const said = await fit(output);
+    const how = status === null ? `not finished after ${ms(timeoutMs)}, ended` : `exit status ${status}`;
+    await appendFile(evidence, [`== ${what}: ${await fit(command)}`, said, `== ${how}`, '', ''].join('\n'));
+    if (status === 0) continue;
+    const last = said.split('\n').at(-1) ?? '';
+    return { result: 'fail', reason: quotableLine(`${what}: ${how}${last && `: ${last}`}`), evidence };
+  }
+  return null;
+}
+
+/** What an archive lacks to be one; null when it lacks nothing. */
+function lackOf({ missing, manifest }: Taken): string | null {
+  if (missing.length > 0) return `the backup is partial: ${missing.join('; ')}`;
+  if (manifest.volumes.length === 0) return 'the backup is empty: the labels leave out every volume';
+  const files = manifest.volumes.flatMap(({ archives }) => archives).reduce((sum, one) => sum + one.files, 0);
+  return files === 0 ? 'the backup is empty: there is not one file in its volumes' : null;
+}
+
+/** backup.txt: what was archived, what was not, and how it went. */
+function archiveText(plan: BackupPlan, { manifest, missing, notes }: Taken): string {
+  const archived = manifest.volumes.flatMap(({ name, archives }) =>
+    archives.map(
+      ({ path: what, files, bytes, sha256 }) =>
+        `archived: volume ${name}, ${what ?? 'all of it'}: ${files} files, ${bytes} bytes of tar, sha256 ${sha256}`,
+    ),
+  );
+  return [
+    ...archived,
+    ...plan.leftOut.map(({ name, why }) => `left out: volume ${name}: ${why}`),
+    ...plan.ignored.map((label) => `ignored: ${label}`),
+    ...notes.map((note) => `note: ${note}`),
+    ...missing.map((line) => `missing: ${line}`),
+    '',
+  ].join('\n');
+}
+
+/** restore.txt: by what the data was known again. */
+function checkedText(
+  marked: readonly string[],
+  lost: readonly string[],
+  data: { result: 'pass' } | TierFailure | null,
+): string {
+  const found = marked.filter((name) => !lost.includes(name));
+  return [
+    ...found.map((name) => `found: the mark that was put into volume ${name} before the backup`),
+    ...lost.map((name) => `lost: the mark that was put into volume ${name} before the backup`),
+    data === null
+      ? 'not asked: the recipe has no hook check-data'
+      : `hook check-data: ${data.result}; before, on empty volumes, it failed as it should`,
+    '',
+  ].join('\n');
+}

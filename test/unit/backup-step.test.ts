@@ -1,0 +1,303 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { coldDomain, stackName } from '../../domain/names.ts';
+import type { RunRef } from '../../domain/run.ts';
+import { BOUNDARY_CHANNEL, type Boundary, type Passed } from '../../host/boundary.ts';
+import { createMachine, ZONE, type Machine } from './fake-machine.ts';
+import type { MortalProcess } from './mortal-fs.ts';
+
+/** The tiers backup and restore on a machine without an engine, with real archives of real folders. */
+
+vi.mock('node:fs/promises', async (original) => {
+  const { mortalFiles } = await import('./mortal-fs.ts');
+  return mortalFiles(await original<typeof import('node:fs/promises')>());
+});
+
+const COMMIT = '0'.repeat(40);
+const SWEEP = { id: 'sweep', runId: 'run of sweep' };
+const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
+const STACK = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
+const deploy = { version: '1.0.0+1', commit: COMMIT };
+const ON = { 'backupbot.backup': 'true' };
+
+let folder: string;
+let machine: Machine;
+
+const install = (steps: Activities) => steps.coldInstall({ run: RUN, step: 'cold-test: install', deploy });
+const back = (steps: Activities) => steps.coldBackup({ run: RUN, step: 'cold-test: backup', deploy });
+const restore = (steps: Activities) => steps.coldRestore({ run: RUN, step: 'cold-test: restore', deploy });
+const teardown = (steps: Activities) => steps.teardown({ run: RUN });
+
+const step = <T>(body: (activities: Activities) => Promise<T>): Promise<T> =>
+  machine.attempt({ dead: false }, 1, body);
+
+const inVolume = (volume: string, name: string): string =>
+  path.join(machine.volume(`${STACK}_${volume}`), name);
+
+beforeEach(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'backup-step-'));
+  machine = createMachine(folder, ['ghost']);
+  machine.open.add('sweep');
+  machine.upstreams.set('ghost', [{ ...deploy, quality: 'good' }]);
+  await step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function hooks(written: Record<string, string>): void {
+  mkdirSync(path.join(folder, 'hooks'), { recursive: true });
+  const files = Object.entries(written).map(([name, text]) => {
+    const file = path.join(folder, 'hooks', name);
+    writeFileSync(file, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    return [name, file];
+  });
+  machine.settings.set('ghost', { hooks: Object.fromEntries(files) as Record<string, string> });
+}
+
+/** An app that keeps a number in memory: its data is what the hook dumped of it. */
+function database(): void {
+  machine.labels.set('ghost', {
+    ...ON,
+    'backupbot.backup.pre-hook': 'dump',
+    'backupbot.backup.post-hook': 'clean',
+    'backupbot.backup.volumes.data.path': 'dumps/all.sql',
+    'backupbot.restore.post-hook': 'load',
+  });
+  const [table, dumps] = ['table', 'dumps/all.sql'];
+  const done = { status: 0, output: '' };
+  machine.commands.set('dump', () => {
+    mkdirSync(inVolume('data', 'dumps'), { recursive: true });
+    writeFileSync(inVolume('data', dumps), readFileSync(inVolume('data', table)));
+    return done;
+  });
+  machine.commands.set('clean', () => {
+    unlinkSync(inVolume('data', dumps));
+    return done;
+  });
+  machine.commands.set('load', () => {
+    if (!existsSync(inVolume('data', dumps))) return { status: 1, output: 'no dump\n' };
+    writeFileSync(inVolume('data', table), readFileSync(inVolume('data', dumps)));
+    return done;
+  });
+  hooks({
+    'write-data': `echo 42 > ${inVolume('data', table)}`,
+    'check-data': `grep -q 42 ${inVolume('data', table)}`,
+    'before-restore': `echo once >> ${path.join(folder, 'before')}; test -e ${inVolume('data', table)}`,
+  });
+}
+
+function evidence(tier: string, file: string): string {
+  return readFileSync(
+    path.join(machine.state, 'sweeps', 'sweep', 'ghost', `cold-test-${tier}`, file),
+    'utf8',
+  );
+}
+
+describe('a backup and its restore', () => {
+  it('pass when each volume has its mark again, and teardown leaves no archive', async () => {
+    await step(install);
+    const before = machine.rows(STACK);
+    expect(await step(back)).toEqual({ result: 'pass' });
+    writeFileSync(inVolume('files', 'late'), 'written after the backup');
+    expect(await step(restore)).toEqual({ result: 'pass' });
+    for (const [name, rows] of machine.rows(STACK))
+      expect(rows).toEqual(expect.arrayContaining(before.get(name) ?? []));
+    expect(existsSync(inVolume('files', 'late'))).toBe(false);
+    expect(evidence('backup', 'backup.txt')).toMatch(
+      /archived: volume \S+_data, all of it: 1 files, \d+ bytes/,
+    );
+    expect(evidence('restore', 'restore.txt')).toContain(
+      `found: the mark that was put into volume ${STACK}_files before the backup`,
+    );
+    await step(teardown);
+    expect(readdirSync(path.join(machine.state, 'backups'))).toEqual([]);
+  });
+
+  it('pass with hooks in the containers, a dump of one volume, and data that is found', async () => {
+    database();
+    await step(install);
+    expect(await step(back)).toEqual({ result: 'pass' });
+    expect(existsSync(inVolume('data', 'dumps/all.sql'))).toBe(false);
+    expect(await step(restore)).toEqual({ result: 'pass' });
+    expect(readFileSync(inVolume('data', 'table'), 'utf8')).toBe('42\n');
+    expect(evidence('backup', 'backup-hooks.txt')).toMatch(
+      /^== backup pre-hook of service app: dump\n.*== exit status 0\n[^]*== backup post-hook/s,
+    );
+    expect(evidence('restore', 'restore.txt')).toContain('hook check-data: pass');
+  });
+
+  it.each(['simple', 'database'])(
+    'go on after a crash at any boundary: %s',
+    async (kind) => {
+      if (kind === 'database') database();
+      const play = async (strikeAt: number): Promise<Boundary[]> => {
+        const passed: Boundary[] = [];
+        const attempt = async <T>(body: (steps: Activities) => Promise<T>): Promise<T> => {
+          for (let number = 1; ; number++) {
+            const worker: MortalProcess = { dead: false };
+            let died: (how: 'died') => void = () => undefined;
+            const death = new Promise<'died'>((resolve) => (died = resolve));
+            const onBoundary = (message: unknown): void => {
+              const { boundary } = message as Passed;
+              // A command that outlives its worker is ended by the next attempt, and by nobody here.
+              if (boundary === 'command.after-start' || passed.push(boundary) !== strikeAt) return;
+              worker.dead = true;
+              died('died');
+            };
+            subscribe(BOUNDARY_CHANNEL, onBoundary);
+            const end = await Promise.race([machine.attempt(worker, number, body), death]).finally(() =>
+              unsubscribe(BOUNDARY_CHANNEL, onBoundary),
+            );
+            if (end !== 'died') return end;
+          }
+        };
+        rmSync(path.join(folder, 'before'), { force: true });
+        await step(install);
+        expect([await attempt(back), await attempt(restore)]).toEqual([
+          { result: 'pass' },
+          { result: 'pass' },
+        ]);
+        if (kind === 'database') {
+          expect(readFileSync(inVolume('data', 'table'), 'utf8')).toBe('42\n');
+          expect(readFileSync(path.join(folder, 'before'), 'utf8')).toMatch(/^(once\n){1,2}$/);
+        }
+        await step(teardown);
+        expect(machine.rows(STACK).size).toBe(0);
+        return passed;
+      };
+      const all = await play(0);
+      const first = all.flatMap((boundary, index) => (all.indexOf(boundary) === index ? [index + 1] : []));
+      for (const strikeAt of first) await play(strikeAt);
+    },
+    120_000,
+  );
+});
+
+describe('the tier backup', () => {
+  it.each<[string, Record<string, string>, string]>([
+    ['nobody asks for one', {}, 'none of its services has the label backupbot.backup=true'],
+    [
+      'it is switched off',
+      { 'backupbot.backup': 'false' },
+      'none of its services has the label backupbot.backup=true',
+    ],
+  ])('is skipped when %s', async (_when, labels, reason) => {
+    machine.labels.set('ghost', labels);
+    await step(install);
+    expect(await step(back)).toEqual({ result: 'skipped', reason });
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    [
+      'a label cannot be meant',
+      { ...ON, 'backupbot.backup.volumes.data.path': '/etc' },
+      "label backupbot.backup.volumes.data.path of service app: /etc is not relative to the volume's root",
+    ],
+    [
+      'a path is not there',
+      { ...ON, 'backupbot.backup.volumes.data.path': 'dump.sql' },
+      `the backup is partial: volume ${STACK}_data has no dump.sql, or only behind a link; volume ${STACK}_data holds files, and none of them is in the archive`,
+    ],
+    [
+      'every volume is left out',
+      { ...ON, 'backupbot.backup.volumes.data': 'false', 'backupbot.backup.volumes.files': 'false' },
+      'the backup is empty: the labels leave out every volume',
+    ],
+    [
+      'a hook fails',
+      { ...ON, 'backupbot.backup.pre-hook': 'broken' },
+      'backup pre-hook of service app: exit status 3: no database',
+    ],
+    [
+      'a hook takes too long',
+      { ...ON, 'backupbot.backup.post-hook': 'slow' },
+      'backup post-hook of service app: not finished after 1m, ended: still at it',
+    ],
+  ])('fails when %s', async (_when, labels, reason) => {
+    machine.labels.set('ghost', labels);
+    machine.commands.set('broken', () => ({ status: 3, output: 'trying\nno database\n' }));
+    machine.commands.set('slow', () => ({ status: null, output: 'still at it\n' }));
+    await step(install);
+    expect(await step(back)).toMatchObject({ result: 'fail', reason });
+  });
+
+  it('fails when there is nothing but our mark in its volumes', async () => {
+    await step(install);
+    for (const volume of ['data', 'files']) rmSync(inVolume(volume, 'row-1'));
+    expect(await step(back)).toMatchObject({
+      result: 'fail',
+      reason: 'the backup is empty: there is not one file in its volumes',
+    });
+  });
+});
+
+describe('the tier restore', () => {
+  it('fails when check-data finds what was destroyed', async () => {
+    hooks({ 'write-data': 'true', 'check-data': 'echo all is well' });
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toEqual({
+      result: 'fail',
+      reason: 'check-data finds the data although it was destroyed',
+      evidence: expect.stringMatching(/cold-test-restore\/hook-check-data\.txt$/),
+    });
+  });
+
+  it('fails when check-data does not find what was restored', async () => {
+    const table = inVolume('data', 'table');
+    machine.labels.set('ghost', { ...ON, 'backupbot.backup.volumes.data': 'false' });
+    hooks({ 'write-data': `touch ${table}`, 'check-data': `test -e ${table}` });
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toMatchObject({
+      result: 'fail',
+      reason: 'hook check-data: exit status 1',
+    });
+  });
+
+  it('fails with a hook of the restore', async () => {
+    database();
+    machine.commands.set('load', () => ({ status: 1, output: 'syntax error\n' }));
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toMatchObject({
+      result: 'fail',
+      reason: 'restore post-hook of service app: exit status 1: syntax error',
+    });
+  });
+
+  it('is skipped when nothing could tell whether the data is back', async () => {
+    machine.labels.set('ghost', {
+      ...ON,
+      'backupbot.backup.volumes.data': 'false',
+      'backupbot.backup.volumes.files.path': 'row-1',
+    });
+    await step(install);
+    expect(await step(back)).toEqual({ result: 'pass' });
+    expect(await step(restore)).toEqual({
+      result: 'skipped',
+      reason: 'restored, but nothing tells whether the data is back: the recipe has no hook check-data',
+    });
+  });
+
+  it('is no question to ask without an archive', async () => {
+    await step(install);
+    await expect(step(restore)).rejects.toMatchObject({
+      type: 'BadInput',
+      message: expect.stringContaining('sweep ghost again'),
+    });
+  });
+});
