@@ -99,7 +99,16 @@ async function versionIn(
   { versionCommand: [program = '', ...args] }: FixtureImage,
   id: string,
 ): Promise<string> {
-  const run = ['run', '--rm', '--network=none', '--entrypoint', program];
-  const printed = await machine.output({ file: 'docker', args: [...run, id, ...args] });
-  return /\d+(?:\.\d+)+/.exec(printed)?.[0] ?? printed;
+  const docker = async (...command: string[]): Promise<string> =>
+    (await machine.output({ file: 'docker', args: command })).trim();
+  // what a container printed that ended at once is in its log, and not always in the output of docker run
+  const options = ['--detach', '--network=none', '--entrypoint', program];
+  const container = await docker('run', ...options, id, ...args);
+  try {
+    await docker('wait', container);
+    const printed = await docker('logs', container);
+    return /\d+(?:\.\d+)+/.exec(printed)?.[0] ?? printed;
+  } finally {
+    await docker('rm', '--force', '--volumes', container);
+  }
 }
