@@ -13,6 +13,7 @@ import { backup } from './backup.ts';
 import { coldTest } from './cold-test.ts';
 import { custom } from './custom.ts';
 import { dependencies } from './dependencies.ts';
+import { lint } from './lint.ts';
 import { mirrorSync } from './mirror-sync.ts';
 import { promote } from './promote.ts';
 import { reap } from './reap.ts';
@@ -59,6 +60,7 @@ export function createActivities(deps: Dependencies) {
     ...coldTest(deps),
     ...backup(deps),
     ...custom(deps),
+    ...lint(deps),
     ...promote(deps),
     ...teardown(deps),
     ...record(deps),

@@ -15,7 +15,12 @@ export interface Place {
 /** As an operator reads it, and what is said of it. */
 export function placed({ file, line, path }: Place, what: string): string {
   const at = line === null ? file : `${file}:${line}`;
-  return quotableLine(`${at}: ${path.length === 0 ? '' : `${path.join('.')}: `}${what}`);
+  return quotableLine(`${at}: ${pathed(path, what)}`);
+}
+
+/** What is said of a place whose file and line are known. */
+export function pathed(path: readonly Key[], what: string): string {
+  return path.length === 0 ? what : `${path.join('.')}: ${what}`;
 }
 
 /**

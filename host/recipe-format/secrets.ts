@@ -15,7 +15,7 @@ export interface NeededSecret {
 }
 
 /** docker's limit on the name of a secret. */
-const LONGEST_NAME = 64;
+export const LONGEST_NAME = 64;
 const LONGEST_SECRET = 4096;
 
 const ALPHANUMERIC = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';

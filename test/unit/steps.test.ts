@@ -115,6 +115,15 @@ test('an upgrade of nothing is no upgrade: a run that was reset past its install
   });
 });
 
+test('lint says what it finds, and keeps it with the evidence', async () => {
+  const { problems } = await step(({ lint }) => lint({ run: RUN, step: 'cold-test: lint', deploy: RELEASE }));
+  expect(problems.map(({ rule }) => rule)).toContain('env-sample-missing');
+  const file = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'cold-test-lint', 'lint.txt');
+  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  expect(lines).toContain('.env.sample: the recipe has none (env-sample-missing)');
+  expect(lines).toHaveLength(problems.length);
+});
+
 test('a step that finds the disk full says so, is tried again, and leaves no half of a lock', async () => {
   disk.full = true;
   try {

@@ -129,6 +129,10 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call(run.recipe, step);
         return tierAnswer(run.recipe, step);
       },
+      async lint({ run, step }) {
+        await call(run.recipe, step);
+        return { problems: recipes[run.recipe]?.lint ?? [] };
+      },
       async promote({ run, release }) {
         await call(run.recipe, 'promote');
         const why = recipes[run.recipe]?.red?.promote;

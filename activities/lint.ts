@@ -1,0 +1,29 @@
+import type { LintProblem } from '../domain/level.ts';
+import { keep } from '../host/deploy-evidence.ts';
+import { lintCheckout } from '../host/recipe-format/lint.ts';
+import { coldApp, type ColdStep } from './app.ts';
+import { holdersOf, holdingHost } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+
+/** A result travels through histories, so it is bounded; lint.txt has every problem. */
+const MOST_PROBLEMS = 100;
+
+export function lint(deps: Dependencies) {
+  return {
+    /** Holds a release's files against the rules of good recipes. */
+    async lint(input: ColdStep): Promise<{ problems: LintProblem[] }> {
+      const { run, step } = input;
+      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const app = await coldApp(deps, attempt, input);
+        const problems = await lintCheckout(app);
+        const lines = problems.length === 0 ? ['no problems'] : problems.map(lineOf);
+        await keep(app.evidence, 'lint.txt', `${lines.join('\n')}\n`);
+        return { problems: problems.slice(0, MOST_PROBLEMS) };
+      });
+    },
+  };
+}
+
+function lineOf({ rule, file, line, what }: LintProblem): string {
+  return `${line === null ? file : `${file}:${line}`}: ${what} (${rule})`;
+}

@@ -1,0 +1,267 @@
+import type { LintProblem } from '../../domain/level.ts';
+import { quotableLine } from '../../domain/printable.ts';
+import type { App } from '../deployer.ts';
+import { openCheckout } from './checkout.ts';
+import { isMapping, labelsOf, type ComposeSource, type Mapping } from './compose.ts';
+import { publishedPorts } from './ports.ts';
+import { pathed, RecipeProblem, type Place } from './problem.ts';
+import { readRecipe, wholeFile, type RecipeFiles } from './read.ts';
+import { externalKeys } from './render.ts';
+import { LONGEST_NAME } from './secrets.ts';
+
+/**
+ * The rules of good recipes, in the spirit of `abra recipe lint`: what does not keep a release from working, and
+ * will bite whoever keeps it or upgrades it later.
+ */
+export const LINT_RULES = {
+  'app-missing': 'a service is called app',
+  'config-unversioned': 'the name of each config has a version that abra.sh exports, so that it can change',
+  'env-sample-missing': 'there is an .env.sample',
+  'healthcheck-missing': 'each service has a healthcheck',
+  'image-tag-missing': 'each image has a tag or a digest',
+  'image-tag-unstable': 'no tag is one that moves, as latest and stable do',
+  'image-tag-without-version': 'each tag begins with a version, as in 1.25.5-alpine',
+  'readme-missing': 'there is a README.md',
+  'release-notes-missing': 'there are release notes, release/<version>',
+  'schema-version-missing': 'each compose file says its version',
+  'secret-name-too-long': "the name of each secret, the stack's before it, is within docker's 64 characters",
+  'traefik-disabled': 'an app with a domain is enabled at traefik, or publishes a port',
+  unreadable: 'the files can be read',
+  'version-label-wrong': 'the version label on app says the release',
+} as const;
+
+export type LintRule = keyof typeof LINT_RULES;
+
+/** A release's files, as far as the rules ask for them. */
+export interface LintedRelease extends Pick<RecipeFiles, 'sample' | 'exported' | 'written' | 'files'> {
+  stack: string;
+  /** Null for a commit that no tag names. */
+  version: string | null;
+}
+
+/** What the rules find in the release in `app.checkout`. An overlay of ours is no part of it. */
+export async function lintCheckout(
+  app: Pick<App, 'checkout' | 'domain' | 'stack' | 'env' | 'version'>,
+): Promise<LintProblem[]> {
+  const checkout = await openCheckout(app.checkout);
+  const has = async (file: string): Promise<boolean> =>
+    checkout.resolve(file, wholeFile(file)).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof RecipeProblem) return false;
+        throw error;
+      },
+    );
+  const found: LintProblem[] = [];
+  if (!(await has('README.md'))) {
+    found.push(problem('readme-missing', wholeFile('README.md'), 'the recipe has none'));
+  }
+  const notes = `release/${app.version}`;
+  if (app.version !== null && !(await has(notes))) {
+    found.push(problem('release-notes-missing', wholeFile(notes), 'the release has no notes'));
+  }
+  if (!(await has('.env.sample'))) {
+    return [...found, problem('env-sample-missing', wholeFile('.env.sample'), 'the recipe has none')];
+  }
+  try {
+    return [...found, ...lintRelease({ ...(await readRecipe(app)), stack: app.stack, version: app.version })];
+  } catch (error) {
+    if (!(error instanceof RecipeProblem)) throw error;
+    return [...found, problem('unreadable', error.place, error.what)];
+  }
+}
+
+/** What the rules find in a release's compose files. */
+export function lintRelease(release: LintedRelease): LintProblem[] {
+  const services = servicesOf(release.files);
+  return [
+    ...schemaVersions(release),
+    ...(services.has('app') ? [] : [problem('app-missing', topOf(release), 'no service is called app')]),
+    ...versionLabel(release),
+    ...traefik(release),
+    ...[...services.values()].flatMap(healthcheck),
+    ...[...services.values()].flatMap(image),
+    ...configs(release),
+    ...secrets(release),
+  ];
+}
+
+function problem(rule: LintRule, { file, line, path }: Place, what: string): LintProblem {
+  return { rule, file: quotableLine(file), line, what: quotableLine(pathed(path, what)) };
+}
+
+function topOf({ files }: LintedRelease): Place {
+  return files[0]?.at('services') ?? wholeFile('compose.yml');
+}
+
+/** What the files together say of a service: each key as the last file has it. */
+interface LintedService {
+  name: string;
+  keys: Map<string, { value: unknown; place: Place }>;
+  place: Place;
+}
+
+function servicesOf(files: readonly ComposeSource[]): Map<string, LintedService> {
+  const services = new Map<string, LintedService>();
+  for (const { compose, at } of files) {
+    for (const [name, value] of sectionOf(compose, 'services')) {
+      const service = services.get(name) ?? { name, keys: new Map(), place: at('services', name) };
+      services.set(name, service);
+      for (const [key, said] of Object.entries(value)) {
+        service.keys.set(key, { value: said, place: at('services', name, key) });
+      }
+    }
+  }
+  return services;
+}
+
+function sectionOf(compose: Mapping, kind: 'services' | 'configs' | 'secrets'): [string, Mapping][] {
+  const written = compose[kind];
+  return Object.entries(isMapping(written) ? written : {}).map(([key, value]) => [
+    key,
+    isMapping(value) ? value : {},
+  ]);
+}
+
+function schemaVersions({ files }: LintedRelease): LintProblem[] {
+  return files.flatMap(({ compose, name }) =>
+    'version' in compose
+      ? []
+      : [
+          problem(
+            'schema-version-missing',
+            wholeFile(name),
+            "says no version of the compose format: version: '3.8'",
+          ),
+        ],
+  );
+}
+
+/** A service's deploy labels in each file, and where each stands. */
+function labelPlaces(
+  { files }: LintedRelease,
+  service: string,
+): { name: string; value: string; place: Place }[] {
+  return files.flatMap(({ compose, at }) => {
+    const found = sectionOf(compose, 'services').find(([name]) => name === service)?.[1];
+    const written = isMapping(found?.['deploy']) ? found['deploy']['labels'] : undefined;
+    const items: unknown[] = Array.isArray(written) ? written : [];
+    return [...labelsOf(written)].map(([name, value]) => {
+      const index = items.findIndex((item) => typeof item === 'string' && item.replace(/=.*$/s, '') === name);
+      const key = index < 0 ? name : index;
+      return { name, value, place: at('services', service, 'deploy', 'labels', key) };
+    });
+  });
+}
+
+function versionLabel(release: LintedRelease): LintProblem[] {
+  const { version, stack, files } = release;
+  if (version === null || !files.some(({ compose }) => hasService(compose, 'app'))) return [];
+  const rule = 'version-label-wrong';
+  const label = `coop-cloud.${stack}.version`;
+  const found = labelPlaces(release, 'app').findLast(({ name }) => name === label);
+  if (found === undefined) {
+    const place = placeOfLabels(release, 'app');
+    return [problem(rule, place, `no label coop-cloud.\${STACK_NAME}.version=${version}`)];
+  }
+  if (found.value === version) return [];
+  return [problem(rule, found.place, `says ${found.value}, and the release is ${version}`)];
+}
+
+function hasService(compose: Mapping, service: string): boolean {
+  return sectionOf(compose, 'services').some(([name]) => name === service);
+}
+
+function placeOfLabels({ files }: LintedRelease, service: string): Place {
+  const file = files.find(({ compose }) => hasService(compose, service));
+  return file?.at('services', service, 'deploy', 'labels') ?? wholeFile('compose.yml');
+}
+
+function traefik(release: LintedRelease): LintProblem[] {
+  const { sample, files } = release;
+  if (sample.at('DOMAIN').line === null || publishedPorts(files).length > 0) return [];
+  const names = [...servicesOf(files).keys()];
+  const enabled = names.some((service) =>
+    labelPlaces(release, service).some(({ name, value }) => name === 'traefik.enable' && value === 'true'),
+  );
+  if (enabled || !names.includes('app')) return [];
+  const what = 'no service has traefik.enable=true, so nobody finds the app at its domain';
+  return [problem('traefik-disabled', placeOfLabels(release, 'app'), what)];
+}
+
+function healthcheck({ keys, place }: LintedService): LintProblem[] {
+  const written = keys.get('healthcheck');
+  const off = isMapping(written?.value) && written.value['disable'] === true;
+  if (written !== undefined && !off) return [];
+  const what = off ? 'is turned off, so the swarm takes whatever runs for healthy' : 'has no healthcheck';
+  return [problem('healthcheck-missing', written?.place ?? place, what)];
+}
+
+/** Tags that name another image tomorrow. */
+const UNSTABLE_TAGS = new Set([
+  'canary',
+  'current',
+  'dev',
+  'develop',
+  'edge',
+  'latest',
+  'lts',
+  'main',
+  'mainline',
+  'master',
+  'next',
+  'nightly',
+  'rolling',
+  'stable',
+  'testing',
+  'unstable',
+]);
+
+function image({ keys }: LintedService): LintProblem[] {
+  const written = keys.get('image');
+  if (typeof written?.value !== 'string') return [];
+  const shown = JSON.stringify(written.value);
+  if (written.value.includes('@')) return [];
+  const [, tag = ''] = /:([^/:]*)$/.exec(written.value) ?? [];
+  if (tag === '') {
+    return [problem('image-tag-missing', written.place, `${shown} has no tag: which version is it?`)];
+  }
+  const [first = ''] = tag.toLowerCase().split(/[-_.]/);
+  if (UNSTABLE_TAGS.has(first)) {
+    return [
+      problem('image-tag-unstable', written.place, `${shown} is another image tomorrow: name a version`),
+    ];
+  }
+  if (/^v?\d/i.test(tag)) return [];
+  return [problem('image-tag-without-version', written.place, `the tag of ${shown} begins with no version`)];
+}
+
+function configs({ written, exported }: LintedRelease): LintProblem[] {
+  return written.flatMap(({ compose, at }) => {
+    const outside = new Set(externalKeys(compose, 'configs'));
+    return sectionOf(compose, 'configs').flatMap(([key, { name, file }]) => {
+      if (outside.has(key) || file === undefined) return [];
+      const text = typeof name === 'string' ? name : '';
+      const variables = [...text.matchAll(/\$\{?([A-Za-z_]\w*)/g)].map(([, variable = '']) => variable);
+      if (variables.some((variable) => exported.has(variable))) return [];
+      const place = at('configs', key, 'name');
+      const what =
+        text === ''
+          ? 'has no name of its own: a config cannot change, so each change needs another name'
+          : `${JSON.stringify(text)} has no version that abra.sh exports: a change of the file could not be deployed`;
+      return [problem('config-unversioned', place, what)];
+    });
+  });
+}
+
+function secrets({ files }: LintedRelease): LintProblem[] {
+  return files.flatMap(({ compose, at }) =>
+    sectionOf(compose, 'secrets').flatMap(([key, { name, external }]) => {
+      const legacy = isMapping(external) ? external['name'] : undefined;
+      const text = [name, legacy].find((one) => typeof one === 'string') ?? '';
+      if (text.length <= LONGEST_NAME) return [];
+      const what = `${text} has ${text.length} characters, and docker takes ${LONGEST_NAME}: shorten what follows the stack's name`;
+      return [problem('secret-name-too-long', at('secrets', key), what)];
+    }),
+  );
+}
