@@ -245,7 +245,7 @@ describe('what one key says', () => {
   });
 
   test.each([
-    'allow: [docker-socket, host-network, cap-add:SYS_ADMIN, host-path:/srv, bind-volume:/srv/x, device:/dev/fuse]',
+    'allow: [docker-socket, host-network, cap-add:SYS_ADMIN, host-path:/srv, bind-volume:/srv/x, device:/dev/fuse, privileged]',
     'probe: { protocol: udp, port: 53, send: "00ff", expect: "^00(?:[0-9a-f]{2})*ff$" }',
     'probe: { protocol: tcp, port: 25, expect: "^[+*(]\\\\(+(ab)+(c+|d){3}$" }',
     'timeouts: { hook: 24h }',
