@@ -84,7 +84,7 @@ const CACHE_HEADERS = ['x-cache', 'x-cache-status', 'x-proxy-cache', 'cf-cache-s
  */
 export function cachedBy({ headers }: Page): string | null {
   const quoted = (name: string): string => `${name}: ${quotableLine(header(headers, name)).slice(0, 100)}`;
-  if (Number(header(headers, 'age')) > 0) return quoted('age');
+  if (parseInt(header(headers, 'age'), 10) > 0) return quoted('age');
   // RFC 9211: `ExampleCache; hit, Other; fwd=miss`.
   if (/;\s*hit\b/i.test(header(headers, 'cache-status'))) return quoted('cache-status');
   const found = CACHE_HEADERS.find((name) => /(^|[\s,_])(hit|stale|updating)\b/i.test(header(headers, name)));

@@ -1,20 +1,23 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import dns from 'node:dns';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Fault, type FaultType } from '../../domain/fault.ts';
-import { ANY_ANSWER } from '../../domain/recipe-settings.ts';
+import { ANY_ANSWER, type Probe, type SocketProbe } from '../../domain/recipe-settings.ts';
 import { stackName } from '../../domain/names.ts';
 import type { App, Deployment } from '../../host/deployer.ts';
 import { declaredEnvironment } from '../../host/config.ts';
 import { processRunner } from '../../host/process.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { selfSigned } from '../fixtures/certificates.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 
 /**
@@ -49,12 +52,17 @@ interface Changes {
   guard?: () => Promise<void>;
   docker?: Dockerode;
   mark?: string;
+  via?: 'proxy' | 'task';
 }
 
 function deployer(changes: Changes = {}) {
   const signal = changes.signal ?? new AbortController().signal;
   return createSwarmDeployer({
-    config: { ...config, docker: { ...config.docker, pull: changes.pull ?? 'missing' } },
+    config: {
+      ...config,
+      docker: { ...config.docker, pull: changes.pull ?? 'missing' },
+      probe: { via: changes.via ?? 'task' },
+    },
     run: processRunner({ environment, signal }),
     docker: changes.docker ?? docker,
     signal,
@@ -361,6 +369,223 @@ describe('a red deployment', () => {
       /^docker refuses the compose files: .*volumes_/,
     );
   }, 60_000);
+});
+
+/** What the fixture recipes run as well; it has a perl. */
+const NGINX = 'localhost/recipe-sweep/nginx:1.26';
+const ECHO = 'exec busybox nc -ll -p 7000 -e cat';
+
+function asking(name: string, probe: Probe, written: Written): App {
+  return app(name, written, { settings: { ...plainSettings('thing'), probe } });
+}
+
+describe('an app that does not speak HTTP', () => {
+  const probe: SocketProbe = {
+    protocol: 'tcp',
+    service: 'app',
+    port: 7000,
+    tls: false,
+    send: '68690a',
+    expect: '^68690a$',
+  };
+
+  it('is green when it answers over TCP as its recipe says, and red when it does not', async () => {
+    expect(await deployer().deploy(asking('tcp', probe, { command: ECHO }))).toMatchObject({ ok: true });
+    const other = asking('tcp', { ...probe, expect: '^ff' }, { command: ECHO, timeout: 12 });
+    expect(red(await deployer().deploy(other)).reason).toMatch(
+      /^app does not answer as it should at the deadline: tcp 172\S+ port 7000: no answer within \d+ ms, but 68690a, not \/\^ff\//,
+    );
+  }, 60_000);
+
+  it('is green when it answers over UDP as its recipe says', async () => {
+    const server = [
+      '$$s = IO::Socket::INET->new(LocalPort => 7000, Proto => "udp");',
+      'while ($$s->recv($$heard, 99)) { $$s->send("\\x01$$heard") }',
+    ];
+    const command = `exec perl -MIO::Socket::INET -e '${server.join(' ')}'`;
+    const udp: SocketProbe = { ...probe, protocol: 'udp', expect: '^0168690a$' };
+    expect(await deployer().deploy(asking('udp', udp, { image: NGINX, command }))).toMatchObject({
+      ok: true,
+    });
+  }, 60_000);
+});
+
+describe('an app behind a proxy', () => {
+  const name = `front-${hex}`;
+  const labels = { 'recipe-sweep.test': name };
+  let front: Dockerode.Service;
+  let container = '';
+  const real = dns.lookup;
+
+  /** An nginx that finds apps by their names on the shared network, as traefik would by their labels. */
+  const site = `
+map $host $app { "~^(?<name>[a-z]+)[.]${zone}$" "\${name}_${zone.replace('.', '_')}_app"; }
+resolver 127.0.0.11 valid=1s ipv6=off;
+server {
+  listen 443 ssl default_server;
+  ssl_certificate /etc/nginx/front.crt;
+  ssl_certificate_key /etc/nginx/front.key;
+  location / {
+    if (-f /tmp/$host) { return 200 "hello from a neighbour"; }
+    proxy_pass http://$app:8080;
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-Proto https;
+    proxy_connect_timeout 2s;
+  }
+}`;
+
+  /** Has the proxy answer in the place of the app. */
+  async function lieFor(domain: string): Promise<void> {
+    const exec = await docker.getContainer(container).exec({ Cmd: ['touch', `/tmp/${domain}`] });
+    const output = await exec.start({});
+    output.resume();
+    await once(output, 'end');
+  }
+
+  beforeAll(async () => {
+    const { key, cert } = selfSigned(`*.${zone}`);
+    const files = Object.entries({ 'front.key': key, 'front.crt': cert, 'sites-enabled/front': site });
+    const write = files.map(
+      ([file, text]) => `echo ${Buffer.from(text).toString('base64')} | base64 -d > /etc/nginx/${file}`,
+    );
+    front = await docker.createService({
+      Name: name,
+      Labels: labels,
+      EndpointSpec: { Mode: 'dnsrr' },
+      TaskTemplate: {
+        Networks: [{ Target: 'proxy' }],
+        ContainerSpec: {
+          Image: NGINX,
+          Labels: labels,
+          Command: ['/bin/sh', '-c', [...write, "exec nginx -g 'daemon off;'"].join(' && ')],
+          StopGracePeriod: 1e9,
+        },
+      },
+    });
+    const address = await vi.waitUntil(
+      async () => {
+        const filters = JSON.stringify({ label: [`recipe-sweep.test=${name}`], status: ['running'] });
+        container = (await docker.listContainers({ filters }))[0]?.Id ?? '';
+        const bridge = (await docker.getNetwork('docker_gwbridge').inspect()) as {
+          Containers: Record<string, { IPv4Address: string }>;
+        };
+        return bridge.Containers[container]?.IPv4Address.split('/')[0];
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+    await vi.waitUntil(
+      async () => {
+        const connection = connect(443, address);
+        const open = await once(connection, 'connect').then(
+          () => true,
+          () => false,
+        );
+        connection.destroy();
+        return open;
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+    // The zone's DNS record, which leads to the proxy; `voice` publishes its port on this host itself.
+    const lookup = (host: string, options: dns.LookupOptions, callback: (...given: unknown[]) => void) => {
+      if (!host.endsWith(`.${zone}`) || host.startsWith('nowhere.')) return real(host, options, callback);
+      const found = { address: host.startsWith('voice.') ? '127.0.0.1' : address, family: 4 };
+      if (options.all) callback(null, [found]);
+      else callback(null, found.address, found.family);
+    };
+    vi.spyOn(dns, 'lookup').mockImplementation(lookup as typeof dns.lookup);
+  }, 60_000);
+
+  afterAll(async () => {
+    vi.restoreAllMocks();
+    await front.remove();
+    const filters = JSON.stringify({ label: [`recipe-sweep.test=${name}`] });
+    await vi.waitUntil(async () => (await docker.listContainers({ all: true, filters })).length === 0, {
+      timeout: 30_000,
+      interval: 200,
+    });
+  }, 60_000);
+
+  it('is green when it answers at its domain, where redirects are followed', async () => {
+    const command = `echo hello > /www/index.html; mkdir /www/sub; echo deep > /www/sub/index.html; exec httpd -f -p 8080 -h /www`;
+    // Without a slash httpd redirects to itself.
+    const probe: Probe = { ...ANY_ANSWER, path: '/sub', redirects: 'follow', contains: 'deep' };
+    const one = asking('follow', probe, { command: command.replace('mkdir', 'busybox mkdir') });
+    expect(await deployer({ via: 'proxy' }).deploy(one)).toMatchObject({ ok: true });
+  }, 60_000);
+
+  it("is red when all that comes is the proxy's own page", async () => {
+    const probe: Probe = { ...ANY_ANSWER, status: [200, 502] };
+    const one = asking('silent', probe, { command: 'exec sleep 1000', timeout: 12 });
+    expect(red(await deployer({ via: 'proxy' }).deploy(one)).reason).toContain("502, the proxy's own page");
+  }, 60_000);
+
+  it('is no verdict when something answers at its domain already', async () => {
+    const one = app('taken');
+    await lieFor(one.domain);
+    await expect(deployer({ via: 'proxy' }).deploy(one)).rejects.toMatchObject({
+      type: 'DomainTaken',
+      message: expect.stringContaining(
+        `something answers at ${one.domain} although nothing of ${one.stack} runs`,
+      ),
+    });
+    expect(await left(one.stack)).toEqual([]);
+  }, 60_000);
+
+  it('is red when a neighbour answers in its place', async () => {
+    const one = app('mute', { command: 'exec sleep 1000', timeout: 12 });
+    const deploying = deployer({ via: 'proxy' }).deploy(one);
+    await vi.waitUntil(async () => (await left(one.stack)).some((thing) => thing.startsWith('service')), {
+      timeout: 30_000,
+      interval: 100,
+    });
+    await lieFor(one.domain);
+    expect(red(await deploying).reason).toMatch(
+      /200; but that may be another app's answer, since its own task gives none: GET http:\/\/172\S+:8080\/ .*ECONNREFUSED/,
+    );
+  }, 60_000);
+
+  it('is red when its certificate is to be trusted and is not', async () => {
+    const one = asking('cert', { ...ANY_ANSWER, certificate: 'trusted' }, { timeout: 12 });
+    expect(red(await deployer({ via: 'proxy' }).deploy(one)).reason).toContain(
+      'its certificate is not to be trusted: it is signed by itself (for *.',
+    );
+  }, 60_000);
+
+  it('is no verdict when its name does not resolve', async () => {
+    const one = app('nowhere');
+    await expect(deployer({ via: 'proxy' }).deploy(one)).rejects.toMatchObject({
+      type: 'Network',
+      message: expect.stringContaining(`the name ${one.domain} does not resolve`),
+    });
+  }, 60_000);
+
+  it('is asked over TCP at the port that it publishes', async () => {
+    const port = 20_000 + (parseInt(hex, 16) % 10_000);
+    const probe: SocketProbe = {
+      protocol: 'tcp',
+      service: 'voice',
+      port: 7000,
+      tls: false,
+      send: '68690a',
+      expect: '^68690a$',
+    };
+    const services = (published: string[]): string[] => [
+      'voice:',
+      `  image: ${image(1)}`,
+      `  command: ['/bin/sh', '-c', '${ECHO}']`,
+      '  stop_grace_period: 1s',
+      '  networks: [internal]',
+      ...published,
+      '  deploy: {endpoint_mode: dnsrr, update_config: {monitor: 1s}, restart_policy: {delay: 1s}}',
+    ];
+    const ports = [`  ports: [{target: 7000, published: ${port}, protocol: tcp, mode: host}]`];
+    const one = asking('voice', probe, { services: services(ports) });
+    expect(await deployer({ via: 'proxy' }).deploy(one)).toMatchObject({ ok: true });
+    const two = asking('voice', probe, { services: services([]), timeout: 15 });
+    expect(red(await deployer({ via: 'proxy' }).deploy(two)).reason).toContain(
+      'voice does not publish its tcp port 7000, so nobody reaches it at voice.',
+    );
+  }, 90_000);
 });
 
 describe('an image', () => {

@@ -215,6 +215,7 @@ describe('nobody is fooled by', () => {
 
   it.each<[string, string]>([
     ['age', '34'],
+    ['age', '34, 2'],
     ['x-cache', 'HIT'],
     ['x-cache', 'Hit from cloudfront'],
     ['x-cache', 'MISS, HIT'],
