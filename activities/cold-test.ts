@@ -1,6 +1,7 @@
+import { planBackup } from '../domain/backup-plan.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { missingMarkers, placeMarkers } from '../host/data-marker.ts';
-import type { Deployment, ImageSeen } from '../host/deployer.ts';
+import type { DeployedService, Deployment, ImageSeen, Volume } from '../host/deployer.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
@@ -54,7 +55,8 @@ export function coldTest(deps: Dependencies) {
           if (lost.length > 0) {
             return fail(`the upgrade lost volumes: ${lost.map(({ name }) => name).join(', ')}`);
           }
-          const emptied = await missingMarkers(before, run.workflow.runId);
+          const kept = lasting(app.stack, await deployer.services(app.stack), before);
+          const emptied = await missingMarkers(kept, run.workflow.runId);
           if (emptied.length > 0) {
             return fail(`the upgrade lost what was written in the volumes before: ${emptied.join(', ')}`);
           }
@@ -67,6 +69,18 @@ export function coldTest(deps: Dependencies) {
       });
     },
   };
+}
+
+/** Volumes that are more than a cache, which is what a recipe says by leaving one out of its backup. */
+function lasting(
+  stack: string,
+  services: readonly DeployedService[],
+  volumes: readonly Volume[],
+): readonly Volume[] {
+  const asked = planBackup(stack, services, volumes);
+  if (asked.is !== 'planned') return volumes;
+  const leftOut = new Set(asked.plan.leftOut.map(({ name }) => name));
+  return volumes.filter(({ name }) => !leftOut.has(name));
 }
 
 function asResult(deployment: Deployment): ColdResult {

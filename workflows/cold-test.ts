@@ -84,16 +84,35 @@ async function askTiers(
     images = answer.images;
   } else run.tiers.push({ tier: 'upgrade', result: 'skipped', reason });
 
-  for (const tier of ['backup', 'restore'] as const) {
-    run.tiers.push({ tier, result: 'skipped', reason: 'not asked by this version of recipe-sweep' });
-  }
   if (!patched('every-tier')) {
-    run.tiers.push({
-      tier: 'custom',
-      result: 'skipped',
-      reason: 'not asked by this version of recipe-sweep',
-    });
+    for (const tier of ['backup', 'restore', 'custom'] as const) {
+      run.tiers.push({ tier, result: 'skipped', reason: 'not asked by this version of recipe-sweep' });
+    }
     return { verdict: 'green', images };
+  }
+
+  const backup = await ask('cold-test: backup', `back up ${head.version}`, head, (steps, input) =>
+    steps.coldBackup(input),
+  );
+  if (backup.answer.result === 'fail') return red(run, 'backup', backup.answer, backup.ms);
+  if (backup.answer.result === 'skipped') {
+    for (const tier of ['backup', 'restore'] as const) {
+      run.tiers.push({ tier, result: 'skipped', reason: backup.answer.reason });
+    }
+  } else {
+    run.tiers.push({ tier: 'backup', result: 'pass', ms: backup.ms });
+    const { answer, ms } = await ask(
+      'cold-test: restore',
+      `destroy and restore the data of ${head.version}`,
+      head,
+      (steps, input) => steps.coldRestore(input),
+    );
+    if (answer.result === 'fail') return red(run, 'restore', answer, ms);
+    run.tiers.push(
+      answer.result === 'pass'
+        ? { tier: 'restore', result: 'pass', ms }
+        : { tier: 'restore', result: 'skipped', reason: answer.reason },
+    );
   }
 
   const custom = await ask('cold-test: custom', `the recipe's own checks`, head, (steps, input) =>
@@ -106,6 +125,10 @@ async function askTiers(
       : { tier: 'custom', result: 'skipped', reason: custom.answer.reason },
   );
 
+  const { answer } = await ask('cold-test: lint', `lint ${head.version}`, head, (steps, input) =>
+    steps.lint(input),
+  );
+  run.lint = answer.problems;
   return { verdict: 'green', images };
 }
 

@@ -47,7 +47,10 @@ export function mirrorSteps({ attempts }: SweepSettings, summary: string): Pick<
 export function tierSteps(
   { attempts, tierMs }: SweepSettings,
   summary: string,
-): Pick<Activities, 'provide' | 'coldInstall' | 'coldUpgrade' | 'coldCustom'> {
+): Pick<
+  Activities,
+  'provide' | 'coldInstall' | 'coldUpgrade' | 'coldBackup' | 'coldRestore' | 'coldCustom' | 'lint'
+> {
   return proxyActivities<Activities>(options(tierMs, attempts, summary));
 }
 

@@ -76,7 +76,10 @@ describe('outcomes', () => {
       'hedgedoc mirror-sync',
       'hedgedoc resolve',
       'hedgedoc cold-test: install',
+      'hedgedoc cold-test: backup',
+      'hedgedoc cold-test: restore',
       'hedgedoc cold-test: custom',
+      'hedgedoc cold-test: lint',
       'hedgedoc teardown',
       'hedgedoc promote',
       'hedgedoc settle',
@@ -91,17 +94,41 @@ describe('outcomes', () => {
     expect(host.calls.filter((call) => call.includes('cold-test'))).toEqual([
       'hedgedoc cold-test: install base',
       'hedgedoc cold-test: upgrade',
+      'hedgedoc cold-test: backup',
+      'hedgedoc cold-test: restore',
       'hedgedoc cold-test: custom',
+      'hedgedoc cold-test: lint',
     ]);
     const [result] = host.results.values();
     expect(result?.tiers.map((tier) => [tier.tier, tier.result])).toEqual([
       ['install', 'pass'],
       ['upgrade', 'pass'],
-      ['backup', 'skipped'],
-      ['restore', 'skipped'],
+      ['backup', 'pass'],
+      ['restore', 'pass'],
       ['custom', 'pass'],
     ]);
-    expect(result).toMatchObject({ level: 2, lint: null });
+    expect(result).toMatchObject({ level: 5, lint: [] });
+  });
+
+  test('tiers that do not apply are skipped with their reasons, and the level does not count past them', async () => {
+    const problem = { rule: 'image-without-tag', file: 'compose.yml', line: 3, what: 'nginx has no tag' };
+    const host = fakeHost({
+      'no-data': {
+        releases: ['1.0.0+1', '1.1.0+1'],
+        canonical: '1.0.0+1',
+        skips: { 'cold-test: backup': 'it keeps no data', 'cold-test: custom': 'the recipe has no checks' },
+        lint: [problem],
+      },
+    });
+    expect(outcomes(await sweepOf(host))).toEqual({ 'no-data': 'PASS (promoted 1.1.0+1)' });
+    expect(host.calls).not.toContain('no-data cold-test: restore');
+    const [result] = host.results.values();
+    expect(result?.tiers.slice(2)).toEqual([
+      { tier: 'backup', result: 'skipped', reason: 'it keeps no data' },
+      { tier: 'restore', result: 'skipped', reason: 'it keeps no data' },
+      { tier: 'custom', result: 'skipped', reason: 'the recipe has no checks' },
+    ]);
+    expect(result).toMatchObject({ level: 2, lint: [problem] });
   });
 
   test('what a recipe needs is there from before its test until after its promote', async () => {
@@ -154,6 +181,8 @@ describe('outcomes', () => {
   test.each([
     ['install', 'cold-test: install base'],
     ['upgrade', 'cold-test: upgrade'],
+    ['backup', 'cold-test: backup'],
+    ['restore', 'cold-test: restore'],
     ['custom', 'cold-test: custom'],
   ] as const)('a red %s is FAIL, torn down, never promoted, and the next recipe runs', async (tier, step) => {
     const host = fakeHost({
@@ -275,6 +304,8 @@ describe('operators', () => {
     'resolve',
     'cold-test: install base',
     'cold-test: upgrade',
+    'cold-test: backup',
+    'cold-test: restore',
     'cold-test: custom',
     'promote',
   ])(
