@@ -78,12 +78,8 @@ async function expectNothingLeft(): Promise<void> {
   for (const folder of ['backups', 'checkouts']) {
     expect(await readdir(path.join(system.state, folder)).catch(() => [])).toEqual([]);
   }
-  const ours = (await system.ours())
-    .filter((thing) => thing.startsWith('volume '))
-    .map((thing) => thing.slice(7));
-  expect((await volumes()).filter((name) => !ours.includes(name) && !volumesBefore.includes(name))).toEqual(
-    [],
-  );
+  const nameless = (await volumes()).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  expect(nameless.filter((name) => !volumesBefore.includes(name))).toEqual([]);
 }
 
 describe('real apps', () => {
@@ -94,7 +90,7 @@ describe('real apps', () => {
       expect([name, ...storyOf(results.get(name))]).toEqual([
         name,
         'install pass',
-        'upgrade skipped: no older release to upgrade from',
+        expect.stringMatching(/^upgrade skipped/),
         'backup pass',
         'restore pass',
         'custom pass',
