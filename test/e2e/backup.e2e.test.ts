@@ -1,0 +1,318 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import Dockerode from 'dockerode';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { createActivities, type Activities, type Dependencies } from '../../activities/index.ts';
+import { Fault } from '../../domain/fault.ts';
+import { coldDomain, stackName } from '../../domain/names.ts';
+import { ANY_ANSWER, type RecipeSettings } from '../../domain/recipe-settings.ts';
+import type { RunRef } from '../../domain/run.ts';
+import { createAlerts } from '../../host/alerts.ts';
+import { COMMAND_MARK, createAttempts } from '../../host/attempts.ts';
+import { createCanonicals } from '../../host/canonicals.ts';
+import { declaredEnvironment, type Config } from '../../host/config.ts';
+import { createHostLock } from '../../host/host-lock.ts';
+import { createLedger } from '../../host/ledger.ts';
+import type { Mirrors } from '../../host/mirrors.ts';
+import { processRunner } from '../../host/process.ts';
+import { createResults } from '../../host/results.ts';
+import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { plainSettings } from '../fixtures/plain-settings.ts';
+
+/**
+ * Backup and restore of apps on the swarm of this machine, by the steps of a cold test. Needs the fixtures' images
+ * and a static busybox; everything it makes carries a zone of its own and is gone at the end.
+ */
+
+const hex = randomBytes(3).toString('hex');
+const zone = `t${hex}.test`;
+const image = `localhost/recipe-sweep/table:${hex}`;
+const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
+const scratch = mkdtempSync(path.join(tmpdir(), 'backup-e2e-'));
+const state = path.join(scratch, 'state');
+const WEBDIS = fileURLToPath(new URL('../fixtures/recipes/webdis', import.meta.url));
+let madeProxy = false;
+
+/** A recipe for one test: what its checkout holds, and what its operator has for it. */
+const checkouts = new Map<string, (target: string) => void>();
+const settings = new Map<string, Partial<RecipeSettings>>();
+
+const config: Config = {
+  host: 'e2e',
+  zone,
+  state,
+  recipes: path.join(scratch, 'recipes'),
+  mirrors: '',
+  path: process.env['PATH'] ?? '',
+  docker: { socket: '/var/run/docker.sock', pull: 'missing' },
+  probe: { via: 'task' },
+  temporal: { address: '', namespace: '', ui: '' },
+  schedule: { day: 'sunday', time: '03:00', timezone: 'UTC', catchup: 0 },
+  limits: {
+    sweep: 600_000,
+    tier: 600_000,
+    promote: 600_000,
+    deploy: 60_000,
+    stable: 0,
+    attempts: 2,
+    headroom: 0,
+  },
+};
+const environment = declaredEnvironment(config);
+const now = (): Date => new Date();
+const never = (): Promise<never> => Promise.reject(new Fault('MirrorSync', 'there is no upstream'));
+const mirrors: Mirrors = {
+  sync: never,
+  releases: never,
+  async checkout(recipe, _commit, target) {
+    rmSync(target, { recursive: true, force: true });
+    mkdirSync(target, { recursive: true });
+    checkouts.get(recipe)?.(target);
+  },
+};
+
+function deployerFor({ run, mark, signal, guard, report }: Parameters<Dependencies['deployerFor']>[0]) {
+  return createSwarmDeployer({ config, run, docker, mark, signal, guard, report });
+}
+
+const activities = createActivities({
+  config,
+  recipes: {
+    all: async () => [],
+    one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
+  },
+  ledger: createLedger(state),
+  canonicals: createCanonicals(state),
+  results: createResults(state),
+  alerts: createAlerts(state),
+  lock: createHostLock({ state, now, isOpen: async () => true }),
+  attempts: createAttempts(state),
+  runnerFor: ({ signal, mark }) =>
+    processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
+  mirrorsFor: () => mirrors,
+  deployerFor,
+  now,
+});
+
+function runOf(recipe: string): RunRef {
+  const runId = randomBytes(16).toString('hex');
+  return { recipe, sweep: { id: 'e2e', runId: 'e2e' }, workflow: { id: `e2e/${recipe}`, runId } };
+}
+
+const stackOf = ({ recipe, workflow }: RunRef): string => stackName(coldDomain(recipe, zone, workflow.runId));
+const evidenceOf = ({ recipe }: RunRef, tier: string, file: string): string =>
+  path.join(state, 'sweeps/e2e', recipe, `cold-test-${tier}`, file);
+
+/** One step of the run, as a worker does it. */
+function step<T>(body: (steps: Activities) => Promise<T>): Promise<T> {
+  return new MockActivityEnvironment().run(() => body(activities));
+}
+
+/** The steps of one run, each on the same release. */
+function coldTest(recipe: string, version: string) {
+  const run = runOf(recipe);
+  const deploy = { version, commit: 'c'.repeat(40) };
+  const input = (tier: string) => ({ run, step: `cold-test: ${tier}`, deploy });
+  return {
+    run,
+    install: () => step((steps) => steps.coldInstall(input('install'))),
+    backup: () => step((steps) => steps.coldBackup(input('backup'))),
+    restore: () => step((steps) => steps.coldRestore(input('restore'))),
+    teardown: () => step((steps) => steps.teardown({ run })),
+  };
+}
+
+function hooks(recipe: string, written: Record<string, string>): Record<string, string> {
+  const folder = path.join(scratch, 'recipes', recipe, 'hooks');
+  mkdirSync(folder, { recursive: true });
+  return Object.fromEntries(
+    Object.entries(written).map(([name, text]) => {
+      writeFileSync(path.join(folder, name), `#!/bin/sh\nset -eu\n${text}\n`, { mode: 0o755 });
+      return [name, path.join(folder, name)];
+    }),
+  );
+}
+
+/** A database of one table, kept in a file; a dump is another one. */
+function table(recipe: string, labels: Record<string, string>, command = 'touch /data/table'): void {
+  const written = { 'coop-cloud.${STACK_NAME}.version': '1.0.0+1', ...labels };
+  checkouts.set(recipe, (target) => {
+    writeFileSync(
+      path.join(target, 'compose.yml'),
+      `version: "3.8"
+services:
+  app:
+    image: ${image}
+    command: ['/bin/sh', '-c', '${command}; exec sleep 100000']
+    volumes: ['data:/data']
+    secrets: [key]
+    stop_grace_period: 1s
+    deploy:
+      update_config: {monitor: 1s}
+      restart_policy: {delay: 1s}
+      labels: ${JSON.stringify(Object.entries(written).map((label) => label.join('=')))}
+volumes: {data: }
+secrets:
+  key: {external: true, name: "\${STACK_NAME}_key_\${SECRET_KEY_VERSION}"}
+`,
+    );
+    writeFileSync(
+      path.join(target, '.env.sample'),
+      `TYPE=${recipe}\nDOMAIN=${recipe}.example.com\nSECRET_KEY_VERSION=v1 # length=20\n`,
+    );
+  });
+}
+
+/** Told by the whole answer, which has the reason. */
+const INSTALLED = { result: 'pass', images: expect.any(Object) };
+
+const tests: RunRef[] = [];
+
+async function ours(): Promise<string[]> {
+  const filters = JSON.stringify({ label: [`recipe-sweep.zone=${zone}`] });
+  const [services, containers, { Volumes }, secrets] = await Promise.all([
+    docker.listServices({ filters }),
+    docker.listContainers({ all: true, filters }),
+    docker.listVolumes({ filters }),
+    docker.listSecrets({ filters }),
+  ]);
+  return [
+    ...services.map(({ Spec }) => `service ${Spec?.Name}`),
+    ...containers.map(({ Names }) => `container ${Names[0]}`),
+    ...Volumes.map(({ Name }) => `volume ${Name}`),
+    ...secrets.map(({ Spec }) => `secret ${Spec?.Name}`),
+  ];
+}
+
+beforeAll(async () => {
+  const found = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
+  const root = path.join(scratch, 'rootfs');
+  for (const folder of ['bin', 'data']) mkdirSync(path.join(root, folder), { recursive: true });
+  cpSync(found, path.join(root, 'bin/busybox'), { dereference: true });
+  for (const name of ['sh', 'sleep', 'touch', 'cat', 'cp', 'rm', 'echo', 'grep', 'test']) {
+    symlinkSync('busybox', path.join(root, 'bin', name));
+  }
+  const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 64 * 1024 * 1024 });
+  execFileSync('docker', ['import', '-', image], { input: tar });
+  if (!(await docker.listNetworks()).some(({ Name }) => Name === 'proxy')) {
+    await docker.createNetwork({ Name: 'proxy', Driver: 'overlay' });
+    madeProxy = true;
+  }
+}, 60_000);
+
+afterEach(async () => {
+  for (const run of tests.splice(0)) await step((steps) => steps.teardown({ run }));
+}, 120_000);
+
+afterAll(async () => {
+  // Someone else may have joined it since; then it is theirs to remove.
+  if (madeProxy)
+    await docker
+      .getNetwork('proxy')
+      .remove()
+      .catch(() => undefined);
+  await docker.getImage(image).remove({ force: true });
+  rmSync(scratch, { recursive: true, force: true });
+  expect(await ours()).toEqual([]);
+}, 60_000);
+
+test('a volume that is backed up whole, after a hook: redis and its rows', async () => {
+  checkouts.set('webdis', (target) => {
+    for (const part of ['base', '1.1.0+0.1.22']) cpSync(path.join(WEBDIS, part), target, { recursive: true });
+  });
+  const redis = (command: string): string =>
+    `in-service db sh -c 'REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli --no-auth-warning ${command}'`;
+  settings.set('webdis', {
+    probe: { ...ANY_ANSWER, path: '/PING' },
+    hooks: hooks('webdis', {
+      'write-data': redis('set greeting hello'),
+      'check-data': `${redis('get greeting')} | grep -x hello`,
+    }),
+  });
+  const { run, install, backup, restore, teardown } = coldTest('webdis', '1.1.0+0.1.22');
+  tests.push(run);
+  expect(await install()).toEqual(INSTALLED);
+  expect(await backup()).toEqual({ result: 'pass' });
+  expect(readFileSync(evidenceOf(run, 'backup', 'backup-hooks.txt'), 'utf8')).toMatch(
+    /^== backup pre-hook of service db: .*redis-cli save\nOK\n== exit status 0\n/,
+  );
+  expect(readFileSync(evidenceOf(run, 'backup', 'backup.txt'), 'utf8')).toMatch(
+    /^archived: volume \S+_redis_data, all of it: [1-9]\d* files/,
+  );
+  expect(await restore()).toEqual({ result: 'pass' });
+  expect(readFileSync(evidenceOf(run, 'restore', 'restore.txt'), 'utf8')).toBe(
+    `found: the mark that was put into volume ${stackOf(run)}_redis_data before the backup\n` +
+      'hook check-data: pass; before, on empty volumes, it failed as it should\n',
+  );
+  await teardown();
+  expect(existsSync(path.join(state, 'backups', stackOf(run)))).toBe(false);
+}, 120_000);
+
+test('a dump of a volume, with hooks for both ways', async () => {
+  table('dumped', {
+    'backupbot.backup': 'True',
+    'backupbot.backup.pre-hook': 'cp /data/table /data/dump.sql',
+    'backupbot.backup.post-hook': 'rm /data/dump.sql',
+    'backupbot.backup.volumes.data.path': 'dump.sql',
+    'backupbot.restore.pre-hook': 'test ! -s /data/table',
+    'backupbot.restore.post-hook': 'cp /data/dump.sql /data/table',
+  });
+  settings.set('dumped', {
+    hooks: hooks('dumped', {
+      'write-data': `in-service app sh -c 'echo row >> /data/table'`,
+      'check-data': `in-service app grep -qx row /data/table`,
+    }),
+  });
+  const { run, install, backup, restore } = coldTest('dumped', '1.0.0+1');
+  tests.push(run);
+  expect(await install()).toEqual(INSTALLED);
+  expect(await backup()).toEqual({ result: 'pass' });
+  expect(await restore()).toEqual({ result: 'pass' });
+  const printed = readFileSync(evidenceOf(run, 'restore', 'restore-hooks.txt'), 'utf8');
+  expect(printed.match(/^== restore .*-hook/gm)).toEqual(['== restore pre-hook', '== restore post-hook']);
+}, 120_000);
+
+test('a backup without a file is red', async () => {
+  table('nothing', { 'backupbot.backup': 'true' }, 'true');
+  const { run, install, backup } = coldTest('nothing', '1.0.0+1');
+  tests.push(run);
+  expect(await install()).toEqual(INSTALLED);
+  expect(await backup()).toEqual({
+    result: 'fail',
+    reason: 'the backup is empty: there is not one file in its volumes',
+    evidence: evidenceOf(run, 'backup', 'backup.txt'),
+  });
+}, 60_000);
+
+test('a backup whose hook fails is red, and its evidence tells no secret', async () => {
+  table('broken', {
+    'backupbot.backup': 'true',
+    'backupbot.backup.pre-hook': 'echo "key $$(cat /run/secrets/key)"; echo no database >&2; exit 4',
+  });
+  const { run, install, backup } = coldTest('broken', '1.0.0+1');
+  tests.push(run);
+  expect(await install()).toEqual(INSTALLED);
+  const evidence = evidenceOf(run, 'backup', 'backup-hooks.txt');
+  expect(await backup()).toEqual({
+    result: 'fail',
+    reason: expect.stringMatching(
+      /^backup pre-hook of service app: exit status 4: (no database|key \*\*\*)$/,
+    ),
+    evidence,
+  });
+  expect(readFileSync(evidence, 'utf8')).toMatch(/^key \*\*\*$/m);
+}, 60_000);
