@@ -6,7 +6,7 @@ import {
   LineCounter,
   parseAllDocuments,
   visit,
-  type Document,
+  type Alias,
   type ScalarTag,
   type Tags,
 } from 'yaml';
@@ -124,10 +124,20 @@ export function parseCompose(text: string, name: string): ComposeSource {
     throw new RecipeProblem(name, thrown instanceof Error ? thrown.message : String(thrown));
   }
   if (!isMapping(parsed)) throw new RecipeProblem(name, 'no mapping at its top');
+  const anchored = new Map<Alias, unknown>();
+  const resolve = (node: unknown): unknown => {
+    if (!isAlias(node)) return node;
+    // The library goes through the whole document for each.
+    if (!anchored.has(node)) anchored.set(node, node.resolve(document));
+    return anchored.get(node);
+  };
   return {
     name,
     compose: parsed,
-    at: (...path) => ({ file: name, line: lineAt(document, lines, path), path }),
+    at: (...path) => {
+      const begin = beginningOf(document.contents, path, resolve);
+      return { file: name, line: begin === null ? null : lineOf(lines, begin), path };
+    },
   };
 }
 
@@ -138,25 +148,26 @@ function lineOf(lines: LineCounter, { range }: Ranged): number | null {
   return range?.[0] === undefined ? null : lines.linePos(range[0]).line;
 }
 
-/** The line of what a path leads to, through aliases and merge keys; of as much of the path as there is. */
-function lineAt(document: Document, lines: LineCounter, path: readonly Key[]): number | null {
+type Resolve = (node: unknown) => unknown;
+
+/** Where begins what a path leads to, through aliases and merge keys; else as much of the path as there is. */
+function beginningOf(top: unknown, path: readonly Key[], resolve: Resolve): Ranged | null {
   const looks = { left: MOST_ALIASES };
-  let line: number | null = null;
-  let node: unknown = document.contents;
+  let begin: Ranged | null = null;
+  let node = top;
   for (const key of path) {
-    const found = childOf(document, node, key, looks);
+    const found = childOf(node, key, resolve, looks);
     if (found === null) break;
-    line = lineOf(lines, found.begin);
-    node = found.value;
+    ({ begin, value: node } = found);
   }
-  return line;
+  return begin;
 }
 
 type Child = { begin: Ranged; value: unknown };
 
-function childOf(document: Document, parent: unknown, key: Key, looks: { left: number }): Child | null {
+function childOf(parent: unknown, key: Key, resolve: Resolve, looks: { left: number }): Child | null {
   if (looks.left-- <= 0) return null;
-  const node = isAlias(parent) ? parent.resolve(document) : parent;
+  const node = resolve(parent);
   if (isSeq(node)) {
     const value = node.items[Number(key)];
     return value === undefined ? null : { begin: value as Ranged, value };
@@ -167,7 +178,7 @@ function childOf(document: Document, parent: unknown, key: Key, looks: { left: n
   for (const pair of node.items) {
     if (!isScalar(pair.key) || typeof pair.key.value !== 'symbol') continue;
     for (const merged of isSeq(pair.value) ? pair.value.items : [pair.value]) {
-      const found = childOf(document, merged, key, looks);
+      const found = childOf(merged, key, resolve, looks);
       if (found !== null) return found;
     }
   }

@@ -4,7 +4,7 @@ import type { App } from '../deployer.ts';
 import { openCheckout } from './checkout.ts';
 import { isMapping, labelsOf, type ComposeSource, type Mapping } from './compose.ts';
 import { publishedPorts } from './ports.ts';
-import { pathed, RecipeProblem, type Place } from './problem.ts';
+import { pathed, RecipeProblem, type Key, type Place } from './problem.ts';
 import { readRecipe, wholeFile, type RecipeFiles } from './read.ts';
 import { externalKeys } from './render.ts';
 import { LONGEST_NAME } from './secrets.ts';
@@ -137,56 +137,60 @@ function schemaVersions({ files }: LintedRelease): LintProblem[] {
   );
 }
 
-/** A service's deploy labels in each file, and where each stands. */
-function labelPlaces(
-  { files }: LintedRelease,
-  service: string,
-): { name: string; value: string; place: Place }[] {
-  return files.flatMap(({ compose, at }) => {
-    const found = sectionOf(compose, 'services').find(([name]) => name === service)?.[1];
-    const written = isMapping(found?.['deploy']) ? found['deploy']['labels'] : undefined;
-    const items: unknown[] = Array.isArray(written) ? written : [];
-    return [...labelsOf(written)].map(([name, value]) => {
-      const index = items.findIndex((item) => typeof item === 'string' && item.replace(/=.*$/s, '') === name);
-      const key = index < 0 ? name : index;
-      return { name, value, place: at('services', service, 'deploy', 'labels', key) };
-    });
-  });
+interface Label {
+  service: string;
+  name: string;
+  value: string;
+  place(): Place;
 }
 
-function versionLabel(release: LintedRelease): LintProblem[] {
-  const { version, stack, files } = release;
+/** The deploy labels of each file. */
+function labelsIn(files: readonly ComposeSource[]): Label[] {
+  return files.flatMap(({ compose, at }) =>
+    sectionOf(compose, 'services').flatMap(([service, { deploy }]) => {
+      const written = isMapping(deploy) ? deploy['labels'] : undefined;
+      const items: [Key, unknown][] = Array.isArray(written)
+        ? [...(written as unknown[]).entries()].map(([index, item]) => [index, [item]])
+        : Object.entries(isMapping(written) ? written : {}).map(([name, value]) => [name, { [name]: value }]);
+      return items.flatMap(([key, item]) =>
+        [...labelsOf(item)].map(([name, value]) => ({
+          service,
+          name,
+          value,
+          place: () => at('services', service, 'deploy', 'labels', key),
+        })),
+      );
+    }),
+  );
+}
+
+function versionLabel({ version, stack, files }: LintedRelease): LintProblem[] {
   if (version === null || !files.some(({ compose }) => hasService(compose, 'app'))) return [];
   const rule = 'version-label-wrong';
   const label = `coop-cloud.${stack}.version`;
-  const found = labelPlaces(release, 'app').findLast(({ name }) => name === label);
+  const found = labelsIn(files).findLast(({ service, name }) => service === 'app' && name === label);
   if (found === undefined) {
-    const place = placeOfLabels(release, 'app');
-    return [problem(rule, place, `no label coop-cloud.\${STACK_NAME}.version=${version}`)];
+    return [problem(rule, placeOfLabels(files), `no label coop-cloud.\${STACK_NAME}.version=${version}`)];
   }
   if (found.value === version) return [];
-  return [problem(rule, found.place, `says ${found.value}, and the release is ${version}`)];
+  return [problem(rule, found.place(), `says ${found.value}, and the release is ${version}`)];
 }
 
 function hasService(compose: Mapping, service: string): boolean {
   return sectionOf(compose, 'services').some(([name]) => name === service);
 }
 
-function placeOfLabels({ files }: LintedRelease, service: string): Place {
-  const file = files.find(({ compose }) => hasService(compose, service));
-  return file?.at('services', service, 'deploy', 'labels') ?? wholeFile('compose.yml');
+function placeOfLabels(files: readonly ComposeSource[]): Place {
+  const file = files.find(({ compose }) => hasService(compose, 'app'));
+  return file?.at('services', 'app', 'deploy', 'labels') ?? wholeFile('compose.yml');
 }
 
-function traefik(release: LintedRelease): LintProblem[] {
-  const { sample, files } = release;
+function traefik({ sample, files }: LintedRelease): LintProblem[] {
   if (sample.at('DOMAIN').line === null || publishedPorts(files).length > 0) return [];
-  const names = [...servicesOf(files).keys()];
-  const enabled = names.some((service) =>
-    labelPlaces(release, service).some(({ name, value }) => name === 'traefik.enable' && value === 'true'),
-  );
-  if (enabled || !names.includes('app')) return [];
+  const enabled = labelsIn(files).some(({ name, value }) => name === 'traefik.enable' && value === 'true');
+  if (enabled || !files.some(({ compose }) => hasService(compose, 'app'))) return [];
   const what = 'no service has traefik.enable=true, so nobody finds the app at its domain';
-  return [problem('traefik-disabled', placeOfLabels(release, 'app'), what)];
+  return [problem('traefik-disabled', placeOfLabels(files), what)];
 }
 
 function healthcheck({ keys, place }: LintedService): LintProblem[] {

@@ -736,6 +736,43 @@ describe('a removal', () => {
   }, 60_000);
 });
 
+describe('what the policy would refuse', () => {
+  it('is deployed as it is written once it is allowed, from an overlay too', async () => {
+    const ours = path.join(scratch, 'recipes', 'thing');
+    mkdirSync(ours, { recursive: true });
+    const overlay = path.join(ours, 'overlay.yml');
+    writeFileSync(
+      overlay,
+      `services:
+  door:
+    image: ${image(1)}
+    command: ['/bin/sleep', '1000']
+    stop_grace_period: 1s
+    cap_add: [cap_net_admin]
+    volumes: ['/usr/share:/host:ro']
+    configs: [{source: sign, target: /sign}]
+    deploy: {update_config: {monitor: 1s}, restart_policy: {delay: 1s}}
+configs: {sign: {name: "\${STACK_NAME}_sign_v1", file: sign.txt}}
+`,
+    );
+    writeFileSync(path.join(ours, 'sign.txt'), 'come in\n');
+    const one = app('allowed');
+    const settings = { ...one.settings, overlay };
+    await expect(deployer().deploy({ ...one, settings })).rejects.toMatchObject({
+      type: 'BadConfig',
+      message: expect.stringContaining('allow: [host-path:/usr/share]'),
+    });
+    expect(await left(one.stack)).toEqual([]);
+    const allow = ['cap-add:NET_ADMIN', 'host-path:/usr/share'];
+    expect(await deployer().deploy({ ...one, settings: { ...settings, allow } })).toMatchObject({ ok: true });
+    const { Spec } = await docker.getService(`${one.stack}_door`).inspect();
+    expect(Spec.TaskTemplate.ContainerSpec).toMatchObject({
+      CapabilityAdd: ['CAP_NET_ADMIN'],
+      Mounts: [{ Type: 'bind', Source: '/usr/share', Target: '/host', ReadOnly: true }],
+    });
+  }, 120_000);
+});
+
 describe('a port of this host', () => {
   const published = 20_000 + (parseInt(hex, 16) % 10_000);
   const PORTS = [
