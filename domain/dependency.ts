@@ -11,11 +11,16 @@ export interface ProvidedDependency {
   url: string;
 }
 
+/** What the names of a dependency's variables begin with. */
+export function dependencyPrefix(recipe: string): string {
+  return `DEP_${recipe.replaceAll('-', '_').toUpperCase()}`;
+}
+
 /** The names under which env values and hooks know a dependency. */
 export function dependencyVariables(dependencies: readonly ProvidedDependency[]): Record<string, string> {
   return Object.fromEntries(
     dependencies.flatMap(({ recipe, domain, stack, url }) => {
-      const prefix = `DEP_${recipe.replaceAll('-', '_').toUpperCase()}`;
+      const prefix = dependencyPrefix(recipe);
       return [
         [`${prefix}_DOMAIN`, domain],
         [`${prefix}_STACK_NAME`, stack],

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
@@ -8,6 +8,7 @@ import { printable, quotableLine } from '../domain/printable.ts';
 import type { Hook } from '../domain/recipe-settings.ts';
 import type { App, Deployer } from './deployer.ts';
 import { CommandFailed, type Finished, type ProcessRunner } from './process.ts';
+import { maskValues } from './secret-fingerprint.ts';
 
 /**
  * Runs the executables of a recipe's folder: its hooks and checks. They are the operator's and trusted; what the
@@ -24,7 +25,7 @@ export type ScriptResult =
 export interface HookOptions {
   /** Told to it besides what every script is told. */
   environment?: Readonly<Record<string, string>>;
-  /** Texts that must not be kept, asked for once it has ended. */
+  /** Secrets that the stack does not have yet, asked for once the script has ended. */
   secrets?: () => Promise<readonly string[]>;
 }
 
@@ -61,10 +62,15 @@ interface Script {
   /** As in `hook ready`. */
   what: string;
   file: string;
-  /** The name of the file in the app's evidence; what is there already stays. */
+  /** The file in the app's evidence; what is in it already stays. */
   evidence: string;
   timeoutMs: number;
   options: HookOptions;
+}
+
+/** The file in the app's evidence that has what its hook printed. */
+export function hookEvidence(app: App, name: Hook): string {
+  return path.join(app.evidence, `hook-${name}.txt`);
 }
 
 export function createAppScripts({ run, deployer, guard, report }: AppScriptsSettings): AppScripts {
@@ -90,7 +96,6 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
 
   async function perform(app: App, script: Script): Promise<ScriptResult> {
     const { what, file, timeoutMs } = script;
-    await checkExecutable(script);
     const started = new Date();
     const ended = await start(app, script);
     const failure = ended instanceof CommandFailed ? ended : null;
@@ -104,7 +109,7 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
       : `exit status ${ended.status}`;
     const secrets = (await script.options.secrets?.()) ?? [];
     const said = await masked(app.stack, ended.stdout, secrets);
-    const evidence = path.join(app.evidence, script.evidence);
+    const { evidence } = script;
     const lines = [
       `== ${what}: ${file}`,
       `== started ${started.toISOString()}`,
@@ -135,7 +140,7 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
     const end = plain.slice(-LONGEST_OUTPUT);
     // A line that was cut could begin with half a secret.
     const whole = end.length < plain.length ? `…${end.slice(end.indexOf('\n'))}` : end;
-    const known = secrets.reduce((text, secret) => text.replaceAll(secret, '***'), whole);
+    const known = maskValues(whole, secrets);
     return printable(await deployer.mask(stack, known));
   }
 
@@ -144,13 +149,15 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
       const file = app.settings.hooks[name];
       if (file === undefined) return null;
       const timeoutMs = app.settings.timeouts.hook;
-      return perform(app, { what: `hook ${name}`, file, evidence: `hook-${name}.txt`, timeoutMs, options });
+      const evidence = hookEvidence(app, name);
+      return perform(app, { what: `hook ${name}`, file, evidence, timeoutMs, options });
     },
 
     async check(app, file, { withinMs, ...options } = {}) {
       const name = path.basename(file);
       const timeoutMs = Math.min(app.settings.timeouts.check, withinMs ?? Infinity);
-      return perform(app, { what: `check ${name}`, file, evidence: `check-${name}.txt`, timeoutMs, options });
+      const evidence = path.join(app.evidence, `check-${name}.txt`);
+      return perform(app, { what: `check ${name}`, file, evidence, timeoutMs, options });
     },
   };
 }
@@ -165,7 +172,7 @@ async function addressBook(
 ): Promise<Record<string, string>> {
   const entries = Object.entries(told).flatMap(([name, url]) => {
     const address = told[name.replace(/_URL$/, '_ADDRESS')];
-    if (!name.endsWith('_URL') || address === undefined) return [];
+    if (!name.endsWith('_URL') || address === undefined || !URL.canParse(url)) return [];
     const { hostname, port, protocol } = new URL(url);
     return [`${hostname}:${port || (protocol === 'https:' ? '443' : '80')}:${address}`];
   });
@@ -190,31 +197,11 @@ function cannotStart({ what, file }: Pick<Script, 'what' | 'file'>, why: string)
   );
 }
 
-const FIRST_BYTES = 256;
 const PROGRAM = '\x7fELF';
-
-async function firstBytes(file: string): Promise<string> {
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(FIRST_BYTES), 0, FIRST_BYTES, 0);
-    return buffer.toString('latin1', 0, bytesRead);
-  } finally {
-    await handle.close();
-  }
-}
-
-/** The system would have sh read anything else, also an empty file, which would pass. */
-async function checkExecutable(script: Script): Promise<void> {
-  const begins = await firstBytes(script.file).catch((error: unknown) => {
-    throw cannotStart(script, String(error));
-  });
-  if (begins.startsWith('#!') || begins.startsWith(PROGRAM)) return;
-  throw cannotStart(script, 'it has no first line like #!/bin/sh');
-}
 
 /** Throws when it was not the script that left, but who looked for its interpreter. */
 async function checkInterpreter(script: Script, printed: string): Promise<void> {
-  const [first = ''] = (await firstBytes(script.file)).split('\n');
+  const [first = ''] = (await readFile(script.file, 'latin1')).split('\n');
   const byEnv = /^#!\s*\S*\/env\s/.test(first) && /^\S*env: .*\n$/.test(printed);
   if (byEnv || first.startsWith(PROGRAM)) throw cannotStart(script, printed.trim());
 }

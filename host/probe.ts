@@ -96,18 +96,24 @@ export interface ProberSettings {
   signal: AbortSignal;
 }
 
+/** Where this host reaches the running task of a service; null when it has none, or no such address. */
+export async function taskAddress(
+  swarm: Pick<Swarm, 'containers' | 'hostAddress'>,
+  stack: string,
+  seen: Observation,
+  service: string,
+): Promise<string | null> {
+  const { tasks = [] } = seen.services.find(({ name }) => name === service) ?? {};
+  const task = tasks.find(({ current, state }) => current && state === 'running');
+  const container = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
+  return container === undefined ? null : swarm.hostAddress(container.id);
+}
+
 const CHECK_FREE_MS = 10_000;
 
 type Limits = Parameters<Prober['ask']>[3];
 
 export function createProber({ via, swarm, signal }: ProberSettings): Prober {
-  async function taskAddress(stack: string, seen: Observation, name: string): Promise<string | null> {
-    const service = seen.services.find((one) => one.name === name);
-    const task = service?.tasks.find(({ current, state }) => current && state === 'running');
-    const container = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
-    return container === undefined ? null : swarm.hostAddress(container.id);
-  }
-
   function askDomain({ domain }: Asked, probe: HttpProbe, limits: Limits): Promise<Answer> {
     return askHttp({ origin: `https://${domain}`, domain, probe, proxied: true, ...limits });
   }
@@ -149,7 +155,7 @@ export function createProber({ via, swarm, signal }: ProberSettings): Prober {
 
     async ask(app, question, seen, limits) {
       const { service, probe } = question;
-      const address = await taskAddress(app.stack, seen, service);
+      const address = await taskAddress(swarm, app.stack, seen, service);
       if (via === 'task') {
         return address === null
           ? refused(`the task of ${service} has no address on docker_gwbridge`)

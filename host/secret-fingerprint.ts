@@ -9,16 +9,30 @@ import { setImmediate as breathe } from 'node:timers/promises';
  * than can be guessed is safe from no one who may read the labels, but they may read the secret as well.
  */
 
-/** The fingerprint of a secret's value: `<length>:<salt>:<sum>`. */
-export function fingerprintOf(value: string): string {
-  const salt = randomBytes(12).toString('hex');
-  return `${value.length}:${salt}:${sumOf(salt, value)}`;
+/** What is shorter stands in any text without being the secret. */
+const SHORTEST = 4;
+/** Of a secret with blanks in it, also each piece that is long enough to be no common word. */
+const SHORTEST_PIECE = 8;
+/** Of a longer secret, the first so many pieces. */
+const MOST_PIECES = 200;
+
+/** What of a secret is looked for: texts are looked through between their blanks, as a key's lines are logged. */
+function piecesOf(value: string): string[] {
+  const pieces = [...new Set(value.match(/\S+/g))];
+  return pieces.length < 2
+    ? pieces.filter(({ length }) => length >= SHORTEST)
+    : pieces.filter(({ length }) => length >= SHORTEST_PIECE).slice(0, MOST_PIECES);
 }
 
-interface Fingerprint {
-  length: number;
-  salt: string;
-  sum: string;
+/**
+ * The fingerprint of a secret's value: `<length>:<salt>:<sum>` for each of its pieces, which is one for a value
+ * without blanks.
+ */
+export function fingerprintOf(value: string): string {
+  const salt = randomBytes(12).toString('hex');
+  return piecesOf(value)
+    .map((piece) => `${piece.length}:${salt}:${sumOf(salt, piece)}`)
+    .join(' ');
 }
 
 /** Texts looked at before other work of this process gets its turn. */
@@ -27,29 +41,52 @@ const MASK = '***';
 
 /** The text with the secrets masked whose fingerprints these are; what is no fingerprint is left out. */
 export async function maskSecrets(text: string, fingerprints: readonly string[]): Promise<string> {
-  const known = fingerprints.flatMap(parse);
+  const known = byLength(fingerprints);
   if (known.length === 0) return text;
   const found = new Set<string>();
   let looked = 0;
   for (const run of new Set(text.match(/\S+/g))) {
-    for (const { length, salt, sum } of known) {
+    for (const { length, salt, sums } of known) {
       for (let at = 0; at + length <= run.length; at++) {
         const candidate = run.slice(at, at + length);
-        if (sumOf(salt, candidate) === sum) found.add(candidate);
+        if (sums.has(sumOf(salt, candidate))) found.add(candidate);
         if (++looked % BREATHE_AFTER === 0) await breathe();
       }
     }
   }
-  return [...found]
-    .sort((a, b) => b.length - a.length)
-    .reduce((masked, secret) => masked.replaceAll(secret, MASK), text);
+  return masked(text, [...found]);
 }
 
-function parse(written: string): Fingerprint[] {
-  const [, length, salt, sum] = /^([1-9]\d{0,4}):([0-9a-f]{24}):([0-9a-f]{64})$/.exec(written) ?? [];
-  return length === undefined || salt === undefined || sum === undefined
-    ? []
-    : [{ length: Number(length), salt, sum }];
+/** The text with these secrets masked, whose values are still known, as their fingerprints would. */
+export function maskValues(text: string, values: readonly string[]): string {
+  return masked(text, [...new Set(values.flatMap((value) => [value.trim(), ...piecesOf(value)]))]);
+}
+
+function masked(text: string, secrets: readonly string[]): string {
+  return secrets
+    .filter(({ length }) => length >= SHORTEST)
+    .sort((a, b) => b.length - a.length)
+    .reduce((shown, secret) => shown.replaceAll(secret, MASK), text);
+}
+
+interface Fingerprints {
+  length: number;
+  salt: string;
+  sums: ReadonlySet<string>;
+}
+
+/** Those of one secret that are of one length are found by looking once. */
+function byLength(fingerprints: readonly string[]): Fingerprints[] {
+  const groups = new Map<string, { length: number; salt: string; sums: Set<string> }>();
+  for (const written of fingerprints.flatMap((one) => one.split(' '))) {
+    const [, length, salt, sum] = /^([1-9]\d{0,4}):([0-9a-f]{24}):([0-9a-f]{64})$/.exec(written) ?? [];
+    if (length === undefined || salt === undefined || sum === undefined) continue;
+    const key = `${length}:${salt}`;
+    const group = groups.get(key) ?? { length: Number(length), salt, sums: new Set() };
+    groups.set(key, group);
+    group.sums.add(sum);
+  }
+  return [...groups.values()];
 }
 
 function sumOf(salt: string, value: string): string {

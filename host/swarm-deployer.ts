@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
-import { dependencyVariables } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { ANY_ANSWER } from '../domain/recipe-settings.ts';
+import { createAppEnvironment } from './app-environment.ts';
+import { createAppScripts, hookEvidence } from './app-scripts.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
@@ -18,8 +21,8 @@ import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
 import { PROXY_NETWORK, routesOf } from './recipe-format/neighbours.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
-import { ensureSecrets } from './secrets.ts';
 import { takeScreenshot } from './screenshot.ts';
+import { ensureSecrets, readWrittenSecrets, type WrittenSecrets } from './secrets.ts';
 import { createStackRemoval } from './stack-removal.ts';
 import { openSwarm, STACK_LABEL, type Labelled } from './swarm.ts';
 import { checkPortsFree, refuseTakenPort } from './taken-ports.ts';
@@ -47,6 +50,8 @@ const STACK_DEPLOY_MS = 120_000;
 const STACK_DEPLOY_ATTEMPTS = 3;
 const SHARE_OF_TIER = 0.8;
 const POLL_MS = 1_000;
+/** The longest that the swarm takes to learn that a container has ended. */
+const SWARM_LAG_MS = 2_000;
 const PROBE_TIMEOUT_MS = 10_000;
 const PROBE_LEAST_MS = 500;
 const PROBE_PAUSES_MS = [100, 200, 400, 1_000];
@@ -88,20 +93,41 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const swarm = openSwarm({ docker, signal, guard, mark });
   const removal = createStackRemoval({ swarm, zone, report });
   const prober = createProber({ via: config.probe.via, swarm, signal });
+  const environment = createAppEnvironment({ config, swarm, servicesOf });
+  const mask = (stack: string, text: string): Promise<string> => maskedFor(swarm, stack, text);
+  const scripts = createAppScripts({ run, deployer: { environment, mask }, guard, report });
+
+  function prepare(app: App): Promise<PreparedRecipe> {
+    return prepareRecipe(app, { clientVariables: CLIENT_VARIABLES });
+  }
+
+  /** None of a release whose files are wrong: its deployment says what is wrong with them. */
+  async function servicesOf(app: App): Promise<PreparedRecipe['services']> {
+    try {
+      return (await prepare(app)).services;
+    } catch (error) {
+      if (error instanceof RecipeProblem) return [];
+      throw error;
+    }
+  }
 
   async function bringUp(app: App): Promise<Deployment> {
-    const recipe = await prepareRecipe(app, { clientVariables: CLIENT_VARIABLES });
+    const recipe = await prepare(app);
     checkVersion(app, recipe);
     await checkSurroundings(app, recipe);
     const question = questionFor(app.settings.probe, recipe);
     const images = await presentImages(recipe);
     if (question !== null) await prober.checkFree(app, question);
     passBoundary('deploy.after-images');
+    const written = await install(app);
+    passBoundary('deploy.after-install-hook');
     const objects = { [LABEL.zone]: zone, [LABEL.recipe]: app.recipe, [LABEL.lifetime]: app.lifetime };
     const secrets = await ensureSecrets(
       { docker, guard, labels: { ...objects, [STACK_LABEL]: app.stack } },
       recipe.secrets,
+      written,
     );
+    if (!secrets.ok && written.size > 0) throw new Red(secrets.reason, hookEvidence(app, 'install'));
     if (!secrets.ok) throw new RecipeProblem('.env.sample', secrets.reason);
 
     passBoundary('deploy.after-secrets');
@@ -126,18 +152,37 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     passBoundary('deploy.after-converge');
     if (!outcome.ok) {
       refuseTakenPort(app.stack, outcome.reason);
-      const evidence = await keepDeployment(
+      const file = await keepDeployment(
         { swarm, stack: app.stack, folder: app.evidence, since: null },
         outcome.seen,
         outcome.service,
       );
-      return { ok: false, reason: quotableLine(outcome.reason), evidence };
+      return { ok: false, reason: quotableLine(outcome.reason), evidence: outcome.evidence ?? file };
     }
     const seen = recipe.services.flatMap(({ name, image }): [string, ImageSeen][] => {
       const present = images.get(name);
       return present ? [[name, { image, digest: present.digest }]] : [];
     });
     return { ok: true, images: Object.fromEntries(seen) };
+  }
+
+  /** Runs the recipe's hook install. Answers the secrets that it brings, which are on no disk any more then. */
+  async function install(app: App): Promise<WrittenSecrets['values']> {
+    if (app.settings.hooks.install === undefined) return new Map();
+    await mkdir(app.scratch, { recursive: true, mode: 0o700 });
+    const folder = await mkdtemp(path.join(app.scratch, 'secrets-'));
+    try {
+      const done = await scripts.hook(app, 'install', {
+        environment: { SECRETS_DIR: folder },
+        secrets: async () => [...(await readWrittenSecrets(folder)).values.values()].map(String),
+      });
+      if (done?.result === 'fail') throw new Red(done.reason, done.evidence);
+      const { values, problem } = await readWrittenSecrets(folder);
+      if (problem !== null) throw new Red(`hook install: ${problem}`, hookEvidence(app, 'install'));
+      return values;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 
   /** A recipe sets its own time, but not so much that the step ends before it can be judged. */
@@ -264,10 +309,21 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     broken: { error: unknown } | null;
   }
 
-  type Outcome = { ok: true } | { ok: false; reason: string; service: string | null; seen: Observation };
+  type Outcome =
+    | { ok: true }
+    | {
+        ok: false;
+        reason: string;
+        service: string | null;
+        seen: Observation;
+        /** The file with the rest, where it is not about a service. */
+        evidence?: string;
+      };
 
-  /** Waits until everything runs, stays up and serves, or for the deadline. */
-  async function converge(app: App, expected: Expectation, question: Question | null): Promise<Outcome> {
+  /** Waits until everything runs, is made ready, stays up and serves, or for the deadline. */
+  async function converge(app: App, asFirst: Expectation, question: Question | null): Promise<Outcome> {
+    const expected = { ...asFirst };
+    let ready = false;
     const changes = swarm.changes(app.stack);
     let reported = '';
     const say = (what: string): void => {
@@ -314,6 +370,30 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       asked.pending = null;
     };
 
+    /**
+     * Runs the recipe's hook ready; its time is not the app's. One that fails while tasks are replaced found an app
+     * that crashed, as apps may until the deadline: it is run again when all run again.
+     */
+    const makeReady = async (seen: Observation): Promise<Outcome> => {
+      const began = Date.now();
+      const done = await scripts.hook(app, 'ready');
+      passBoundary('deploy.after-ready-hook');
+      const latest = asFirst.deadline + app.settings.timeouts.hook;
+      expected.deadline = Math.min(expected.deadline + Date.now() - began, latest);
+      ready = done?.result !== 'fail';
+      if (done?.result !== 'fail') return { ok: true };
+      const until = Date.now() + SWARM_LAG_MS;
+      for (;;) {
+        const now = await swarm.observe(app.stack);
+        const replaced = runningTasks(now) !== runningTasks(seen);
+        if (replaced && now.at < expected.deadline) return { ok: true };
+        if (replaced || now.at >= until) {
+          return { ok: false, reason: done.reason, service: null, seen: now, evidence: done.evidence };
+        }
+        await changes.next(until - now.at);
+      }
+    };
+
     try {
       for (;;) {
         if (asked.broken !== null) throw asked.broken.error;
@@ -327,6 +407,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         if (judgement.is === 'waiting') {
           stopAsking();
           say(`waiting: ${judgement.why}`);
+        } else if (!ready) {
+          const made = await makeReady(seen);
+          if (!made.ok) return made;
+          continue;
         } else {
           const tasks = runningTasks(seen);
           const unanswered = question !== null && asked.served !== tasks;
@@ -373,10 +457,6 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
     }
     return found.id;
-  }
-
-  async function environment(app: App): Promise<Record<string, string>> {
-    return { APP_DOMAIN: app.domain, STACK_NAME: app.stack, ...dependencyVariables(app.dependencies) };
   }
 
   /** Null when it has no page; the answer says why there is no picture of the page it has. */
@@ -427,7 +507,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
     environment,
 
-    mask: (stack, text) => maskedFor(swarm, stack, text),
+    mask,
 
     async keepEvidence(app, since) {
       report('keeping evidence');

@@ -4,6 +4,8 @@ import { RecipeProblem } from './problem.ts';
 
 /** A secret that a recipe expects on the engine before it is deployed. */
 export interface NeededSecret {
+  /** As compose names it. */
+  key: string;
   /** Its name on the engine. */
   name: string;
   /** Characters; null where .env.sample sets none, which asks for a passphrase. */
@@ -54,11 +56,14 @@ export function neededSecrets(
     const variable = [...sample.modifiers.keys()]
       .filter((candidate) => template.includes(candidate))
       .sort((a, b) => b.length - a.length)[0];
-    return [{ name, ...howMade(sample, variable ?? key) }];
+    return [{ key, name, ...howMade(sample, variable ?? key) }];
   });
 }
 
-function howMade(sample: Pick<EnvSample, 'modifiers' | 'at'>, variable: string): Omit<NeededSecret, 'name'> {
+function howMade(
+  sample: Pick<EnvSample, 'modifiers' | 'at'>,
+  variable: string,
+): Omit<NeededSecret, 'key' | 'name'> {
   const modifiers = sample.modifiers.get(variable);
   const written = modifiers?.get('length');
   const length = written === undefined ? null : Number(written);

@@ -213,8 +213,6 @@ describe('of a script nothing is learned', () => {
   it.each([
     ['whose interpreter is missing', '#!/no/such/interpreter\n'],
     ['whose interpreter env does not find', '#!/usr/bin/env no-such-interpreter\n'],
-    ['that is empty', ''],
-    ['that has no first line to start it by', 'echo hello\n'],
     ['that is a program for another machine', Buffer.from('\x7fELF\x01\x02garbage', 'latin1')],
   ])('%s: the configuration is at fault', async (_, text) => {
     await expect(scripts().hook(app(text), 'ready')).rejects.toMatchObject({

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { fingerprintOf, maskSecrets } from '../../host/secret-fingerprint.ts';
+import { describe, expect, test } from 'vitest';
+import { fingerprintOf, maskSecrets, maskValues } from '../../host/secret-fingerprint.ts';
 import { secretValue } from '../../host/secrets.ts';
 
 test('a secret is masked wherever it stands, by its fingerprint alone', async () => {
@@ -19,6 +19,38 @@ test('a secret is masked wherever it stands, by its fingerprint alone', async ()
 test('a fingerprint holds nothing of the secret, and is another one each time', () => {
   expect(fingerprintOf('hunter2hunter2')).not.toContain('hunter');
   expect(fingerprintOf('hunter2hunter2')).not.toBe(fingerprintOf('hunter2hunter2'));
+});
+
+describe('a secret of several lines, or words', () => {
+  const line = () => secretValue({ length: 64, alphabet: 'abcdefghijkmnopqrstuvwxyz0123456789' });
+  const key = ['-----BEGIN PRIVATE KEY-----', line(), line(), line().slice(0, 20), ''].join('\n');
+  const printed = key
+    .split('\n')
+    .map((one) => `12:00 key: ${one}`)
+    .join('\n');
+
+  test('is masked where its lines are printed', async () => {
+    const masked = await maskSecrets(printed, [fingerprintOf(key)]);
+    for (const one of key.split('\n').slice(1, -1)) expect(masked).not.toContain(one);
+    expect(masked).toContain('12:00 key: ***\n');
+  });
+
+  test('is masked by its value as by its fingerprint', async () => {
+    expect(maskValues(printed, [key])).toBe(await maskSecrets(printed, [fingerprintOf(key)]));
+  });
+
+  test('hides no common words', async () => {
+    const [text, phrase] = ['all the horses stand', 'the horses stand-by-me-always'];
+    expect(await maskSecrets(text, [fingerprintOf(phrase)])).toBe(text);
+    expect(maskValues(`${text}; ${phrase}`, [phrase])).toBe(`${text}; ***`);
+  });
+});
+
+test('what is too short to be a secret hides nothing', async () => {
+  expect(await maskSecrets('1 and 1 is yes', [fingerprintOf('1'), fingerprintOf('yes')])).toBe(
+    '1 and 1 is yes',
+  );
+  expect(maskValues('1 and 1', ['1', ''])).toBe('1 and 1');
 });
 
 test('text without it stays as it is, and a label that is no fingerprint hides nothing', async () => {

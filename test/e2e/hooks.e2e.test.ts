@@ -1,0 +1,249 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Dockerode from 'dockerode';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { stackName } from '../../domain/names.ts';
+import { ANY_ANSWER, type Hook } from '../../domain/recipe-settings.ts';
+import { createAppScripts } from '../../host/app-scripts.ts';
+import { declaredEnvironment } from '../../host/config.ts';
+import type { App } from '../../host/deployer.ts';
+import { processRunner } from '../../host/process.ts';
+import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { plainSettings } from '../fixtures/plain-settings.ts';
+
+/**
+ * A recipe's hooks and checks around a deployment on the swarm of this machine. Needs an engine that is a swarm
+ * manager, a static busybox and curl.
+ */
+
+const hex = randomBytes(3).toString('hex');
+const zone = `h${hex}.test`;
+const socket = '/var/run/docker.sock';
+const docker = new Dockerode({ socketPath: socket });
+const scratch = mkdtempSync(path.join(tmpdir(), 'hooks-'));
+const image = `localhost/recipe-sweep/hooks:${hex}`;
+let madeProxy = false;
+
+const config = {
+  zone,
+  docker: { socket, pull: 'missing' as const },
+  probe: { via: 'task' as const },
+  limits: { sweep: 0, tier: 600_000, promote: 0, deploy: 40_000, stable: 0, attempts: 2, headroom: 0 },
+};
+const environment = declaredEnvironment({
+  path: process.env['PATH'] ?? '',
+  state: scratch,
+  docker: config.docker,
+});
+
+function bonds(signal = new AbortController().signal) {
+  return {
+    run: processRunner({ environment, signal }),
+    signal,
+    guard: async () => undefined,
+    report: () => undefined,
+  };
+}
+const deployer = (signal?: AbortSignal) => createSwarmDeployer({ config, docker, ...bonds(signal) });
+
+let folders = 0;
+
+/** A recipe that serves its volume, which is empty at first, and needs a secret that is inserted. */
+function app(name: string, hooks: Partial<Record<Hook, string>>, changes: { command?: string } = {}): App {
+  const folder = path.join(scratch, `${++folders}`);
+  for (const one of ['recipe', 'evidence', 'hooks']) mkdirSync(path.join(folder, one), { recursive: true });
+  const written = (file: string, text: string): string => {
+    const full = path.join(folder, file);
+    writeFileSync(full, `#!/bin/sh\nset -eu\n${text}\n`, { mode: 0o755 });
+    return full;
+  };
+  const checkout = path.join(folder, 'recipe');
+  const command = changes.command ?? 'exec httpd -f -p 8080 -h /data';
+  writeFileSync(
+    path.join(checkout, 'compose.yml'),
+    `version: "3.8"
+services:
+  app:
+    image: ${image}
+    command: ['/bin/sh', '-c', '${command}']
+    networks: [proxy]
+    volumes: ['data:/data']
+    secrets: [by_hand, made]
+    stop_grace_period: 1s
+    deploy:
+      endpoint_mode: dnsrr
+      update_config: {order: start-first, monitor: 1s}
+      restart_policy: {delay: 1s}
+      labels:
+        - "traefik.http.services.\${STACK_NAME}.loadbalancer.server.port=8080"
+        - "coop-cloud.\${STACK_NAME}.version=1.0.0+1.0"
+volumes: {data: }
+networks: {proxy: {external: true}}
+secrets:
+  by_hand: {external: true, name: "\${STACK_NAME}_by_hand_\${SECRET_BY_HAND_VERSION}"}
+  made: {external: true, name: "\${STACK_NAME}_made_\${SECRET_MADE_VERSION}"}
+`,
+  );
+  writeFileSync(
+    path.join(checkout, '.env.sample'),
+    'TYPE=thing\nDOMAIN=thing.example.com\nSECRET_BY_HAND_VERSION=v1 # generate=false\nSECRET_MADE_VERSION=v1 # length=20\n',
+  );
+  const domain = `${name}.${zone}`;
+  return {
+    recipe: 'thing',
+    version: '1.0.0+1.0',
+    commit: 'c'.repeat(40),
+    checkout,
+    scratch: path.join(folder, 'private'),
+    domain,
+    stack: stackName(domain),
+    lifetime: 'cold',
+    run: `e2e/${name}`,
+    env: {},
+    settings: {
+      ...plainSettings('thing'),
+      probe: { ...ANY_ANSWER, contains: 'seeded' },
+      hooks: Object.fromEntries(
+        Object.entries(hooks).map(([hook, text]) => [hook, written(`hooks/${hook}`, text)]),
+      ),
+      checks: [written('hooks/check', CHECK)],
+    },
+    dependencies: [],
+    evidence: path.join(folder, 'evidence'),
+  };
+}
+
+const INSTALL = 'echo "inserting word-by-hand-$RECIPE"; echo "word-by-hand-$RECIPE" > "$SECRETS_DIR/by_hand"';
+const READY = 'echo "seeded by $RECIPE $VERSION" | in-service app sh -c "cat > /data/index.html"';
+const CHECK = `test "$(curl --silent --fail "$APP_URL")" = 'seeded by thing 1.0.0+1.0'
+in-service app cat /run/secrets/by_hand | od -c
+in-service app cat /run/secrets/by_hand /run/secrets/made
+in-service app sh -c 'exit 5' || test $? = 5
+! in-service nobody true
+test -f "$RECIPE_DIR/compose.yml"`;
+
+const kept = (one: App, file: string): string => readFileSync(path.join(one.evidence, file), 'utf8');
+
+beforeAll(async () => {
+  const found = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
+  const root = path.join(scratch, 'rootfs');
+  mkdirSync(path.join(root, 'bin'), { recursive: true });
+  cpSync(found, path.join(root, 'bin/busybox'), { dereference: true });
+  for (const name of ['sh', 'httpd', 'sleep', 'cat', 'test', 'touch']) {
+    symlinkSync('busybox', path.join(root, 'bin', name));
+  }
+  const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 64 * 1024 * 1024 });
+  execFileSync('docker', ['import', '-', image], { input: tar });
+  const networks = await docker.listNetworks();
+  if (!networks.some(({ Name }) => Name === 'proxy')) {
+    await docker.createNetwork({ Name: 'proxy', Driver: 'overlay' });
+    madeProxy = true;
+  }
+}, 60_000);
+
+afterEach(async () => {
+  for (const { stack } of await deployer().owned()) await deployer().remove(stack);
+}, 120_000);
+
+afterAll(async () => {
+  // Someone else may have joined it since; then it is theirs to remove.
+  if (madeProxy)
+    await docker
+      .getNetwork('proxy')
+      .remove()
+      .catch(() => undefined);
+  await docker.getImage(image).remove({ force: true });
+  rmSync(scratch, { recursive: true, force: true });
+}, 60_000);
+
+it('a hook inserts a secret, another one seeds content, and a check finds both', async () => {
+  const one = app('green', { install: INSTALL, ready: READY });
+  expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+  expect(await deployer().secrets(one.stack)).toEqual([`${one.stack}_by_hand_v1`, `${one.stack}_made_v1`]);
+
+  const scripts = createAppScripts({ ...bonds(), deployer: deployer() });
+  expect(await scripts.check(one, one.settings.checks[0] ?? '')).toEqual({ result: 'pass' });
+  // Without the line end, and neither secret as it is.
+  expect(kept(one, 'check-check.txt')).toMatch(/ n +g\n0000022\n\*{6}in-service: \S+_nobody has no running/);
+  expect(kept(one, 'hook-install.txt')).toContain('\ninserting ***\n');
+  expect(readdirSync(one.scratch)).toEqual([]);
+
+  // Once more, over what is there: the hooks may find their work done.
+  expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+  const everything = execFileSync('grep', ['-rc', 'word-by-hand', path.dirname(one.checkout)], {
+    encoding: 'utf8',
+  });
+  const found = everything
+    .trim()
+    .split('\n')
+    .filter((line) => !line.endsWith(':0'));
+  expect(found).toEqual([expect.stringContaining('/hooks/install:')]);
+}, 90_000);
+
+it('an insertion that the recipe knows nothing of is red, and nothing is made', async () => {
+  const one = app('unknown', { install: 'echo x > "$SECRETS_DIR/by_foot"' });
+  expect(await deployer().deploy(one)).toEqual({
+    ok: false,
+    reason:
+      'the install hook inserts by_foot, but no service uses an external secret of that key; those are: by_hand, made',
+    evidence: path.join(one.evidence, 'hook-install.txt'),
+  });
+  expect(await deployer().secrets(one.stack)).toEqual([]);
+  expect(readdirSync(one.scratch)).toEqual([]);
+});
+
+it('a secret that nobody inserts is red, and says where it belongs', async () => {
+  expect(await deployer().deploy(app('missing', { install: 'exit 0' }))).toMatchObject({
+    ok: false,
+    reason: expect.stringContaining('_by_hand_v1 ($SECRETS_DIR/by_hand); the recipe'),
+  });
+});
+
+it('a hook that fails is red, with what it printed', async () => {
+  const early = app('early', { install: 'echo no entropy >&2; exit 3' });
+  expect(await deployer().deploy(early)).toEqual({
+    ok: false,
+    reason: 'hook install: exit status 3: no entropy',
+    evidence: path.join(early.evidence, 'hook-install.txt'),
+  });
+  const late = app('late', { install: INSTALL, ready: 'in-service app cat /no/such/file' });
+  expect(await deployer().deploy(late)).toMatchObject({
+    ok: false,
+    reason: expect.stringMatching(/^hook ready: exit status 1: cat: .*\/no\/such\/file/),
+    evidence: path.join(late.evidence, 'hook-ready.txt'),
+  });
+}, 60_000);
+
+it('a hook that failed on an app which crashed meanwhile is run again when that is up', async () => {
+  // It falls over once, a while after it seemed to be up.
+  const command =
+    'if [ ! -e /data/once ]; then touch /data/once; sleep 3; exit 1; fi; exec httpd -f -p 8080 -h /data';
+  const ready = `${READY}; in-service app sh -c 'sleep 4'`;
+  const one = app('again', { install: INSTALL, ready }, { command });
+  expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+  expect(kept(one, 'hook-ready.txt').match(/== started/g)).toHaveLength(2);
+}, 90_000);
+
+it('a hook ends when the deployment is cancelled, and its secrets are gone', async () => {
+  const began = path.join(scratch, 'began');
+  const one = app('cancelled', { install: `${INSTALL}; touch ${began}; sleep 100` });
+  const ending = new AbortController();
+  const pending = deployer(ending.signal).deploy(one);
+  await expect.poll(() => existsSync(began)).toBe(true);
+  ending.abort(new Error('cancelled'));
+  await expect(pending).rejects.toThrow('cancelled');
+  expect(readdirSync(one.scratch)).toEqual([]);
+});

@@ -1,0 +1,116 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type Dockerode from 'dockerode';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { NeededSecret } from '../../host/recipe-format/secrets.ts';
+import { maskSecrets } from '../../host/secret-fingerprint.ts';
+import { ensureSecrets, readWrittenSecrets } from '../../host/secrets.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'secrets-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+describe("what a hook wrote into its secrets' folder", () => {
+  const written = async (value: string | Buffer): Promise<string | undefined> => {
+    writeFileSync(path.join(folder, 'key'), value);
+    return (await readWrittenSecrets(folder)).values.get('key')?.toString('latin1');
+  };
+
+  it('is a line without its end, or several lines as they are', async () => {
+    expect(await written('word')).toBe('word');
+    expect(await written('word\n')).toBe('word');
+    expect(await written('word\r\n')).toBe('word');
+    expect(await written(' two words \n')).toBe(' two words ');
+    expect(await written('-----BEGIN-----\nxyz\n')).toBe('-----BEGIN-----\nxyz\n');
+    expect(await written('word\n\n')).toBe('word\n\n');
+  });
+
+  it('may be bytes of any kind', async () => {
+    const bytes = Buffer.from([0, 255, 254, 10]);
+    expect(await written(bytes)).toBe('\u0000\u00ff\u00fe');
+  });
+
+  it('is refused, all at once, where it is no value', async () => {
+    writeFileSync(path.join(folder, 'empty'), '\n');
+    writeFileSync(path.join(folder, 'fine'), 'word');
+    writeFileSync(path.join(folder, 'large'), Buffer.alloc(500 * 1024 + 1));
+    mkdirSync(path.join(folder, 'more'));
+    symlinkSync('/etc/passwd', path.join(folder, 'other'));
+    const { values, problem } = await readWrittenSecrets(folder);
+    expect([...values.keys()]).toEqual(['fine']);
+    expect(problem).toBe(
+      'in $SECRETS_DIR empty is empty, large is larger than 512000 bytes, the most that a secret has, more is not a file, other is not a file',
+    );
+  });
+});
+
+describe('secrets', () => {
+  const needed = (key: string, generate: boolean): NeededSecret => ({
+    key,
+    name: `thin_${key}_v1`,
+    length: 12,
+    alphabet: 'ab',
+    generate,
+  });
+
+  /** An engine that has these secrets. Answers what was made, by name. */
+  async function ensure(present: string[], wanted: NeededSecret[], written: Record<string, string>) {
+    const made: Record<string, { value: string; labels: Record<string, string> }> = {};
+    const docker = {
+      listSecrets: async () => present.map((Name) => ({ Spec: { Name } })),
+      async createSecret({
+        Name,
+        Data,
+        Labels,
+      }: {
+        Name: string;
+        Data: string;
+        Labels: Record<string, string>;
+      }) {
+        made[Name] = { value: Buffer.from(Data, 'base64').toString(), labels: Labels };
+      },
+    } as unknown as Dockerode;
+    const host = { docker, guard: async () => undefined, labels: { zone: 'test' } };
+    const values = new Map(Object.entries(written).map(([key, value]) => [key, Buffer.from(value)]));
+    return { made, result: await ensureSecrets(host, wanted, values) };
+  }
+
+  it('are made of what the hook wrote, also one that could be generated; the others are generated', async () => {
+    const wanted = [needed('hand', false), needed('own', true), needed('made', true)];
+    const { made, result } = await ensure([], wanted, { hand: 'by-hand-word', own: 'own-word' });
+    expect(result).toEqual({ ok: true });
+    expect(made['thin_hand_v1']?.value).toBe('by-hand-word');
+    expect(made['thin_own_v1']?.value).toBe('own-word');
+    expect(made['thin_made_v1']?.value).toMatch(/^[ab]{12}$/);
+    const { zone, ...fingerprint } = made['thin_hand_v1']?.labels ?? {};
+    expect(zone).toBe('test');
+    expect(await maskSecrets('says by-hand-word', Object.values(fingerprint))).toBe('says ***');
+  });
+
+  it('that are there already stay as they are', async () => {
+    const { made, result } = await ensure(['thin_hand_v1'], [needed('hand', false)], { hand: 'other' });
+    expect([made, result]).toEqual([{}, { ok: true }]);
+  });
+
+  it('that nobody brings are missed by name and file, before any is made', async () => {
+    const { made, result } = await ensure([], [needed('own', true), needed('hand', false)], {});
+    expect(made).toEqual({});
+    expect(result).toEqual({
+      ok: false,
+      reason:
+        "secrets that .env.sample says not to generate are missing: thin_hand_v1 ($SECRETS_DIR/hand); the recipe's install hook has to insert them",
+    });
+  });
+
+  it('of a key that no service uses are refused, before any is made', async () => {
+    const { made, result } = await ensure([], [needed('own', true)], { onw: 'x' });
+    expect(made).toEqual({});
+    expect(result).toMatchObject({ reason: expect.stringContaining('inserts onw, but no service') });
+    expect((await ensure([], [], { onw: 'x' })).result).toMatchObject({
+      reason: expect.stringMatching(/those are: none$/),
+    });
+  });
+});
