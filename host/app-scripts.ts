@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,7 @@ import type { Hook } from '../domain/recipe-settings.ts';
 import type { App, Deployer } from './deployer.ts';
 import { CommandFailed, type Finished, type ProcessRunner } from './process.ts';
 import { maskValues } from './secret-fingerprint.ts';
+import { endMarked, EXEC_MARK } from './swarm.ts';
 
 /**
  * Runs the executables of a recipe's folder: its hooks and checks. They are the operator's and trusted; what the
@@ -76,17 +78,20 @@ export function hookEvidence(app: App, name: Hook): string {
 export function createAppScripts({ run, deployer, guard, report }: AppScriptsSettings): AppScripts {
   async function start(app: App, script: Script): Promise<Finished | CommandFailed> {
     const told = { ...(await deployer.environment(app)), ...script.options.environment };
+    const mark = randomUUID();
     await mkdir(app.scratch, { recursive: true, mode: 0o700 });
     const folder = await mkdtemp(path.join(app.scratch, 'script-'));
     try {
       const cwd = path.join(folder, 'work');
       await mkdir(cwd);
       const { file, timeoutMs } = script;
-      const env = { ...told, ...(await addressBook(folder, told)) };
+      const env = { ...told, ...(await addressBook(folder, told)), [EXEC_MARK]: mark };
       await guard();
       report(script.what);
       return await run.run({ file, args: [], cwd, env, timeoutMs, merged: true, toolsFirst: TOOLS });
     } catch (error) {
+      // What it began in containers, and what left its process group, does not end with it.
+      await endMarked(EXEC_MARK, mark);
       if (error instanceof CommandFailed) return error;
       throw error;
     } finally {

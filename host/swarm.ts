@@ -123,7 +123,7 @@ const LOG_LINES = 2_000;
 /** Bytes that are kept of what a command in a container prints. */
 const LONGEST_OUTPUT = 256 * 1024;
 /** In the environment of one command in a container, by which its processes are found on this host. */
-const EXEC_MARK = 'RECIPE_SWEEP_EXEC';
+export const EXEC_MARK = 'RECIPE_SWEEP_EXEC';
 const EXEC_POLL_MS = 20;
 /** The exit status of what was ended by force. */
 const KILLED = 137;
@@ -463,7 +463,7 @@ function endedMeanwhile(what: string): Fault {
 }
 
 /** The engine does not end what it started in a container when nobody listens any more. */
-async function endMarked(variable: string, value: string): Promise<void> {
+export async function endMarked(variable: string, value: string): Promise<void> {
   for (;;) {
     const left = (await withVariable(variable)).filter((one) => one.value === value);
     if (left.length === 0) return;

@@ -57,7 +57,8 @@ function bonds(signal = new AbortController().signal) {
     report: () => undefined,
   };
 }
-const deployer = (signal?: AbortSignal) => createSwarmDeployer({ config, docker, ...bonds(signal) });
+const deployer = (signal?: AbortSignal) =>
+  createSwarmDeployer({ config, docker, mark: '', ...bonds(signal) });
 
 let folders = 0;
 
@@ -236,6 +237,17 @@ it('a hook that failed on an app which crashed meanwhile is run again when that 
   expect(await deployer().deploy(one)).toMatchObject({ ok: true });
   expect(kept(one, 'hook-ready.txt').match(/== started/g)).toHaveLength(2);
 }, 90_000);
+
+it('a hook that takes too long is red, and what it began in a container is ended', async () => {
+  const sleep = `sleep 4${hex.replaceAll(/\D/g, '1')}`;
+  const one = app('slow', { install: INSTALL, ready: `echo begun; in-service app ${sleep}` });
+  const slow = { ...one, settings: { ...one.settings, timeouts: { hook: 8_000, check: 8_000 } } };
+  expect(await deployer().deploy(slow)).toMatchObject({
+    ok: false,
+    reason: 'hook ready: not finished after 8s, ended: begun',
+  });
+  expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n')).not.toContain(sleep);
+}, 60_000);
 
 it('a hook ends when the deployment is cancelled, and its secrets are gone', async () => {
   const began = path.join(scratch, 'began');
