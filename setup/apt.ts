@@ -18,6 +18,20 @@ function refreshLists(): Promise<void> {
   return refreshed;
 }
 
+/** Those who miss the same program at once shall not install it twice. */
+const missing = createQueue();
+
+/** Installs packages, as aptInstall does, unless the program is there. */
+export function ensureProgram(
+  say: Say,
+  program: string,
+  packages: readonly string[] = [program],
+): Promise<void> {
+  return missing(async () => {
+    if ((await which(program)) === null) await aptInstall(say, packages, program);
+  });
+}
+
 /**
  * Installs packages when this is Debian or Ubuntu and we are root; otherwise throws an error that says what
  * to type. `what` is what the person misses.

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { rm } from 'node:fs/promises';
-import { aptInstall, debianMirror } from '../apt.ts';
-import { isRoot, logged, machine, which, type Say } from '../machine.ts';
+import { debianMirror, ensureProgram } from '../apt.ts';
+import { isRoot, logged, machine, type Say } from '../machine.ts';
 import { cached, fingerprintOf } from './cache.ts';
 
 /** What images begin with: a file system of Debian with some packages, made once and kept as an archive. */
@@ -36,9 +36,7 @@ async function make(say: Say, { suite, packages }: FileSystem, name: string, arc
       'the images of the test recipes are made with debootstrap, which wants root. Once: sudo npm run setup',
     );
   }
-  if ((await which('debootstrap')) === null) {
-    await aptInstall(say, ['debootstrap', 'debian-archive-keyring'], 'debootstrap');
-  }
+  await ensureProgram(say, 'debootstrap', ['debootstrap', 'debian-archive-keyring']);
   const mirror = await debianMirror();
   say(`fixture images: installing ${packages.join(', ')} of Debian ${suite} (a minute or two)`);
   const root = `${archive}.d`;

@@ -1,8 +1,8 @@
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { aptInstall } from '../apt.ts';
+import { ensureProgram } from '../apt.ts';
 import { ensureGo, GO_ENVIRONMENT } from '../go.ts';
-import { logged, machine, which, type Say } from '../machine.ts';
+import { logged, machine, type Say } from '../machine.ts';
 import { createQueue } from '../queue.ts';
 import { cached, fingerprintOf } from './cache.ts';
 import type { Part } from './part.ts';
@@ -53,9 +53,7 @@ export function goProgram(program: GoProgram): Part {
 
 async function build(say: Say, program: GoProgram, folder: string): Promise<void> {
   const go = await ensureGo(say);
-  if (program.cgo && (await which('gcc')) === null) {
-    await aptInstall(say, ['gcc', 'libc6-dev'], 'a C compiler');
-  }
+  if (program.cgo) await ensureProgram(say, 'gcc', ['gcc', 'libc6-dev']);
   const name = `${program.name}-${program.version}`;
   say(`fixture images: building ${program.name} ${program.version} with Go (${program.takes} on 2 cores)`);
   const source = `${folder}.source`;

@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { aptInstall } from '../apt.ts';
-import { machine, which } from '../machine.ts';
+import { ensureProgram } from '../apt.ts';
+import { machine } from '../machine.ts';
 import { cached } from './cache.ts';
 import type { Part } from './part.ts';
 
@@ -30,7 +30,7 @@ export function keycloakDistribution(version: string, sha256: string): Part {
         const found = await sha256Of(scratch);
         if (found !== sha256) throw new Error(`${url} has the SHA-256 ${found} and should have ${sha256}`);
       });
-      if ((await which('unzip')) === null) await aptInstall(say, ['unzip'], 'unzip');
+      await ensureProgram(say, 'unzip');
       await machine.output({ file: 'unzip', args: ['-q', archive, '-d', folder] });
       await rename(path.join(folder, `keycloak-${version}`), path.join(folder, 'keycloak'));
     },

@@ -1,0 +1,78 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { cached } from '../../setup/images/cache.ts';
+import { ALL_IMAGES, reference, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
+import { createQueue } from '../../setup/queue.ts';
+
+const RECIPES = fileURLToPath(new URL('../fixtures/recipes/', import.meta.url));
+
+/** Named by a release that is to fail. */
+const MISSING = 'localhost/recipe-sweep/nginx:1.99';
+
+async function imagesOfRecipes(): Promise<string[]> {
+  const files = (await readdir(RECIPES, { recursive: true })).filter((file) => /compose.*\.yml$/.test(file));
+  const texts = await Promise.all(files.map((file) => readFile(path.join(RECIPES, file), 'utf8')));
+  return texts.flatMap((text) => [...text.matchAll(/^ *image: (\S+)/gm)].map(([, image = '']) => image));
+}
+
+describe('the images of the fixture recipes', () => {
+  it('are those that the recipes name', async () => {
+    const named = new Set(await imagesOfRecipes());
+    named.delete(MISSING);
+    expect([...named].sort()).toEqual(ALL_IMAGES.map(reference).sort());
+  });
+
+  it('of the demo need nothing but Debian', () => {
+    expect(SMALL_IMAGES.filter(({ part }) => part !== undefined)).toEqual([]);
+  });
+});
+
+describe('what is kept in the cache', () => {
+  let home: string;
+  beforeEach(async () => {
+    home = await mkdtemp(path.join(os.tmpdir(), 'cache-'));
+    vi.stubEnv('XDG_CACHE_HOME', home);
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await rm(home, { recursive: true });
+  });
+
+  it('is made once', async () => {
+    const make = vi.fn<(scratch: string) => Promise<void>>((scratch) => writeFile(scratch, 'made'));
+    const first = await cached('things/one', make);
+    expect(await cached('things/one', make)).toBe(first);
+    expect(make).toHaveBeenCalledOnce();
+    expect(await readFile(first, 'utf8')).toBe('made');
+  });
+
+  it('is nothing that was made by half', async () => {
+    const failing = cached('things/one', async (scratch) => {
+      await writeFile(scratch, 'ma');
+      throw new Error('no space left');
+    });
+    await expect(failing).rejects.toThrow('no space left');
+    expect(await readdir(path.join(home, 'recipe-sweep/things'))).toEqual([]);
+  });
+});
+
+describe('a queue', () => {
+  it('runs one after the other, also after a failure', async () => {
+    const inTurn = createQueue();
+    const log: string[] = [];
+    const work = (name: string) => async () => {
+      log.push(`${name} begins`);
+      await Promise.resolve();
+      log.push(`${name} ends`);
+      if (name === 'a') throw new Error('a fails');
+      return name;
+    };
+    const [a, b] = [inTurn(work('a')), inTurn(work('b'))];
+    await expect(a).rejects.toThrow('a fails');
+    expect(await b).toBe('b');
+    expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
+  });
+});
