@@ -125,6 +125,7 @@ const LONGEST_OUTPUT = 256 * 1024;
 /** In the environment of one command in a container, by which its processes are found on this host. */
 export const EXEC_MARK = 'RECIPE_SWEEP_EXEC';
 const EXEC_POLL_MS = 20;
+const END_MS = 10_000;
 /** The exit status of what was ended by force. */
 const KILLED = 137;
 const CONTAINER_END_MS = 1_000;
@@ -462,9 +463,13 @@ function endedMeanwhile(what: string): Fault {
   return new Fault('Daemon', `${what}: the container ended meanwhile, so nothing was learned; see its log`);
 }
 
-/** The engine does not end what it started in a container when nobody listens any more. */
+/**
+ * The engine does not end what it started in a container when nobody listens any more. What starts itself again
+ * faster than it is found ends with its container.
+ */
 export async function endMarked(variable: string, value: string): Promise<void> {
-  for (;;) {
+  const until = Date.now() + END_MS;
+  while (Date.now() < until) {
     const left = (await withVariable(variable)).filter((one) => one.value === value);
     if (left.length === 0) return;
     await Promise.all(left.map(end));
