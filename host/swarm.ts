@@ -233,6 +233,7 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
 
     changes(stack) {
       return listen(docker, stack, signal, (event) => {
+        if (isCommand(event)) return;
         heard.push(event);
         if (heard.length > MOST_EVENTS) heard.shift();
       });
@@ -255,7 +256,7 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
       const all = new Map([...heard, ...remembered].map((event) => [JSON.stringify(event), event]));
       return [...all.values()]
         .filter((event) => isOf(event, stack) && (event.timeNano ?? 0) / 1e6 >= since.getTime())
-        .filter(({ Action = '' }) => !Action.startsWith('exec_'))
+        .filter((event) => !isCommand(event))
         .sort((a, b) => (a.timeNano ?? 0) - (b.timeNano ?? 0))
         .slice(-MOST_EVENTS)
         .map(stackEvent);
@@ -544,6 +545,11 @@ function isOf({ Type, Actor }: ApiEvent, stack: string): boolean {
   return Type === 'container'
     ? attributes[STACK_LABEL] === stack
     : (attributes['name'] ?? Actor?.ID ?? '').startsWith(`${stack}_`);
+}
+
+/** Whether it is about a command in a container: health checks would drown the rest, and words may be secret. */
+function isCommand({ Action = '' }: ApiEvent): boolean {
+  return Action.startsWith('exec_');
 }
 
 /** What the engine tells of a container beside its labels, which stand among them. */

@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -16,6 +26,7 @@ import { stackName } from '../../domain/names.ts';
 import type { App, Deployment } from '../../host/deployer.ts';
 import { declaredEnvironment } from '../../host/config.ts';
 import { processRunner } from '../../host/process.ts';
+import { BROWSERS } from '../../host/screenshot.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
 import { selfSigned } from '../fixtures/certificates.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
@@ -31,6 +42,9 @@ const socket = '/var/run/docker.sock';
 const docker = new Dockerode({ socketPath: socket });
 const scratch = mkdtempSync(path.join(tmpdir(), 'swarm-deployer-'));
 const image = (version: number): string => `localhost/recipe-sweep/busybox:${hex}-${version}`;
+const hasBrowser = BROWSERS.some((name) =>
+  (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(path.join(folder, name))),
+);
 let madeProxy = false;
 let guarded = 0;
 
@@ -255,6 +269,32 @@ describe('a deployment', () => {
       { stack: one.stack, recipe: 'thing', lifetime: 'cold', running: true },
     ]);
   }, 60_000);
+
+  it('leaves evidence when it is green: logs without secrets, events, images, and a picture of the page', async () => {
+    const since = new Date();
+    const one = app('evidence', { command: `cat /run/secrets/key; echo; echo is my key; ${SERVE}` });
+    const ours = deployer();
+    expect(await ours.deploy(one)).toMatchObject({ ok: true });
+    await ours.keepEvidence(one, since);
+    const kept = (name: string): string => readFileSync(path.join(one.evidence, name), 'utf8');
+    expect(kept('app.log')).toMatch(/Z \*\*\*\n.* is my key\n/);
+    const { Id: id } = await docker.getImage(image(1)).inspect();
+    expect(JSON.parse(kept('images.json'))).toEqual({ app: { image: image(1), id, digests: [] } });
+    const events = kept('events.jsonl')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; action: string; name: string });
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'service', action: 'create', name: `${one.stack}_app` }),
+    );
+    expect(events.filter(({ type, action }) => type === 'container' && action === 'start')).toHaveLength(1);
+    expect(events.filter(({ name }) => !name.startsWith(one.stack))).toEqual([]);
+    if (hasBrowser) {
+      const png = readFileSync(path.join(one.evidence, 'screenshot.png'));
+      expect(png.subarray(1, 4).toString()).toBe('PNG');
+      expect(readdirSync(one.evidence)).not.toContain('missing-evidence.txt');
+    } else expect(kept('missing-evidence.txt')).toMatch(/^screenshot\.png: none of chromium/);
+  }, 90_000);
 
   it('takes an app to a new release in place: data stays, untouched services keep running', async () => {
     const first = app('upgrade', { services: DB, command: `echo kept > /data/kept; ${SERVE}` });
