@@ -465,8 +465,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     if (url === undefined) return null;
     if (config.probe.via === 'task' && address === null) return 'no task of the app that could be asked runs';
     const { probe } = app.settings;
-    const path = probe?.protocol === 'http' ? probe.path : ANY_ANSWER.path;
-    return takeScreenshot(run, { url: `${url}${path}`, address }, file);
+    const asked = probe?.protocol === 'http' ? probe.path : ANY_ANSWER.path;
+    return takeScreenshot(run, { url: `${url}${asked}`, address }, file);
   }
 
   return {
