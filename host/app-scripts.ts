@@ -45,7 +45,7 @@ export interface AppScripts {
 
 export interface AppScriptsSettings {
   run: ProcessRunner;
-  deployer: Pick<Deployer, 'environment' | 'mask'>;
+  deployer: Pick<Deployer, 'environment' | 'mask' | 'watchEngine'>;
   /** Awaited before each script, since it may change things. */
   guard(): Promise<void>;
   report(what: string): void;
@@ -99,7 +99,19 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
     }
   }
 
+  /** What a script says without an engine is nothing that the app did; that it passed is true all the same. */
   async function perform(app: App, script: Script): Promise<ScriptResult> {
+    const engine = await deployer.watchEngine();
+    try {
+      const result = await judge(app, script);
+      if (result.result !== 'pass') await engine.check(script.what);
+      return result;
+    } finally {
+      engine.close();
+    }
+  }
+
+  async function judge(app: App, script: Script): Promise<ScriptResult> {
     const { what, file, timeoutMs } = script;
     const started = new Date();
     const ended = await start(app, script);

@@ -53,6 +53,13 @@ export interface ExecResult {
   output: string;
 }
 
+/** Looks whether the engine stayed up. */
+export interface EngineWatch {
+  /** Throws Fault Daemon when it is away, or was: then `what` came about without the app's doing. */
+  check(what: string): Promise<void>;
+  close(): void;
+}
+
 /** A volume of a stack and the folder its data is in. */
 export interface Volume {
   name: string;
@@ -96,6 +103,8 @@ export interface Deployer {
   exec(stack: string, service: string, command: string, timeoutMs: number): Promise<ExecResult>;
   /** What hooks and checks of a deployed app are told; docs/recipes.md lists the names. */
   environment(app: App): Promise<Record<string, string>>;
+  /** Watches the engine from now on: its restart ends every container. */
+  watchEngine(): Promise<EngineWatch>;
   /** The text with the stack's secrets masked. */
   mask(stack: string, text: string): Promise<string>;
   /** Writes what is learned of a running deployment into its evidence folder: logs, tasks, events since then. */

@@ -95,7 +95,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const prober = createProber({ via: config.probe.via, swarm, signal });
   const environment = createAppEnvironment({ config, swarm, servicesOf });
   const mask = (stack: string, text: string): Promise<string> => maskedFor(swarm, stack, text);
-  const scripts = createAppScripts({ run, deployer: { environment, mask }, guard, report });
+  const { watchEngine } = swarm;
+  const scripts = createAppScripts({ run, deployer: { environment, mask, watchEngine }, guard, report });
 
   function prepare(app: App): Promise<PreparedRecipe> {
     return prepareRecipe(app, { clientVariables: CLIENT_VARIABLES });
@@ -506,6 +507,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     },
 
     environment,
+
+    watchEngine,
 
     mask,
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
@@ -7,7 +8,7 @@ import type { Observation, ServiceSeen, TaskSeen } from '../domain/convergence.t
 import { Fault, messageOf } from '../domain/fault.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { engine, engineOrNull, engineStatus } from './daemon.ts';
-import type { DeployedService, ExecResult } from './deployer.ts';
+import type { DeployedService, EngineWatch, ExecResult } from './deployer.ts';
 import { tailOf, unframed } from './exec-output.ts';
 import { end, withVariable } from './processes.ts';
 
@@ -92,6 +93,8 @@ export interface Swarm {
    * or whose attempt ends, is ended with its children.
    */
   exec(containerId: string, command: string, timeoutMs: number): Promise<ExecResult>;
+  /** Watches the engine from now on. */
+  watchEngine(): Promise<EngineWatch>;
   /** What the container printed last, both streams; with `since`, nothing older. */
   logs(containerId: string, since?: Date): Promise<string>;
   /**
@@ -411,6 +414,31 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
         if (!NOT_RUNNING.has(engineStatus(error) ?? 0)) throw error;
         throw endedMeanwhile(what);
       }
+    },
+
+    async watchEngine() {
+      signal.throwIfAborted();
+      const closed = new AbortController();
+      const stream = await engine("listening to the engine's events", () =>
+        docker.getEvents({
+          filters: JSON.stringify({ type: ['daemon'] }),
+          abortSignal: AbortSignal.any([signal, closed.signal]),
+        }),
+      );
+      let broken = false;
+      const onBreak = (): void => {
+        broken = true;
+      };
+      finished(stream.resume()).then(onBreak, onBreak);
+      return {
+        async check(what) {
+          // One that is about to stop takes no new connections, and may still keep this one.
+          await engine(what, () => docker.ping());
+          if (!broken) return;
+          throw new Fault('Daemon', `${what}: the engine was restarted meanwhile, so nothing was learned`);
+        },
+        close: () => closed.abort(),
+      };
     },
 
     async logs(containerId, since) {

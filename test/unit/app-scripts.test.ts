@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAppScripts, type AppScripts } from '../../host/app-scripts.ts';
+import { Fault } from '../../domain/fault.ts';
 import type { App } from '../../host/deployer.ts';
 import { processRunner } from '../../host/process.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
@@ -30,6 +31,8 @@ interface Changes {
   told?: Record<string, string>;
   signal?: AbortSignal;
   path?: string;
+  /** The engine was, while the script ran. */
+  restarted?: boolean;
 }
 
 function scripts(changes: Changes = {}): AppScripts {
@@ -38,6 +41,12 @@ function scripts(changes: Changes = {}): AppScripts {
     run: processRunner({ environment, ...(changes.signal === undefined ? {} : { signal: changes.signal }) }),
     deployer: {
       environment: async () => changes.told ?? told,
+      watchEngine: async () => ({
+        async check(what) {
+          if (changes.restarted) throw new Fault('Daemon', `${what}: restarted`);
+        },
+        close: () => undefined,
+      }),
       mask: async (_stack, text) => text.replaceAll('generated-1234', '***'),
     },
     guard: async () => {
@@ -209,6 +218,15 @@ describe('of a script nothing is learned', () => {
       message: expect.stringContaining('hook ready'),
     });
     expect(kept()).toMatch(/\nso far\n== ended \S+, ended by SIGKILL\n/);
+  });
+
+  it('when the engine was restarted while it failed; but what passed has passed', async () => {
+    const restarted = scripts({ restarted: true });
+    await expect(restarted.hook(app(sh('echo no answer; exit 1')), 'ready')).rejects.toMatchObject({
+      type: 'Daemon',
+      message: 'hook ready: restarted',
+    });
+    expect(await restarted.hook(app(sh()), 'ready')).toEqual({ result: 'pass' });
   });
 
   it.each([

@@ -238,6 +238,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       async environment(app) {
         return { STACK_NAME: app.stack };
       },
+      async watchEngine() {
+        return { check: async () => undefined, close: () => undefined };
+      },
       async mask(_stack, text) {
         return text;
       },
