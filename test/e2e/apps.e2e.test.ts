@@ -5,7 +5,7 @@ import { outcomeReason, outcomeTitle, TIERS, type Tier } from '../../domain/outc
 import type { RecipeResult, SweepReport } from '../../domain/report.ts';
 import { startSystem, type System } from './system.ts';
 
-/** Real apps, really upgraded. One story on one host, in order: each test finds the system as the one before left it. */
+/** Real apps, really upgraded. One story, in order: each test finds the system as the one before left it. */
 
 /** Both releases of each, and a check whose output says which version answered. */
 const APPS = {
@@ -26,37 +26,58 @@ const APPS = {
 } as const;
 const NAMES = Object.keys(APPS) as (keyof typeof APPS)[];
 
-let system: System;
+/**
+ * Two systems, which sweep at the same time: each has a zone, a state folder and a worker of its own, and most of
+ * a sweep is waiting.
+ */
+const ENROLLED = [['keycloak'], ['custom-html', 'gitea', 'miniflux', 'mumble', 'pinboard', 'reading-room']];
+
+let systems: System[];
 let volumesBefore: string[];
 
 beforeAll(async () => {
-  system = await startSystem(inject('temporal'), [...NAMES, 'custom-html', 'pinboard', 'reading-room'], {
-    limits: { stable: '4s' },
-  });
+  systems = await Promise.all(
+    ENROLLED.map((recipes) => startSystem(inject('temporal'), recipes, { limits: { stable: '4s' } })),
+  );
   volumesBefore = await volumes();
-  for (const name of NAMES) await system.upstreams.publish(name, APPS[name].first);
-  await system.upstreams.publish('custom-html', '1.0.0+1.22');
-  await system.upstreams.publish('pinboard', '1.0.0+1.22');
-  await system.upstreams.publish('reading-room', '1.0.0+1.22');
-  await system.startWorker();
+  for (const name of NAMES) await systemOf(name).upstreams.publish(name, APPS[name].first);
+  for (const name of ['custom-html', 'pinboard', 'reading-room']) {
+    await systemOf(name).upstreams.publish(name, '1.0.0+1.22');
+  }
+  for (const system of systems) await system.startWorker();
 }, 120_000);
 
 afterAll(async () => {
-  await system?.stop();
+  await Promise.all((systems ?? []).map((system) => system.stop()));
 }, 180_000);
 
+function systemOf(recipe: string): System {
+  const system = systems[ENROLLED.findIndex((recipes) => recipes.includes(recipe))];
+  if (system === undefined) throw new Error(`${recipe} is not enrolled`);
+  return system;
+}
+
 async function volumes(): Promise<string[]> {
-  const { Volumes: found } = await system.docker.listVolumes();
+  const { Volumes: found } = (await systems[0]?.docker.listVolumes()) ?? { Volumes: [] };
   return found.map(({ Name }) => Name).sort();
 }
 
-/** Sweeps these recipes as an operator does, and answers the report by recipe. */
+/** Sweeps these recipes as an operator does, and answers the reports by recipe. */
 async function sweep(...recipes: string[]): Promise<Map<string, RecipeResult>> {
-  const { stdout, stderr } = await system.cli('sweep', ...recipes);
-  const report = JSON.parse((await system.cli('results', '--json')).stdout) as SweepReport;
-  const found = new Map(report.recipes.map((result) => [result.recipe, result]));
-  expect([...found.keys()], `${stdout}${stderr}`).toEqual([...recipes].sort());
-  return found;
+  const found = await Promise.all(
+    systems.map(async (system) => {
+      const asked = recipes.filter((recipe) => systemOf(recipe) === system);
+      if (asked.length === 0) return [];
+      const { stdout, stderr } = await system.cli('sweep', ...asked);
+      const report = JSON.parse((await system.cli('results', '--json')).stdout) as SweepReport;
+      expect(
+        report.recipes.map(({ recipe }) => recipe),
+        `${stdout}${stderr}`,
+      ).toEqual(asked.toSorted());
+      return report.recipes;
+    }),
+  );
+  return new Map(found.flat().map((result) => [result.recipe, result]));
 }
 
 /** What the tiers said, each in a few words, and what came of it; of whatever is no pass why. */
@@ -74,9 +95,11 @@ function storyOf(result: RecipeResult | undefined): string[] {
 
 /** Only the data of canonicals stays between sweeps: nothing runs, and no archive or checkout lies about. */
 async function expectNothingLeft(): Promise<void> {
-  expect((await system.ours()).filter((thing) => !/^(volume|secret) warm-/.test(thing))).toEqual([]);
-  for (const folder of ['backups', 'checkouts']) {
-    expect(await readdir(path.join(system.state, folder)).catch(() => [])).toEqual([]);
+  for (const system of systems) {
+    expect((await system.ours()).filter((thing) => !/^(volume|secret) warm-/.test(thing))).toEqual([]);
+    for (const folder of ['backups', 'checkouts']) {
+      expect(await readdir(path.join(system.state, folder)).catch(() => [])).toEqual([]);
+    }
   }
   const nameless = (await volumes()).filter((name) => /^[0-9a-f]{64}$/.test(name));
   expect(nameless.filter((name) => !volumesBefore.includes(name))).toEqual([]);
@@ -97,13 +120,13 @@ describe('real apps', () => {
         `PASS (promoted ${first})`,
       ]);
       expect([name, results.get(name)?.level]).toEqual([name, 1]);
-      expect((await system.canonical(name))?.version).toBe(first);
+      expect((await systemOf(name).canonical(name))?.version).toBe(first);
     }
     await expectNothingLeft();
   });
 
   test('the next releases keep the data through upgrade, backup and restore, and are promoted', async () => {
-    for (const name of NAMES) await system.upstreams.publish(name, APPS[name].second);
+    for (const name of NAMES) await systemOf(name).upstreams.publish(name, APPS[name].second);
     const results = await sweep(...NAMES);
     for (const name of NAMES) {
       const { second, check, says } = APPS[name];
@@ -114,30 +137,39 @@ describe('real apps', () => {
         `PASS (promoted ${second})`,
       ]);
       expect([name, result?.lint, result?.level]).toEqual([name, [], 5]);
-      expect((await system.canonical(name))?.version).toBe(second);
+      expect((await systemOf(name).canonical(name))?.version).toBe(second);
       expect(await evidence(result, `check-${check}.txt`)).toContain(says);
     }
     await expectNothingLeft();
   });
 
   test('the third sweep has nothing to do, and makes nothing on the engine', async () => {
-    const created = await system.createdDuring(async () => {
-      const results = await sweep(...NAMES);
-      for (const name of NAMES) {
-        expect([name, results.get(name)?.outcome]).toEqual([
-          name,
-          expect.objectContaining({ kind: 'SKIP', because: 'no-new-version' }),
-        ]);
-      }
-    });
-    expect(created).toEqual([]);
+    let results = new Map<string, RecipeResult>();
+    const created: string[][] = [];
+    const watched = systems.reduce(
+      (body, system) => async () => {
+        created.push(await system.createdDuring(body));
+      },
+      async () => {
+        results = await sweep(...NAMES);
+      },
+    );
+    await watched();
+    for (const name of NAMES) {
+      expect([name, results.get(name)?.outcome]).toEqual([
+        name,
+        expect.objectContaining({ kind: 'SKIP', because: 'no-new-version' }),
+      ]);
+    }
+    expect(created).toEqual(systems.map(() => []));
     await expectNothingLeft();
   });
 });
 
 /** The text of a file of that name, wherever it is in the recipe's evidence. */
 async function evidence(result: RecipeResult | undefined, file: string): Promise<string> {
-  const folder = path.join(system.state, 'sweeps', result?.sweep ?? '', result?.recipe ?? '');
+  const { state } = systemOf(result?.recipe ?? '');
+  const folder = path.join(state, 'sweeps', result?.sweep ?? '', result?.recipe ?? '');
   const found = (await readdir(folder, { recursive: true })).find((name) => path.basename(name) === file);
   expect(found, `${file} in ${folder}`).toBeDefined();
   return readFile(path.join(folder, found ?? ''), 'utf8');
@@ -154,7 +186,7 @@ test('a recipe that needs another one has one of its own for the run', async () 
     'PASS (promoted 1.0.0+1.22)',
   ]);
   // deployed for the run, it is no canonical
-  expect(await system.canonical('custom-html')).toBeNull();
+  expect(await systemOf('custom-html').canonical('custom-html')).toBeNull();
   await expectNothingLeft();
 });
 
@@ -189,7 +221,7 @@ describe('a release that works, and yet', () => {
       'text/html',
     ],
   ])('%s is red, and the canonical stays', async (_, version, tier, reason, kept) => {
-    await system.upstreams.publish('pinboard', version);
+    await systemOf('pinboard').upstreams.publish('pinboard', version);
     const result = (await sweep('pinboard')).get('pinboard');
     const place = TIERS.indexOf(tier);
     expect(storyOf(result)).toEqual([
@@ -200,7 +232,7 @@ describe('a release that works, and yet', () => {
     ]);
     const outcome = result?.outcome;
     expect(await readFile(outcome?.kind === 'FAIL' ? outcome.evidence : '', 'utf8')).toContain(kept);
-    expect((await system.canonical('pinboard'))?.version).toBe('1.0.0+1.22');
+    expect((await systemOf('pinboard').canonical('pinboard'))?.version).toBe('1.0.0+1.22');
     await expectNothingLeft();
   });
 });
