@@ -37,7 +37,8 @@ export function colourOutcome(title: string): string {
 
 const HEAD = ['recipe', 'outcome', 'level', 'why', 'open next'];
 const [LEVEL, WHY, FILE] = [2, 3, 4];
-const NARROWEST_WHY = 30;
+/** Of the reasons, beside files and without them. */
+const NARROWEST_WHY = { beside: 30, without: 20 };
 
 /**
  * The table at a sweep's end. A path is never cut or wrapped, since it is there to be copied: where the
@@ -53,9 +54,11 @@ export function renderOutcomes(rows: readonly OutcomeRow[], columns: number | nu
     evidence === null ? '' : oneLine(nearPath(evidence, cwd)),
   ]);
   const widths = columnWidths(HEAD, shown);
-  const fits = (places: readonly number[]): boolean =>
-    columns === null ||
-    places.reduce((sum, place) => sum + (place === WHY ? NARROWEST_WHY : (widths[place] ?? 0)), 0) <= columns;
+  const fits = (places: readonly number[]): boolean => {
+    const fixed = places.reduce((sum, place) => (place === WHY ? sum : sum + (widths[place] ?? 0)), 0);
+    const why = places.includes(FILE) ? NARROWEST_WHY.beside : NARROWEST_WHY.without;
+    return columns === null || fixed + why <= columns;
+  };
   const tested = rows.some(({ level }) => level !== null);
   const all = HEAD.map((_title, place) => place).filter((place) => tested || place !== LEVEL);
   const withoutFiles = all.filter((place) => place !== FILE);

@@ -83,7 +83,7 @@ describe('the table at the end', () => {
     expect(plain(renderOutcomes(rows, 80, '/elsewhere')).split('\n')[0]).toMatch(
       /^recipe +outcome +level +why$/,
     );
-    expect(plain(renderOutcomes(rows, 66, '/elsewhere')).split('\n')[0]).toMatch(/^recipe +outcome +why$/);
+    expect(plain(renderOutcomes(rows, 58, '/elsewhere')).split('\n')[0]).toMatch(/^recipe +outcome +why$/);
     const skipped = rows.map((row) => ({ ...row, level: null }));
     expect(plain(renderOutcomes(skipped, null, '/elsewhere')).split('\n')[0]).not.toContain('level');
   });
