@@ -68,11 +68,13 @@ async function sweep(...recipes: string[]): Promise<Map<string, RecipeResult>> {
     systems.map(async (system) => {
       const asked = recipes.filter((recipe) => systemOf(recipe) === system);
       if (asked.length === 0) return [];
-      const { stdout, stderr } = await system.cli('sweep', ...asked);
-      const report = JSON.parse((await system.cli('results', '--json')).stdout) as SweepReport;
+      const { stdout, stderr } = await system.cli('sweep', '--json', ...asked);
+      expect(stdout, stderr).not.toBe('');
+      const { sweep: id } = JSON.parse(stdout) as { sweep: string };
+      const report = JSON.parse((await system.cli('results', id, '--json')).stdout) as SweepReport;
       expect(
         report.recipes.map(({ recipe }) => recipe),
-        `${stdout}${stderr}`,
+        stderr,
       ).toEqual(asked.toSorted());
       return report.recipes;
     }),
