@@ -219,7 +219,15 @@ async function restartDocker(signal: NodeJS.Signals): Promise<void> {
   const [file = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
   process.kill(pid, signal);
   await until(async () => !existsSync(`/proc/${pid}`), 60_000);
-  const engine = execa(file, args, { detached: true, stdio: 'ignore', cleanup: false, reject: false });
-  engine.unref();
-  await until(async () => (await execa('docker', ['info'], { reject: false })).exitCode === 0, 60_000);
+  // As systemd does, it is started again should it end before it answers.
+  let ended = true;
+  await until(async () => {
+    if (ended) {
+      ended = false;
+      const engine = execa(file, args, { detached: true, stdio: 'ignore', cleanup: false, reject: false });
+      engine.unref();
+      void engine.then(() => (ended = true));
+    }
+    return (await execa('docker', ['info'], { reject: false })).exitCode === 0;
+  }, 180_000);
 }
