@@ -13,6 +13,7 @@ const RUNS: [scenario: string, fault: FaultName, at: string | null, seed: number
   ['upgrade custom-html', 'worker-kill', 'promote.after-snapshot', 1],
   ['first custom-html', 'zombie', 'promote.before-record', 1],
   ['first custom-html', 'disk-full', 'promote.mid-snapshot', 1],
+  ['first custom-html', 'terminate', 'deploy.after-converge#1', 2],
   ['first custom-html', 'terminate', 'promote.after-upgrade', 2],
   ['first custom-html', 'history-loss', 'deploy.after-stack-deploy#1', 1],
   ['first custom-html', 'worker-term', 'promote.after-record', 1],
