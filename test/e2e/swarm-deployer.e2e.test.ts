@@ -384,7 +384,7 @@ describe('a red deployment', () => {
       await deployer().deploy(
         app(
           'mute',
-          { timeout: 5 },
+          { timeout: 15 },
           {
             env: { GREETING: 'x' },
             settings: { ...plainSettings('thing'), probe: { ...ANY_ANSWER, path: '/none' } },
