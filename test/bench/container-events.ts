@@ -32,5 +32,12 @@ export async function recordEvents(
       container: Actor.ID,
     });
   });
-  return { seen: () => events, stop: () => source.destroy() };
+  return {
+    seen: () => events,
+    stop() {
+      source.destroy();
+      // Destroying what wraps it does not always close the connection, which would keep the process alive.
+      (stream as Readable).destroy();
+    },
+  };
 }

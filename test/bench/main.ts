@@ -80,3 +80,5 @@ try {
   console.error(messageOf(error));
   process.exitCode = 1;
 }
+// No connection that lingers may keep it.
+process.exit();
