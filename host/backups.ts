@@ -4,14 +4,15 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import type { BackupPlan } from '../domain/backup-plan.ts';
-import { Fault, messageOf } from '../domain/fault.ts';
+import { Fault } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import { DATA_MARKER } from './data-marker.ts';
 import type { Volume } from './deployer.ts';
 import { readJson, syncFolder, writeJson } from './durable-file.ts';
-import { sumOf, sumWhile } from './file-sum.ts';
+import { runOnDisk } from './disk-command.ts';
+import { differenceFrom, sumWhile } from './file-sum.ts';
 import { has, inside, moveInto, openFolder, openInside, outside } from './inside-folder.ts';
-import { CommandFailed, type Command, type Finished, type ProcessRunner } from './process.ts';
+import type { Finished, ProcessRunner } from './process.ts';
 import { packArguments, unpackArguments, wipeArguments } from './snapshots.ts';
 
 /**
@@ -118,22 +119,6 @@ const STAGING = 'recipe-sweep-restore';
 export function createBackups({ state, run, guard, report }: BackupsSettings): Backups {
   const begunFile = (stack: string): string => path.join(folderOf(state, stack), 'restore-has-begun');
 
-  async function onDisk(command: Command, accepted: readonly number[] = [0]): Promise<Finished> {
-    let finished;
-    try {
-      finished = await run.run(command);
-    } catch (error) {
-      if (error instanceof CommandFailed) throw new Fault('Disk', error.message, { cause: error });
-      throw error;
-    }
-    if (finished.status !== null && accepted.includes(finished.status)) return finished;
-    const { file, args } = command;
-    throw new Fault(
-      'Disk',
-      `${[file, ...args].join(' ')}: exit status ${finished.status}\n${finished.stderr.trim()}`,
-    );
-  }
-
   /** Packs something in a folder that may be in use. Answers how it was read, too, if that is worth knowing. */
   async function pack(folder: string, what: string, tar: string) {
     const listing = `${tar}.list`;
@@ -142,7 +127,9 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
       // tar opens this very file, so that it can be followed from its first byte.
       await writeFile(tar, '');
       let finished: Finished | undefined;
-      const writing = onDisk({ file: 'tar', args }, [0, CHANGED]).then((ended) => void (finished = ended));
+      const writing = runOnDisk(run, { file: 'tar', args }, [0, CHANGED]).then(
+        (ended) => void (finished = ended),
+      );
       const sum = await sumWhile(writing, tar);
       const changed = finished?.status === CHANGED ? (finished.stderr.trim().split('\n')[0] ?? '') : null;
       if (changed !== null && !isLast) continue;
@@ -156,11 +143,11 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
   async function holdsFiles({ mountpoint }: Volume): Promise<boolean> {
     const marker = path.join(mountpoint, DATA_MARKER);
     const args = [mountpoint, '-xdev', '-type', 'f', '-not', '-path', marker, '-print', '-quit'];
-    return (await onDisk({ file: 'find', args }, [0, 1])).stdout !== '';
+    return (await runOnDisk(run, { file: 'find', args }, [0, 1])).stdout !== '';
   }
 
   async function unpackInto(tar: string, folder: string): Promise<void> {
-    await onDisk({ file: 'tar', args: unpackArguments(tar, folder) });
+    await runOnDisk(run, { file: 'tar', args: unpackArguments(tar, folder) });
   }
 
   /**
@@ -201,7 +188,7 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
 
   /** What had to make room may still be in use by the app, so it is removed as a volume is wiped. */
   async function clearStaging(staging: string): Promise<void> {
-    if (existsSync(staging)) await onDisk({ file: 'find', args: [staging, '-xdev', '-delete'] });
+    if (existsSync(staging)) await runOnDisk(run, { file: 'find', args: [staging, '-xdev', '-delete'] });
   }
 
   return {
@@ -259,12 +246,9 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
       const manifest = await readJson(path.join(folder, 'manifest.json'), manifestSchema);
       for (const entry of manifest?.volumes.flatMap(({ archives }) => archives) ?? []) {
         const tar = path.join(folder, entry.file);
-        const sum = await sumOf(tar).catch((error: unknown) => {
-          throw new Fault('RecordUnreadable', `${tar}: ${messageOf(error)}; sweep the recipe again`);
-        });
-        if (sum.sha256 !== entry.sha256 || sum.bytes !== entry.bytes) {
-          throw new Fault('RecordUnreadable', `${tar}: not what was archived; sweep the recipe again`);
-        }
+        const why = await differenceFrom(entry, tar);
+        if (why === null) continue;
+        throw new Fault('RecordUnreadable', `${tar}: not what was archived: ${why}; sweep the recipe again`);
       }
       return manifest;
     },
@@ -281,7 +265,7 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
       for (const { name, mountpoint } of volumes) {
         await guard();
         report(`destroying what volume ${name} holds`);
-        await onDisk({ file: 'find', args: wipeArguments(mountpoint) });
+        await runOnDisk(run, { file: 'find', args: wipeArguments(mountpoint) });
       }
     },
 

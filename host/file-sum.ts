@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../domain/fault.ts';
 
 /** The sum of a whole file. */
 export async function sumOf(file: string): Promise<Sum> {
@@ -10,6 +12,18 @@ export async function sumOf(file: string): Promise<Sum> {
 export interface Sum {
   sha256: string;
   bytes: number;
+}
+
+/** Why a file is not what had this sum; null when it is. */
+export async function differenceFrom({ sha256, bytes }: Sum, file: string): Promise<string | null> {
+  try {
+    const found = await sumOf(file);
+    return found.sha256 === sha256 && found.bytes === bytes
+      ? null
+      : `${path.basename(file)} has other content`;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 const PIECE = 1024 * 1024;

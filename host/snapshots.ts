@@ -5,8 +5,9 @@ import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import { syncFolder, writeJson } from './durable-file.ts';
-import { sumOf, sumWhile } from './file-sum.ts';
-import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
+import { runOnDisk } from './disk-command.ts';
+import { differenceFrom, sumOf, sumWhile } from './file-sum.ts';
+import type { ProcessRunner } from './process.ts';
 import type { Volume } from './deployer.ts';
 
 /**
@@ -83,16 +84,7 @@ export function wipeArguments(folder: string): string[] {
 
 export function createSnapshots(run: ProcessRunner): Snapshots {
   async function tar(args: string[]): Promise<void> {
-    await onDisk({ file: 'tar', args });
-  }
-
-  async function onDisk(command: Command): Promise<void> {
-    try {
-      await run.output(command);
-    } catch (error) {
-      if (error instanceof CommandFailed) throw new Fault('Disk', error.message, { cause: error });
-      throw error;
-    }
+    await runOnDisk(run, { file: 'tar', args });
   }
 
   return {
@@ -129,12 +121,8 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
     async verify(folder, ref) {
       const manifest = await readManifest(folder, ref);
       for (const entry of manifest.volumes) {
-        const sum = await sumOf(path.join(folder, ref.id, `${entry.name}.tar`)).catch((error: unknown) => {
-          throw damaged(folder, ref, messageOf(error));
-        });
-        if (sum.sha256 !== entry.sha256 || sum.bytes !== entry.bytes) {
-          throw damaged(folder, ref, `${entry.name}.tar has other content`);
-        }
+        const why = await differenceFrom(entry, path.join(folder, ref.id, `${entry.name}.tar`));
+        if (why !== null) throw damaged(folder, ref, why);
       }
       return manifest;
     },
@@ -145,11 +133,11 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
         const mountpoint = mountpoints.get(entry.name);
         if (mountpoint === undefined)
           throw new Fault('Daemon', `volume ${entry.name}: missing, cannot be restored into`);
-        await onDisk({ file: 'find', args: wipeArguments(mountpoint) });
+        await runOnDisk(run, { file: 'find', args: wipeArguments(mountpoint) });
         passBoundary('settle.mid-restore');
         await tar(unpackArguments(path.join(folder, manifest.id, `${entry.name}.tar`), mountpoint));
         // Whoever is told that it is restored may say so on disk; that must not come before the data.
-        await onDisk({ file: 'sync', args: ['--file-system', mountpoint] });
+        await runOnDisk(run, { file: 'sync', args: ['--file-system', mountpoint] });
       }
     },
 
