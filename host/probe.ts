@@ -7,7 +7,7 @@ import { askHttp, type HttpQuestion } from './probe/http.ts';
 import { askSocket } from './probe/socket.ts';
 import type { PreparedRecipe, PreparedService } from './recipe-format.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
-import type { Swarm } from './swarm.ts';
+import { runningContainer, type Swarm } from './swarm.ts';
 
 /**
  * Asks the app itself whether it serves. Where the question goes is the operator's choice: to the public
@@ -103,10 +103,8 @@ export async function taskAddress(
   seen: Observation,
   service: string,
 ): Promise<string | null> {
-  const { tasks = [] } = seen.services.find(({ name }) => name === service) ?? {};
-  const task = tasks.find(({ current, state }) => current && state === 'running');
-  const container = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
-  return container === undefined ? null : swarm.hostAddress(container.id);
+  const container = await runningContainer(swarm, stack, seen, service);
+  return container === null ? null : swarm.hostAddress(container);
 }
 
 const CHECK_FREE_MS = 10_000;

@@ -1,10 +1,11 @@
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { dependencyVariables } from '../domain/dependency.ts';
 import { messageOf } from '../domain/fault.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { TIERS } from '../domain/outcome.ts';
 import { HOOKS, type Hook, type RecipeSettings } from '../domain/recipe-settings.ts';
+import { startOf } from './executable.ts';
 import { isMapping, parseCompose } from './recipe-format/compose.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { recipeYml } from './recipe-yml.ts';
@@ -211,28 +212,16 @@ async function readExecutables(folder: string, kind: 'hooks' | 'checks'): Promis
 }
 
 const INTERPRETED = '#!';
-const ELF = '\u007fELF';
 
 async function whyNotRunnable(file: string): Promise<string | null> {
   const found = await stat(file).catch(() => null);
   if (found === null) return 'a link that leads nowhere';
   if (!found.isFile()) return 'not a regular file';
   if ((found.mode & 0o111) === 0) return `not executable: chmod +x ${file}`;
-  const start = await beginning(file);
-  if (start.startsWith(ELF)) return null;
-  if (!start.startsWith(INTERPRETED)) return 'begins with no #! line, so nothing says what runs it';
-  const [first = ''] = start.split('\n');
-  return first.endsWith('\r') ? 'its lines end in CRLF, so its interpreter is not found' : null;
-}
-
-async function beginning(file: string): Promise<string> {
-  const opened = await open(file);
-  try {
-    const { buffer, bytesRead } = await opened.read(Buffer.alloc(256), 0, 256, 0);
-    return buffer.toString('latin1', 0, bytesRead);
-  } finally {
-    await opened.close();
-  }
+  const { isProgram, firstLine } = await startOf(file);
+  if (isProgram) return null;
+  if (!firstLine.startsWith(INTERPRETED)) return 'begins with no #! line, so nothing says what runs it';
+  return firstLine.endsWith('\r') ? 'its lines end in CRLF, so its interpreter is not found' : null;
 }
 
 async function readOverlay(folder: string): Promise<Part<string>> {

@@ -175,6 +175,19 @@ export interface SwarmSettings {
   mark: string;
 }
 
+/** The container of a service's running task, of those that were seen; null when none runs. */
+export async function runningContainer(
+  swarm: Pick<Swarm, 'containers'>,
+  stack: string,
+  seen: Observation,
+  service: string,
+): Promise<string | null> {
+  const { tasks = [] } = seen.services.find(({ name }) => name === service) ?? {};
+  const task = tasks.find(({ current, state }) => current && state === 'running');
+  const found = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
+  return found?.id ?? null;
+}
+
 export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm {
   const heard: ApiEvent[] = [];
   const ofStack = (stack: string): string => JSON.stringify({ label: [`${STACK_LABEL}=${stack}`] });
