@@ -1,11 +1,10 @@
 import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import ms from 'ms';
 import { planBackup, type BackupPlan, type ServiceHook } from '../domain/backup-plan.ts';
 import { Fault } from '../domain/fault.ts';
 import type { Tier } from '../domain/outcome.ts';
-import { printable, quotableLine } from '../domain/printable.ts';
+import { quotableLine } from '../domain/printable.ts';
 import { createBackups, type BackupManifest, type Backups, type Taken } from '../host/backups.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { missingMarkers } from '../host/data-marker.ts';
@@ -194,8 +193,7 @@ async function runHooks(
   hooks: readonly ServiceHook[],
 ): Promise<TierFailure | null> {
   const evidence = path.join(app.evidence, `${tier}-hooks.txt`);
-  const fit = async (text: string): Promise<string> =>
-    printable(await deployer.mask(app.stack, stripVTControlCharacters(text))).trimEnd();
+  const fit = async (text: string): Promise<string> => (await deployer.fit(app.stack, text)).trimEnd();
   for (const { hook, service, command } of hooks) {
     const what = `${hook} of service ${service}`;
     report(what);

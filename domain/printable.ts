@@ -20,6 +20,13 @@ export function quotable(text: string, longest = LONGEST_TEXT): string {
   return `${printable(text.slice(0, longest))}… (${text.length - longest} more characters)`;
 }
 
+/** The end of a text, from the beginning of a line: one that was cut could begin with half a secret. */
+export function endOf(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const end = text.slice(-longest);
+  return end.includes('\n') ? `…${end.slice(end.indexOf('\n'))}` : '…';
+}
+
 /** Quotable, as one line. */
 export function quotableLine(text: string): string {
   return quotable(text.trim().replaceAll(/\s*[\r\n]\s*/g, ' '), LONGEST_LINE);

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import ms from 'ms';
 import { Fault } from '../domain/fault.ts';
-import { printable, quotableLine } from '../domain/printable.ts';
+import { endOf, quotableLine } from '../domain/printable.ts';
 import type { Hook } from '../domain/recipe-settings.ts';
 import type { App, Deployer } from './deployer.ts';
+import { startOf } from './executable.ts';
 import { CommandFailed, type Finished, type ProcessRunner } from './process.ts';
 import { maskValues } from './secret-fingerprint.ts';
 import { endMarked, EXEC_MARK } from './swarm.ts';
@@ -45,7 +46,7 @@ export interface AppScripts {
 
 export interface AppScriptsSettings {
   run: ProcessRunner;
-  deployer: Pick<Deployer, 'environment' | 'mask' | 'watchEngine'>;
+  deployer: Pick<Deployer, 'environment' | 'fit' | 'watchEngine'>;
   /** Awaited before each script, since it may change things. */
   guard(): Promise<void>;
   report(what: string): void;
@@ -125,7 +126,8 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
         : failure.how
       : `exit status ${ended.status}`;
     const secrets = (await script.options.secrets?.()) ?? [];
-    const said = await masked(app.stack, ended.stdout, secrets);
+    const printed = endOf(stripVTControlCharacters(ended.stdout), LONGEST_OUTPUT);
+    const said = await deployer.fit(app.stack, maskValues(printed, secrets));
     const { evidence } = script;
     const lines = [
       `== ${what}: ${file}`,
@@ -149,16 +151,6 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
       return { result: 'not applicable', reason: last || 'it gives no reason' };
     }
     return { result: 'fail', reason: quotableLine(`${what}: ${how}${last && `: ${last}`}`), evidence };
-  }
-
-  /** The end of what was printed, fit to be kept: without secrets, colours and what else steers a terminal. */
-  async function masked(stack: string, printed: string, secrets: readonly string[]): Promise<string> {
-    const plain = stripVTControlCharacters(printed);
-    const end = plain.slice(-LONGEST_OUTPUT);
-    // A line that was cut could begin with half a secret.
-    const whole = end.length < plain.length ? `…${end.slice(end.indexOf('\n'))}` : end;
-    const known = maskValues(whole, secrets);
-    return printable(await deployer.mask(stack, known));
   }
 
   return {
@@ -214,11 +206,9 @@ function cannotStart({ what, file }: Pick<Script, 'what' | 'file'>, why: string)
   );
 }
 
-const PROGRAM = '\x7fELF';
-
 /** Throws when it was not the script that left, but who looked for its interpreter. */
 async function checkInterpreter(script: Script, printed: string): Promise<void> {
-  const [first = ''] = (await readFile(script.file, 'latin1')).split('\n');
-  const byEnv = /^#!\s*\S*\/env\s/.test(first) && /^\S*env: .*\n$/.test(printed);
-  if (byEnv || first.startsWith(PROGRAM)) throw cannotStart(script, printed.trim());
+  const { isProgram, firstLine } = await startOf(script.file);
+  const byEnv = /^#!\s*\S*\/env\s/.test(firstLine) && /^\S*env: .*\n$/.test(printed);
+  if (byEnv || isProgram) throw cannotStart(script, printed.trim());
 }

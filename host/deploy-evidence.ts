@@ -2,7 +2,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { Fault, messageOf } from '../domain/fault.ts';
-import { printable } from '../domain/printable.ts';
+import { endOf, printable } from '../domain/printable.ts';
 import type { Observation, ServiceSeen } from '../domain/convergence.ts';
 import { LABEL } from './recipe-format/render.ts';
 import { maskSecrets } from './secret-fingerprint.ts';
@@ -17,6 +17,9 @@ export interface EvidenceSettings {
   since: Date | null;
 }
 
+/** The picture of the app's page, beside the texts. */
+export const SCREENSHOT = 'screenshot.png';
+
 /** Of each container's log the end is kept, in characters. */
 const LONGEST_LOG = 512 * 1024;
 
@@ -30,16 +33,21 @@ export async function keep(folder: string, name: string, text: string): Promise<
   return file;
 }
 
-async function fingerprintsOf(swarm: Swarm, stack: string): Promise<string[]> {
-  return (await swarm.labelled(`${STACK_LABEL}=${stack}`)).flatMap(({ kind, labels }) => {
+/** Masks in a text the secrets of a stack that carry a fingerprint. Colours go first, so that none is inside one. */
+type Masker = (text: string) => Promise<string>;
+
+async function maskerOf(swarm: Swarm, stack: string): Promise<Masker> {
+  const fingerprints = (await swarm.labelled(`${STACK_LABEL}=${stack}`)).flatMap(({ kind, labels }) => {
     const fingerprint = labels[LABEL.fingerprint];
     return kind === 'secret' && fingerprint !== undefined ? [fingerprint] : [];
   });
+  return (text) => maskSecrets(stripVTControlCharacters(text), fingerprints);
 }
 
-/** The text with the secrets of a stack masked that carry a fingerprint. */
-export async function maskedFor(swarm: Swarm, stack: string, text: string): Promise<string> {
-  return maskSecrets(text, await fingerprintsOf(swarm, stack));
+/** A text fit to be kept: without colours, the stack's secrets masked, and what else steers a terminal written out. */
+export async function fitToKeep(swarm: Swarm, stack: string, text: string): Promise<string> {
+  const masked = await maskerOf(swarm, stack);
+  return printable(await masked(text));
 }
 
 /**
@@ -51,8 +59,15 @@ export async function keepDeployment(
   seen: Observation,
   failedService: string | null,
 ): Promise<string> {
-  const { swarm, stack, folder, since } = settings;
-  const masked = masker(await fingerprintsOf(swarm, stack));
+  return writeDeployment(settings, seen, failedService, await maskerOf(settings.swarm, settings.stack));
+}
+
+async function writeDeployment(
+  { swarm, stack, folder, since }: EvidenceSettings,
+  seen: Observation,
+  failedService: string | null,
+  masked: Masker,
+): Promise<string> {
   const tasks = await keep(folder, 'tasks.txt', await masked(seen.services.map(serviceText).join('\n')));
   const containers = await swarm.containers(stack);
   const order = new Map(
@@ -69,7 +84,9 @@ export async function keepDeployment(
         .logs(id, since ?? undefined)
         .catch((error: unknown) => `(no logs: ${messageOf(error)})\n`);
       if (printed === '') continue;
-      logs.push(`== task ${taskId}, container ${id.slice(0, 12)}\n${await masked(endOf(printed))}`);
+      logs.push(
+        `== task ${taskId}, container ${id.slice(0, 12)}\n${await masked(endOf(printed, LONGEST_LOG))}`,
+      );
     }
     if (logs.length === 0) continue;
     const file = await keep(folder, `${name.replaceAll(/[^\w.-]/g, '_')}.log`, logs.join('\n'));
@@ -82,8 +99,8 @@ export interface AllEvidence extends EvidenceSettings {
   since: Date;
   /** Ends the collecting. */
   signal: AbortSignal;
-  /** Writes a picture of the app's page to the file; answers null, or why there is none to be had. */
-  picture: (file: string) => Promise<string | null>;
+  /** Writes SCREENSHOT, a picture of the app's page; answers null, or why there is none to be had. */
+  picture: () => Promise<string | null>;
 }
 
 /**
@@ -106,25 +123,25 @@ export async function keepAll(settings: AllEvidence): Promise<void> {
   };
 
   const deployed = (await readdir(folder)).filter((name) => COMPOSE.test(name));
+  const masker = maskerOf(swarm, stack);
   await collect('tasks.txt, logs, images.json', async () => {
+    const masked = await masker;
     const seen = await swarm.observe(stack);
-    await keepDeployment(settings, seen, null);
-    await keepJson(settings, 'images.json', [await imagesOf(swarm, seen)], 2);
+    await writeDeployment(settings, seen, null, masked);
+    await keep(folder, 'images.json', await masked(json([await imagesOf(swarm, seen)], 2)));
     return null;
   });
   await collect('events.jsonl', async () => {
-    await keepJson(settings, 'events.jsonl', await swarm.events(stack, since));
+    const masked = await masker;
+    await keep(folder, 'events.jsonl', await masked(json(await swarm.events(stack, since))));
     return null;
   });
   await collect('compose as deployed, without secrets', async () => {
-    const fingerprints = await fingerprintsOf(swarm, stack);
-    for (const name of deployed) await maskFile(path.join(folder, name), fingerprints);
+    const masked = await masker;
+    for (const name of deployed) await maskFile(path.join(folder, name), masked);
     return null;
   });
-  if (deployed.length > 0) {
-    const name = 'screenshot.png';
-    await collect(name, () => picture(path.join(folder, name)));
-  }
+  if (deployed.length > 0) await collect(SCREENSHOT, picture);
   const list = 'missing-evidence.txt';
   if (missing.length > 0) await keep(folder, list, `${missing.join('\n')}\n`);
   else await rm(path.join(folder, list), { force: true });
@@ -140,35 +157,17 @@ function isDiskFull(error: unknown): boolean {
   return FULL.has(String((error as NodeJS.ErrnoException | null)?.code));
 }
 
-/** Colours go first, so that none stands inside a secret. */
-function masker(fingerprints: readonly string[]): (text: string) => Promise<string> {
-  return (text) => maskSecrets(stripVTControlCharacters(text), fingerprints);
-}
-
-/** A line that was cut could begin with half a secret. */
-function endOf(text: string): string {
-  if (text.length <= LONGEST_LOG) return text;
-  const end = text.slice(-LONGEST_LOG);
-  return `…${end.slice(end.indexOf('\n'))}`;
-}
-
 /** JSON, one document a line; what steers a terminal is written out in its texts. */
-async function keepJson(
-  { swarm, stack, folder }: EvidenceSettings,
-  name: string,
-  documents: readonly unknown[],
-  indent?: number,
-): Promise<void> {
+function json(documents: readonly unknown[], indent?: number): string {
   const readable = (_key: string, value: unknown): unknown =>
     typeof value === 'string' ? printable(stripVTControlCharacters(value)) : value;
-  const text = documents.map((one) => `${JSON.stringify(one, readable, indent)}\n`).join('');
-  await keep(folder, name, await maskedFor(swarm, stack, text));
+  return documents.map((one) => `${JSON.stringify(one, readable, indent)}\n`).join('');
 }
 
 /** Nothing of ours puts a secret there; what a recipe's env does is not known. */
-async function maskFile(file: string, fingerprints: readonly string[]): Promise<void> {
+async function maskFile(file: string, masked: Masker): Promise<void> {
   const text = await readFile(file, 'utf8');
-  const without = await maskSecrets(text, fingerprints);
+  const without = await masked(text);
   if (without !== text) await writeFile(file, without);
 }
 

@@ -105,8 +105,8 @@ export interface Deployer {
   environment(app: App): Promise<Record<string, string>>;
   /** Watches the engine from now on: its restart ends every container. */
   watchEngine(): Promise<EngineWatch>;
-  /** The text with the stack's secrets masked. */
-  mask(stack: string, text: string): Promise<string>;
+  /** The text fit to be kept: without colours, the stack's secrets masked, what else steers a terminal written out. */
+  fit(stack: string, text: string): Promise<string>;
   /** Writes what is learned of a running deployment into its evidence folder: logs, tasks, events since then. */
   keepEvidence(app: App, since: Date): Promise<void>;
   /** Stops the stack and waits until its containers, then its networks, are gone; volumes and secrets stay. */

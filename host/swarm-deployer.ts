@@ -12,7 +12,7 @@ import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
-import { keep, keepAll, keepDeployment, maskedFor } from './deploy-evidence.ts';
+import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
 import { ensureImage, type PresentImage } from './images.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
@@ -24,7 +24,7 @@ import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
 import { takeScreenshot } from './screenshot.ts';
 import { ensureSecrets, readWrittenSecrets, type WrittenSecrets } from './secrets.ts';
 import { createStackRemoval } from './stack-removal.ts';
-import { openSwarm, STACK_LABEL, type Labelled } from './swarm.ts';
+import { openSwarm, runningContainer, STACK_LABEL, type Labelled } from './swarm.ts';
 import { checkPortsFree, refuseTakenPort } from './taken-ports.ts';
 
 /**
@@ -94,12 +94,18 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const removal = createStackRemoval({ swarm, zone, report });
   const prober = createProber({ via: config.probe.via, swarm, signal });
   const environment = createAppEnvironment({ config, swarm, servicesOf });
-  const mask = (stack: string, text: string): Promise<string> => maskedFor(swarm, stack, text);
+  const fit = (stack: string, text: string): Promise<string> => fitToKeep(swarm, stack, text);
   const { watchEngine } = swarm;
-  const scripts = createAppScripts({ run, deployer: { environment, mask, watchEngine }, guard, report });
+  const scripts = createAppScripts({ run, deployer: { environment, fit, watchEngine }, guard, report });
+  const prepared = new WeakMap<App, Promise<PreparedRecipe>>();
+  /** Of the latest deployment, by evidence folder. */
+  const pictures = new Map<string, Promise<string | null>>();
 
+  /** Read once: an app's checkout stays what it is. */
   function prepare(app: App): Promise<PreparedRecipe> {
-    return prepareRecipe(app, { clientVariables: CLIENT_VARIABLES });
+    const read = prepared.get(app) ?? prepareRecipe(app, { clientVariables: CLIENT_VARIABLES });
+    prepared.set(app, read);
+    return read;
   }
 
   /** None of a release whose files are wrong: its deployment says what is wrong with them. */
@@ -324,6 +330,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   /** Waits until everything runs, is made ready, stays up and serves, or for the deadline. */
   async function converge(app: App, asFirst: Expectation, question: Question | null): Promise<Outcome> {
     const expected = { ...asFirst };
+    pictures.delete(app.evidence);
     let ready = false;
     const changes = swarm.changes(app.stack);
     let reported = '';
@@ -350,8 +357,11 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         .ask(app, what, seen, { timeoutMs, signal: AbortSignal.any([signal, pending.end.signal]) })
         .then(
           (answer) => {
-            if (answer.serves) asked.served = tasks;
-            else {
+            if (answer.serves) {
+              asked.served = tasks;
+              // Beside the watching, which takes longer.
+              picture(app).catch(() => undefined);
+            } else {
               asked.refusal = answer.why;
               asked.unreachable = answer.unreachable;
               asked.againAt = Date.now() + (PROBE_PAUSES_MS[asked.refusals++] ?? POLL_MS);
@@ -435,6 +445,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     } finally {
       stopAsking();
       changes.close();
+      // No browser outlives the deployment; what came of the picture is asked when evidence is kept.
+      await pictures.get(app.evidence)?.catch(() => undefined);
     }
   }
 
@@ -449,24 +461,23 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     }).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  async function runningContainer(stack: string, service: string): Promise<string> {
-    const seen = await swarm.observe(stack);
-    const tasks = seen.services.find(({ name }) => name === service)?.tasks ?? [];
-    const task = tasks.find(({ current, state }) => current && state === 'running');
-    const found = (await swarm.containers(stack)).find(({ taskId }) => taskId === task?.id);
-    if (found === undefined) {
-      throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
-    }
-    return found.id;
+  /**
+   * Takes the one picture of a deployment's page. Null when it is there, or the app has no page; the answer says why
+   * there is no picture of the page it has.
+   */
+  function picture(app: App): Promise<string | null> {
+    const taken = pictures.get(app.evidence) ?? takePicture(app);
+    pictures.set(app.evidence, taken);
+    return taken;
   }
 
-  /** Null when it has no page; the answer says why there is no picture of the page it has. */
-  async function picture(app: App, file: string): Promise<string | null> {
+  async function takePicture(app: App): Promise<string | null> {
     const { APP_URL: url, APP_ADDRESS: address = null } = await environment(app);
     if (url === undefined) return null;
     if (config.probe.via === 'task' && address === null) return 'no task of the app that could be asked runs';
     const { probe } = app.settings;
     const asked = probe?.protocol === 'http' ? probe.path : ANY_ANSWER.path;
+    const file = path.join(app.evidence, SCREENSHOT);
     return takeScreenshot(run, { url: `${url}${asked}`, address }, file);
   }
 
@@ -503,14 +514,16 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     services: (stack) => swarm.services(stack),
 
     async exec(stack, service, command, timeoutMs) {
-      return swarm.exec(await runningContainer(stack, service), command, timeoutMs);
+      const container = await runningContainer(swarm, stack, await swarm.observe(stack), service);
+      if (container !== null) return swarm.exec(container, command, timeoutMs);
+      throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
     },
 
     environment,
 
     watchEngine,
 
-    mask,
+    fit,
 
     async keepEvidence(app, since) {
       report('keeping evidence');
@@ -520,7 +533,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         folder: app.evidence,
         since,
         signal,
-        picture: (file) => picture(app, file),
+        picture: () => picture(app),
       });
     },
 

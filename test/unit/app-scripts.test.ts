@@ -12,6 +12,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAppScripts, type AppScripts } from '../../host/app-scripts.ts';
 import { Fault } from '../../domain/fault.ts';
+import { printable } from '../../domain/printable.ts';
 import type { App } from '../../host/deployer.ts';
 import { processRunner } from '../../host/process.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
@@ -47,7 +48,7 @@ function scripts(changes: Changes = {}): AppScripts {
         },
         close: () => undefined,
       }),
-      mask: async (_stack, text) => text.replaceAll('generated-1234', '***'),
+      fit: async (_stack, text) => printable(text.replaceAll('generated-1234', '***')),
     },
     guard: async () => {
       guarded += 1;

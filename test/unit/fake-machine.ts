@@ -241,7 +241,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       async watchEngine() {
         return { check: async () => undefined, close: () => undefined };
       },
-      async mask(_stack, text) {
+      async fit(_stack, text) {
         return text;
       },
       async keepEvidence() {

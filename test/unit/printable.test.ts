@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../domain/fault.ts';
-import { printable, quotable, quotableLine, quotableMarkdown } from '../../domain/printable.ts';
+import { endOf, printable, quotable, quotableLine, quotableMarkdown } from '../../domain/printable.ts';
 
 describe('text that others wrote', () => {
   test.each([
@@ -28,5 +28,16 @@ describe('text that others wrote', () => {
 
   test('is quoted so by every fault', () => {
     expect(new Fault('MirrorSync', 'remote: \u001b]0;x\u0007').message).toBe('remote: \\u{1b}]0;x\\u{7}');
+  });
+});
+
+describe('the end of a text', () => {
+  test('is all of one that is short enough', () => {
+    expect(endOf('one\ntwo\n', 8)).toBe('one\ntwo\n');
+  });
+
+  test('begins with a whole line, and says that something is missing before it', () => {
+    expect(endOf('my secret\ntwo\nthree\n', 14)).toBe('…\ntwo\nthree\n');
+    expect(endOf('a line that is too long', 10)).toBe('…');
   });
 });
