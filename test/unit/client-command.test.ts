@@ -8,11 +8,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { exitStatusOf } from '../../client/commands/sweep.ts';
 import { workflowUrl } from '../../client/connect.ts';
 import { explain } from '../../client/failure.ts';
-import { runCommand } from '../../client/program.ts';
 import { meantSweep } from '../../client/running.ts';
 import type { SweepReport } from '../../domain/report.ts';
 import { createCanonicals, type CanonicalRecord } from '../../host/canonicals.ts';
 import { createResults } from '../../host/results.ts';
+import { typeIn } from './typed-command.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -35,17 +35,7 @@ afterEach(async () => {
 });
 
 /** A command typed in the folder of the configuration. */
-async function type(...args: string[]): Promise<{ status: number; out: string; err: string }> {
-  const [out, err]: [string[], string[]] = [[], []];
-  const terminal = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    live: null,
-    columns: () => null,
-  };
-  const status = await runCommand(args, terminal, folder);
-  return { status, out: out.join('\n'), err: err.join('\n') };
-}
+const type = (...args: string[]) => typeIn(folder, args);
 
 const record = (recipe: string): CanonicalRecord => ({
   schema: 1,

@@ -7,8 +7,8 @@ import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { runCommand } from '../../client/program.ts';
 import { processRunner } from '../../host/process.ts';
+import { typeIn } from './typed-command.ts';
 
 const OURS = path.resolve(import.meta.dirname, '../../recipes');
 const UPSTREAM = 'https://git.coopcloud.tech/coop-cloud/thing.git';
@@ -25,17 +25,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A command typed in the folder of the configuration. */
-async function type(...args: string[]): Promise<{ status: number; out: string; err: string }> {
-  const [out, err]: [string[], string[]] = [[], []];
-  const terminal = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    live: null,
-    columns: () => null,
-  };
-  const status = await runCommand(args, terminal, folder);
-  return { status, out: stripVTControlCharacters(out.join('\n')), err: err.join('\n') };
+/** A command typed in the folder of the configuration; what it printed is without colours. */
+async function type(...args: string[]) {
+  const typed = await typeIn(folder, args);
+  return { ...typed, out: stripVTControlCharacters(typed.out) };
 }
 
 const at = (...parts: string[]): string => path.join(folder, 'recipes', ...parts);
