@@ -1,6 +1,9 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ColdStep } from '../../activities/app.ts';
+import type { ColdResult } from '../../activities/cold-test.ts';
 import type { Activities } from '../../activities/index.ts';
+import type { TierAnswer } from '../../activities/tier.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
@@ -109,26 +112,11 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const domain = `${recipe}.test`;
         return { recipe, version: '1.0.0+1', domain, stack: `${recipe}_test`, url: `http://${domain}` };
       },
-      async coldInstall({ run, step }) {
-        await call(run.recipe, step);
-        return answer(run.recipe, step);
-      },
-      async coldUpgrade({ run, step }) {
-        await call(run.recipe, step);
-        return answer(run.recipe, step);
-      },
-      async coldBackup({ run, step }) {
-        await call(run.recipe, step);
-        return tierAnswer(run.recipe, step);
-      },
-      async coldRestore({ run, step }) {
-        await call(run.recipe, step);
-        return tierAnswer(run.recipe, step);
-      },
-      async coldCustom({ run, step }) {
-        await call(run.recipe, step);
-        return tierAnswer(run.recipe, step);
-      },
+      coldInstall: deployTier,
+      coldUpgrade: deployTier,
+      coldBackup: tier,
+      coldRestore: tier,
+      coldCustom: tier,
       async lint({ run, step }) {
         await call(run.recipe, step);
         return { problems: recipes[run.recipe]?.lint ?? [] };
@@ -196,16 +184,18 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     if (recipes[recipe]?.slow === step) await sleep(300);
   }
 
-  function tierAnswer(recipe: string, step: string): Awaited<ReturnType<Activities['coldCustom']>> {
-    const { red, skips } = recipes[recipe] ?? {};
+  async function deployTier({ run, step }: ColdStep): Promise<ColdResult> {
+    await call(run.recipe, step);
+    const reason = recipes[run.recipe]?.red?.[step as Step];
+    return reason ? { result: 'fail', reason, evidence: '/evidence' } : { result: 'pass', images: {} };
+  }
+
+  async function tier({ run, step }: ColdStep): Promise<TierAnswer> {
+    await call(run.recipe, step);
+    const { red, skips } = recipes[run.recipe] ?? {};
     const [why, skipped] = [red?.[step as Step], skips?.[step as Step]];
     if (why) return { result: 'fail', reason: why, evidence: '/evidence' };
     return skipped ? { result: 'skipped', reason: skipped } : { result: 'pass' };
-  }
-
-  function answer(recipe: string, step: string): Awaited<ReturnType<Activities['coldInstall']>> {
-    const reason = recipes[recipe]?.red?.[step as Step];
-    return reason ? { result: 'fail', reason, evidence: '/evidence' } : { result: 'pass', images: {} };
   }
 
   return host;
