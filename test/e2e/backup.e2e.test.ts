@@ -1,15 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +22,7 @@ import { processRunner } from '../../host/process.ts';
 import { createResults } from '../../host/results.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
+import { ensureProxyNetwork, importBusybox, ofZone } from './engine.ts';
 
 /**
  * Backup and restore of apps on the swarm of this machine, by the steps of a cold test. Needs the fixtures' images
@@ -45,7 +36,7 @@ const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
 const scratch = mkdtempSync(path.join(tmpdir(), 'backup-e2e-'));
 const state = path.join(scratch, 'state');
 const WEBDIS = fileURLToPath(new URL('../fixtures/recipes/webdis', import.meta.url));
-let madeProxy = false;
+let removeProxy: (() => Promise<void>) | undefined;
 
 /** A recipe for one test: what its checkout holds, and what its operator has for it. */
 const checkouts = new Map<string, (target: string) => void>();
@@ -182,36 +173,10 @@ const INSTALLED = { result: 'pass', images: expect.any(Object) };
 
 const tests: RunRef[] = [];
 
-async function ours(): Promise<string[]> {
-  const filters = JSON.stringify({ label: [`recipe-sweep.zone=${zone}`] });
-  const [services, containers, { Volumes }, secrets] = await Promise.all([
-    docker.listServices({ filters }),
-    docker.listContainers({ all: true, filters }),
-    docker.listVolumes({ filters }),
-    docker.listSecrets({ filters }),
-  ]);
-  return [
-    ...services.map(({ Spec }) => `service ${Spec?.Name}`),
-    ...containers.map(({ Names }) => `container ${Names[0]}`),
-    ...Volumes.map(({ Name }) => `volume ${Name}`),
-    ...secrets.map(({ Spec }) => `secret ${Spec?.Name}`),
-  ];
-}
-
 beforeAll(async () => {
-  const found = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
-  const root = path.join(scratch, 'rootfs');
-  for (const folder of ['bin', 'data']) mkdirSync(path.join(root, folder), { recursive: true });
-  cpSync(found, path.join(root, 'bin/busybox'), { dereference: true });
-  for (const name of ['sh', 'sleep', 'touch', 'cat', 'cp', 'rm', 'echo', 'grep', 'test']) {
-    symlinkSync('busybox', path.join(root, 'bin', name));
-  }
-  const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 64 * 1024 * 1024 });
-  execFileSync('docker', ['import', '-', image], { input: tar });
-  if (!(await docker.listNetworks()).some(({ Name }) => Name === 'proxy')) {
-    await docker.createNetwork({ Name: 'proxy', Driver: 'overlay' });
-    madeProxy = true;
-  }
+  const programs = ['sh', 'sleep', 'touch', 'cat', 'cp', 'rm', 'echo', 'grep', 'test'];
+  importBusybox(image, programs, (root) => mkdirSync(path.join(root, 'data')));
+  removeProxy = await ensureProxyNetwork(docker);
 }, 60_000);
 
 afterEach(async () => {
@@ -219,15 +184,10 @@ afterEach(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  // Someone else may have joined it since; then it is theirs to remove.
-  if (madeProxy)
-    await docker
-      .getNetwork('proxy')
-      .remove()
-      .catch(() => undefined);
+  await removeProxy?.();
   await docker.getImage(image).remove({ force: true });
   rmSync(scratch, { recursive: true, force: true });
-  expect(await ours()).toEqual([]);
+  expect(await ofZone(docker, zone)).toEqual([]);
 }, 60_000);
 
 test('a volume that is backed up whole, after a hook: redis and its rows', async () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { COMMAND_MARK, createAttempts } from '../../host/attempts.ts';
 import { withVariable } from '../../host/processes.ts';
 import { openSwarm, type Swarm } from '../../host/swarm.ts';
+import { importBusybox } from './engine.ts';
 
 /** Commands in a container of this machine's engine. Needs a static busybox. */
 
@@ -38,18 +39,8 @@ async function running(text: string): Promise<number> {
 }
 
 beforeAll(async () => {
-  const found = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
-  for (const [tag, programs] of [
-    [image, ['sh', 'sleep', 'cat', 'seq', 'echo', 'head', 'tr']],
-    [bare, ['sleep']],
-  ] as const) {
-    const root = mkdtempSync(path.join(scratch, 'rootfs-'));
-    mkdirSync(path.join(root, 'bin'));
-    cpSync(found, path.join(root, 'bin/busybox'), { dereference: true });
-    for (const name of programs) symlinkSync('busybox', path.join(root, 'bin', name));
-    const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 64 * 1024 * 1024 });
-    execFileSync('docker', ['import', '-', tag], { input: tar });
-  }
+  importBusybox(image, ['sh', 'sleep', 'cat', 'seq', 'echo', 'head', 'tr']);
+  importBusybox(bare, ['sleep']);
   container = await start(image, ['/bin/sleep', '1000']);
 });
 

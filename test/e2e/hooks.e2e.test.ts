@@ -1,14 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,6 +21,7 @@ import type { App } from '../../host/deployer.ts';
 import { processRunner } from '../../host/process.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
+import { ensureProxyNetwork, importBusybox } from './engine.ts';
 
 /**
  * A recipe's hooks and checks around a deployment on the swarm of this machine. Needs an engine that is a swarm
@@ -35,7 +34,7 @@ const socket = '/var/run/docker.sock';
 const docker = new Dockerode({ socketPath: socket });
 const scratch = mkdtempSync(path.join(tmpdir(), 'hooks-'));
 const image = `localhost/recipe-sweep/hooks:${hex}`;
-let madeProxy = false;
+let removeProxy: (() => Promise<void>) | undefined;
 
 const config = {
   zone,
@@ -139,20 +138,8 @@ test -f "$RECIPE_DIR/compose.yml"`;
 const kept = (one: App, file: string): string => readFileSync(path.join(one.evidence, file), 'utf8');
 
 beforeAll(async () => {
-  const found = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
-  const root = path.join(scratch, 'rootfs');
-  mkdirSync(path.join(root, 'bin'), { recursive: true });
-  cpSync(found, path.join(root, 'bin/busybox'), { dereference: true });
-  for (const name of ['sh', 'httpd', 'sleep', 'cat', 'test', 'touch']) {
-    symlinkSync('busybox', path.join(root, 'bin', name));
-  }
-  const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 64 * 1024 * 1024 });
-  execFileSync('docker', ['import', '-', image], { input: tar });
-  const networks = await docker.listNetworks();
-  if (!networks.some(({ Name }) => Name === 'proxy')) {
-    await docker.createNetwork({ Name: 'proxy', Driver: 'overlay' });
-    madeProxy = true;
-  }
+  importBusybox(image, ['sh', 'httpd', 'sleep', 'cat', 'test', 'touch']);
+  removeProxy = await ensureProxyNetwork(docker);
 }, 60_000);
 
 afterEach(async () => {
@@ -160,12 +147,7 @@ afterEach(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  // Someone else may have joined it since; then it is theirs to remove.
-  if (madeProxy)
-    await docker
-      .getNetwork('proxy')
-      .remove()
-      .catch(() => undefined);
+  await removeProxy?.();
   await docker.getImage(image).remove({ force: true });
   rmSync(scratch, { recursive: true, force: true });
 }, 60_000);

@@ -1,14 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import dns from 'node:dns';
@@ -30,6 +28,7 @@ import { BROWSERS } from '../../host/screenshot.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
 import { selfSigned } from '../fixtures/certificates.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
+import { ensureProxyNetwork, importBusybox, ofZone, withLabel } from './engine.ts';
 
 /**
  * The deployer on the swarm of this machine. Needs an engine that is a swarm manager and a static busybox;
@@ -45,7 +44,7 @@ const image = (version: number): string => `localhost/recipe-sweep/busybox:${hex
 const hasBrowser = BROWSERS.some((name) =>
   (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(path.join(folder, name))),
 );
-let madeProxy = false;
+let removeProxy: (() => Promise<void>) | undefined;
 let guarded = 0;
 
 const config = {
@@ -179,47 +178,16 @@ function red(deployment: Deployment): { reason: string; evidence: string } {
   return deployment;
 }
 
-async function withLabel(label: string): Promise<string[]> {
-  const filters = JSON.stringify({ label: [label] });
-  const [services, containers, networks, volumes, secrets, configs] = await Promise.all([
-    docker.listServices({ filters }),
-    docker.listContainers({ all: true, filters }),
-    docker.listNetworks({ filters }),
-    docker.listVolumes({ filters }),
-    docker.listSecrets({ filters }),
-    docker.listConfigs({ filters }),
-  ]);
-  return [
-    ...services.map(({ Spec }) => `service ${Spec?.Name}`),
-    ...containers.map(({ Names }) => `container ${Names[0]}`),
-    ...networks.map(({ Name }) => `network ${Name}`),
-    ...volumes.Volumes.map(({ Name }) => `volume ${Name}`),
-    ...secrets.map(({ Spec }) => `secret ${Spec?.Name}`),
-    ...configs.map(({ Spec }) => `config ${Spec?.Name}`),
-  ];
-}
-
-const left = (stack: string): Promise<string[]> => withLabel(`com.docker.stack.namespace=${stack}`);
+const left = (stack: string): Promise<string[]> => withLabel(docker, `com.docker.stack.namespace=${stack}`);
 
 beforeAll(async () => {
-  const found = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
-  const root = path.join(scratch, 'rootfs');
-  mkdirSync(path.join(root, 'bin'), { recursive: true });
-  mkdirSync(path.join(root, 'www'));
-  cpSync(found, path.join(root, 'bin/busybox'), { dereference: true });
-  for (const name of ['sh', 'httpd', 'sleep', 'cat', 'touch', 'test', 'echo']) {
-    symlinkSync('busybox', path.join(root, 'bin', name));
-  }
   for (const version of [1, 2]) {
-    writeFileSync(path.join(root, 'version'), `${version}\n`);
-    const tar = execFileSync('tar', ['-C', root, '-c', '.'], { maxBuffer: 64 * 1024 * 1024 });
-    execFileSync('docker', ['import', '-', image(version)], { input: tar });
+    importBusybox(image(version), ['sh', 'httpd', 'sleep', 'cat', 'touch', 'test', 'echo'], (root) => {
+      mkdirSync(path.join(root, 'www'));
+      writeFileSync(path.join(root, 'version'), `${version}\n`);
+    });
   }
-  const networks = await docker.listNetworks();
-  if (!networks.some(({ Name }) => Name === 'proxy')) {
-    await docker.createNetwork({ Name: 'proxy', Driver: 'overlay' });
-    madeProxy = true;
-  }
+  removeProxy = await ensureProxyNetwork(docker);
 }, 60_000);
 
 afterEach(async () => {
@@ -227,15 +195,10 @@ afterEach(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  // Someone else may have joined it since; then it is theirs to remove.
-  if (madeProxy)
-    await docker
-      .getNetwork('proxy')
-      .remove()
-      .catch(() => undefined);
+  await removeProxy?.();
   for (const version of [1, 2]) await docker.getImage(image(version)).remove({ force: true });
   rmSync(scratch, { recursive: true, force: true });
-  expect(await withLabel(`recipe-sweep.zone=${zone}`)).toEqual([]);
+  expect(await ofZone(docker, zone)).toEqual([]);
 }, 60_000);
 
 async function tasksOf(stack: string, service: string): Promise<string[]> {

@@ -13,6 +13,7 @@ import { startService, type Service } from '../../host/service.ts';
 import { SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
 import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
 import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
+import { ofZone } from './engine.ts';
 
 /**
  * The whole system on this machine, as an operator would have it: a Temporal server, a worker process, the
@@ -110,28 +111,6 @@ export async function startSystem(
   });
   const workers: Service[] = [];
 
-  async function ours(): Promise<string[]> {
-    const filters = { label: [`recipe-sweep.zone=${zone}`] };
-    const json = JSON.stringify(filters);
-    const [containers, services, networks, volumes, secrets, configs] = await Promise.all([
-      docker.listContainers({ all: true, filters }),
-      docker.listServices({ filters: json }),
-      docker.listNetworks({ filters: json }),
-      docker.listVolumes({ filters: json }),
-      docker.listSecrets({ filters: json }),
-      docker.listConfigs({ filters: json }),
-    ]);
-    const specName = ({ Spec }: { Spec?: { Name?: string } }): string => Spec?.Name ?? '';
-    return [
-      ...containers.map(({ Names }) => `container ${Names[0]}`),
-      ...services.map((service) => `service ${service.Spec?.Name}`),
-      ...networks.map(({ Name }) => `network ${Name}`),
-      ...volumes.Volumes.map(({ Name }) => `volume ${Name}`),
-      ...(secrets as { Spec?: { Name?: string } }[]).map((secret) => `secret ${specName(secret)}`),
-      ...(configs as { Spec?: { Name?: string } }[]).map((item) => `config ${specName(item)}`),
-    ].sort();
-  }
-
   return {
     folder,
     state,
@@ -140,7 +119,7 @@ export async function startSystem(
     upstreams,
     temporal,
     docker,
-    ours,
+    ours: () => ofZone(docker, zone),
     async cli(...args) {
       const { exitCode, stdout, stderr } = await execa(
         process.execPath,
