@@ -238,6 +238,8 @@ describe('a deployment', () => {
     const one = app('evidence', { command: `cat /run/secrets/key; echo; echo is my key; ${SERVE}` });
     const ours = deployer();
     expect(await ours.deploy(one)).toMatchObject({ ok: true });
+    // It was taken beside the watching, not after it.
+    expect(readdirSync(one.evidence).includes('screenshot.png')).toBe(hasBrowser);
     await ours.keepEvidence(one, since);
     const kept = (name: string): string => readFileSync(path.join(one.evidence, name), 'utf8');
     expect(kept('app.log')).toMatch(/Z \*\*\*\n.* is my key\n/);
