@@ -52,7 +52,7 @@ async function checkTool(name: string, searchPath: string): Promise<Prerequisite
 /** Nothing but a picture is missing without it. */
 async function checkBrowser(searchPath: string): Promise<Prerequisite> {
   const found = await Promise.all(BROWSERS.map((browser) => checkTool(browser, searchPath)));
-  const none = 'none, so no screenshots among the evidence; apt-get install chromium';
+  const none = 'none, so no screenshots among the evidence; apt-get install chromium-headless-shell';
   return { name: 'chromium', ok: true, found: found.find(({ ok }) => ok)?.found ?? none, how: '' };
 }
 
