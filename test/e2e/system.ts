@@ -210,11 +210,15 @@ export async function startSystem(
 }
 
 /** Waits until it is so; throws after the time. */
-export async function until(isSo: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+export async function until(
+  isSo: () => Promise<boolean>,
+  timeoutMs = 60_000,
+  everyMs = 100,
+): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`not so after ${timeoutMs} ms: ${isSo.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 
