@@ -87,7 +87,21 @@ export async function startStage(temporalBinary: string, recipes: readonly strin
       );
   }
 
-  await startWorker();
+  async function stop(): Promise<void> {
+    rmSync(ballast, { force: true });
+    try {
+      await system.stop();
+    } finally {
+      await removeNeighbour(neighbour);
+    }
+  }
+
+  try {
+    await startWorker();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     system,
     files,
@@ -123,14 +137,7 @@ export async function startStage(temporalBinary: string, recipes: readonly strin
     async freeDisk() {
       rmSync(ballast, { force: true });
     },
-    async stop() {
-      rmSync(ballast, { force: true });
-      try {
-        await system.stop();
-      } finally {
-        await removeNeighbour(neighbour);
-      }
-    },
+    stop,
   };
 }
 

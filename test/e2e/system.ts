@@ -60,6 +60,8 @@ const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
 const OTHER_ZONE = /_(t|demo-)[0-9a-f]{6}_test/;
 /** The swarm makes it anew on a node whenever some run's first task there joins it. */
 const SHARED_NETWORK = 'network proxy';
+/** A worker bundles its workflows first, which is work for a CPU that has nothing else to do. */
+const WORKER_START_MS = 180_000;
 const SOCKET = '/var/run/docker.sock';
 
 /** Starts everything but the worker. `enrolled` are names of fixture recipes; their upstreams start empty. */
@@ -145,8 +147,9 @@ export async function startSystem(
       });
       await Promise.race([
         ended,
-        until(async () =>
-          (await readFile(logFile, 'utf8').catch(() => '')).includes('worker waits on task queue'),
+        until(
+          async () => (await readFile(logFile, 'utf8').catch(() => '')).includes('worker waits on task queue'),
+          WORKER_START_MS,
         ),
       ]);
       ended.catch(() => undefined);
