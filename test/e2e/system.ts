@@ -148,7 +148,8 @@ export async function startSystem(
       await Promise.race([
         ended,
         until(
-          async () => (await readFile(logFile, 'utf8').catch(() => '')).includes('worker waits on task queue'),
+          async () =>
+            (await readFile(logFile, 'utf8').catch(() => '')).includes('worker waits on task queue'),
           WORKER_START_MS,
         ),
       ]);
@@ -213,11 +214,7 @@ export async function startSystem(
 }
 
 /** Waits until it is so; throws after the time. */
-export async function until(
-  isSo: () => Promise<boolean>,
-  timeoutMs = 60_000,
-  everyMs = 100,
-): Promise<void> {
+export async function until(isSo: () => Promise<boolean>, timeoutMs = 60_000, everyMs = 100): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`not so after ${timeoutMs} ms: ${isSo.toString()}`);
