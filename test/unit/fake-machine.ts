@@ -13,7 +13,7 @@ import type { Deployer, ExecResult, OwnedStack } from '../../host/deployer.ts';
 import { createHostLock } from '../../host/host-lock.ts';
 import { createLedger } from '../../host/ledger.ts';
 import type { Mirrors } from '../../host/mirrors.ts';
-import { CommandFailed, processRunner, type ProcessRunner } from '../../host/process.ts';
+import { processRunner, type ProcessRunner } from '../../host/process.ts';
 import { createResults } from '../../host/results.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts';
@@ -126,23 +126,21 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     },
   };
 
-  /** find, sync and tar, for what snapshots ask of them; a tar is a list of every file's text. */
+  const real = processRunner({ environment: { PATH: '/usr/bin:/bin' } });
+  /** The tar of a snapshot is a list of every file's text; sync and the wiping of volumes are not what is tested. */
   const run: ProcessRunner = {
-    // The scripts of a recipe's folder are real, and so is what archives are made with.
     async run(command) {
       await stillAlive();
-      return processRunner({ environment: { PATH: '/usr/bin:/bin' } }).run(command);
-    },
-    async output({ file, args }) {
-      await stillAlive();
-      if (file === 'find') {
-        const folder = args[0] ?? '';
-        for (const name of readdirSync(folder)) rmSync(path.join(folder, name), { recursive: true });
-      }
-      if (file !== 'tar') return '';
+      const { file, args } = command;
       const option = (name: string): string =>
         args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
       const [tar, directory] = [option('file'), option('directory')];
+      const isWipe = file === 'find' && args.at(-1) === '-delete';
+      if (file !== 'sync' && !isWipe && !tar.includes('/snapshots/')) return real.run(command);
+      if (isWipe) {
+        const folder = args[0] ?? '';
+        for (const name of readdirSync(folder)) rmSync(path.join(folder, name), { recursive: true });
+      }
       if (args.includes('--create')) {
         const files = readdirSync(directory).map((name) => [
           name,
@@ -150,13 +148,15 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         ]);
         const text = JSON.stringify(files);
         writeFileSync(tar, disk.full ? text.slice(0, text.length / 2) : text);
-        if (disk.full)
-          throw new CommandFailed('tar', { status: 2, stdout: '', stderr: 'No space' }, 'failed');
-      } else {
+        if (disk.full) return { status: 2, stdout: '', stderr: 'No space' };
+      } else if (file === 'tar') {
         const files = JSON.parse(readFileSync(tar, 'utf8')) as [string, string][];
         for (const [name, text] of files) writeFileSync(path.join(directory, name), text);
       }
-      return '';
+      return { status: 0, stdout: '', stderr: '' };
+    },
+    async output(command) {
+      return (await run.run(command)).stdout;
     },
   };
 
