@@ -142,7 +142,10 @@ describe('of a step that deployed', () => {
   test('there is a picture, or the reason why not', async () => {
     await keep({}, { picture: async () => 'no chromium' });
     expect(await kept('missing-evidence.txt')).toBe('screenshot.png: no chromium\n');
-    await keep({}, { picture: async () => null });
+    const picture = (): Promise<null> =>
+      writeFile(path.join(folder, 'screenshot.png'), 'png').then(() => null);
+    await keep({}, { picture });
+    expect(await kept('screenshot.png')).toBe('png');
     expect(await readdir(folder)).not.toContain('missing-evidence.txt');
   });
 });
