@@ -135,7 +135,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       const option = (name: string): string =>
         args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
       const [tar, directory] = [option('file'), option('directory')];
-      const isWipe = file === 'find' && args.at(-1) === '-delete';
+      const isWipe = file === 'find' && args.includes('-mindepth') && args.at(-1) === '-delete';
       if (file !== 'sync' && !isWipe && !tar.includes('/snapshots/')) return real.run(command);
       if (isWipe) {
         const folder = args[0] ?? '';
