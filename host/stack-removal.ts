@@ -27,7 +27,9 @@ const LAST_WAIT_MS = 60_000;
 /** For containers whose service is gone already. */
 const SHORT_GRACE_MS = 10_000;
 const POLL_MS = 1_000;
-const RETRY_MS = 100;
+/** Before looking again at what docker tells no event of. Each wait is a tenth longer than the one before. */
+const FIRST_WAIT_MS = 20;
+const LONGER = 1.1;
 
 /** The engine's words for "not yet": something it knows of still holds on. */
 const IN_USE = /active endpoints|in use/i;
@@ -55,6 +57,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     const changes = swarm.changes(stack);
     const forceAt = Date.now() + graceMs + PATIENCE_MS;
     let forced = false;
+    let waitMs = FIRST_WAIT_MS;
     try {
       for (;;) {
         const [things, live] = await Promise.all([ours(stack), swarm.liveTasks(stack)]);
@@ -75,7 +78,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
           );
         }
         // docker tells of containers, not of what the swarm knows of their tasks.
-        await changes.next(containers.length > 0 ? POLL_MS : RETRY_MS);
+        await changes.next(containers.length > 0 ? POLL_MS : (waitMs *= LONGER));
       }
     } finally {
       changes.close();
@@ -90,6 +93,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     const changes = swarm.changes(stack);
     const deadline = Date.now() + LAST_WAIT_MS;
     const removed = new Set<string>();
+    let waitMs = FIRST_WAIT_MS;
     try {
       for (;;) {
         const left = (await ours(stack)).filter((thing) => kinds.includes(thing.kind) && test(thing));
@@ -110,7 +114,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
           throw new Fault('Daemon', `could not remove ${names}: ${held ?? 'still listed after its removal'}`);
         }
         // Most things are gone at once; what is still in use, or listed although it was removed, takes a while.
-        if (held !== null || lingering) await changes.next(RETRY_MS);
+        if (held !== null || lingering) await changes.next((waitMs *= LONGER));
       }
     } finally {
       changes.close();
