@@ -6,6 +6,7 @@ import { messageOf } from '../../domain/fault.ts';
 import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
+import { heedSignals, interruption } from './interruption.ts';
 import { largeSweep } from './large-sweep.ts';
 import { recipeRun } from './recipe-run.ts';
 import { skippedRecipe } from './skipped-recipe.ts';
@@ -30,6 +31,7 @@ async function bench(form: Form, parts: readonly string[], profile: string | nul
   const { temporal } = await setUp(console.log, { images: SMALL_IMAGES });
   const figures: Summary[] = [];
   for (const name of parts) {
+    interruption.throwIfAborted();
     const part = PARTS[name];
     if (part === undefined) throw new Error(`no part ${name}; there are ${Object.keys(PARTS).join(', ')}`);
     console.log(`\n${name}: measuring`);
@@ -57,6 +59,7 @@ async function machine(): Promise<object> {
   };
 }
 
+heedSignals();
 try {
   const { values } = parseArgs({
     options: {
@@ -77,7 +80,7 @@ try {
     await writeFile(values.json, `${JSON.stringify(written, null, 2)}\n`);
   }
 } catch (error) {
-  console.error(messageOf(error));
+  if (!interruption.aborted) console.error(messageOf(error));
   process.exitCode = 1;
 }
 // No connection that lingers may keep it.

@@ -8,6 +8,7 @@ import { processRunner } from '../../host/process.ts';
 import { labelsOf } from '../../host/recipe-format/compose.ts';
 import { packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
 import { stackDeploy } from '../../host/swarm-deployer.ts';
+import { interruption } from './interruption.ts';
 
 /**
  * One recipe's run as somebody would type it, with git and docker commands and nothing else: no server, no
@@ -56,9 +57,8 @@ interface Deployable {
 }
 
 export function plainRun({ folder, upstream, renamed, stableMs, probePath }: PlainSettings): PlainRun {
-  const { output, run } = processRunner({
-    environment: { PATH: process.env['PATH'] ?? '', HOME: folder, LANG: 'C.UTF-8' },
-  });
+  const environment = { PATH: process.env['PATH'] ?? '', HOME: folder, LANG: 'C.UTF-8' };
+  let { output, run } = processRunner({ environment, signal: interruption });
   const [work, mirror] = [path.join(folder, 'work.git'), path.join(folder, 'mirror.git')];
   const stacks = new Set<string>();
   let snapshots = 0;
@@ -125,7 +125,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     await output({ file: 'docker', args: stackDeploy(app.stack, app.files), cwd: app.folder });
     // The window begins when what is new is healthy; what is old may take until its end to go.
     while (!(await isHealthy(app, 'beside others'))) await sleep(POLL_MS);
-    await sleep(stableMs);
+    await sleep(stableMs, undefined, { signal: interruption });
     while (!(await isHealthy(app, 'alone'))) await sleep(POLL_MS);
     await untilAnswers(app);
   }
@@ -259,6 +259,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
       await snapshot(stack);
     },
     async cleanUp() {
+      ({ output, run } = processRunner({ environment }));
       for (const stack of stacks) await remove(stack);
     },
   };

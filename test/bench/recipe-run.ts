@@ -6,6 +6,7 @@ import { startSystem, type System } from '../e2e/system.ts';
 import { recordEvents } from './container-events.ts';
 import { median, type Figure, type Form } from './figure.ts';
 import { timelineOf, type Timeline } from './history.ts';
+import { interruption } from './interruption.ts';
 import { plainRun } from './plain-run.ts';
 import { reactionFigures, reactions, type Reactions } from './reaction.ts';
 
@@ -114,7 +115,8 @@ async function measure(
     await system.configure({ limits: { headroom: '1GB', stable: `${stableMs}ms` } });
     const { commit: older } = await upstreams.publish(recipe, versions[0]);
     await system.startWorker();
-    await system.temporal.client.workflow.getHandle(REAP_WORKFLOW_ID).result();
+    const { client } = system.temporal;
+    await client.withAbortSignal(interruption, () => client.workflow.getHandle(REAP_WORKFLOW_ID).result());
     const one = await sweep(system, recipe, versions[0]);
     const plainFirst = (): Promise<number> =>
       timed(() =>
@@ -169,11 +171,13 @@ interface Swept {
 async function sweep({ temporal, state }: System, recipe: string, version: string): Promise<Swept> {
   const { client } = temporal;
   const workflowId = `sweep-${version}`;
-  const result = await client.workflow.execute<typeof sweepWorkflow>(SWEEP_WORKFLOW, {
-    workflowId,
-    taskQueue: TASK_QUEUE,
-    args: [{}],
-  });
+  const result = await client.withAbortSignal(interruption, () =>
+    client.workflow.execute<typeof sweepWorkflow>(SWEEP_WORKFLOW, {
+      workflowId,
+      taskQueue: TASK_QUEUE,
+      args: [{}],
+    }),
+  );
   const [ran] = result.recipes;
   if (ran?.outcome !== `PASS (promoted ${version})`) {
     throw new Error(`${recipe} ${version}: ${ran ? `${ran.outcome}: ${ran.why}` : result.note}`);

@@ -4,6 +4,7 @@ import { declaredEnvironment, readConfig } from '../../host/config.ts';
 import { listRemoteArgs, objectsArgs, refsArgs, refsOnMainArgs } from '../../host/git.ts';
 import { processRunner } from '../../host/process.ts';
 import { median, type Figure, type Form } from './figure.ts';
+import { interruption } from './interruption.ts';
 import { timelineOf, type Span, type Timeline } from './history.ts';
 import { startUpToDateHost, type UpToDateHost } from './up-to-date.ts';
 
@@ -65,7 +66,7 @@ async function writeScript(host: UpToDateHost): Promise<() => Promise<unknown>> 
   ]);
   const file = path.join(host.system.folder, 'git-commands.sh');
   await writeFile(file, ['set -eu', ...lines, ''].join('\n'));
-  const { output } = processRunner({ environment: declaredEnvironment(config) });
+  const { output } = processRunner({ environment: declaredEnvironment(config), signal: interruption });
   return () => output({ file: 'bash', args: [file] });
 }
 

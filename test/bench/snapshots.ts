@@ -5,6 +5,7 @@ import path from 'node:path';
 import { processRunner } from '../../host/process.ts';
 import { createSnapshots, packArguments, unpackArguments } from '../../host/snapshots.ts';
 import { median, type Figure, type Form } from './figure.ts';
+import { interruption } from './interruption.ts';
 
 /**
  * Throughput of a snapshot and of its restore over that of plain tar with the same arguments on the same
@@ -43,6 +44,7 @@ function kindsOf(megabytes: number): Kind[] {
       name: `many small files (${megabytes} MB in ${megabytes * 40} files)`,
       async fill(folder) {
         for (let number = 0; number < megabytes; number++) {
+          interruption.throwIfAborted();
           const parent = path.join(folder, String(number));
           await mkdir(parent, { recursive: true });
           // 40 files of 1 to 49 kB
@@ -57,7 +59,10 @@ function kindsOf(megabytes: number): Kind[] {
       name: `one sparse file (${megabytes} MB of data in ${4 * megabytes} MB)`,
       async fill(folder) {
         const file = await open(path.join(folder, 'sparse'), 'w');
-        for (let number = 0; number < megabytes; number++) await file.write(block, 0, MB, number * 4 * MB);
+        for (let number = 0; number < megabytes; number++) {
+          interruption.throwIfAborted();
+          await file.write(block, 0, MB, number * 4 * MB);
+        }
         await file.truncate(4 * megabytes * MB);
         await file.close();
       },
@@ -72,8 +77,9 @@ async function measure(kind: Kind, parent: string, megabytes: number, rounds: nu
   await mkdir(source);
   await kind.fill(source);
   const environment = { PATH: process.env['PATH'] ?? '', LANG: 'C.UTF-8' };
-  const { output } = processRunner({ environment });
-  const snapshots = createSnapshots(processRunner({ environment }));
+  const runner = processRunner({ environment, signal: interruption });
+  const { output } = runner;
+  const snapshots = createSnapshots(runner);
   const volume = (mountpoint: string) => [{ name: 'warm_data', mountpoint }];
   const sync = (): Promise<string> => output({ file: 'sync', args: ['--file-system', folder] });
   const sum = (): Promise<string> => output({ file: 'openssl', args: ['dgst', '-sha256', plainTar] });

@@ -10,6 +10,7 @@ import { REAP_WORKFLOW_ID, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/pr
 import { startSystem, type System } from '../e2e/system.ts';
 import { createGitRepo } from '../fixtures/git-repo.ts';
 import { timelineOf, type Timeline } from './history.ts';
+import { interruption } from './interruption.ts';
 
 /** A host on which every enrolled recipe is up to date: each has a mirror, a ledger and a canonical. */
 export interface UpToDateHost {
@@ -84,7 +85,8 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
     work,
     async startWorker(nodeArguments) {
       const worker = await system.startWorker(nodeArguments);
-      await system.temporal.client.workflow.getHandle(REAP_WORKFLOW_ID).result();
+      const { client } = system.temporal;
+      await client.withAbortSignal(interruption, () => client.workflow.getHandle(REAP_WORKFLOW_ID).result());
       return worker;
     },
     async enrol(number) {
@@ -102,7 +104,7 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
         taskQueue: TASK_QUEUE,
         args: [{}],
       });
-      const result = await handle.result();
+      const result = await client.withAbortSignal(interruption, () => handle.result());
       const other = result.recipes.find(({ outcome }) => outcome !== 'SKIP no-new-version');
       if (other || result.recipes.length === 0) {
         throw new Error(`${workflowId}: ${other ? `${other.recipe}: ${other.outcome}` : result.note}`);
@@ -118,7 +120,10 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
 
 /** One upstream with a history of releases, bare and packed as a server has it. */
 async function makeRepository(folder: string): Promise<{ bare: string; commits: Map<string, string> }> {
-  const run = processRunner({ environment: { PATH: process.env['PATH'] ?? '', HOME: folder } });
+  const run = processRunner({
+    environment: { PATH: process.env['PATH'] ?? '', HOME: folder },
+    signal: interruption,
+  });
   const maintainer = path.join(folder, 'maintainer');
   const bare = path.join(folder, 'upstream.git');
   const repo = await createGitRepo(run, maintainer);
@@ -137,6 +142,7 @@ async function makeRepository(folder: string): Promise<{ bare: string; commits: 
 
 async function inBatches<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   for (let from = 0; from < items.length; from += AT_ONCE) {
+    interruption.throwIfAborted();
     await Promise.all(items.slice(from, from + AT_ONCE).map(work));
   }
 }

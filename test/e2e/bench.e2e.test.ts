@@ -1,9 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import Dockerode from 'dockerode';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import type { Summary } from '../bench/figure.ts';
+import { ofZone } from './engine.ts';
+import { until } from './system.ts';
 
 /** What every run of the bench tells, whatever its size; the numbers themselves are not judged here. */
 const FIGURES = [
@@ -21,12 +25,14 @@ const FIGURES = [
   /^a sweep of \d+: worker memory growth$/,
 ];
 
+const CLONE = path.resolve(import.meta.dirname, '../..');
+
 test('the short bench measures and prints every figure', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-bench-test-'));
   try {
     const file = path.join(folder, 'bench.json');
     const args = ['run', '--silent', 'bench', '--', '--short', '--json', file];
-    const { stdout } = await execa('npm', args, { cwd: path.resolve(import.meta.dirname, '../..') });
+    const { stdout } = await execa('npm', args, { cwd: CLONE });
     const { form, figures } = JSON.parse(await readFile(file, 'utf8')) as {
       form: string;
       figures: Summary[];
@@ -42,5 +48,33 @@ test('the short bench measures and prints every figure', async () => {
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+});
+
+test('a bench that is interrupted takes away what it started', async () => {
+  const temporary = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-bench-test-'));
+  const docker = new Dockerode();
+  const folders = async (): Promise<string[]> =>
+    (await readdir(temporary)).filter((name) => name.startsWith('recipe-sweep-'));
+  try {
+    const args = ['setup/bootstrap.mjs', 'test/bench/main.ts', '--short', '--only', 'recipe-run'];
+    const env = { TMPDIR: temporary };
+    const bench = execa(process.execPath, args, { cwd: CLONE, env, reject: false });
+    let zone: string | undefined;
+    await until(async () => {
+      const [folder = ''] = await folders();
+      const file = path.join(temporary, folder, 'recipe-sweep.yml');
+      const text = await readFile(file, 'utf8').catch(() => '{}');
+      zone = (parse(text) as { zone?: string }).zone;
+      return zone !== undefined && (await ofZone(docker, zone)).some((one) => one.startsWith('container '));
+    }, 120_000);
+    bench.kill('SIGINT');
+    const { exitCode, stderr } = await bench;
+    expect(stderr).toMatch(/^ended by SIGINT: taking away what was started$/m);
+    expect(exitCode).toBe(1);
+    expect(await folders()).toEqual([]);
+    expect(await ofZone(docker, zone ?? '')).toEqual([]);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
   }
 });
