@@ -1,12 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { EXIT } from '../../client/failure.ts';
 import { renderTable } from '../../client/render/table.ts';
 import { messageOf } from '../../domain/fault.ts';
 import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
-import { heedSignals, interruption } from './interruption.ts';
+import { interruption } from './interruption.ts';
 import { largeSweep } from './large-sweep.ts';
 import { recipeRun } from './recipe-run.ts';
 import { skippedRecipe } from './skipped-recipe.ts';
@@ -59,7 +60,7 @@ async function machine(): Promise<object> {
   };
 }
 
-heedSignals();
+interruption.addEventListener('abort', () => console.error('taking away what was started'));
 try {
   const { values } = parseArgs({
     options: {
@@ -81,7 +82,7 @@ try {
   }
 } catch (error) {
   if (!interruption.aborted) console.error(messageOf(error));
-  process.exitCode = 1;
+  process.exitCode = interruption.aborted ? EXIT.interrupted : 1;
 }
 // No connection that lingers may keep it.
 process.exit();

@@ -74,9 +74,11 @@ export function plansOf(
   return Array.from({ length: runs }, (_, index) => {
     const number = from + index;
     const dice = diceOf(seed * 100_003 + number);
-    const afterwards =
-      always === undefined ? fixed.at === undefined && number % AFTER_EVERY === 0 : isLate(always);
-    const boundary = afterwards ? null : (fixed.at?.boundary ?? order[number % order.length] ?? null);
+    const mixed = always === undefined && fixed.at === undefined;
+    const afterwards = mixed ? number % AFTER_EVERY === 0 : always !== undefined && isLate(always);
+    // Those that strike afterwards take no boundary's turn.
+    const turn = number - (mixed ? Math.floor(number / AFTER_EVERY) : 0);
+    const boundary = afterwards ? null : (fixed.at?.boundary ?? order[turn % order.length] ?? null);
     const scenario = dice.pick(scenariosFor(boundary));
     const fault = always ?? dice.pick(faultsFor(boundary).filter((name) => name !== 'docker-restart'));
     if (boundary === null) return { scenario, fault, at: null, dice };

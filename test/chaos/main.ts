@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { stopSignal } from '../../client/signals.ts';
 import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
 import { BOUNDARIES } from '../../host/boundary.ts';
@@ -49,19 +50,14 @@ const { runs, seed, from, at, fault, keep } = program.opts<Options>();
 const { temporal } = await setUp(console.log, { images: SMALL_IMAGES });
 const plans = plansOf(seed, from, runs, { ...(at ? { at } : {}), ...(fault ? { fault } : {}) });
 console.log(`seed ${seed}, runs ${from} to ${from + runs - 1}`);
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    console.log('ending after this run');
-    stop.abort();
-  });
-}
+const { signal: stop } = stopSignal();
+stop.addEventListener('abort', () => console.log('ending after this run'));
 let breached = 0;
 let played = 0;
 const campaign = openCampaign({ temporal, ...(keep ? { keep } : {}) });
 try {
   for (const [index, plan] of plans.entries()) {
-    if (stop.signal.aborted) break;
+    if (stop.aborted) break;
     const verdict = await campaign.play(plan, from + index);
     played += 1;
     if (verdict.breaches.length > 0) breached += 1;
