@@ -68,3 +68,10 @@ export function rows(figures: readonly Summary[]): string[][] {
     ];
   });
 }
+
+/** Milliseconds that something takes. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}

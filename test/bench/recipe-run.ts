@@ -1,14 +1,15 @@
 import path from 'node:path';
 import { createResults } from '../../host/results.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
-import { REAP_WORKFLOW_ID, recipeWorkflowId, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { recipeWorkflowId, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/protocol.ts';
 import { startSystem, type System } from '../e2e/system.ts';
 import { recordEvents } from './container-events.ts';
-import { median, type Figure, type Form } from './figure.ts';
+import { median, timed, type Figure, type Form } from './figure.ts';
 import { timelineOf, type Timeline } from './history.ts';
 import { interruption } from './interruption.ts';
 import { plainRun } from './plain-run.ts';
 import { reactionFigures, reactions, type Reactions } from './reaction.ts';
+import { untilReaped } from './up-to-date.ts';
 
 /**
  * Wall time of a recipe's whole run (cold test and promote) over that of a plain script that does the same
@@ -115,8 +116,7 @@ async function measure(
     await system.configure({ limits: { headroom: '1GB', stable: `${stableMs}ms` } });
     const { commit: older } = await upstreams.publish(recipe, versions[0]);
     await system.startWorker();
-    const { client } = system.temporal;
-    await client.withAbortSignal(interruption, () => client.workflow.getHandle(REAP_WORKFLOW_ID).result());
+    await untilReaped(system);
     const one = await sweep(system, recipe, versions[0]);
     const plainFirst = (): Promise<number> =>
       timed(() =>
@@ -191,10 +191,4 @@ async function sweep({ temporal, state }: System, recipe: string, version: strin
 
 function wall({ timeline: { started, ended } }: Swept): number {
   return ended - started;
-}
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return performance.now() - began;
 }

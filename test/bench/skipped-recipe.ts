@@ -3,7 +3,7 @@ import path from 'node:path';
 import { declaredEnvironment, readConfig } from '../../host/config.ts';
 import { listRemoteArgs, objectsArgs, refsArgs, refsOnMainArgs } from '../../host/git.ts';
 import { processRunner } from '../../host/process.ts';
-import { median, type Figure, type Form } from './figure.ts';
+import { median, timed, type Figure, type Form } from './figure.ts';
 import { interruption } from './interruption.ts';
 import { timelineOf, type Span, type Timeline } from './history.ts';
 import { startUpToDateHost, type UpToDateHost } from './up-to-date.ts';
@@ -72,12 +72,6 @@ async function writeScript(host: UpToDateHost): Promise<() => Promise<unknown>> 
 
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return performance.now() - began;
 }
 
 /** What a recipe's run is made of, from the server's own timestamps. */

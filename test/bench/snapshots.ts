@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, open, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { processRunner } from '../../host/process.ts';
-import { createSnapshots, packArguments, unpackArguments } from '../../host/snapshots.ts';
-import { median, type Figure, type Form } from './figure.ts';
+import { createSnapshots, packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
+import { median, timed, type Figure, type Form } from './figure.ts';
 import { interruption } from './interruption.ts';
 
 /**
@@ -128,7 +128,7 @@ async function measure(kind: Kind, parent: string, megabytes: number, rounds: nu
         await refill();
         times.untar.push(
           await timed(async () => {
-            await output({ file: 'find', args: [target, '-mindepth', '1', '-delete'] });
+            await output({ file: 'find', args: wipeArguments(target) });
             await output({ file: 'tar', args: unpackArguments(plainTar, target) });
             await sync();
           }),
@@ -201,10 +201,4 @@ async function measure(kind: Kind, parent: string, megabytes: number, rounds: nu
 /** Plain first in even rounds, ours in odd ones. */
 async function inTurn(round: number, plain: () => Promise<void>, ours: () => Promise<void>): Promise<void> {
   for (const one of round % 2 === 0 ? [plain, ours] : [ours, plain]) await one();
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return performance.now() - began;
 }

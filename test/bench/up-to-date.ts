@@ -85,8 +85,7 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
     work,
     async startWorker(nodeArguments) {
       const worker = await system.startWorker(nodeArguments);
-      const { client } = system.temporal;
-      await client.withAbortSignal(interruption, () => client.workflow.getHandle(REAP_WORKFLOW_ID).result());
+      await untilReaped(system);
       return worker;
     },
     async enrol(number) {
@@ -116,6 +115,11 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
       return runs.sort((a, b) => a.started - b.started);
     },
   };
+}
+
+/** Until the worker has reaped, which it does first and holding the host. */
+export async function untilReaped({ temporal: { client } }: System): Promise<void> {
+  await client.withAbortSignal(interruption, () => client.workflow.getHandle(REAP_WORKFLOW_ID).result());
 }
 
 /** One upstream with a history of releases, bare and packed as a server has it. */
