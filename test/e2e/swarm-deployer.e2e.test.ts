@@ -728,11 +728,11 @@ describe('a removal', () => {
     try {
       const before = await left(stack);
       for (const attempt of [
-        deployer().undeploy(stack),
-        deployer().remove(stack),
-        deployer().deploy(app('neighbour', {}, { stack })),
+        () => deployer().undeploy(stack),
+        () => deployer().remove(stack),
+        () => deployer().deploy(app('neighbour', {}, { stack })),
       ]) {
-        await expect(attempt).rejects.toMatchObject({ type: 'NotOurs' });
+        await expect(attempt()).rejects.toMatchObject({ type: 'NotOurs' });
       }
       expect((await left(stack)).slice(0, 1)).toEqual(before.slice(0, 1));
     } finally {
@@ -825,11 +825,13 @@ describe('an attempt', () => {
       timeout: 30_000,
       interval: 200,
     });
-    await docker.getService(`${slow.stack}_app`).remove();
-    await expect(deploying).rejects.toMatchObject({
-      type: 'Daemon',
-      message: expect.stringContaining('somebody removed app'),
-    });
+    await Promise.all([
+      expect(deploying).rejects.toMatchObject({
+        type: 'Daemon',
+        message: expect.stringContaining('somebody removed app'),
+      }),
+      docker.getService(`${slow.stack}_app`).remove(),
+    ]);
     await deployer().remove(slow.stack);
   }, 90_000);
 
