@@ -36,6 +36,7 @@ export const BOUNDARIES = [
   'deploy.after-converge',
 
   // any removal, cold or warm
+  'stop.before-service',
   'stop.after-services',
   'stop.after-containers',
   'stop.after-networks',

@@ -1,12 +1,14 @@
 import { Fault, messageOf } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import { LABEL } from './recipe-format/render.ts';
-import { STACK_LABEL, type Kind, type Labelled, type Swarm } from './swarm.ts';
+import { STACK_LABEL, type Kind, type Labelled, type ServiceContainer, type Swarm } from './swarm.ts';
 
 /**
  * Takes a stack away in the one order that leaks nothing: services, then (once every container has left its
- * networks and volumes) networks, then what nobody uses any more. `docker stack rm` removes networks while
- * tasks still stop, which leaks addresses on shared overlays and makes an immediate redeployment fail.
+ * networks and volumes, and the swarm knows) networks, then what nobody uses any more. `docker stack rm` removes
+ * networks while tasks still stop. Then an immediate redeployment fails; and for a task that ends when its first
+ * network is gone, swarmkit's allocator gives up before it releases the task's addresses on the others, such as
+ * the proxy's (releaseEndpoints in cnmallocator), until none is left there.
  */
 export interface StackRemoval {
   /**
@@ -121,18 +123,39 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     }
   }
 
+  /**
+   * Each service goes when its containers have stopped. The other way round the engine hears that a task is to go
+   * while its container runs, and waits for 2 s before it stops it, and tells of the task's end only after that
+   * (moby, executor/container/controller.go, Shutdown). What the swarm starts meanwhile is found by the next look.
+   */
+  async function removeServices(
+    stack: string,
+    services: readonly Labelled[],
+    stopped: (container: ServiceContainer) => Promise<void>,
+  ): Promise<void> {
+    const running = await swarm.containers(stack);
+    await all(
+      services.map(async (service) => {
+        await all(running.filter((one) => `${stack}_${one.service}` === service.name).map(stopped));
+        passBoundary('stop.before-service');
+        await swarm.remove(service);
+      }),
+    );
+  }
+
   return {
     ours,
     async stop(stack) {
-      const things = await ours(stack);
-      const services = things.filter(({ kind }) => kind === 'service');
+      const services = (await ours(stack)).filter(({ kind }) => kind === 'service');
       const graces = await swarm.stopGraces(stack);
-      for (const service of services) await swarm.remove(service);
+      const stopped = ({ id, service }: ServiceContainer): Promise<void> =>
+        swarm.stop(id, graces.get(service) ?? SHORT_GRACE_MS);
+      await removeServices(stack, services, stopped);
       passBoundary('stop.after-services');
-      await Promise.all(
-        (await swarm.containers(stack)).map(async ({ id, service }) => {
-          await swarm.stop(id, graces.get(service) ?? SHORT_GRACE_MS);
-          await swarm.remove({ kind: 'container', id, name: id });
+      await all(
+        (await swarm.containers(stack)).map(async (container) => {
+          await stopped(container);
+          await swarm.remove({ kind: 'container', id: container.id, name: container.id });
         }),
       );
       await untilContainersAreGone(stack, Math.max(0, ...graces.values()));
@@ -142,4 +165,11 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     },
     discard,
   };
+}
+
+/** Throws what the first of them threw, but only when all have ended: nothing goes on behind a failure. */
+async function all(work: readonly Promise<void>[]): Promise<void> {
+  const ended = await Promise.allSettled(work);
+  const failed = ended.find((one) => one.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

@@ -41,6 +41,8 @@ export interface PlainSettings {
 }
 
 const STACK = 'com.docker.stack.namespace';
+const SERVICE = 'com.docker.swarm.service.name';
+const TASK_ENDED = /^(Complete|Failed|Shutdown|Rejected|Orphaned|Remove) /;
 const POLL_MS = 100;
 
 interface Compose {
@@ -142,7 +144,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
   async function untilAnswers({ stack, compose }: Deployable): Promise<void> {
     const labels = compose.flatMap((one) => [...labelsOf(one.services['app']?.deploy?.labels)]);
     const port = labels.find(([name]) => name.endsWith('.loadbalancer.server.port'))?.[1] ?? '80';
-    const service = `label=com.docker.swarm.service.name=${stack}_app`;
+    const service = `label=${SERVICE}=${stack}_app`;
     const id = await docker('ps', '--quiet', '--no-trunc', '--filter', service);
     const format = `{{(index .Containers "${id}").IPv4Address}}`;
     const address = (await docker('network', 'inspect', '--format', format, 'docker_gwbridge')).split('/')[0];
@@ -151,27 +153,37 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     while ((await run({ file: 'curl', args: curl })).status !== 0) await sleep(POLL_MS);
   }
 
+  /** Networks that go before keep their addresses on the proxy's (host/stack-removal.ts). */
+  async function hasLiveTasks(stack: string): Promise<boolean> {
+    // Without any it ends with 1.
+    const args = ['stack', 'ps', '--no-resolve', '--format', '{{.CurrentState}}', '--', stack];
+    const { stdout } = await run({ file: 'docker', args });
+    return lines(stdout).some((state) => !TASK_ENDED.test(state));
+  }
+
   async function undeploy(stack: string): Promise<void> {
-    const each = async (command: string[], list: string[]): Promise<void> => {
-      if (list.length > 0) await docker(...command, '--', ...list);
+    const containers = async (): Promise<[id: string, service: string][]> => {
+      const format = `{{.ID}} {{.Label "${SERVICE}"}}`;
+      const listed = lines(await docker('ps', '--all', '--filter', ofStack(stack), '--format', format));
+      return listed.map((line) => line.split(' ') as [string, string]);
     };
-    const containers = async (): Promise<string[]> =>
-      lines(await docker('ps', '--all', '--quiet', '--filter', ofStack(stack)));
-    await each(
-      ['service', 'rm'],
-      lines(await docker('service', 'ls', '--quiet', '--filter', ofStack(stack))),
+    // What the swarm removes meanwhile is not there to be stopped, so the answer does not matter.
+    const stop = (id: string) => run({ file: 'docker', args: ['stop', '--', id] });
+    const running = await containers();
+    const services = await docker('service', 'ls', '--filter', ofStack(stack), '--format', '{{.Name}}');
+    await Promise.all(
+      lines(services).map(async (service) => {
+        await Promise.all(running.filter(([, of]) => of === service).map(([id]) => stop(id)));
+        await docker('service', 'rm', '--', service);
+      }),
     );
-    const left = await containers();
-    // The swarm may be quicker in removing what we stop.
-    if (left.length > 0) {
-      await Promise.all(
-        left.map(async (id) => {
-          await run({ file: 'docker', args: ['stop', '--', id] });
-          await run({ file: 'docker', args: ['rm', '--force', '--', id] });
-        }),
-      );
-    }
-    while ((await containers()).length > 0) await sleep(POLL_MS);
+    await Promise.all(
+      (await containers()).map(async ([id]) => {
+        await stop(id);
+        await run({ file: 'docker', args: ['rm', '--force', '--', id] });
+      }),
+    );
+    while ((await containers()).length > 0 || (await hasLiveTasks(stack))) await sleep(POLL_MS);
     const listed = async (kind: string): Promise<string[]> =>
       lines(await docker(kind, 'ls', '--quiet', '--filter', ofStack(stack)));
     for (const kind of ['network', 'config']) {
@@ -216,7 +228,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     )) {
       const hook = labelsOf(labels).get('backupbot.backup.pre-hook');
       if (hook === undefined) continue;
-      const name = `label=com.docker.swarm.service.name=${stack}_${service}`;
+      const name = `label=${SERVICE}=${stack}_${service}`;
       await docker('exec', '--', await docker('ps', '--quiet', '--filter', name), 'sh', '-c', hook);
     }
     const archive = await snapshot(stack);

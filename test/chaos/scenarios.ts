@@ -84,6 +84,7 @@ const PASSES: Partial<Record<Boundary, { first: number; later: number }>> = {
   'deploy.after-secrets': { first: 2, later: 4 },
   'deploy.after-stack-deploy': { first: 2, later: 4 },
   'deploy.after-converge': { first: 2, later: 4 },
+  'stop.before-service': { first: 3, later: 4 },
   'stop.after-services': { first: 3, later: 4 },
   'stop.after-containers': { first: 3, later: 4 },
   'stop.after-networks': { first: 3, later: 4 },

@@ -1,7 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test, vi } from 'vitest';
+import { messageOf } from '../../domain/fault.ts';
 import { LABEL } from '../../host/recipe-format/render.ts';
 import { createStackRemoval } from '../../host/stack-removal.ts';
-import type { Labelled, Swarm } from '../../host/swarm.ts';
+import type { Labelled, ServiceContainer, Swarm } from '../../host/swarm.ts';
 
 const ZONE = 'ci.example.org';
 
@@ -58,5 +60,107 @@ describe('discarding what a stopped stack leaves', () => {
       type: 'NotOurs',
     });
     expect(left()).toEqual(['a', 'theirs']);
+  });
+});
+
+/** A swarm whose containers stop when they are told to, and that writes down what was done to it. */
+function swarmOf(services: Record<string, string[]>, { meanwhile = [] as string[], refuses = '' } = {}) {
+  const log: string[] = [];
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  let present: ServiceContainer[] = Object.entries(services).flatMap(([service, ids]) =>
+    ids.map((id) => ({ id, service, taskId: `task of ${id}`, imageId: '' })),
+  );
+  let serving = Object.keys(services).map((name) => thing('service', `stack_${name}`));
+  let tasks = 2;
+  const answers: Partial<Swarm> = {
+    labelled: async () => [...serving, ...present.map(({ id }) => thing('container', id))],
+    stopGraces: async () => new Map(Object.keys(services).map((name) => [name, 1_000])),
+    containers: async () => present,
+    containersOf: async () => [],
+    liveTasks: async () => {
+      log.push('look');
+      return Math.max(0, --tasks);
+    },
+    changes: () => ({ next: async () => undefined, wake: () => undefined, close: () => undefined }),
+    async stop(id) {
+      log.push(`stop ${id}`);
+      if (id === refuses) throw new Error(`${id} does not stop`);
+      if (id === 'slow') await released;
+      log.push(`${id} stopped`);
+    },
+    async remove({ kind, name }) {
+      log.push(`remove ${kind} ${name}`);
+      serving = serving.filter((one) => one.name !== name);
+      present = present.filter(({ id }) => id !== name);
+      const service = name.slice('stack_'.length);
+      for (const id of meanwhile.filter((one) => kind === 'service' && one.startsWith(service))) {
+        present = [...present, { id, service, taskId: `task of ${id}`, imageId: '' }];
+      }
+    },
+  };
+  return {
+    swarm: answers as Swarm,
+    log,
+    release: () => release(),
+    has: (line: string) => expect.poll(() => log).toContain(line),
+  };
+}
+
+describe('stopping a stack', () => {
+  test('a service goes when its containers have stopped, whatever the others do', async () => {
+    const { swarm, log, release, has } = swarmOf({ app: ['a', 'b'], db: ['slow'] });
+    const stopping = removal(swarm).stop('stack');
+    await has('remove service stack_app');
+    expect(log.indexOf('remove service stack_app')).toBeGreaterThan(log.indexOf('a stopped'));
+    expect(log.indexOf('remove service stack_app')).toBeGreaterThan(log.indexOf('b stopped'));
+    expect(log).not.toContain('remove service stack_db');
+    release();
+    await has('remove service stack_db');
+    expect(log.indexOf('remove service stack_db')).toBeGreaterThan(log.indexOf('slow stopped'));
+    await stopping;
+  });
+
+  test('what the swarm starts meanwhile is stopped and removed too', async () => {
+    const { swarm, log } = swarmOf({ app: ['a'] }, { meanwhile: ['app again'] });
+    await removal(swarm).stop('stack');
+    expect(log.slice(log.indexOf('remove service stack_app') + 1)).toEqual(
+      expect.arrayContaining([
+        'stop app again',
+        'app again stopped',
+        'remove container app again',
+        'remove container a',
+      ]),
+    );
+  });
+
+  test('ends when the swarm knows that the tasks have ended', async () => {
+    const { swarm, log } = swarmOf({ app: ['a'] });
+    await removal(swarm).stop('stack');
+    expect(log.slice(-3)).toEqual(['remove container a', 'look', 'look']);
+  });
+
+  test('what fails ends it only when the rest has ended', async () => {
+    const { swarm, log, release, has } = swarmOf({ app: ['a'], db: ['slow'] }, { refuses: 'a' });
+    const outcome = removal(swarm).stop('stack').catch(messageOf);
+    await has('stop slow');
+    const ended = vi.fn<() => void>();
+    void outcome.then(ended);
+    await sleep(50);
+    expect(ended).not.toHaveBeenCalled();
+    release();
+    expect(await outcome).toBe('a does not stop');
+    expect(log).toContain('remove service stack_db');
+    expect(log).not.toContain('remove service stack_app');
+  });
+
+  test('a thing without our label is touched by nothing', async () => {
+    const { swarm, log } = swarmOf({ app: ['a'] });
+    const theirs = {
+      ...swarm,
+      labelled: async () => [{ ...thing('service', 'stack_app'), labels: {} }],
+    };
+    await expect(removal(theirs).stop('stack')).rejects.toMatchObject({ type: 'NotOurs' });
+    expect(log).toEqual([]);
   });
 });
