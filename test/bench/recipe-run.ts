@@ -3,7 +3,7 @@ import { createResults } from '../../host/results.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { recipeWorkflowId, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/protocol.ts';
 import { startSystem, type System } from '../e2e/system.ts';
-import { recordEvents } from './container-events.ts';
+import { recordEvents } from './engine-events.ts';
 import { median, timed, type Figure, type Form } from './figure.ts';
 import { timelineOf, type Timeline } from './history.ts';
 import { interruption } from './interruption.ts';
