@@ -6,9 +6,9 @@ import { STACK_LABEL, type Kind, type Labelled, type ServiceContainer, type Swar
 /**
  * Takes a stack away in the one order that leaks nothing: services, then (once every container has left its
  * networks and volumes, and the swarm knows) networks, then what nobody uses any more. `docker stack rm` removes
- * networks while tasks still stop. Then an immediate redeployment fails; and for a task that ends when its first
- * network is gone, swarmkit's allocator gives up before it releases the task's addresses on the others, such as
- * the proxy's (releaseEndpoints in cnmallocator), until none is left there.
+ * networks while tasks still stop. Then an immediate redeployment fails; and of a task that ends after one of its
+ * networks is gone, swarmkit releases no address on those that come after it, such as the proxy's
+ * (cnmallocator, releaseEndpoints), so that in time the proxy's network has none left.
  */
 export interface StackRemoval {
   /**
@@ -123,38 +123,30 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     }
   }
 
-  /**
-   * Each service goes when its containers have stopped. The other way round the engine hears that a task is to go
-   * while its container runs, and waits for 2 s before it stops it, and tells of the task's end only after that
-   * (moby, executor/container/controller.go, Shutdown). What the swarm starts meanwhile is found by the next look.
-   */
-  async function removeServices(
-    stack: string,
-    services: readonly Labelled[],
-    stopped: (container: ServiceContainer) => Promise<void>,
-  ): Promise<void> {
-    const running = await swarm.containers(stack);
-    await all(
-      services.map(async (service) => {
-        await all(running.filter((one) => `${stack}_${one.service}` === service.name).map(stopped));
-        passBoundary('stop.before-service');
-        await swarm.remove(service);
-      }),
-    );
-  }
-
   return {
     ours,
     async stop(stack) {
       const services = (await ours(stack)).filter(({ kind }) => kind === 'service');
       const graces = await swarm.stopGraces(stack);
-      const stopped = ({ id, service }: ServiceContainer): Promise<void> =>
+      const stopContainer = ({ id, service }: ServiceContainer): Promise<void> =>
         swarm.stop(id, graces.get(service) ?? SHORT_GRACE_MS);
-      await removeServices(stack, services, stopped);
+      const running = await swarm.containers(stack);
+      // Each service goes when its containers have stopped. The other way round the engine hears that a task is to
+      // go while its container runs, waits for 2 s before it stops it, and tells of the task's end only after that
+      // (moby, executor/container/controller.go, Shutdown).
+      await all(
+        services.map(async (service) => {
+          const its = running.filter((one) => `${stack}_${one.service}` === service.name);
+          await all(its.map(stopContainer));
+          passBoundary('stop.before-service');
+          await swarm.remove(service);
+        }),
+      );
       passBoundary('stop.after-services');
+      // Those, and what the swarm started meanwhile.
       await all(
         (await swarm.containers(stack)).map(async (container) => {
-          await stopped(container);
+          await stopContainer(container);
           await swarm.remove({ kind: 'container', id: container.id, name: container.id });
         }),
       );

@@ -17,7 +17,8 @@ import { end, withVariable } from './processes.ts';
 /** docker's own label on everything of a stack. */
 export const STACK_LABEL = 'com.docker.stack.namespace';
 const TASK_LABEL = 'com.docker.swarm.task.id';
-const SERVICE_LABEL = 'com.docker.swarm.service.name';
+/** docker's own label on every container of a service. */
+export const SERVICE_LABEL = 'com.docker.swarm.service.name';
 
 export const KINDS = ['service', 'container', 'network', 'config', 'secret', 'volume'] as const;
 export type Kind = (typeof KINDS)[number];

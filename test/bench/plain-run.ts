@@ -8,6 +8,7 @@ import { processRunner } from '../../host/process.ts';
 import { labelsOf } from '../../host/recipe-format/compose.ts';
 import { packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
 import { stackDeploy } from '../../host/swarm-deployer.ts';
+import { SERVICE_LABEL, STACK_LABEL } from '../../host/swarm.ts';
 import { interruption } from './interruption.ts';
 
 /**
@@ -40,8 +41,6 @@ export interface PlainSettings {
   probePath: string;
 }
 
-const STACK = 'com.docker.stack.namespace';
-const SERVICE = 'com.docker.swarm.service.name';
 const TASK_ENDED = /^(Complete|Failed|Shutdown|Rejected|Orphaned|Remove) /;
 const POLL_MS = 100;
 
@@ -70,7 +69,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
   const docker = async (...args: string[]): Promise<string> =>
     (await output({ file: 'docker', args })).trim();
   const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
-  const ofStack = (stack: string): string => `label=${STACK}=${stack}`;
+  const ofStack = (stack: string): string => `label=${STACK_LABEL}=${stack}`;
   const inWork = (args: string[], more: { input?: string; env?: Record<string, string> } = {}) =>
     output({ file: 'git', args, cwd: work, ...more });
   const remote = (url: string): Promise<string> => output({ file: 'git', args: git.listRemoteArgs(url) });
@@ -116,7 +115,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     const present = lines(await docker('secret', 'ls', '--format', '{{.Name}}'));
     for (const { name } of compose.flatMap((one) => Object.values(one.secrets ?? {}))) {
       if (name === undefined || present.includes(name)) continue;
-      const args = ['secret', 'create', '--label', `${STACK}=${stack}`, '--', name, '-'];
+      const args = ['secret', 'create', '--label', `${STACK_LABEL}=${stack}`, '--', name, '-'];
       await output({ file: 'docker', args, input: randomBytes(16).toString('hex') });
     }
   }
@@ -144,7 +143,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
   async function untilAnswers({ stack, compose }: Deployable): Promise<void> {
     const labels = compose.flatMap((one) => [...labelsOf(one.services['app']?.deploy?.labels)]);
     const port = labels.find(([name]) => name.endsWith('.loadbalancer.server.port'))?.[1] ?? '80';
-    const service = `label=${SERVICE}=${stack}_app`;
+    const service = `label=${SERVICE_LABEL}=${stack}_app`;
     const id = await docker('ps', '--quiet', '--no-trunc', '--filter', service);
     const format = `{{(index .Containers "${id}").IPv4Address}}`;
     const address = (await docker('network', 'inspect', '--format', format, 'docker_gwbridge')).split('/')[0];
@@ -163,7 +162,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
 
   async function undeploy(stack: string): Promise<void> {
     const containers = async (): Promise<[id: string, service: string][]> => {
-      const format = `{{.ID}} {{.Label "${SERVICE}"}}`;
+      const format = `{{.ID}} {{.Label "${SERVICE_LABEL}"}}`;
       const listed = lines(await docker('ps', '--all', '--filter', ofStack(stack), '--format', format));
       return listed.map((line) => line.split(' ') as [string, string]);
     };
@@ -228,7 +227,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     )) {
       const hook = labelsOf(labels).get('backupbot.backup.pre-hook');
       if (hook === undefined) continue;
-      const name = `label=${SERVICE}=${stack}_${service}`;
+      const name = `label=${SERVICE_LABEL}=${stack}_${service}`;
       await docker('exec', '--', await docker('ps', '--quiet', '--filter', name), 'sh', '-c', hook);
     }
     const archive = await snapshot(stack);
