@@ -35,7 +35,7 @@ class Interrupted extends Error {}
 
 async function demo(keep: boolean): Promise<number> {
   say(bold('Setting up what the demo needs'));
-  const ready = await setUp((line) => say(`  ${line}`), { images: SMALL_IMAGES });
+  const ready = await setUp((line) => say(`  ${line}`), { images: SMALL_IMAGES, tests: false });
   const stop = stopSignal();
   const stage = await setStage(Object.keys(FIRST), ready);
   let failed: number | null = null;

@@ -4,7 +4,7 @@ import type { FixtureImage } from './images/catalogue.ts';
 import type { Say } from './machine.ts';
 import { ensureProxyNetwork, ensureSwarm } from './swarm.ts';
 import { ensureTemporal } from './temporal.ts';
-import { ensureTools } from './tools.ts';
+import { ensureTools, SWEEP_PROGRAMS, TEST_PROGRAMS } from './tools.ts';
 
 /** What is not said about a step that was over at once. */
 const WORTH_SAYING_MS = 1_000;
@@ -17,13 +17,20 @@ export interface Ready {
   madeProxyNetwork: boolean;
 }
 
+export interface Wanted {
+  images: readonly FixtureImage[];
+  /** Whether tests will be run: they start programs that a sweep does not need. */
+  tests: boolean;
+}
+
 /**
  * Takes a bare Debian or Ubuntu with Node and git to where this project's tests run: tools, a docker engine
  * in swarm mode, the Temporal CLI and those images of the fixture recipes. What is there already is used; each
- * step says what it will do before it does it.
+ * step says what it will do before it does it. Needs root where something is missing.
  */
-export async function setUp(say: Say, { images }: { images: readonly FixtureImage[] }): Promise<Ready> {
-  await timed(say, 'tools', () => ensureTools(say));
+export async function setUp(say: Say, { images, tests }: Wanted): Promise<Ready> {
+  const programs = tests ? { ...SWEEP_PROGRAMS, ...TEST_PROGRAMS } : SWEEP_PROGRAMS;
+  await timed(say, 'tools', () => ensureTools(say, programs));
   await timed(say, 'docker', () => ensureDocker(say));
   await timed(say, 'swarm', () => ensureSwarm(say));
   const madeProxyNetwork = await timed(say, 'network', () => ensureProxyNetwork(say));

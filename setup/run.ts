@@ -5,7 +5,7 @@ import { setUp } from './main.ts';
 /** `npm run setup`: what `npm test` begins with, alone. */
 
 try {
-  await setUp(console.log, { images: ALL_IMAGES });
+  await setUp(console.log, { images: ALL_IMAGES, tests: true });
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;

@@ -61,7 +61,7 @@ function count(vitest: Vitest): Counts {
 async function runEverything(): Promise<Counts> {
   const total: Counts = { passed: 0, failed: 0 };
   headline('set-up');
-  await setUp(console.log, { images: ALL_IMAGES });
+  await setUp(console.log, { images: ALL_IMAGES, tests: true });
   for (const [script, text] of Object.entries(CHECKS)) {
     headline(text);
     if (!(await check(script))) return { ...total, failed: 1 };

@@ -1,13 +1,52 @@
+import { machine, which, type Say } from './machine.ts';
 import { aptInstall } from './apt.ts';
-import { which, type Say } from './machine.ts';
 
-/** The programs a sweep needs on its host, each in a package of its own name. */
-const TOOLS = ['git', 'git-lfs', 'bash', 'curl', 'jq', 'openssl', 'tar', 'zstd'] as const;
+/**
+ * Every program that is started on this machine and that a bare Debian with Node and git may lack, and the package
+ * that brings it. What is in every Debian (`Essential: yes` and what it needs, such as coreutils, find, tar and
+ * mount) is not named; docker, Go and what fixture images are made with have files of their own.
+ */
 
-/** Installs the programs that a sweep's preflight asks for; docker has a file of its own. */
-export async function ensureTools(say: Say): Promise<void> {
-  const missing: string[] = [];
-  for (const tool of TOOLS) if ((await which(tool)) === null) missing.push(tool);
-  if (missing.length === 0) say(`tools: ${TOOLS.join(', ')} found`);
-  else await aptInstall(say, [...missing, 'ca-certificates'], missing.join(', '));
+/** Needed by a sweep's host: its preflight asks for them. */
+export const SWEEP_PROGRAMS = {
+  git: 'git',
+  'git-lfs': 'git-lfs',
+  bash: 'bash',
+  curl: 'curl',
+  jq: 'jq',
+  openssl: 'openssl',
+  tar: 'tar',
+  zstd: 'zstd',
+} as const;
+
+/** Needed by the tests only. */
+export const TEST_PROGRAMS = {
+  /** In images that have nothing else, so it must need no library. */
+  busybox: 'busybox-static',
+  ps: 'procps',
+  mount: 'mount',
+} as const;
+
+/** Installs those programs that are missing. */
+export async function ensureTools(say: Say, wanted: Readonly<Record<string, string>>): Promise<void> {
+  const missing: [program: string, from: string][] = [];
+  for (const entry of Object.entries(wanted)) if (!(await isThere(entry[0]))) missing.push(entry);
+  const names = (entries: readonly [string, string][]): string => entries.map(([name]) => name).join(', ');
+  if (missing.length === 0) {
+    say(`tools: ${names(Object.entries(wanted))} found`);
+    return;
+  }
+  const packages = [...new Set(missing.map(([, from]) => from)), 'ca-certificates'];
+  await aptInstall(say, packages, names(missing));
+}
+
+async function isThere(program: string): Promise<boolean> {
+  const file = await which(program);
+  return file !== null && (program !== 'busybox' || (await isStatic(file)));
+}
+
+/** Debian's package busybox is linked to libraries that an image without them does not have. */
+async function isStatic(file: string): Promise<boolean> {
+  const { stdout } = await machine.run({ file: 'ldd', args: [file] });
+  return !stdout.includes('=>');
 }

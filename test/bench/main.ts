@@ -29,7 +29,7 @@ const PARTS: Readonly<Record<string, Part>> = {
 };
 
 async function bench(form: Form, parts: readonly string[], profile: string | null): Promise<Summary[]> {
-  const { temporal } = await setUp(console.log, { images: SMALL_IMAGES });
+  const { temporal } = await setUp(console.log, { images: SMALL_IMAGES, tests: true });
   const figures: Summary[] = [];
   for (const name of parts) {
     interruption.throwIfAborted();

@@ -47,7 +47,7 @@ const program = new Command('npm run chaos --')
   .parse();
 const { runs, seed, from, at, fault, keep } = program.opts<Options>();
 
-const { temporal } = await setUp(console.log, { images: SMALL_IMAGES });
+const { temporal } = await setUp(console.log, { images: SMALL_IMAGES, tests: true });
 const plans = plansOf(seed, from, runs, { ...(at ? { at } : {}), ...(fault ? { fault } : {}) });
 console.log(`seed ${seed}, runs ${from} to ${from + runs - 1}`);
 const { signal: stop } = stopSignal();
