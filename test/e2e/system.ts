@@ -56,13 +56,40 @@ export interface SystemOptions {
 }
 
 const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
-/** A stack of another run of these tests, or of a demo, on the same engine. */
-const OTHER_ZONE = /_(t|demo-)[0-9a-f]{6}_test/;
-/** The swarm makes it anew on a node whenever some run's first task there joins it. */
-const SHARED_NETWORK = 'network proxy';
 /** A worker bundles its workflows first, which is work for a CPU that has nothing else to do. */
 const WORKER_START_MS = 180_000;
 const SOCKET = '/var/run/docker.sock';
+
+/** As the engine tells of it. */
+export interface EngineEvent {
+  Type: string;
+  Action: string;
+  Actor: { ID: string; Attributes: Record<string, string> };
+}
+
+/** Collects what the engine tells from now on. */
+export async function followEvents(
+  docker: Dockerode,
+  filters: Record<string, string[]>,
+): Promise<{ seen(): EngineEvent[]; close(): void }> {
+  const stream = (await docker.getEvents({ filters })) as NodeJS.ReadableStream & { destroy(): void };
+  let text = '';
+  stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return {
+    seen: () =>
+      text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as EngineEvent),
+    close: () => stream.destroy(),
+  };
+}
+
+/** Whether something is this installation's: others use the engine too, and what they do there is theirs. */
+export function isOfZone({ Actor: { ID, Attributes } }: EngineEvent, zone: string): boolean {
+  const named = [ID, Attributes['name'] ?? ''].some((name) => name.includes(stackName(zone)));
+  return named || Attributes['recipe-sweep.zone'] === zone;
+}
 
 /** Starts everything but the worker. `enrolled` are names of fixture recipes; their upstreams start empty. */
 export async function startSystem(
@@ -181,26 +208,16 @@ export async function startSystem(
         : (JSON.parse(text) as { version: string; commit: string; snapshot: { id: string } });
     },
     async createdDuring(body) {
-      const stream = (await docker.getEvents({ filters: { event: ['create'] } })) as NodeJS.ReadableStream & {
-        destroy(): void;
-      };
-      let text = '';
-      stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      const events = await followEvents(docker, { event: ['create'] });
       try {
         await body();
       } finally {
-        stream.destroy();
+        events.close();
       }
-      return text
-        .split('\n')
-        .filter((line) => line !== '')
-        .map(
-          (line) =>
-            JSON.parse(line) as { Type: string; Actor: { ID: string; Attributes: { name?: string } } },
-        )
-        .map(({ Type, Actor }) => `${Type} ${Actor.Attributes.name ?? Actor.ID}`)
-        .filter((thing) => thing !== SHARED_NETWORK)
-        .filter((thing) => !OTHER_ZONE.test(thing) || thing.includes(stackName(zone)));
+      return events
+        .seen()
+        .filter((event) => isOfZone(event, zone))
+        .map(({ Type, Actor }) => `${Type} ${Actor.Attributes['name'] ?? Actor.ID}`);
     },
     async stop() {
       for (const worker of workers) await worker.stop();

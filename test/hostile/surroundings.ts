@@ -6,7 +6,11 @@ import { declaredEnvironment } from '../../host/config.ts';
 import { processRunner, type ProcessRunner } from '../../host/process.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
 
-/** Where a hostile case is tried: our root with the state in it, and a folder beside it that nothing may touch. */
+/**
+ * Where a hostile case is tried: our root with the state in it, and a folder beside it that nothing may touch. It
+ * lies deep in a folder of its own, so that a path which climbs out ends where it is seen, and not among what
+ * others do on this machine; a file written with a bare name is seen too, since everything runs in `outside`.
+ */
 export interface Surroundings {
   root: string;
   /** Ours: whatever is written here is fine. */
@@ -22,14 +26,20 @@ export interface Surroundings {
   remove(): Promise<void>;
 }
 
+/** More folders than any hostile path climbs. */
+const DEPTH = Array.from({ length: 12 }, (_, level) => `level-${level}`);
+
 export const SECRET = 'what-only-the-host-may-read';
 
 export async function makeSurroundings(): Promise<Surroundings> {
-  const root = await mkdtemp(path.join(tmpdir(), 'hostile-'));
+  const top = await mkdtemp(path.join(tmpdir(), 'hostile-'));
+  const root = path.join(top, ...DEPTH);
   const state = path.join(root, 'ours', 'state');
   const outside = path.join(root, 'outside');
   await mkdir(path.join(state, 'home'), { recursive: true });
   await mkdir(outside);
+  const cwd = process.cwd();
+  process.chdir(outside);
   await writeFile(path.join(outside, 'secret'), `${SECRET}\n`);
   const run = processRunner({
     environment: declaredEnvironment({
@@ -38,7 +48,8 @@ export async function makeSurroundings(): Promise<Surroundings> {
       docker: { socket: '/nonexistent.sock', pull: 'missing' },
     }),
   });
-  const before = await everyPlace(root);
+  const ours = path.relative(top, path.join(root, 'ours'));
+  const before = await listing(top, ours);
   return {
     root,
     state,
@@ -46,28 +57,20 @@ export async function makeSurroundings(): Promise<Surroundings> {
     run,
     upstream: (name) => createGitRepo(run, path.join(root, 'ours', 'upstreams', name)),
     async expectUntouched() {
-      expect(await everyPlace(root)).toEqual(before);
+      expect(await listing(top, ours)).toEqual(before);
     },
-    remove: () => rm(root, { recursive: true, force: true }),
+    async remove() {
+      process.chdir(cwd);
+      await rm(top, { recursive: true, force: true });
+    },
   };
-}
-
-/** Folders in which commands may be run, so that a file written with a bare name lands there, and ours. */
-async function everyPlace(root: string): Promise<string[]> {
-  const [outside, beside, top, cwd] = await Promise.all([
-    listing(path.join(root, 'outside')),
-    readdir(root),
-    readdir('/'),
-    readdir(process.cwd()),
-  ]);
-  return [...outside, ...beside.sort(), ...top.sort(), ...cwd.filter((name) => name !== '.git').sort()];
 }
 
 /**
  * Everything below a folder: path, kind and mode, owner, links, size, time of its last change, target of a
- * link. Links are not followed (readdir's own recursion follows them).
+ * link. Links are not followed (readdir's own recursion follows them). One folder below may be left out.
  */
-export async function listing(folder: string): Promise<string[]> {
+export async function listing(folder: string, leftOut?: string): Promise<string[]> {
   const lines: string[] = [];
   const look = async (name: string): Promise<void> => {
     const file = path.join(folder, name);
@@ -78,7 +81,10 @@ export async function listing(folder: string): Promise<string[]> {
       `${name} ${seen.mode.toString(8)} ${owner} ${seen.nlink} ${seen.rdev} ${seen.isFile() ? seen.size : '-'} ${seen.mtimeMs}${target}`,
     );
     if (!seen.isDirectory()) return;
-    for (const child of (await readdir(file)).sort()) await look(path.join(name, child));
+    for (const child of (await readdir(file)).sort()) {
+      const below = path.join(name, child);
+      if (below !== leftOut) await look(below);
+    }
   };
   await look('.');
   return lines;
