@@ -23,7 +23,9 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
       log.info('reaping', { stack, recipe });
       await deployer.remove(stack);
       passBoundary('reap.after-remove');
-    } else if (running) unsettled.add(recipe);
+    } else if (lifetime === 'warm') {
+      if (running) unsettled.add(recipe);
+    } else log.warn('left alone, since its lifetime is not known', { stack, recipe });
   }
   for (const recipe of await deps.canonicals.list()) {
     if (await deps.canonicals.isAttached(recipe)) unsettled.add(recipe);

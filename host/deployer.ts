@@ -72,7 +72,8 @@ export interface Volume {
 export interface OwnedStack {
   stack: string;
   recipe: string;
-  lifetime: 'cold' | 'warm';
+  /** Null when its labels do not say, or say what this version does not know. Only what is `cold` is removable. */
+  lifetime: 'cold' | 'warm' | null;
   /** Containers or services exist: it is not merely retained data. */
   running: boolean;
 }

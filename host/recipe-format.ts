@@ -9,6 +9,7 @@ import {
   type ComposeSource,
   type Mapping,
 } from './recipe-format/compose.ts';
+import { checkNetworksDeclared } from './recipe-format/declared.ts';
 import { parseEnvFile } from './recipe-format/env.ts';
 import { isImageReference } from './recipe-format/image-reference.ts';
 import { checkAliases, checkOwnNames } from './recipe-format/neighbours.ts';
@@ -96,6 +97,7 @@ async function prepare(
     folders.push(folder);
   }
   checkPolicy(files, { recipe: app.recipe, allow: app.settings.allow });
+  checkNetworksDeclared(files);
   checkOwnNames(files, app.stack);
   checkAliases(files, app);
   for (const [index, file] of files.entries()) {

@@ -13,7 +13,8 @@ import { STACK_LABEL, type Kind, type Labelled, type ServiceContainer, type Swar
 export interface StackRemoval {
   /**
    * Everything of a stack. Throws Fault NotOurs, naming it, when something of the stack lacks our zone's
-   * label: then nothing of it may be touched.
+   * label: then nothing of it may be touched. But a network that has no label beside the stack's, in a stack of
+   * which other things carry ours, is one that `docker stack deploy` made for us without being told to.
    */
   ours(stack: string): Promise<Labelled[]>;
   /** Stops the stack and waits until its containers and networks are gone. Volumes, secrets stay. */
@@ -45,7 +46,9 @@ export interface RemovalSettings {
 export function createStackRemoval({ swarm, zone, report }: RemovalSettings): StackRemoval {
   async function ours(stack: string): Promise<Labelled[]> {
     const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
-    const foreign = things.find(({ labels }) => labels[LABEL.zone] !== zone);
+    const isOurs = ({ labels }: Labelled): boolean => labels[LABEL.zone] === zone;
+    const someAreOurs = things.some(isOurs);
+    const foreign = things.find((thing) => !isOurs(thing) && !(someAreOurs && madeByDocker(thing)));
     if (foreign) {
       throw new Fault(
         'NotOurs',
@@ -157,6 +160,11 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     },
     discard,
   };
+}
+
+/** docker's own labels of what a stack deployment makes: the stack's alone. */
+function madeByDocker({ kind, labels }: Labelled): boolean {
+  return kind === 'network' && Object.keys(labels).join() === STACK_LABEL;
 }
 
 /** Throws what the first of them threw, but only when all have ended: nothing goes on behind a failure. */

@@ -610,18 +610,25 @@ function refuseVanished(stack: string, expected: Expectation, seen: Observation)
   );
 }
 
-function stacksOf(things: readonly Labelled[]): OwnedStack[] {
-  const stacks = new Map<string, OwnedStack>();
-  for (const { kind, labels } of things) {
-    const stack = labels[STACK_LABEL];
-    if (stack === undefined) continue;
-    const known = stacks.get(stack);
-    stacks.set(stack, {
-      stack,
-      recipe: known?.recipe ?? labels[LABEL.recipe] ?? '',
-      lifetime: known?.lifetime === 'warm' || labels[LABEL.lifetime] === 'warm' ? 'warm' : 'cold',
-      running: (known?.running ?? false) || kind === 'service' || kind === 'container',
-    });
+/** The stacks that these things are of. */
+export function stacksOf(things: readonly Labelled[]): OwnedStack[] {
+  const stacks = new Map<string, Labelled[]>();
+  for (const thing of things) {
+    const stack = thing.labels[STACK_LABEL];
+    if (stack !== undefined) stacks.set(stack, [...(stacks.get(stack) ?? []), thing]);
   }
-  return [...stacks.values()].sort((a, b) => (a.stack < b.stack ? -1 : 1));
+  return [...stacks]
+    .map(([stack, its]): OwnedStack => ({
+      stack,
+      recipe: its[0]?.labels[LABEL.recipe] ?? '',
+      lifetime: lifetimeOf(its),
+      running: its.some(({ kind }) => kind === 'service' || kind === 'container'),
+    }))
+    .sort((a, b) => (a.stack < b.stack ? -1 : 1));
+}
+
+/** Known only when all of a stack says the same: a word of a later version, or none, is no leave to remove it. */
+function lifetimeOf(things: readonly Labelled[]): OwnedStack['lifetime'] {
+  const [said, ...others] = new Set(things.map(({ labels }) => labels[LABEL.lifetime]));
+  return others.length === 0 && (said === 'cold' || said === 'warm') ? said : null;
 }

@@ -694,6 +694,19 @@ describe('a removal', () => {
     expect((await docker.listNetworks()).map(({ Name }) => Name)).toContain('proxy');
   }, 60_000);
 
+  it('takes a network that docker made for the stack without being told to, and the stack is removable', async () => {
+    const one = app('lost');
+    expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+    const compose = path.join(one.evidence, 'lost.yml');
+    writeFileSync(compose, `version: "3.8"\nservices: {app: {image: "${image(1)}", networks: [lost]}}\n`);
+    expect(() =>
+      execFileSync('docker', ['stack', 'deploy', '--compose-file', compose, one.stack], { stdio: 'pipe' }),
+    ).toThrow('undefined network "lost"');
+    expect(await left(one.stack)).toContain(`network ${one.stack}_lost`);
+    await deployer().remove(one.stack);
+    expect(await left(one.stack)).toEqual([]);
+  }, 60_000);
+
   it('can be followed by a deployment at once, five times over', async () => {
     for (let time = 0; time < 5; time++) {
       const again = app('again');

@@ -3,7 +3,8 @@ import { describe, expect, test, vi } from 'vitest';
 import { messageOf } from '../../domain/fault.ts';
 import { LABEL } from '../../host/recipe-format/render.ts';
 import { createStackRemoval } from '../../host/stack-removal.ts';
-import type { Labelled, ServiceContainer, Swarm } from '../../host/swarm.ts';
+import { STACK_LABEL, type Labelled, type ServiceContainer, type Swarm } from '../../host/swarm.ts';
+import { stacksOf } from '../../host/swarm-deployer.ts';
 
 const ZONE = 'ci.example.org';
 
@@ -60,6 +61,29 @@ describe('discarding what a stopped stack leaves', () => {
       type: 'NotOurs',
     });
     expect(left()).toEqual(['a', 'theirs']);
+  });
+});
+
+describe('a network without our label', () => {
+  const lost = { ...thing('network', 'stack_lost'), labels: { [STACK_LABEL]: 'stack' } };
+
+  test('is ours in a stack of ours: docker made it, without being told to', async () => {
+    const { swarm, left } = engine([thing('secret', 'a'), lost]);
+    await removal(swarm).discard('stack', ['secret', 'network'], () => true);
+    expect(left()).toEqual([]);
+  });
+
+  test.each([
+    ['nothing else of the stack is ours', [lost]],
+    [
+      'somebody gave it a label',
+      [thing('secret', 'a'), { ...lost, labels: { ...lost.labels, theirs: 'yes' } }],
+    ],
+    ['it is of another installation', [thing('secret', 'a'), { ...lost, labels: { [LABEL.zone]: 'other' } }]],
+  ])('is not when %s', async (_when, things) => {
+    const { swarm, left } = engine(things);
+    await expect(removal(swarm).ours('stack')).rejects.toMatchObject({ type: 'NotOurs' });
+    expect(left()).toHaveLength(things.length);
   });
 });
 
@@ -162,5 +186,26 @@ describe('stopping a stack', () => {
     };
     await expect(removal(theirs).stop('stack')).rejects.toMatchObject({ type: 'NotOurs' });
     expect(log).toEqual([]);
+  });
+});
+
+describe('the lifetime of a stack', () => {
+  const labelled = (lifetimes: readonly (string | undefined)[]): Labelled[] =>
+    lifetimes.map((lifetime, index) => ({
+      ...thing('volume', `v${index}`),
+      labels: { [STACK_LABEL]: 's', ...(lifetime === undefined ? {} : { [LABEL.lifetime]: lifetime }) },
+    }));
+
+  test.each([
+    [['cold', 'cold'], 'cold'],
+    [['warm'], 'warm'],
+    [['live'], null],
+    [['Cold'], null],
+    [[undefined], null],
+    [['cold', undefined], null],
+    [['cold', 'warm'], null],
+    [['cold', 'live'], null],
+  ] as const)('of which the labels say %j is %s', (said, lifetime) => {
+    expect(stacksOf(labelled(said))).toMatchObject([{ stack: 's', lifetime }]);
   });
 });

@@ -431,6 +431,15 @@ export const RECIPE_CASES: readonly RecipeCase[] = [
     ['networks: [proxy, theirs]'],
     [`  theirs: {external: true, name: ${NEIGHBOUR}_internal}`],
   ),
+  composeCase(
+    'undeclared-network',
+    'a network that is not declared, which docker makes without our label and then refuses',
+    'undefined network "lost"',
+    ['networks: [proxy, lost]'],
+  ),
+  composeCase('undeclared-network-mapping', 'the same, as a mapping', 'undefined network "lost"', [
+    'networks: {proxy: {}, lost: {aliases: [x]}}',
+  ]),
   composeCase('neighbour-alias', "another app's name on the shared network", "may be another app's name", [
     `networks: {proxy: {aliases: [${NEIGHBOUR}_app]}}`,
   ]),
