@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { appendFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
@@ -21,7 +22,8 @@ export async function syncFolder(folder: string): Promise<void> {
 export async function writeDurably(file: string, text: string): Promise<void> {
   const folder = path.dirname(file);
   await mkdir(folder, { recursive: true });
-  const temporary = `${file}.${process.pid}.tmp`;
+  // Of its own: two attempts in one process may replace the same file.
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const handle = await open(temporary, 'w', 0o644);
     try {
@@ -31,11 +33,26 @@ export async function writeDurably(file: string, text: string): Promise<void> {
       await handle.close();
     }
     await rename(temporary, file);
+    await removeAbandoned(file);
   } catch (error) {
     await rm(temporary, { force: true });
     throw diskFault(file, error);
   }
   await syncFolder(folder);
+}
+
+/** No write of one record takes longer. */
+const ABANDONED_MS = 10 * 60_000;
+
+/** What writers of this file left who died over it. */
+async function removeAbandoned(file: string): Promise<void> {
+  const [folder, start] = [path.dirname(file), `${path.basename(file)}.`];
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(start) || !name.endsWith('.tmp')) continue;
+    const left = path.join(folder, name);
+    const seen = await stat(left).catch(() => null);
+    if (seen !== null && Date.now() - seen.mtimeMs > ABANDONED_MS) await rm(left, { force: true });
+  }
 }
 
 /** Adds one line to a file and waits until it is on disk. */

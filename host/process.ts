@@ -184,7 +184,9 @@ function groupKiller(child: Pick<ChildProcess, 'pid' | 'stdout' | 'stderr'>): {
   return {
     kill() {
       send('SIGTERM');
-      force = setTimeout(() => {
+      // A deadline and an abort may both come; a second timer would outlive the command, and strike whoever has
+      // its group's number by then.
+      force ??= setTimeout(() => {
         send('SIGKILL');
         child.stdout?.destroy();
         child.stderr?.destroy();
