@@ -32,8 +32,14 @@ export interface Where {
   domain: string;
   lifetime: App['lifetime'];
   dependencies: readonly ProvidedDependency[];
-  /** The release follows another one on the same data, so `upgrade_env` applies. */
+  /** The release follows another one on the same data, so `upgrade_env` applies to one that is no canonical. */
   upgraded: boolean;
+}
+
+/** An app, and what its record is to keep of how it was made. */
+export interface PreparedApp extends App {
+  /** What was set over .env.sample, with `${DEP_…}` as it is written. */
+  written: Record<string, string>;
 }
 
 /**
@@ -46,15 +52,16 @@ export async function prepareApp(
   attempt: Attempt,
   where: Where,
   { version, commit }: Deployable,
-): Promise<App> {
+): Promise<PreparedApp> {
   const { run, recipe, step, domain, lifetime, dependencies, upgraded } = where;
   const settings = await deps.recipes.one(recipe);
-  const env = upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env;
+  // A canonical runs as it was proven, wherever it is deployed; any other release in what recipe.yml says now.
+  const canonical = await deps.canonicals.read(recipe);
+  const proven = canonical?.version === version && canonical.commit === commit ? canonical : null;
+  const written = proven?.env ?? (upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env);
   const stack = stackName(domain);
-  const evidence = path.join(
-    await deps.results.runFolder(run.sweep.id, run.recipe),
-    step.replaceAll(/[^a-z0-9]+/g, '-'),
-  );
+  const folder = await deps.results.runFolder(run.sweep.id, run.recipe);
+  const evidence = path.join(folder, step.replaceAll(/[^a-z0-9]+/g, '-'));
   await mkdir(evidence, { recursive: true });
   const parent = checkoutsFolder(deps, stack);
   await mkdir(parent, { recursive: true });
@@ -75,9 +82,12 @@ export async function prepareApp(
     stack,
     lifetime,
     run: label,
-    env: withDependencies(env, dependencies),
+    env: withDependencies(written, dependencies),
+    written,
     settings,
     dependencies,
+    resolvedImages: path.join(folder, 'resolved-images.json'),
+    provenImages: proven?.images ?? null,
     evidence,
   };
 }

@@ -10,6 +10,7 @@ import type { ProcessRunner } from '../host/process.ts';
 import type { Recipes } from '../host/recipes.ts';
 import type { Results } from '../host/results.ts';
 import { backup } from './backup.ts';
+import { canonical } from './canonical.ts';
 import { coldTest } from './cold-test.ts';
 import { custom } from './custom.ts';
 import { dependencies } from './dependencies.ts';
@@ -65,6 +66,7 @@ export function createActivities(deps: Dependencies) {
     ...teardown(deps),
     ...record(deps),
     ...reap(deps),
+    ...canonical(deps),
   };
 }
 

@@ -1,12 +1,12 @@
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import type { TaggedCommit } from '../domain/decide.ts';
 import { runMark, stackName, warmDomain } from '../domain/names.ts';
+import { promoteGate } from '../domain/promote-gate.ts';
 import type { RunRef } from '../domain/run.ts';
-import { compareVersions } from '../domain/version.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { CanonicalRecord } from '../host/canonicals.ts';
-import type { Deployment, ImageSeen } from '../host/deployer.ts';
-import { prepareApp, type Deployable } from './app.ts';
+import type { ImageSeen } from '../host/deployer.ts';
+import { prepareApp } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
@@ -46,52 +46,65 @@ export function promote(deps: Dependencies) {
           await warm.committed(before);
           return { promoted: true };
         }
-        if (before && compareVersions(before.version, release.version) >= 0) {
-          return refuse(`the canonical is at ${before.version} already`);
-        }
-        const listed = (await deps.ledger.read(recipe)).get(release.version);
-        if (listed?.commit !== release.commit) {
+        const gate = async (): Promise<ReturnType<typeof promoteGate>> => {
+          const { exception, hold } = await deps.recipes.one(recipe);
+          const canonical = (await deps.canonicals.read(recipe))?.version ?? null;
+          const listed = (await deps.ledger.read(recipe)).get(release.version)?.commit ?? null;
+          return promoteGate({ release, exception, hold, canonical, listed });
+        };
+        const first = await gate();
+        if (!first.open) return refuse(first.why);
+
+        const where = { run, recipe, step: 'promote', domain, lifetime: 'warm', dependencies } as const;
+        const app = await prepareApp(deps, attempt, { ...where, upgraded: before !== null }, release);
+        const elsewhere = await deployer.keptElsewhere(app);
+        if (elsewhere.length > 0) {
           return refuse(
-            `the ledger has ${release.version} at ${listed?.commit ?? 'no commit'}, tested was ${release.commit}`,
+            `a snapshot cannot hold what is kept elsewhere than on this host, so it would be no proof of it: ${elsewhere.join(', ')}`,
           );
         }
-
-        const bringUp = async (step: string, deploy: Deployable, upgraded: boolean): Promise<Deployment> => {
-          report(`${step} at ${domain}`);
-          const where = { run, recipe, step, domain, lifetime: 'warm', dependencies, upgraded } as const;
-          return deployer.deploy(await prepareApp(deps, attempt, where, deploy));
-        };
-
         await warm.attach(recipe, run.workflow.id);
         passBoundary('promote.after-attach');
         if (before) {
-          const reattached = await bringUp('promote-reattach', before, false);
+          const step = 'promote-reattach';
+          report(`${step} at ${domain}`);
+          const reattached = await deployer.deploy(
+            await prepareApp(deps, attempt, { ...where, step, upgraded: false }, before),
+          );
           if (!reattached.ok) {
             return refuse(
               `the canonical ${before.version} does not run on its own data: ${reattached.reason}`,
               reattached.evidence,
             );
           }
+          const other = changedImages(before.images, reattached.images);
+          if (other) return refuse(`the canonical ${before.version} was proven on other images: ${other}`);
           passBoundary('promote.after-reattach');
         }
-        const installed = await bringUp('promote', release, before !== null);
+        report(`promote at ${domain}`);
+        const installed = await deployer.deploy(app);
         if (!installed.ok) {
           const how = before ? `upgrading the canonical's data from ${before.version}` : 'a fresh install';
           return refuse(`${how} at ${domain}: ${installed.reason}`, installed.evidence);
         }
         passBoundary('promote.after-upgrade');
         const changed = changedImages(tested, installed.images);
-        if (changed) return refuse(changed);
+        if (changed) return refuse(`what was tested is not what was installed: ${changed}`);
         report('undeploying, keeping volumes');
         await deployer.undeploy(stackName(domain));
         passBoundary('promote.after-undeploy');
         // Of its own, also when the run was reset: never another attempt's snapshot.
+        const tight = await warm.noRoom(recipe);
+        if (tight !== null) return refuse(tight);
         const id = `${runMark(recipe, run.workflow.runId)}-${attempt.generation}`;
         report(`taking snapshot ${id}`);
         const snapshot = await warm.snapshot(recipe, id);
         passBoundary('promote.after-snapshot');
+        // An hour may have gone by, and an operator may have had a reason.
+        const last = await gate();
+        if (!last.open) return refuse(last.why);
         const record: CanonicalRecord = {
-          schema: 1,
+          schema: 2,
           recipe,
           version: release.version,
           commit: release.commit,
@@ -99,6 +112,8 @@ export function promote(deps: Dependencies) {
           ts: deps.now().toISOString(),
           run: run.workflow.id,
           images: installed.images,
+          domain,
+          env: app.written,
           snapshot,
         };
         await guard();
@@ -128,5 +143,5 @@ function changedImages(
   );
   return changed.length === 0
     ? null
-    : `not the images that were tested: ${changed.map(([service, { image }]) => `${service} (${image})`).join(', ')}`;
+    : `not the same images: ${changed.map(([service, { image }]) => `${service} (${image})`).join(', ')}`;
 }

@@ -1,13 +1,15 @@
 import { log } from '@temporalio/activity';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Fault } from '../domain/fault.ts';
+import { Fault, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { removeBackups } from '../host/backups.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { Holder } from '../host/host-lock.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
+
+const UNUSABLE = new Set<FaultType>(['RecordUnreadable', 'SecretsLost']);
 
 /**
  * Removes what crashed runs left, judged by our labels alone: cold stacks, warm apps that still run, data in
@@ -36,8 +38,8 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
       await warm.settle(recipe);
       passBoundary('reap.after-settle');
     } catch (error) {
-      // A canonical that cannot be read stops that recipe, not the others.
-      if (!(error instanceof Fault) || error.type !== 'RecordUnreadable') throw error;
+      // A canonical that cannot be read, or has lost its secrets, stops that recipe, not the others.
+      if (!(error instanceof Fault && UNUSABLE.has(error.type))) throw error;
       await deployer.undeploy(stackName(warmDomain(recipe, deps.config.zone)));
       const alert = { kind: 'canonical-unreadable', recipe, message: error.message, run } as const;
       await deps.alerts.raise(alert, deps.now());

@@ -1,3 +1,4 @@
+import { Fault } from '../domain/fault.ts';
 import type { Found } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { inAttempt } from './attempt.ts';
@@ -6,15 +7,17 @@ import type { Dependencies } from './index.ts';
 
 export function resolve(deps: Dependencies) {
   return {
-    /** Looks: the releases on the mirror, the canonical's record, and whether the recipe is held. */
+    /** Looks: the releases on the mirror, the canonical's record, and whether the recipe is held. Throws Fault BadInput for an exception. */
     async resolve({ recipe }: { recipe: string }): Promise<Found> {
       return inAttempt(deps, async (attempt) => {
-        const [{ main, releases }, canonical, { hold }, needed] = await Promise.all([
+        const [{ main, releases }, canonical, { hold, exception }, needed] = await Promise.all([
           deps.mirrorsFor(attempt.run).releases(recipe),
           deps.canonicals.read(recipe),
           deps.recipes.one(recipe),
           dependenciesOf(deps, recipe),
         ]);
+        if (exception !== null)
+          throw new Fault('BadInput', `${recipe} is not enrolled, it is an exception: ${exception}`);
         passBoundary('resolve.after-look');
         return {
           main,

@@ -20,12 +20,12 @@ export interface Check {
 
 /** Compares report.json and every canonical.json, read anew from disk, with what was expected. */
 export async function checkDisk(
-  config: Pick<Config, 'state'>,
+  config: Pick<Config, 'state' | 'zone'>,
   sweep: string,
   expected: Readonly<Record<string, Expected>>,
 ): Promise<Check[]> {
   const report = await createResults(config.state).readReport(sweep);
-  const canonicals = createCanonicals(config.state);
+  const canonicals = createCanonicals(config);
   const checks = [
     check(
       'report.json     every enrolled recipe',

@@ -12,6 +12,8 @@ export const FAULTS = {
   TagMoved: { retryable: false },
   /** A record on disk cannot be read; it is never taken for an absent one. */
   RecordUnreadable: { retryable: false },
+  /** Secrets that belong to a canonical's data are not on the swarm any more: new values would not open it. */
+  SecretsLost: { retryable: false },
   /** Another run holds this host. */
   HostBusy: { retryable: false },
   /** This attempt no longer holds the host: a later attempt or another run does. */

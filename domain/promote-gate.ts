@@ -1,19 +1,30 @@
-/** What must all be true of one run before its release may become the canonical. */
+import { compareVersions } from './version.ts';
+
+/** What is true on disk, under the host's lock, of a release that passed its cold test. */
 export interface PromoteFacts {
-  /** The recipe has a folder, and no exception is recorded there. */
-  enrolled: boolean;
-  /** Every tier that was reached passed. */
-  green: boolean;
-  /** The test deployed from nothing; a quick run never promotes. */
-  cold: boolean;
-  /** No newer release was on the mirror when the test began. */
-  latest: boolean;
-  /** What was tested is the very commit of a release tag. */
-  tagged: boolean;
+  release: { version: string; commit: string };
+  /** Why the recipe is not enrolled; null when it is. */
+  exception: string | null;
+  /** Why its maintainer or operator holds it; null when nobody does. */
+  hold: string | null;
+  /** The version of the canonical; null when there is none. */
+  canonical: string | null;
+  /** The commit that the ledger has for the release's tag; null when it has none. */
+  listed: string | null;
 }
 
-/** Opens for exactly one combination: all five. Else names what is missing. */
-export function promoteGate(facts: PromoteFacts): { open: true } | { open: false; missing: string } {
-  const missing = (['enrolled', 'green', 'cold', 'latest', 'tagged'] as const).filter((name) => !facts[name]);
-  return missing.length === 0 ? { open: true } : { open: false, missing: missing.join(', ') };
+/** Opens only for a release tag of an enrolled recipe that is newer than its canonical. Else says why not. */
+export function promoteGate(facts: PromoteFacts): { open: true } | { open: false; why: string } {
+  const { release, exception, hold, canonical, listed } = facts;
+  const { version, commit } = release;
+  const closed = (why: string): { open: false; why: string } => ({ open: false, why });
+  if (exception !== null) return closed(`the recipe is an exception: ${exception}`);
+  if (hold !== null) return closed(`the recipe is held: ${hold}`);
+  if (canonical !== null && compareVersions(canonical, version) >= 0) {
+    return closed(`the canonical is at ${canonical} already`);
+  }
+  if (listed !== commit) {
+    return closed(`the ledger has ${version} at ${listed ?? 'no commit'}, tested was ${commit}`);
+  }
+  return { open: true };
 }

@@ -1,7 +1,7 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { checkedRecipe, isRecipeName } from '../domain/names.ts';
+import { checkedRecipe, isRecipeName, warmDomain } from '../domain/names.ts';
 import { parseRelease } from '../domain/version.ts';
 import { Fault } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
@@ -15,8 +15,7 @@ import { appendDurably, readJson, syncFolder, writeJson } from './durable-file.t
 
 const commit = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
 
-const recordSchema = z.strictObject({
-  schema: z.literal(1),
+const recordKeys = {
   recipe: z.string(),
   version: z.string().refine((tag) => parseRelease(tag) !== null, 'not a release (x.y.z+app)'),
   commit,
@@ -33,14 +32,38 @@ const recordSchema = z.strictObject({
     /** Of all its files. */
     bytes: z.number().int().nonnegative(),
   }),
-});
+};
+
+/** Records of schema 1 name neither the domain nor the environment: both are null. */
+const recordSchema = z.discriminatedUnion('schema', [
+  z.strictObject({
+    schema: z.literal(2),
+    ...recordKeys,
+    /** Where its data lives: names of volumes and secrets derive from it. */
+    domain: z.string().nullable(),
+    /** What of recipe.yml was set over .env.sample when it was proven; `${DEP_…}` as it is written. */
+    env: z.record(z.string(), z.string()).nullable(),
+  }),
+  z
+    .strictObject({ schema: z.literal(1), ...recordKeys })
+    .transform((record) => ({ ...record, schema: 2 as const, domain: null, env: null })),
+]);
 
 export type CanonicalRecord = z.output<typeof recordSchema>;
 
-const attachedSchema = z.strictObject({ schema: z.literal(1), run: z.string(), ts: z.iso.datetime() });
+const attachedSchema = z.strictObject({
+  schema: z.literal(1),
+  run: z.string(),
+  ts: z.iso.datetime(),
+  /** The canonical whose data is in use; null for none. Absent from what earlier versions wrote. */
+  canonical: z.string().nullable().optional(),
+});
 
 export interface Canonicals {
-  /** The record, or null when the recipe has none. Throws Fault RecordUnreadable. */
+  /**
+   * The record, or null when the recipe never had one. Throws Fault RecordUnreadable for one that is damaged, of
+   * another domain, or lost: a history or a snapshot without a record is never "no canonical".
+   */
   read(recipe: string): Promise<CanonicalRecord | null>;
   /** The commit point: from here on the canonical is this. Then its history line. */
   write(record: CanonicalRecord): Promise<void>;
@@ -48,16 +71,23 @@ export interface Canonicals {
   history(recipe: string): Promise<CanonicalRecord[]>;
   /** Adds the record's line when a crash came between the commit point and the history. */
   completeHistory(record: CanonicalRecord): Promise<void>;
+  /**
+   * What the history's last line says, of which a lost record can be written anew. Throws Fault RecordUnreadable
+   * when there is no history, or its last line cannot be read.
+   */
+  lastPromotion(recipe: string): Promise<CanonicalRecord>;
+  /** Gives the canonical up: its record is gone, and its history has become `history-<time>.jsonl`. */
+  forget(recipe: string, run: string, now: Date): Promise<void>;
   /** Recipes that have a folder here, by name. */
   list(): Promise<string[]>;
   /** Says on disk that the warm data is about to be used, so that a crash is seen. */
-  markAttached(recipe: string, run: string, now: Date): Promise<void>;
+  markAttached(recipe: string, run: string, canonical: string | null, now: Date): Promise<void>;
   isAttached(recipe: string): Promise<boolean>;
   clearAttached(recipe: string): Promise<void>;
   snapshotsFolder(recipe: string): string;
 }
 
-export function createCanonicals(state: string): Canonicals {
+export function createCanonicals({ state, zone }: { state: string; zone: string }): Canonicals {
   const root = path.join(state, 'canonicals');
   const folder = (recipe: string): string => path.join(root, checkedRecipe(recipe));
   const recordFile = (recipe: string): string => path.join(folder(recipe), 'canonical.json');
@@ -65,14 +95,41 @@ export function createCanonicals(state: string): Canonicals {
   const attachedFile = (recipe: string): string => path.join(folder(recipe), 'attached.json');
 
   async function read(recipe: string): Promise<CanonicalRecord | null> {
-    const record = await readJson(recordFile(recipe), recordSchema);
-    if (record && record.recipe !== recipe) {
+    const file = recordFile(recipe);
+    const record = await readJson(file, recordSchema, remedyOf(recipe));
+    if (record === null) {
+      const beside = await traceOf(recipe);
+      if (beside === null) return null;
+      throw new Fault('RecordUnreadable', `${file}: is missing, but ${beside}; ${remedyOf(recipe)}`);
+    }
+    if (record.recipe !== recipe) {
       throw new Fault(
         'RecordUnreadable',
-        `${recordFile(recipe)}: is the record of ${JSON.stringify(record.recipe)}, not of ${recipe}; put back the right copy`,
+        `${file}: is the record of ${JSON.stringify(record.recipe)}, not of ${recipe}; put back the right copy`,
+      );
+    }
+    const domain = warmDomain(recipe, zone);
+    if (record.domain !== null && record.domain !== domain) {
+      throw new Fault(
+        'RecordUnreadable',
+        `${file}: its data lives at ${record.domain}, and with the zone ${zone} it would be ${domain}; set "zone" back, or give it up: recipe-sweep canonical forget ${recipe}`,
       );
     }
     return record;
+  }
+
+  /** What shows that there was a record; null when nothing does. */
+  async function traceOf(recipe: string): Promise<string | null> {
+    if ((await readIfThere(historyFile(recipe))).trim() !== '')
+      return 'history.jsonl beside it names promotions';
+    const attached = await readJson(attachedFile(recipe), attachedSchema, remedyOf(recipe));
+    if (typeof attached?.canonical === 'string')
+      return `attached.json beside it says that the data of ${attached.canonical} is in use`;
+    // A first promotion takes its snapshot before it writes the record, and says so before.
+    if (attached !== null) return null;
+    const snapshots = await namesIn(path.join(folder(recipe), 'snapshots'));
+    const whole = snapshots.find((name) => !name.endsWith('.partial'));
+    return whole === undefined ? null : `the snapshot ${whole} stands beside it`;
   }
 
   async function history(recipe: string): Promise<CanonicalRecord[]> {
@@ -96,6 +153,25 @@ export function createCanonicals(state: string): Canonicals {
     read,
     history,
     completeHistory,
+    async lastPromotion(recipe) {
+      const file = historyFile(recipe);
+      const lines = (await readIfThere(file)).split('\n').filter((line) => line !== '');
+      const last = recordSchema.safeParse(tryJson(lines.at(-1) ?? ''));
+      if (last.success && last.data.recipe === recipe) return last.data;
+      const why = lines.length === 0 ? 'there is no promotion in it' : 'its last line cannot be read';
+      throw new Fault('RecordUnreadable', `${file}: ${why}; put back a good copy of it`);
+    },
+    async forget(recipe, run, now) {
+      // From here on what stands beside the missing record is known to be nobody's.
+      await writeJson(attachedFile(recipe), { schema: 1, run, ts: now.toISOString(), canonical: null });
+      const kept = path.join(folder(recipe), `history-${now.toISOString().replace(/[^0-9TZ]/g, '')}.jsonl`);
+      await rename(historyFile(recipe), kept).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
+      await syncFolder(folder(recipe));
+      await rm(recordFile(recipe), { force: true });
+      await syncFolder(folder(recipe));
+    },
     async write(record) {
       recordSchema.parse(record);
       await writeJson(recordFile(record.recipe), record);
@@ -104,19 +180,14 @@ export function createCanonicals(state: string): Canonicals {
       passBoundary('promote.after-history');
     },
     async list() {
-      try {
-        const entries = await readdir(root, { withFileTypes: true });
-        return entries
-          .filter((entry) => entry.isDirectory() && isRecipeName(entry.name))
-          .map((entry) => entry.name)
-          .sort();
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-        throw error;
-      }
+      const entries = await readdir(root, { withFileTypes: true }).catch(noneIfMissing);
+      return entries
+        .filter((entry) => entry.isDirectory() && isRecipeName(entry.name))
+        .map((entry) => entry.name)
+        .sort();
     },
-    async markAttached(recipe, run, now) {
-      await writeJson(attachedFile(recipe), { schema: 1, run, ts: now.toISOString() });
+    async markAttached(recipe, run, canonical, now) {
+      await writeJson(attachedFile(recipe), { schema: 1, run, ts: now.toISOString(), canonical });
     },
     async isAttached(recipe) {
       // Whatever stands there, even cut short, says that the data was in use.
@@ -137,6 +208,20 @@ export function createCanonicals(state: string): Canonicals {
       return path.join(folder(recipe), 'snapshots');
     },
   };
+}
+
+/** What an operator can do about a record that is lost or damaged. */
+function remedyOf(recipe: string): string {
+  return `put back a good copy, or write it anew from the history: recipe-sweep canonical rebuild ${recipe}; to start without it: recipe-sweep canonical forget ${recipe}`;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(noneIfMissing);
+}
+
+function noneIfMissing(error: NodeJS.ErrnoException): never[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
 }
 
 async function readIfThere(file: string): Promise<string> {

@@ -28,6 +28,10 @@ export interface App {
   settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'checks' | 'timeouts'>;
   /** Apps that were provided for this one. */
   dependencies: readonly ProvidedDependency[];
+  /** The file that says what the run's images were when it first looked; may not be there yet. */
+  resolvedImages: string;
+  /** The images that it was proven on, by service; of a canonical only. */
+  provenImages: Readonly<Record<string, ImageSeen>> | null;
   /** An existing folder for what is learned: compose as deployed, service logs, tasks, images. */
   evidence: string;
 }
@@ -116,6 +120,11 @@ export interface Deployer {
   remove(stack: string): Promise<void>;
   /** The volumes of a stack, by name. */
   volumes(stack: string): Promise<Volume[]>;
+  /**
+   * The volumes of a release, as compose names them, whose data lies where their driver options say and stays there:
+   * a share, a disk. None of a release whose files are wrong.
+   */
+  keptElsewhere(app: App): Promise<string[]>;
   /** The names of a stack's secrets. */
   secrets(stack: string): Promise<string[]>;
   /** Removes the volumes, secrets and configs of an undeployed stack that are not named here. */

@@ -71,32 +71,34 @@ export async function writeJson(file: string, value: unknown): Promise<void> {
 
 /**
  * Reads a record. Null only when the file does not exist; a file that is cut, of another shape or from a
- * newer schema throws Fault RecordUnreadable, so that it is never taken for "nothing there".
+ * newer schema throws Fault RecordUnreadable, so that it is never taken for "nothing there". The remedy is what an
+ * operator can do about it.
  */
-export async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T | null> {
+export async function readJson<T>(
+  file: string,
+  schema: z.ZodType<T>,
+  remedy = 'put back a good copy, or move the file away to start without it',
+): Promise<T | null> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new Fault('RecordUnreadable', `${file}: ${messageOf(error)}`);
+    throw new Fault('RecordUnreadable', `${file}: ${messageOf(error)}; ${remedy}`);
   }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw unreadable(file, messageOf(error));
+    throw unreadable(file, messageOf(error), remedy);
   }
   const checked = schema.safeParse(value);
-  if (!checked.success) throw unreadable(file, z.prettifyError(checked.error).replaceAll('\n', ' '));
+  if (!checked.success) throw unreadable(file, z.prettifyError(checked.error).replaceAll('\n', ' '), remedy);
   return checked.data;
 }
 
-function unreadable(file: string, why: string): Fault {
-  return new Fault(
-    'RecordUnreadable',
-    `${file}: not a record this version can read (${why}); put back a good copy, or move the file away to start without it`,
-  );
+function unreadable(file: string, why: string, remedy: string): Fault {
+  return new Fault('RecordUnreadable', `${file}: not a record this version can read (${why}); ${remedy}`);
 }
 
 function diskFault(file: string, error: unknown): unknown {

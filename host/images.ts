@@ -51,6 +51,31 @@ export interface ImageHost {
 const SILENCE_MS = 120_000;
 
 /**
+ * Sees to it that this very image is on the engine: what the name stood for when its digest was seen. Throws Fault
+ * Registry when it is not to be had any more, Disk or Daemon.
+ */
+export async function ensureSame(host: ImageHost, image: string, digest: string): Promise<PresentImage> {
+  const byDigest = `${nameOf(image)}@${digest}`;
+  const byName = await inspect(host.docker, image);
+  if (byName?.digest === digest) return byName;
+  const reference = image.includes('@') ? image : `${image}@${digest}`;
+  const named = ({ id }: PresentImage): PresentImage => ({ id, digest, reference });
+  const there = await inspect(host.docker, byDigest);
+  if (there) return named(there);
+  await host.guard();
+  const trouble = await pull(host, byDigest);
+  const pulled = trouble === null ? await inspect(host.docker, byDigest) : null;
+  if (pulled) return named(pulled);
+  if (trouble !== null && classifyPull(byDigest, trouble) === 'Disk')
+    throw new Fault('Disk', `pulling ${byDigest}: the engine's disk is full: ${trouble}`);
+  const now = byName === null ? 'nothing on this engine' : byName.digest;
+  throw new Fault(
+    'Registry',
+    `${image} was ${digest} when it was looked at first, is ${now} now, and that one cannot be had any more: ${trouble ?? 'the engine does not have it'}`,
+  );
+}
+
+/**
  * Sees to it that the image is on the engine. Not ok when the registry says that there is no such image.
  * Throws Fault Registry, Disk or Daemon.
  */
@@ -117,11 +142,14 @@ async function inspect(docker: Dockerode, image: string): Promise<PresentImage |
   };
 }
 
+/** Without tag and digest. */
+function nameOf(image: string): string {
+  return image.replace(/@.*$/, '').replace(/:[^:/]*$/, '');
+}
+
 /** An image's repository in docker's short form: no tag, no digest, no default registry. */
 export function repositoryOf(image: string): string {
-  return image
-    .replace(/@.*$/, '')
-    .replace(/:[^:/]*$/, '')
+  return nameOf(image)
     .replace(/^(index\.)?docker\.io\//, '')
     .replace(/^library\//, '');
 }

@@ -35,6 +35,8 @@ export interface PreparedRecipe {
   secrets: NeededSecret[];
   /** Names on the engine of the volumes it makes. */
   volumes: string[];
+  /** Of those, by their names in compose, the ones that are kept where their driver options say, and stay there. */
+  volumesElsewhere: string[];
   /** Names on the engine of the networks that must be there already. */
   externalNetworks: string[];
   /** Ports of the host that its services publish. */
@@ -114,6 +116,7 @@ async function prepare(
     services,
     secrets: neededSecrets(files, written, sample),
     volumes: namesOnEngine(files, 'volumes', app.stack, false),
+    volumesElsewhere: keptElsewhere(files),
     externalNetworks: namesOnEngine(files, 'networks', app.stack, true),
     ports: publishedPorts(files),
     timeoutMs: timeoutOf([...(main ? [main] : []), ...services], app.stack),
@@ -197,6 +200,27 @@ function namesOnEngine(
     }
   }
   return [...names.values()];
+}
+
+/** A volume in memory is gone with its container, wherever that runs: nobody expects it to be kept. */
+const IN_MEMORY = new Set(['tmpfs', 'ramfs']);
+
+function keptElsewhere(files: readonly ComposeSource[]): string[] {
+  const merged = new Map<string, Mapping>();
+  for (const { compose } of files) {
+    const { volumes } = compose;
+    for (const [key, value] of Object.entries(isMapping(volumes) ? volumes : {})) {
+      const before = merged.get(key) ?? {};
+      const now = isMapping(value) ? value : {};
+      const options = [before['driver_opts'], now['driver_opts']].filter(isMapping);
+      merged.set(key, { ...before, ...now, driver_opts: Object.assign({}, ...options) as Mapping });
+    }
+  }
+  return [...merged].flatMap(([key, { driver = 'local', driver_opts: options }]) => {
+    const { device, type } = isMapping(options) ? options : {};
+    const here = driver === 'local' && (device === undefined || IN_MEMORY.has(String(type)));
+    return here ? [] : [key];
+  });
 }
 
 /** Makes the paths that docker would take as relative to the compose file absolute, inside the checkout. */

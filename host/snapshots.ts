@@ -51,8 +51,10 @@ export interface Snapshots {
   ): Promise<SnapshotRef>;
   /** Reads everything once and compares all sums. Throws Fault RecordUnreadable on any difference. */
   verify(folder: string, ref: SnapshotRef): Promise<SnapshotManifest>;
-  /** The volumes a snapshot holds, from its manifest alone. */
-  volumeNames(folder: string, ref: SnapshotRef): Promise<string[]>;
+  /** What a snapshot holds, from its manifest alone. Throws Fault RecordUnreadable. */
+  manifest(folder: string, ref: SnapshotRef): Promise<SnapshotManifest>;
+  /** About how many bytes a snapshot of these volumes takes. */
+  sizeOf(volumes: readonly Volume[]): Promise<number>;
   /** Replaces what the volumes hold by what the (verified) snapshot holds. */
   unpack(folder: string, manifest: SnapshotManifest, volumes: readonly Volume[]): Promise<void>;
   /** Removes every snapshot but the one to keep. */
@@ -114,8 +116,14 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
       return { id, sha256, bytes: entries.reduce((sum, entry) => sum + entry.bytes, bytes) };
     },
 
-    async volumeNames(folder, ref) {
-      return (await readManifest(folder, ref)).volumes.map(({ name }) => name);
+    manifest: readManifest,
+
+    async sizeOf(volumes) {
+      if (volumes.length === 0) return 0;
+      const folders = volumes.map(({ mountpoint }) => mountpoint);
+      const options = ['--summarize', '--total', '--block-size=1', '--one-file-system'];
+      const listed = await run.output({ file: 'du', args: [...options, '--', ...folders] });
+      return Number.parseInt(listed.trimEnd().split('\n').at(-1) ?? '', 10);
     },
 
     async verify(folder, ref) {

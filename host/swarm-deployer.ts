@@ -14,13 +14,14 @@ import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
 import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
-import { ensureImage, type PresentImage } from './images.ts';
+import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from './images.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
 import { PROXY_NETWORK, routesOf } from './recipe-format/neighbours.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
+import { addResolved, readResolved } from './resolved-images.ts';
 import { takeScreenshot } from './screenshot.ts';
 import { ensureSecrets, readWrittenSecrets, type WrittenSecrets } from './secrets.ts';
 import { createStackRemoval } from './stack-removal.ts';
@@ -110,10 +111,14 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
   /** None of a release whose files are wrong: its deployment says what is wrong with them. */
   async function servicesOf(app: App): Promise<PreparedRecipe['services']> {
+    return (await prepareOrNull(app))?.services ?? [];
+  }
+
+  async function prepareOrNull(app: App): Promise<PreparedRecipe | null> {
     try {
-      return (await prepare(app)).services;
+      return await prepare(app);
     } catch (error) {
-      if (error instanceof RecipeProblem) return [];
+      if (error instanceof RecipeProblem) return null;
       throw error;
     }
   }
@@ -123,7 +128,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     checkVersion(app, recipe);
     await checkSurroundings(app, recipe);
     const question = questionFor(app.settings.probe, recipe);
-    const images = await presentImages(recipe);
+    const images = await presentImages(app, recipe);
     if (question !== null) await prober.checkFree(app, question);
     passBoundary('deploy.after-images');
     const written = await install(app);
@@ -256,19 +261,35 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     }
   }
 
-  async function presentImages(recipe: PreparedRecipe): Promise<Map<string, PresentImage>> {
+  /** What a canonical was proven on, else what the run saw when it first looked, else what the names stand for now. */
+  async function presentImages(app: App, recipe: PreparedRecipe): Promise<Map<string, PresentImage>> {
     const names = [...new Set(recipe.services.map(({ image }) => image))];
     report(`images: ${names.join(', ')}`);
+    const host = { docker, pull: config.docker.pull, signal, guard };
+    const proven = Object.values(app.provenImages ?? {}).map(({ image, digest }) => [image, digest] as const);
+    const known = app.provenImages === null ? await readResolved(app.resolvedImages) : new Map(proven);
     const ensured = await Promise.all(
-      names.map((name) => ensureImage({ docker, pull: config.docker.pull, signal, guard }, name)),
+      names.map(async (name): Promise<EnsuredImage> => {
+        const digest = known.get(name);
+        if (digest === undefined) return ensureImage(host, name);
+        return { ok: true, image: await ensureSame(host, name, digest) };
+      }),
     );
-    return new Map(
+    const present = new Map(
       recipe.services.map(({ name, image }) => {
         const found = ensured[names.indexOf(image)];
         if (!found?.ok) throw new RecipeProblem(recipe.at('services', name, 'image'), found?.reason ?? image);
         return [name, found.image];
       }),
     );
+    if (app.provenImages === null) {
+      const seen = names.flatMap((name, index): [string, string][] => {
+        const found = ensured[index];
+        return found?.ok ? [[name, found.image.digest]] : [];
+      });
+      await addResolved(app.resolvedImages, seen);
+    }
+    return present;
   }
 
   async function handOver(app: App, files: readonly string[]): Promise<void> {
@@ -505,6 +526,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     },
 
     volumes: volumesOf,
+
+    async keptElsewhere(app) {
+      return (await prepareOrNull(app))?.volumesElsewhere ?? [];
+    },
 
     async secrets(stack) {
       const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);

@@ -1,21 +1,24 @@
-import { statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { Fault } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import type { CanonicalRecord, Canonicals } from './canonicals.ts';
-import type { Deployer } from './deployer.ts';
-import type { SnapshotRef, Snapshots } from './snapshots.ts';
+import type { Deployer, Volume } from './deployer.ts';
+import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
 
 /** The data of a recipe's canonical at its warm domain: retained volumes on one side, the snapshot on the other. */
 export interface WarmData {
   /**
    * Brings the warm domain to what the record says, whatever happened before: stopped; volumes as in the
-   * snapshot if they were in use or are missing; with no record, nothing at all. Answers the record.
+   * snapshot if they were in use or are missing; with no record, nothing at all. Answers the record. Throws Fault
+   * SecretsLost, with the data as it is, when secrets that belong to it are gone.
    */
   settle(recipe: string): Promise<CanonicalRecord | null>;
   /** Settles, then says on disk that the data is in use from now on. */
   attach(recipe: string, run: string): Promise<CanonicalRecord | null>;
-  /** Takes a snapshot of the stopped app's volumes. Throws Fault Disk when it would not fit. */
+  /** Why a snapshot of the stopped app's volumes would not fit on the disk; null when it would. */
+  noRoom(recipe: string): Promise<string | null>;
+  /** Takes a snapshot of the stopped app's volumes. */
   snapshot(recipe: string, id: string): Promise<SnapshotRef>;
   /** After the record was written: the data is what it says, older snapshots go. */
   committed(record: CanonicalRecord): Promise<void>;
@@ -42,9 +45,10 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     const folder = canonicals.snapshotsFolder(record.recipe);
     report(`verifying snapshot ${record.snapshot.id}`);
     const manifest = await snapshots.verify(folder, record.snapshot);
+    checkNames(stack, record, [...manifest.volumes.map(({ name }) => name), ...manifest.secrets]);
     await guard();
     report(`restoring snapshot ${record.snapshot.id}`);
-    await canonicals.markAttached(record.recipe, record.run, now());
+    await canonicals.markAttached(record.recipe, record.run, record.version, now());
     passBoundary('settle.after-mark');
     const names = manifest.volumes.map(({ name }) => name);
     await deployer.trim(stack, { volumes: names, secrets: manifest.secrets });
@@ -61,12 +65,38 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     return (await deployer.owned()).some((one) => one.stack === stack && one.running);
   }
 
-  async function isWhole(record: CanonicalRecord): Promise<boolean> {
+  /** What of the stack a snapshot can hold: what is kept elsewhere is not in the folder that is packed. */
+  async function volumesOf(stack: string): Promise<Volume[]> {
+    return (await deployer.volumes(stack)).filter(({ elsewhere }) => elsewhere !== true);
+  }
+
+  async function isWhole(record: CanonicalRecord, { volumes }: SnapshotManifest): Promise<boolean> {
     if (await canonicals.isAttached(record.recipe)) return false;
-    const folder = canonicals.snapshotsFolder(record.recipe);
-    const wanted = await snapshots.volumeNames(folder, record.snapshot);
-    const found = new Set((await deployer.volumes(stackOf(record.recipe))).map(({ name }) => name));
-    return wanted.length === found.size && wanted.every((name) => found.has(name));
+    const found = new Set((await volumesOf(stackOf(record.recipe))).map(({ name }) => name));
+    return volumes.length === found.size && volumes.every(({ name }) => found.has(name));
+  }
+
+  /** A record from before records named their domain: the names of its data do. */
+  function checkNames(stack: string, { recipe, version }: CanonicalRecord, names: readonly string[]): void {
+    const other = names.find((name) => !name.startsWith(`${stack}_`));
+    if (other === undefined) return;
+    throw new Fault(
+      'RecordUnreadable',
+      `the data of ${recipe} ${version} has ${other}, and with the zone ${zone} its names begin with ${stack}_; set "zone" back, or give it up: recipe-sweep canonical forget ${recipe}`,
+    );
+  }
+
+  async function checkSecrets(
+    { recipe, version }: CanonicalRecord,
+    { secrets }: SnapshotManifest,
+  ): Promise<void> {
+    const there = new Set(await deployer.secrets(stackOf(recipe)));
+    const gone = secrets.filter((name) => !there.has(name));
+    if (gone.length === 0) return;
+    throw new Fault(
+      'SecretsLost',
+      `secrets of the canonical ${recipe} ${version} are gone from the swarm: ${gone.join(', ')}. Its data cannot be opened with new ones; create them again with their old values, or give the canonical up: recipe-sweep canonical forget ${recipe}`,
+    );
   }
 
   async function settle(recipe: string): Promise<CanonicalRecord | null> {
@@ -81,10 +111,12 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       return null;
     }
     // Whoever runs there uses the data, whether it said so or not.
-    if (await isRunning(stack)) await canonicals.markAttached(recipe, record.run, now());
+    if (await isRunning(stack)) await canonicals.markAttached(recipe, record.run, record.version, now());
     await deployer.undeploy(stack);
     passBoundary('settle.after-undeploy');
-    if (!(await isWhole(record))) await restore(record);
+    const manifest = await snapshots.manifest(canonicals.snapshotsFolder(recipe), record.snapshot);
+    await checkSecrets(record, manifest);
+    if (!(await isWhole(record, manifest))) await restore(record);
     await committed(record);
     return record;
   }
@@ -104,23 +136,25 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     async attach(recipe, run) {
       const record = await settle(recipe);
       await guard();
-      await canonicals.markAttached(recipe, run, now());
+      await canonicals.markAttached(recipe, run, record?.version ?? null, now());
       return record;
+    },
+    async noRoom(recipe) {
+      const folder = canonicals.snapshotsFolder(recipe);
+      await mkdir(folder, { recursive: true });
+      const bytes = await snapshots.sizeOf(await volumesOf(stackOf(recipe)));
+      const { bavail, bsize } = await statfs(folder);
+      const free = bavail * bsize;
+      return free - bytes >= settings.headroom
+        ? null
+        : `${folder}: a snapshot of ${bytes} bytes would leave less than the headroom of ${settings.headroom} bytes of ${free} free; free some space`;
     },
     async snapshot(recipe, id) {
       const stack = stackOf(recipe);
-      const volumes = await deployer.volumes(stack);
-      const folder = canonicals.snapshotsFolder(recipe);
+      const volumes = await volumesOf(stack);
       await guard();
-      const ref = await snapshots.take(folder, id, recipe, volumes, await deployer.secrets(stack));
-      const { bavail, bsize } = await statfs(folder);
-      if (bavail * bsize < settings.headroom) {
-        throw new Fault(
-          'Disk',
-          `${folder}: the snapshot leaves less than the headroom of ${settings.headroom} bytes free; free some space`,
-        );
-      }
-      return ref;
+      const folder = canonicals.snapshotsFolder(recipe);
+      return snapshots.take(folder, id, recipe, volumes, await deployer.secrets(stack));
     },
   };
 }

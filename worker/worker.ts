@@ -77,7 +77,7 @@ function activitiesFor(config: Config, client: Client) {
     config,
     recipes: createRecipes(recipes),
     ledger,
-    canonicals: createCanonicals(state),
+    canonicals: createCanonicals(config),
     results: createResults(state),
     alerts: createAlerts(state),
     lock: createHostLock({ state, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),

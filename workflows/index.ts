@@ -1,3 +1,4 @@
+export { canonicalWorkflow } from './canonical.ts';
 export { planWorkflow } from './plan.ts';
 export { reapWorkflow } from './reap.ts';
 export { recipeSweepWorkflow } from './recipe-sweep.ts';

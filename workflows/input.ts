@@ -6,7 +6,7 @@ import {
 } from '@temporalio/common';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
-import type { RecipeSweepInput } from './protocol.ts';
+import type { CanonicalChange, RecipeSweepInput } from './protocol.ts';
 
 /**
  * Checks what somebody typed as the input of a sweep. Null stands for all enrolled recipes.
@@ -70,6 +70,18 @@ export function parseRecipeSweepInput(input: unknown): RecipeSweepInput {
     throw badInput(wrong, 'Expected what a sweep gives; to sweep one recipe, start a sweep of it');
   }
   return input as RecipeSweepInput;
+}
+
+/** Checks what is to be done about which canonical. */
+export function parseCanonicalInput(input: unknown): CanonicalChange {
+  const { recipe, change } = fieldsOf(input);
+  const wrong: string[] = [];
+  if (typeof recipe !== 'string' || !isRecipeName(recipe))
+    wrong.push(`recipe: ${shown(recipe)} is not a recipe name`);
+  if (change !== 'forget' && change !== 'rebuild')
+    wrong.push(`change: ${shown(change)} is neither "forget" nor "rebuild"`);
+  if (wrong.length > 0) throw badInput(wrong, 'Expected {"recipe": "<name>", "change": "forget"}');
+  return input as CanonicalChange;
 }
 
 /** The failure of a sweep that was given, by hand, what only a sweep hands to its next run. */

@@ -12,6 +12,7 @@ export const TASK_QUEUE = 'recipe-sweep';
 export const SCHEDULE_ID = 'recipe-sweep-weekly';
 export const SWEEP_WORKFLOW = 'sweepWorkflow';
 export const PLAN_WORKFLOW = 'planWorkflow';
+export const CANONICAL_WORKFLOW = 'canonicalWorkflow';
 export const REAP_WORKFLOW = 'reapWorkflow';
 export const REAP_WORKFLOW_ID = 'reap';
 
@@ -46,6 +47,12 @@ export interface RecipeSweepInput {
   settings: SweepSettings;
   /** When the sweep's budget ends; milliseconds since the epoch. */
   deadlineMs: number;
+}
+
+/** Input of canonicalWorkflow, as `recipe-sweep canonical forget` and `rebuild` give it. */
+export interface CanonicalChange {
+  recipe: string;
+  change: 'forget' | 'rebuild';
 }
 
 /** The steps of a recipe's run, in the words of the spec, with the tiers of the cold test by name. */

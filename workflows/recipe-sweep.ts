@@ -5,7 +5,6 @@ import { decide, type TaggedCommit } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { levelOf } from '../domain/level.ts';
 import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
-import { promoteGate } from '../domain/promote-gate.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { coldTest, type Tested } from './cold-test.ts';
 import { parseRecipeSweepInput, reasonOf, rootFailure } from './input.ts';
@@ -98,21 +97,7 @@ async function testAndPromote(run: Run, settings: SweepSettings, tested: Tested)
 
 /** Promotes a green release. PASS only if the record on disk says so afterwards, whatever promote answered. */
 async function promote(run: Run, settings: SweepSettings, found: Found, input: PromoteInput): Promise<Ended> {
-  const { version, commit } = input.release;
-  const gate = promoteGate({
-    enrolled: found.hold === null,
-    green: run.tiers.every(({ result }) => result === 'pass' || result === 'skipped'),
-    cold: true,
-    latest: found.releases.at(-1)?.version === version,
-    tagged: found.releases.some((release) => release.version === version && release.commit === commit),
-  });
-  if (!gate.open) {
-    throw ApplicationFailure.create({
-      type: 'BadInput',
-      message: `not promoted: not ${gate.missing}`,
-      nonRetryable: true,
-    });
-  }
+  const { version } = input.release;
   let result: PromoteResult;
   let cancelled: unknown = null;
   try {

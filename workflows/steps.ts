@@ -65,6 +65,17 @@ export function promoteSteps(
 export function cleanupSteps(
   { attempts, promoteMs }: Pick<SweepSettings, 'attempts' | 'promoteMs'>,
   summary: string,
-): Pick<Activities, 'teardown' | 'settle' | 'reap' | 'release' | 'closeSweep' | 'record' | 'recordFor'> {
+): Pick<
+  Activities,
+  | 'teardown'
+  | 'settle'
+  | 'reap'
+  | 'release'
+  | 'closeSweep'
+  | 'record'
+  | 'recordFor'
+  | 'forgetCanonical'
+  | 'rebuildCanonical'
+> {
   return proxyActivities<Activities>(options(promoteMs, attempts * 2, summary));
 }

@@ -1,20 +1,20 @@
 import type { Command } from 'commander';
 import { messageOf } from '../../domain/fault.ts';
 import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/canonicals.ts';
-import { CommandStopped, EXIT } from '../failure.ts';
+import { CANONICAL_WORKFLOW, TASK_QUEUE, type CanonicalChange } from '../../workflows/protocol.ts';
+import { requireWorker, workflowUrl } from '../connect.ts';
+import { CommandStopped, EXIT, explain } from '../failure.ts';
 import { formatBytes, formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
-import { configOf, printJson, type Session } from '../session.ts';
+import { configOf, printJson, withServer, type Session } from '../session.ts';
 import { checkRecipeNames } from './sweep.ts';
 
-/** Reads the canonicals from disk; needs neither server nor worker. */
+/** Reads the canonicals from disk, which needs neither server nor worker; what changes one is a workflow's. */
 export function addCanonicalCommands(program: Command, session: Session): void {
-  const canonical = program
-    .command('canonical')
-    .description('the proven release of each recipe; read from disk');
+  const canonical = program.command('canonical').description('the proven release of each recipe');
   const open = async (command: Command): Promise<Canonicals> =>
-    createCanonicals((await configOf(session, command)).state);
+    createCanonicals(await configOf(session, command));
 
   canonical
     .command('list')
@@ -50,6 +50,51 @@ export function addCanonicalCommands(program: Command, session: Session): void {
       if (options.json) printJson(session, history);
       else session.terminal.out(history.length === 0 ? `${recipe}: never promoted` : renderHistory(history));
     });
+
+  canonical
+    .command('forget')
+    .description('give a canonical up, with its volumes, secrets and snapshot; the next sweep begins anew')
+    .argument('<recipe>')
+    .option('--yes', 'do it; without this, say what would go')
+    .action(async (recipe: string, options: { yes?: true }, command: Command) => {
+      if (!options.yes) {
+        throw new CommandStopped(
+          `this removes the record of ${recipe}, its snapshot, and its volumes and secrets warm-${recipe}_…; only its history is kept. To do it: recipe-sweep canonical forget ${recipe} --yes`,
+        );
+      }
+      await change(session, command, { recipe, change: 'forget' });
+    });
+
+  canonical
+    .command('rebuild')
+    .description("write a lost or damaged record anew from the history's last line")
+    .argument('<recipe>')
+    .action(async (recipe: string, _options: unknown, command: Command) => {
+      await change(session, command, { recipe, change: 'rebuild' });
+    });
+}
+
+/** Has the worker do it, holding the host; says what was done. */
+async function change(session: Session, command: Command, what: CanonicalChange): Promise<void> {
+  checkRecipeNames([what.recipe]);
+  await withServer(session, command, async (server, config) => {
+    await requireWorker(server);
+    const workflowId = `canonical-${what.change}-${what.recipe}-${new Date().toISOString()}`;
+    try {
+      const done = await server.client.workflow.execute<(input: CanonicalChange) => Promise<string>>(
+        CANONICAL_WORKFLOW,
+        {
+          workflowId,
+          taskQueue: TASK_QUEUE,
+          args: [what],
+          staticSummary: `${what.change} the canonical of ${what.recipe}`,
+        },
+      );
+      session.terminal.out(safeLines(done));
+    } catch (error) {
+      throw new CommandStopped(`${explain(error)}\ntemporal  ${workflowUrl(config, workflowId)}`);
+    }
+  });
 }
 
 /** A recipe's line in `canonical list --json`. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { green, red } from 'yoctocolors';
 import type { Config } from '../../host/config.ts';
+import { createCanonicals } from '../../host/canonicals.ts';
 import { createRecipes } from '../../host/recipes.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
@@ -24,6 +25,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
       const findings = [
         ...(await checkPrerequisites(config)),
         await checkRecipes(config),
+        await checkCanonicals(config),
         ...(await checkTemporal(config)),
       ];
       if (options.json) printJson(session, findings);
@@ -48,6 +50,27 @@ async function checkRecipes({ recipes }: Config): Promise<Finding> {
   } catch (error) {
     return { name: 'recipes', ok: false, found: explain(error), how: 'set "recipes" in the configuration' };
   }
+}
+
+async function checkCanonicals(config: Config): Promise<Finding> {
+  const canonicals = createCanonicals(config);
+  const wrong: string[] = [];
+  let there = 0;
+  for (const recipe of await canonicals.list()) {
+    try {
+      if (await canonicals.read(recipe)) there += 1;
+    } catch (error) {
+      wrong.push(explain(error));
+    }
+  }
+  return wrong.length === 0
+    ? { name: 'canonicals', ok: true, found: `${there} on record`, how: '' }
+    : {
+        name: 'canonicals',
+        ok: false,
+        found: wrong.join('\n'),
+        how: "until it is mended, that recipe's outcome is ERROR infrastructure and its data stays as it is",
+      };
 }
 
 async function checkTemporal(config: Config): Promise<Finding[]> {

@@ -44,7 +44,7 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
   try {
     const { bare, commits } = await makeRepository(folder);
     const latest = [...commits].at(-1) as [string, string];
-    const [ledger, canonicals] = [createLedger(state), createCanonicals(state)];
+    const [ledger, canonicals] = [createLedger(state), createCanonicals(system)];
     const ts = new Date().toISOString();
     await inBatches(recipes, async (recipe) => {
       for (const copy of [upstream(recipe), mirror(recipe), work(recipe)]) {
@@ -60,7 +60,7 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
         [...commits].map(([tag, commit]) => ({ tag, commit, ts })),
       );
       await canonicals.write({
-        schema: 1,
+        schema: 2,
         recipe,
         version: latest[0],
         commit: latest[1],
@@ -68,6 +68,8 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
         ts,
         run: 'before-the-bench',
         images: {},
+        domain: null,
+        env: null,
         snapshot: { id: 'none-1', sha256: '0'.repeat(64), bytes: 0 },
       });
     });

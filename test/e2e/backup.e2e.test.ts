@@ -87,7 +87,7 @@ const activities = createActivities({
     one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
   },
   ledger: createLedger(state),
-  canonicals: createCanonicals(state),
+  canonicals: createCanonicals({ state, zone }),
   results: createResults(state),
   alerts: createAlerts(state),
   lock: createHostLock({ state, now, isOpen: async () => true }),

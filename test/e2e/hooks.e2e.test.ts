@@ -122,6 +122,8 @@ secrets:
       checks: [written('hooks/check', CHECK)],
     },
     dependencies: [],
+    resolvedImages: path.join(folder, 'images.json'),
+    provenImages: null,
     evidence: path.join(folder, 'evidence'),
   };
 }

@@ -168,6 +168,8 @@ function app(name: string, written: Written = {}, changes: Partial<App> = {}): A
     env: {},
     settings: { ...plainSettings('thing'), probe: { ...ANY_ANSWER, contains: 'hello' } },
     dependencies: [],
+    resolvedImages: path.join(evidence, 'images.json'),
+    provenImages: null,
     evidence,
     ...changes,
   };
@@ -635,7 +637,7 @@ describe('an image', () => {
     60_000,
   );
 
-  it('is deployed by its digest, so that a tag that moved is an update', async () => {
+  it('is deployed by its digest, so that a tag that moved is an update, but within one run it is one image', async () => {
     const packed = [1, 2].map((version) => packImage(version));
     let current = 0;
     const registry = await startRegistry((url) => packed[current]?.get(url.replace(/.*\//, '')) ?? null);
@@ -651,6 +653,27 @@ describe('an image', () => {
           images: { app: { image: wanted, digest: packed[current]?.get('1')?.digest } },
         });
       }
+      // One run sees one image, however often it deploys and whatever becomes of the tag.
+      const images = { app: { image: wanted, digest: packed[0]?.get('1')?.digest ?? '' } };
+      const probe = { ...ANY_ANSWER, contains: 'hello 1' };
+      const again = app('digest', { image: wanted, command });
+      const settings = { ...again.settings, probe };
+      writeFileSync(
+        again.resolvedImages,
+        JSON.stringify({ schema: 1, images: { [wanted]: images.app.digest } }),
+      );
+      expect(await deployer({ pull: 'always' }).deploy({ ...again, settings })).toEqual({ ok: true, images });
+      // So does a canonical, in any run.
+      const canonical = { ...app('digest', { image: wanted, command }), settings, provenImages: images };
+      expect(await deployer({ pull: 'always' }).deploy(canonical)).toEqual({ ok: true, images });
+      expect(existsSync(canonical.resolvedImages)).toBe(false);
+      const gone = { app: { image: wanted, digest: `sha256:${'0'.repeat(64)}` } };
+      await expect(
+        deployer({ pull: 'always' }).deploy({ ...canonical, provenImages: gone }),
+      ).rejects.toMatchObject({
+        type: 'Registry',
+        message: expect.stringContaining(`was ${gone.app.digest} when it was looked at first`),
+      });
     } finally {
       registry.close();
       await deployer().remove(stackName(`digest.${zone}`));

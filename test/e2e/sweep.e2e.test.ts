@@ -68,11 +68,12 @@ async function expectOnlyCanonicalData(): Promise<void> {
 /** Judged from the files alone: record, ledger and snapshot agree. */
 async function expectWholeCanonical(recipe: string, version: string, commit: string): Promise<void> {
   expect(await system.canonical(recipe)).toMatchObject({
-    schema: 1,
+    schema: 2,
     recipe,
     version,
     commit,
     status: 'proven',
+    domain: `warm-${recipe}.${system.zone}`,
   });
   const ledger = await readFile(path.join(system.state, 'ledger', `${recipe}.jsonl`), 'utf8');
   expect(

@@ -67,6 +67,8 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
     env: {},
     settings: plainSettings('thing'),
     dependencies: [],
+    resolvedImages: path.join(evidence, 'images.json'),
+    provenImages: null,
     evidence,
   };
 }

@@ -63,7 +63,7 @@ export function stepsIn(around: Surroundings): Steps {
     deployerFor: () => {
       throw new Error('no engine belongs to these steps');
     },
-    canonicals: createCanonicals(state),
+    canonicals: createCanonicals(config),
     results: createResults(state),
     alerts: createAlerts(state),
     lock: createHostLock({ state, now, isOpen: async () => true }),

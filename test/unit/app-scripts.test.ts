@@ -79,6 +79,8 @@ function app(script: string | Buffer, timeoutMs = 20_000): App {
       timeouts: { hook: timeoutMs, check: timeoutMs },
     },
     dependencies: [],
+    resolvedImages: path.join(folder, 'images.json'),
+    provenImages: null,
     evidence: path.join(folder, 'evidence'),
   };
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ let canonicals: Canonicals;
 
 beforeEach(async () => {
   state = await mkdtemp(path.join(tmpdir(), 'canonicals-'));
-  canonicals = createCanonicals(state);
+  canonicals = createCanonicals({ state, zone: 'ci.example.org' });
 });
 
 afterEach(async () => {
@@ -18,7 +18,7 @@ afterEach(async () => {
 
 function recordOf(change: Partial<CanonicalRecord> = {}): CanonicalRecord {
   return {
-    schema: 1,
+    schema: 2,
     recipe: 'hedgedoc',
     version: '1.0.0+1.9',
     commit: 'a'.repeat(40),
@@ -26,6 +26,8 @@ function recordOf(change: Partial<CanonicalRecord> = {}): CanonicalRecord {
     ts: '2026-11-22T03:00:00.000Z',
     run: 'sweep-1/hedgedoc',
     images: { app: { image: 'hedgedoc:1.9', digest: 'sha256:1' } },
+    domain: 'warm-hedgedoc.ci.example.org',
+    env: { LANG: 'de' },
     snapshot: { id: 'hedg-abc123-1', sha256: 'b'.repeat(64), bytes: 10 },
     ...change,
   };
@@ -66,8 +68,8 @@ describe('a record that cannot be read is an error, never "no canonical"', () =>
     ['cut short', (text: string) => text.slice(0, text.length / 2)],
     ['empty', () => ''],
     ['doubled', (text: string) => text + text],
-    ['from the future', (text: string) => text.replace('"schema": 1', '"schema": 2')],
-    ['with a key too many', (text: string) => text.replace('"schema": 1', '"schema": 1, "extra": 1')],
+    ['from the future', (text: string) => text.replace('"schema": 2', '"schema": 3')],
+    ['with a key too many', (text: string) => text.replace('"schema": 2', '"schema": 2, "extra": 1')],
     ['of another recipe', (text: string) => text.replace('"hedgedoc"', '"gitea"')],
     ['with a version that is none', (text: string) => text.replace('1.0.0+1.9', '../1')],
     ['naming a snapshot outside its folder', (text: string) => text.replace('hedg-abc123-1', '../../x')],
@@ -81,9 +83,86 @@ describe('a record that cannot be read is an error, never "no canonical"', () =>
   });
 });
 
+describe('a record that is lost is an error, never "no canonical"', () => {
+  const folder = (): string => path.join(state, 'canonicals', 'hedgedoc');
+  const lost = async (beside: string): Promise<void> => {
+    await expect(canonicals.read('hedgedoc')).rejects.toMatchObject({
+      type: 'RecordUnreadable',
+      message: expect.stringMatching(
+        new RegExp(`canonical.json: is missing, but ${beside}.*canonical rebuild hedgedoc.*canonical forget`),
+      ),
+    });
+  };
+
+  test('beside a history', async () => {
+    await canonicals.write(recordOf());
+    await rm(fileOf('hedgedoc'));
+    await lost('history.jsonl beside it names promotions');
+    expect(await canonicals.lastPromotion('hedgedoc')).toEqual(recordOf());
+  });
+
+  test('beside a history that nobody can read', async () => {
+    await canonicals.write(recordOf());
+    await rm(fileOf('hedgedoc'));
+    await writeFile(path.join(folder(), 'history.jsonl'), '{"sch');
+    await lost('history.jsonl beside it names promotions');
+    await expect(canonicals.lastPromotion('hedgedoc')).rejects.toMatchObject({ type: 'RecordUnreadable' });
+  });
+
+  test('beside a snapshot', async () => {
+    await mkdir(path.join(folder(), 'snapshots', 'hedg-abc123-1'), { recursive: true });
+    await lost('the snapshot hedg-abc123-1 stands beside it');
+  });
+
+  test('while the data of a canonical is in use', async () => {
+    await canonicals.markAttached('hedgedoc', 'sweep-1/hedgedoc', '1.0.0+1.9', new Date());
+    await lost('attached.json beside it says that the data of 1.0.0\\+1.9 is in use');
+  });
+
+  test('but a first promotion that has come as far as its snapshot has none yet', async () => {
+    await canonicals.markAttached('hedgedoc', 'sweep-1/hedgedoc', null, new Date());
+    await mkdir(path.join(folder(), 'snapshots', 'hedg-abc123-1'), { recursive: true });
+    expect(await canonicals.read('hedgedoc')).toBeNull();
+  });
+
+  test('nor has one that broke off in it', async () => {
+    await mkdir(path.join(folder(), 'snapshots', 'hedg-abc123-1.partial'), { recursive: true });
+    expect(await canonicals.read('hedgedoc')).toBeNull();
+  });
+});
+
+test('a canonical that is given up is none, whatever stands beside it, and its history is kept', async () => {
+  await canonicals.write(recordOf());
+  const folder = path.join(state, 'canonicals', 'hedgedoc');
+  await mkdir(path.join(folder, 'snapshots', 'hedg-abc123-1'), { recursive: true });
+  await canonicals.forget('hedgedoc', 'forget-1', new Date('2026-11-27T01:02:03Z'));
+  expect(await canonicals.read('hedgedoc')).toBeNull();
+  expect(await canonicals.history('hedgedoc')).toEqual([]);
+  expect(await canonicals.isAttached('hedgedoc')).toBe(true);
+  expect(await readFile(path.join(folder, 'history-20261127T010203000Z.jsonl'), 'utf8')).toContain(
+    '1.0.0+1.9',
+  );
+});
+
+test('a record of another domain is refused: its data has other names', async () => {
+  await canonicals.write(recordOf());
+  const moved = createCanonicals({ state, zone: 'elsewhere.example.org' });
+  await expect(moved.read('hedgedoc')).rejects.toMatchObject({
+    type: 'RecordUnreadable',
+    message: expect.stringContaining('its data lives at warm-hedgedoc.ci.example.org'),
+  });
+});
+
+test('a record of schema 1 is read, and names neither domain nor environment', async () => {
+  const { domain: _domain, env: _env, ...old } = recordOf();
+  await mkdir(path.dirname(fileOf('hedgedoc')), { recursive: true });
+  await writeFile(fileOf('hedgedoc'), JSON.stringify({ ...old, schema: 1 }));
+  expect(await canonicals.read('hedgedoc')).toEqual({ ...old, schema: 2, domain: null, env: null });
+});
+
 test('the attached mark says so until it is cleared, even when a crash cut it', async () => {
   expect(await canonicals.isAttached('hedgedoc')).toBe(false);
-  await canonicals.markAttached('hedgedoc', 'sweep-1/hedgedoc', new Date());
+  await canonicals.markAttached('hedgedoc', 'sweep-1/hedgedoc', null, new Date());
   expect(await canonicals.isAttached('hedgedoc')).toBe(true);
   await writeFile(path.join(state, 'canonicals', 'hedgedoc', 'attached.json'), '{');
   expect(await canonicals.isAttached('hedgedoc')).toBe(true);

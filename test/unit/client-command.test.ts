@@ -38,7 +38,7 @@ afterEach(async () => {
 const type = (...args: string[]) => typeIn(folder, args);
 
 const record = (recipe: string): CanonicalRecord => ({
-  schema: 1,
+  schema: 2,
   recipe,
   version: '1.2.0+v2',
   commit: 'a'.repeat(40),
@@ -46,6 +46,8 @@ const record = (recipe: string): CanonicalRecord => ({
   ts: '2025-03-02T04:00:00.000Z',
   run: `sweep-1/${recipe}`,
   images: { app: { image: 'nginx:1', digest: 'sha256:abc' } },
+  domain: `warm-${recipe}.ci.example.org`,
+  env: {},
   snapshot: { id: 'one', sha256: 'b'.repeat(64), bytes: 1_500_000 },
 });
 
@@ -183,7 +185,9 @@ describe('results', () => {
 
 describe('canonical', () => {
   test('shows the record on disk, as text and as JSON', async () => {
-    await createCanonicals(path.join(folder, 'state')).write(record('gitea'));
+    await createCanonicals({ state: path.join(folder, 'state'), zone: 'ci.example.org' }).write(
+      record('gitea'),
+    );
     expect((await type('canonical', 'list')).out).toContain(
       'gitea   1.2.0+v2  aaaaaaaaaaaa  2025-03-02 04:00:00Z  1.5 MB',
     );

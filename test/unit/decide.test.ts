@@ -104,17 +104,29 @@ describe('upgrade base', () => {
 });
 
 describe('the promote gate', () => {
-  test('opens for exactly one combination, and names what is missing from any other', () => {
-    const names = ['enrolled', 'green', 'cold', 'latest', 'tagged'] as const;
-    const open = [...Array(32).keys()].filter((bits) => {
-      const [enrolled = false, green = false, cold = false, latest = false, tagged = false] = names.map(
-        (_, index) => Boolean(bits & (1 << index)),
-      );
-      const facts = { enrolled, green, cold, latest, tagged };
-      const gate = promoteGate(facts);
-      if (!gate.open) expect(gate.missing.split(', ')).toEqual(names.filter((name) => !facts[name]));
-      return gate.open;
-    });
-    expect(open).toEqual([31]);
+  const commit = 'a'.repeat(40);
+  const facts = {
+    release: { version: '1.1.0+1', commit },
+    exception: null,
+    hold: null,
+    canonical: '1.0.0+1',
+    listed: commit,
+  };
+
+  test('opens for a listed release of an enrolled recipe that is newer than its canonical', () => {
+    expect(promoteGate(facts)).toEqual({ open: true });
+    expect(promoteGate({ ...facts, canonical: null })).toEqual({ open: true });
+  });
+
+  test.each([
+    [{ exception: 'a live service' }, 'the recipe is an exception: a live service'],
+    [{ hold: 'its maintainer is away' }, 'the recipe is held: its maintainer is away'],
+    [{ canonical: '1.1.0+1' }, 'the canonical is at 1.1.0+1 already'],
+    [{ canonical: '2.0.0+1' }, 'the canonical is at 2.0.0+1 already'],
+    [{ listed: null }, 'the ledger has 1.1.0+1 at no commit'],
+    [{ listed: 'b'.repeat(40) }, `the ledger has 1.1.0+1 at ${'b'.repeat(40)}`],
+  ])('is closed by %j, and says so', (change, why) => {
+    const gate = promoteGate({ ...facts, ...change });
+    expect(gate).toMatchObject({ open: false, why: expect.stringContaining(why) });
   });
 });

@@ -9,7 +9,7 @@ import { createAlerts } from '../../host/alerts.ts';
 import { passBoundary } from '../../host/boundary.ts';
 import { createCanonicals } from '../../host/canonicals.ts';
 import type { Config } from '../../host/config.ts';
-import type { Deployer, ExecResult, OwnedStack } from '../../host/deployer.ts';
+import type { App, Deployer, ExecResult, OwnedStack } from '../../host/deployer.ts';
 import { createHostLock } from '../../host/host-lock.ts';
 import { createLedger } from '../../host/ledger.ts';
 import type { Mirrors } from '../../host/mirrors.ts';
@@ -48,6 +48,12 @@ export interface Machine {
   settings: Map<string, Partial<RecipeSettings>>;
   /** The labels of a recipe's one service, where it has others than that it is backed up. */
   labels: Map<string, Record<string, string>>;
+  /** The volumes, as compose names them, that a recipe keeps elsewhere than on this host. */
+  elsewhere: Map<string, string[]>;
+  /** The bytes that volumes take, as far as anybody asks. */
+  bytes: number;
+  /** Whatever was deployed, in order. */
+  deployed: Pick<App, 'stack' | 'version' | 'env'>[];
   /** What commands in containers do, by their text; others do nothing. */
   commands: Map<string, (stack: string) => ExecResult>;
   /** Runs one step in a worker; the worker may die of it. */
@@ -69,6 +75,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const open = new Set<string>();
   const settings = new Map<string, Partial<RecipeSettings>>();
   const allLabels = new Map<string, Record<string, string>>();
+  const elsewhere = new Map<string, string[]>();
+  const deployed: Machine['deployed'] = [];
   const commands = new Map<string, (stack: string) => ExecResult>();
   let visitors = 0;
 
@@ -136,6 +144,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
       const [tar, directory] = [option('file'), option('directory')];
       const isWipe = file === 'find' && args.includes('-mindepth') && args.at(-1) === '-delete';
+      if (file === 'du') return { status: 0, stdout: `${machine.bytes}\ttotal\n`, stderr: '' };
       if (file !== 'sync' && !isWipe && !tar.includes('/snapshots/')) return real.run(command);
       if (isWipe) {
         const folder = args[0] ?? '';
@@ -192,6 +201,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         stack.secrets.add(`${app.stack}_password_v1`);
         passBoundary('deploy.after-secrets');
         await change();
+        deployed.push({ stack: app.stack, version: app.version, env: app.env });
         stack.running = true;
         for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
         passBoundary('deploy.after-stack-deploy');
@@ -225,6 +235,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       async volumes(stack) {
         await stillAlive();
         return volumesOf(stack).map((name) => ({ name, mountpoint: volume(name) }));
+      },
+      async keptElsewhere({ recipe }) {
+        return elsewhere.get(recipe) ?? [];
       },
       async services(stack) {
         await stillAlive();
@@ -285,7 +298,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
     },
     ledger,
-    canonicals: createCanonicals(state),
+    canonicals: createCanonicals({ state, zone: ZONE }),
     results: createResults(state),
     alerts: createAlerts(state),
     lock: createHostLock({ state, now, isOpen: async ({ workflowId }) => open.has(workflowId) }),
@@ -301,13 +314,16 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     now,
   });
 
-  return {
+  const machine: Machine = {
+    bytes: 1,
     state,
     upstreams,
     stacks,
     open,
     settings,
     labels: allLabels,
+    elsewhere,
+    deployed,
     commands,
     volume,
     async attempt(worker, number, step) {
@@ -316,4 +332,5 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     },
     rows: (stack) => new Map(volumesOf(stack).map((name) => [name, readdirSync(volume(name)).sort()])),
   };
+  return machine;
 }

@@ -390,13 +390,15 @@ class Reap implements Command {
   toString = (): string => 'start a worker';
 }
 
-/** Cuts canonical.json, or puts it back. */
+/** Cuts canonical.json or loses it, or puts it back. */
 class SpoilRecord implements Command {
   readonly recipe: Recipe;
+  readonly how: 'cut' | 'lost' | 'back';
   readonly back: boolean;
-  constructor(recipe: Recipe, back: boolean) {
+  constructor(recipe: Recipe, how: 'cut' | 'lost' | 'back') {
     this.recipe = recipe;
-    this.back = back;
+    this.how = how;
+    this.back = how === 'back';
   }
   check(model: Readonly<Model>): boolean {
     return model[this.recipe].canonical !== null && model[this.recipe].spoilt === this.back;
@@ -407,15 +409,16 @@ class SpoilRecord implements Command {
     const whole = world.whole.get(this.recipe);
     if (!this.back || whole === undefined) {
       world.whole.set(this.recipe, readFileSync(file, 'utf8'));
-      writeFileSync(file, readFileSync(file, 'utf8').slice(0, 60));
+      if (this.how === 'lost') rmSync(file);
+      else writeFileSync(file, readFileSync(file, 'utf8').slice(0, 60));
     } else {
-      expect(readFileSync(file, 'utf8')).toBe(whole.slice(0, 60));
+      if (existsSync(file)) expect(readFileSync(file, 'utf8')).toBe(whole.slice(0, 60));
       writeFileSync(file, whole);
       world.whole.delete(this.recipe);
     }
     known.spoilt = !this.back;
   }
-  toString = (): string => `${this.back ? 'mend' : 'spoil'} the record of ${this.recipe}`;
+  toString = (): string => `${this.back ? 'mend' : this.how} the record of ${this.recipe}`;
 }
 
 class LoseVolume implements Command {
@@ -471,10 +474,12 @@ const COMMANDS = [
   fc.constant(new Reap()),
   fc.constant(new Reap()),
   recipe.map((name) => new MoveTag(name, false)),
-  recipe.map((name) => new SpoilRecord(name, false)),
+  fc
+    .tuple(recipe, fc.constantFrom('cut' as const, 'lost' as const))
+    .map(([name, how]) => new SpoilRecord(name, how)),
   ...[1, 2, 3].flatMap(() => [
     recipe.map((name) => new MoveTag(name, true)),
-    recipe.map((name) => new SpoilRecord(name, true)),
+    recipe.map((name) => new SpoilRecord(name, 'back')),
     fc.constant(new FillDisk(true)),
   ]),
   recipe.map((name) => new LoseVolume(name)),

@@ -9,7 +9,21 @@ const FOLDERS = ['activities', 'client', 'host', 'setup', 'test', 'worker', 'wor
 
 /** In every Debian that debootstrap makes (`--variant=minbase`). */
 const ALWAYS_THERE = [
-  ...['apt-cache', 'apt-get', 'chmod', 'chown', 'cp', 'dd', 'find', 'grep', 'ldd', 'mkdir', 'mkfifo', 'rm'],
+  ...[
+    'apt-cache',
+    'apt-get',
+    'chmod',
+    'chown',
+    'cp',
+    'dd',
+    'du',
+    'find',
+    'grep',
+    'ldd',
+    'mkdir',
+    'mkfifo',
+    'rm',
+  ],
   ...['setpriv', 'setsid', 'sh', 'sync', 'umount'],
 ];
 /** What a person has who runs any of this. */

@@ -136,3 +136,162 @@ test('a step that finds the disk full says so, is tried again, and leaves no hal
   }
   expect(readdirSync(path.join(machine.state, 'lock'))).toEqual([]);
 });
+
+describe('nothing proven is lost:', () => {
+  const NEXT = { version: '1.1.0+1', commit: '1'.repeat(40) };
+  const NEXT_IMAGES = { app: { image: NEXT.commit, digest: `sha256:${NEXT.commit}` } };
+  const NEXT_RUN: RunRef = { ...RUN, workflow: { id: 'sweep/ghost', runId: 'fedcba' } };
+  const OPERATOR = { workflowId: 'by-hand', runId: 'run of by-hand', what: 'canonical forget' };
+  const canonicalFile = (name: string): string => path.join(machine.state, 'canonicals', 'ghost', name);
+  const snapshots = (): string[] => readdirSync(canonicalFile('snapshots'));
+  const settle = () => step((steps) => steps.settle({ run: NEXT_RUN }));
+  const reap = () =>
+    step((steps) => steps.reap({ holder: { workflowId: SWEEP.id, runId: SWEEP.runId, what: 'sweep' } }));
+
+  async function publishNext(): Promise<void> {
+    machine.upstreams.set('ghost', [
+      { ...RELEASE, quality: 'good' },
+      { ...NEXT, quality: 'good' },
+    ]);
+    await step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
+  }
+  const promoteNext = () =>
+    step((steps) => steps.promote({ run: NEXT_RUN, release: NEXT, tested: NEXT_IMAGES }));
+
+  /** What a canonical is, down to its rows. */
+  const proven = () => ({
+    rows: machine.rows(STACK),
+    snapshots: snapshots(),
+    secrets: [...(machine.stacks.get(STACK)?.secrets ?? [])],
+  });
+
+  test('a lost record stops everything, removes nothing, and is written anew from the history', async () => {
+    await promote();
+    await publishNext();
+    const before = proven();
+    const text = readFileSync(canonicalFile('canonical.json'), 'utf8');
+    rmSync(canonicalFile('canonical.json'));
+    const unreadable = { type: 'RecordUnreadable', nonRetryable: true };
+    await expect(step((steps) => steps.resolve({ recipe: 'ghost' }))).rejects.toMatchObject(unreadable);
+    await expect(promoteNext()).rejects.toMatchObject(unreadable);
+    await expect(settle()).rejects.toMatchObject(unreadable);
+    await reap();
+    expect(proven()).toEqual(before);
+
+    machine.open.delete('sweep');
+    machine.open.add('by-hand');
+    const said = await step((steps) => steps.rebuildCanonical({ recipe: 'ghost', holder: OPERATOR }));
+    expect(said).toContain('the canonical of ghost is 1.0.0+1');
+    expect(JSON.parse(readFileSync(canonicalFile('canonical.json'), 'utf8'))).toEqual(JSON.parse(text));
+    expect(proven()).toEqual(before);
+    await expect(
+      step((steps) => steps.rebuildCanonical({ recipe: 'ghost', holder: OPERATOR })),
+    ).rejects.toMatchObject({ type: 'BadInput', message: expect.stringContaining('can be read') });
+  });
+
+  test('a lost record is not written anew without its snapshot', async () => {
+    await promote();
+    rmSync(canonicalFile('canonical.json'));
+    rmSync(canonicalFile('snapshots'), { recursive: true });
+    machine.open.delete('sweep');
+    machine.open.add('by-hand');
+    await expect(
+      step((steps) => steps.rebuildCanonical({ recipe: 'ghost', holder: OPERATOR })),
+    ).rejects.toMatchObject({ type: 'RecordUnreadable' });
+  });
+
+  test('only an operator gives a canonical up, and then nothing of it is left but its history', async () => {
+    await promote();
+    rmSync(canonicalFile('canonical.json'));
+    machine.open.delete('sweep');
+    machine.open.add('by-hand');
+    const forget = () => step((steps) => steps.forgetCanonical({ recipe: 'ghost', holder: OPERATOR }));
+    expect(await forget()).toContain('ghost has no canonical any more');
+    expect(machine.rows(STACK)).toEqual(new Map());
+    expect(readdirSync(canonicalFile('.'))).toEqual([
+      expect.stringMatching(/^history-.*jsonl$/),
+      'snapshots',
+    ]);
+    expect(snapshots()).toEqual([]);
+    await expect(forget()).rejects.toMatchObject({ type: 'BadInput' });
+    machine.open.delete('by-hand');
+    machine.open.add('sweep');
+    expect(await promote()).toEqual({ promoted: true });
+  });
+
+  test('lost secrets are named, and their data is left as it is', async () => {
+    await promote();
+    await publishNext();
+    machine.stacks.get(STACK)?.secrets.clear();
+    const before = proven();
+    const lost = {
+      type: 'SecretsLost',
+      nonRetryable: true,
+      message: expect.stringMatching(/warm-ghost_model_test_password_v1.*canonical forget ghost/),
+    };
+    await expect(promoteNext()).rejects.toMatchObject(lost);
+    await expect(settle()).rejects.toMatchObject(lost);
+    writeFileSync(canonicalFile('attached.json'), '{}');
+    await reap();
+    expect(proven()).toEqual(before);
+  });
+
+  test('a volume kept elsewhere is no part of a canonical: refused before its data is touched', async () => {
+    await promote();
+    await publishNext();
+    const before = proven();
+    machine.elsewhere.set('ghost', ['media']);
+    expect(await promoteNext()).toMatchObject({ promoted: false, why: expect.stringContaining('media') });
+    expect(proven()).toEqual(before);
+    expect(machine.deployed.filter(({ stack }) => stack === STACK)).toHaveLength(1);
+  });
+
+  test('a canonical is attached again in the environment that it was proven in', async () => {
+    machine.settings.set('ghost', { env: { LANG: 'de' }, upgradeEnv: { MIGRATE: 'no' } });
+    await promote();
+    machine.settings.set('ghost', { env: { LANG: 'fr' }, upgradeEnv: { MIGRATE: 'yes' } });
+    await publishNext();
+    await promoteNext();
+    const last = { version: '1.2.0+1', commit: '2'.repeat(40) };
+    machine.upstreams.get('ghost')?.push({ ...last, quality: 'good' });
+    await step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
+    machine.settings.set('ghost', { env: { LANG: 'it' } });
+    const run = { ...RUN, workflow: { id: 'sweep/ghost', runId: 'aabbcc' } };
+    const tested = { app: { image: last.commit, digest: `sha256:${last.commit}` } };
+    await step((steps) => steps.promote({ run, release: last, tested }));
+    expect(machine.deployed.map(({ version, env }) => [version, env])).toEqual([
+      ['1.0.0+1', { LANG: 'de' }],
+      ['1.0.0+1', { LANG: 'de' }],
+      ['1.1.0+1', { LANG: 'fr', MIGRATE: 'yes' }],
+      ['1.1.0+1', { LANG: 'fr', MIGRATE: 'yes' }],
+      ['1.2.0+1', { LANG: 'it' }],
+    ]);
+  });
+
+  test.each([
+    [{ exception: 'a live service' }, 'the recipe is an exception: a live service'],
+    [{ hold: 'on holiday' }, 'the recipe is held: on holiday'],
+  ])('a release is not promoted once its folder says %j', async (settings, why) => {
+    machine.settings.set('ghost', settings);
+    expect(await promote()).toMatchObject({ promoted: false, why });
+    expect(machine.deployed).toEqual([]);
+    expect(machine.rows(STACK)).toEqual(new Map());
+  });
+
+  test('a recipe that is an exception is not even tested, whoever starts its run', async () => {
+    machine.settings.set('ghost', { exception: 'a live service' });
+    await expect(step((steps) => steps.resolve({ recipe: 'ghost' }))).rejects.toMatchObject({
+      type: 'BadInput',
+      message: expect.stringContaining('not enrolled, it is an exception: a live service'),
+    });
+  });
+
+  test('a snapshot that would not fit is not begun', async () => {
+    machine.bytes = 1e18;
+    expect(await promote()).toMatchObject({
+      promoted: false,
+      why: expect.stringContaining('less than the headroom'),
+    });
+    expect(snapshots()).toEqual([]);
+  });
+});

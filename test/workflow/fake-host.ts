@@ -164,6 +164,12 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call('sweep', 'reap');
         if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
       },
+      async forgetCanonical({ recipe }) {
+        return `${recipe} has no canonical any more`;
+      },
+      async rebuildCanonical({ recipe }) {
+        return `the canonical of ${recipe} is as its history says`;
+      },
       async release() {
         await call('sweep', 'release');
       },

@@ -1,0 +1,64 @@
+import { Fault } from '../domain/fault.ts';
+import type { Holder } from '../host/host-lock.ts';
+import { createSnapshots } from '../host/snapshots.ts';
+import { holdingHost } from './attempt.ts';
+import type { Dependencies } from './index.ts';
+
+/** What an operator does about a canonical by hand, holding the host as a sweep does. */
+export interface CanonicalInput {
+  recipe: string;
+  holder: Holder;
+}
+
+export function canonical(deps: Dependencies) {
+  return {
+    /**
+     * Gives the canonical up: its record goes, and then its volumes, secrets and snapshot; its history is kept beside.
+     * The next sweep begins anew. Answers what was done in one sentence. Throws Fault BadInput when there is nothing
+     * to give up.
+     */
+    async forgetCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
+      return holdingHost(deps, [holder], `forget the canonical of ${recipe}`, async ({ warm }) => {
+        const nothing =
+          !(await deps.canonicals.isAttached(recipe)) &&
+          (await deps.canonicals.read(recipe).catch(unreadable)) === null;
+        if (nothing) throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
+        await deps.canonicals.forget(recipe, holder.workflowId, deps.now());
+        await warm.settle(recipe);
+        return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
+      });
+    },
+
+    /**
+     * Writes a lost or damaged record anew from the history's last line, once its snapshot is whole, and puts the data
+     * to what it says. Throws Fault RecordUnreadable when the history or the snapshot does not do, BadInput when the
+     * record can be read.
+     */
+    async rebuildCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
+      return holdingHost(
+        deps,
+        [holder],
+        `rebuild the canonical of ${recipe}`,
+        async ({ warm, run, guard }) => {
+          const readable = await deps.canonicals.read(recipe).catch(unreadable);
+          if (readable === null)
+            throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
+          if (readable !== 'unreadable') {
+            throw new Fault('BadInput', `the record of ${recipe} can be read: it says ${readable.version}`);
+          }
+          const record = await deps.canonicals.lastPromotion(recipe);
+          await createSnapshots(run).verify(deps.canonicals.snapshotsFolder(recipe), record.snapshot);
+          await guard();
+          await deps.canonicals.write(record);
+          await warm.settle(recipe);
+          return `the canonical of ${recipe} is ${record.version}, as its history says; its snapshot ${record.snapshot.id} is whole`;
+        },
+      );
+    },
+  };
+}
+
+function unreadable(error: unknown): 'unreadable' {
+  if (error instanceof Fault && error.type === 'RecordUnreadable') return 'unreadable';
+  throw error;
+}
