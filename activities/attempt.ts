@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
-import { Fault, FAULTS, messageOf } from '../domain/fault.ts';
+import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
 import { createAppScripts, type AppScripts } from '../host/app-scripts.ts';
 import { passBoundary } from '../host/boundary.ts';
+import { engineStatus } from '../host/daemon.ts';
 import type { Deployer } from '../host/deployer.ts';
 import type { Claim, Holder } from '../host/host-lock.ts';
 import type { ProcessRunner } from '../host/process.ts';
@@ -41,6 +42,8 @@ const HEARTBEAT_MS = 3_000;
 
 /** The system's words for a disk that takes no more. */
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
+/** Its words for a peer that cannot be reached, or hung up. */
+const UNREACHABLE = /^E(CONN|HOST|NET|PIPE|AI_|NOTFOUND|TIMEDOUT)/;
 
 /**
  * Runs a step's body with heartbeats, cancellation and the one translation of errors: a Fault becomes an
@@ -85,7 +88,26 @@ function asFailure(error: unknown): unknown {
     return ApplicationFailure.create({ type: 'Disk', message });
   }
   log.error('unexpected error', { error });
-  return ApplicationFailure.create({ type: 'Daemon', message: quotable(messageOf(error)) });
+  const type = unexpected(error);
+  const said = quotable(messageOf(error));
+  const message = type === 'Bug' ? bugMessage(error, said) : said;
+  return ApplicationFailure.create({ type, message, nonRetryable: !FAULTS[type].retryable });
+}
+
+/** What kind of fault it is that none of our own modules put into words. */
+function unexpected(error: unknown): FaultType {
+  if (!(error instanceof Error)) return 'Bug';
+  if (error.name === 'TimeoutError') return 'TimedOut';
+  if (engineStatus(error) !== null) return 'Daemon';
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || code === undefined) return 'Bug';
+  return UNREACHABLE.test(code) ? 'Network' : 'Disk';
+}
+
+function bugMessage(error: unknown, said: string): string {
+  const place = error instanceof Error ? /\n\s+at (.+)/.exec(error.stack ?? '')?.[1] : undefined;
+  const where = place === undefined ? '' : ` (${quotable(place)})`;
+  return `a bug of recipe-sweep: ${said}${where}; the worker's log has it under "unexpected error": please report it`;
 }
 
 /** Those who may hold the host for a recipe's run: its sweep while that is open, else the run itself. */

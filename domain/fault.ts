@@ -8,7 +8,7 @@ export const FAULTS = {
   /** The configuration, a recipe.yml or a workflow's input is wrong. */
   BadConfig: { retryable: false },
   BadInput: { retryable: false },
-  /** A release tag has another commit than the ledger recorded. */
+  /** A tag has another commit than the ledger recorded. */
   TagMoved: { retryable: false },
   /** A record on disk cannot be read; it is never taken for an absent one. */
   RecordUnreadable: { retryable: false },
@@ -33,6 +33,10 @@ export const FAULTS = {
   Network: { retryable: true },
   Daemon: { retryable: true },
   Disk: { retryable: true },
+  /** A step took longer than it may, or its worker fell silent. */
+  TimedOut: { retryable: true },
+  /** An error that nobody expected, so a mistake of recipe-sweep's own: trying again would repeat it. */
+  Bug: { retryable: false },
 } as const satisfies Record<string, { retryable: boolean }>;
 
 export type FaultType = keyof typeof FAULTS;

@@ -27,7 +27,7 @@ export interface WorkerOptions {
   onReady?: () => void;
 }
 
-/** A little more than the heartbeat of a step, so that a cancellation arrives within about a second. */
+/** Less than the heartbeat of a step, so that each one is sent, and brings a cancellation back with it. */
 const HEARTBEAT_THROTTLE = '1s';
 
 /** Runs a worker until the signal, and first of all reaps what crashed runs left on this host. */
@@ -57,10 +57,17 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
       if (worker.getState() === 'RUNNING') worker.shutdown();
     };
     signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-    else await startReaping(client);
-    onReady?.();
-    await running;
+    try {
+      if (signal.aborted) stop();
+      else await startReaping(client);
+      onReady?.();
+    } catch (error) {
+      stop();
+      throw error;
+    } finally {
+      // What runs is let end before the connections close under it.
+      await running;
+    }
   } finally {
     await clientConnection.close();
     await connection.close();
