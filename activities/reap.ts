@@ -1,7 +1,7 @@
 import { log } from '@temporalio/activity';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Fault, type FaultType } from '../domain/fault.ts';
+import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { removeBackups } from '../host/backups.ts';
 import { passBoundary } from '../host/boundary.ts';
@@ -11,20 +11,47 @@ import type { Dependencies } from './index.ts';
 
 const UNUSABLE = new Set<FaultType>(['RecordUnreadable', 'SecretsLost']);
 
+/** Something that a run left and that could not be removed, or put back. */
+export interface Left {
+  /** Null where it is no recipe's. */
+  recipe: string | null;
+  /** What, and why. */
+  what: string;
+}
+
 /**
  * Removes what crashed runs left, judged by our labels alone: cold stacks, warm apps that still run, data in
  * use when its run died. Only for who holds the host: then nothing of the kind can belong to a living run.
+ * What does not go stops nothing: it is answered, and an alert; the first attempt fails instead where another
+ * may do better.
  */
-export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, run: string): Promise<void> {
-  const { deployer, warm, report } = attempt;
+export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, run: string): Promise<Left[]> {
+  const { deployer, warm, report, signal, guard } = attempt;
+  const left: Left[] = [];
+  let passing: Fault | null = null;
+  const reaping = async (recipe: string | null, what: string, body: () => Promise<void>): Promise<void> => {
+    report(`reaping: ${what}`);
+    try {
+      await body();
+    } catch (error) {
+      // Only the failure of an attempt that still has the host says something of what is left.
+      signal.throwIfAborted();
+      await guard();
+      if (error instanceof Fault && FAULTS[error.type].retryable) passing = error;
+      log.warn('not reaped', { recipe, what, error });
+      left.push({ recipe, what: `${what}: ${messageOf(error)}` });
+    }
+  };
+
   const owned = await deployer.owned();
   const unsettled = new Set<string>();
   for (const { stack, recipe, lifetime, running } of owned) {
     if (lifetime === 'cold') {
-      report(`reaping ${stack}`);
       log.info('reaping', { stack, recipe });
-      await deployer.remove(stack);
-      passBoundary('reap.after-remove');
+      await reaping(recipe, `stack ${stack} was not removed`, async () => {
+        await deployer.remove(stack);
+        passBoundary('reap.after-remove');
+      });
     } else if (lifetime === 'warm') {
       if (running) unsettled.add(recipe);
     } else log.warn('left alone, since its lifetime is not known', { stack, recipe });
@@ -33,26 +60,50 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
     if (await deps.canonicals.isAttached(recipe)) unsettled.add(recipe);
   }
   for (const recipe of unsettled) {
-    report(`settling ${recipe}`);
+    await reaping(recipe, `the warm data of ${recipe} was not put back`, () => settle(recipe));
+  }
+  await reaping(null, 'checkouts of ended runs were not removed', () =>
+    rm(path.join(deps.config.state, 'checkouts'), { recursive: true, force: true }),
+  );
+  await reaping(null, 'archives of ended runs were not removed', () => removeBackups(deps.config.state));
+  if (passing !== null && attempt.number === 1) throw passing;
+  for (const [recipe, what] of leftByRecipe(left)) {
+    await deps.alerts.raise({ kind: 'not-reaped', recipe, message: what, run }, deps.now());
+  }
+  return left;
+
+  async function settle(recipe: string): Promise<void> {
     try {
       await warm.settle(recipe);
       passBoundary('reap.after-settle');
     } catch (error) {
-      // A canonical that cannot be read, or has lost its secrets, stops that recipe, not the others.
+      // A canonical that cannot be read, or has lost its secrets, stays as it is, but nothing of it runs on.
       if (!(error instanceof Fault && UNUSABLE.has(error.type))) throw error;
       await deployer.undeploy(stackName(warmDomain(recipe, deps.config.zone)));
       const alert = { kind: 'canonical-unreadable', recipe, message: error.message, run } as const;
       await deps.alerts.raise(alert, deps.now());
+      throw error;
     }
   }
-  await rm(path.join(deps.config.state, 'checkouts'), { recursive: true, force: true });
-  await removeBackups(deps.config.state);
+}
+
+/** What is left of each recipe, in one text. */
+export function leftByRecipe(left: readonly Left[]): Map<string | null, string> {
+  const byRecipe = new Map<string | null, string>();
+  for (const { recipe, what } of left) {
+    const before = byRecipe.get(recipe);
+    byRecipe.set(recipe, before === undefined ? what : `${before}; ${what}`);
+  }
+  return byRecipe;
 }
 
 export function reap(deps: Dependencies) {
   return {
-    /** Reaps by itself: when a worker starts, and after a run that was terminated. Throws HostBusy. */
-    async reap({ holder }: { holder: Holder }): Promise<void> {
+    /**
+     * Reaps by itself: when a worker starts, and after a run that could not remove all of its own. Answers what
+     * could not be reaped. Throws HostBusy.
+     */
+    async reap({ holder }: { holder: Holder }): Promise<Left[]> {
       return holdingHost(deps, [holder], 'reap', (attempt) =>
         reapLeftovers(deps, attempt, holder.workflowId),
       );

@@ -1,15 +1,21 @@
 import { Fault } from '../domain/fault.ts';
 import type { LintProblem } from '../domain/level.ts';
-import { recipeRunId } from '../domain/names.ts';
+import { recipeRunId, runMark } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RecipeResult } from '../domain/report.ts';
+import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
+import type { CanonicalRecord } from '../host/canonicals.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
-export interface RunEnd extends Omit<RecipeResult, 'schema' | 'level' | 'lint' | 'started' | 'ended'> {
-  /** Absent, like `lint`, from what an older workflow knows. */
+export interface RunEnd extends Omit<
+  RecipeResult,
+  'schema' | 'leftovers' | 'level' | 'lint' | 'started' | 'ended'
+> {
+  /** Absent, like `level` and `lint`, from what an older workflow knows. */
+  leftovers?: string | null;
   level?: number | null;
   lint?: LintProblem[] | null;
   startedMs: number;
@@ -26,38 +32,73 @@ export interface GivenOutcome {
   atMs: number;
 }
 
+export interface Recorded {
+  outcome: Outcome;
+  /** Whether it is the one that was given, or read from the canonical's record, and not the run's own. */
+  given: boolean;
+  /** What the run itself said it left. */
+  leftovers: string | null;
+}
+
 export function record(deps: Dependencies) {
-  async function write({ startedMs, endedMs, level = null, lint = null, ...rest }: RunEnd): Promise<void> {
+  async function write(end: RunEnd): Promise<void> {
+    const { startedMs, endedMs, leftovers = null, level = null, lint = null, ...rest } = end;
     const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
     passBoundary('record.before');
-    await deps.results.writeResult({ schema: 2, ...rest, level, lint, started, ended });
+    await deps.results.writeResult({ schema: 2, ...rest, leftovers, level, lint, started, ended });
     passBoundary('record.after');
-    const { outcome } = rest;
-    if (outcome.kind !== 'GREEN-BUT-PROMOTE-FAILED') return;
-    const message = `${outcome.version}: ${outcome.why}`;
-    await deps.alerts.raise(
-      { kind: 'promote-failed', recipe: rest.recipe, message, run: rest.workflow.id },
-      deps.now(),
-    );
+    const { outcome, recipe, workflow } = rest;
+    const alert = { recipe, run: workflow.id };
+    if (leftovers !== null) {
+      await deps.alerts.raise({ kind: 'left-behind', message: leftovers, ...alert }, deps.now());
+    }
+    if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
+      const message = `${outcome.version}: ${outcome.why}`;
+      await deps.alerts.raise({ kind: 'promote-failed', message, ...alert }, deps.now());
+    }
+  }
+
+  /** The run's outcome, where the record on disk does not know better what became of its promotion. */
+  async function asRecorded({ recipe, outcome, release, workflow }: RunEnd): Promise<Outcome> {
+    // A red release was not promoted; PASS was read from the record just now.
+    if (outcome.kind === 'FAIL' || outcome.kind === 'PASS') return outcome;
+    let record: CanonicalRecord | null;
+    try {
+      record = await deps.canonicals.read(recipe);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.type !== 'RecordUnreadable') throw error;
+      return outcome.kind === 'GREEN-BUT-PROMOTE-FAILED'
+        ? { ...outcome, canonical: null, why: `${outcome.why}; now ${error.message}` }
+        : outcome;
+    }
+    if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
+      const canonical = record?.version ?? null;
+      return canonical === outcome.version
+        ? { kind: 'PASS', promoted: canonical }
+        : { ...outcome, canonical };
+    }
+    // A run that was reset after it had promoted finds nothing new, or breaks.
+    const isOfThis = release === null || release.version === record?.version;
+    return record && isOfThis && isPromotionOf(record, recipe, workflow)
+      ? { kind: 'PASS', promoted: record.version }
+      : outcome;
   }
 
   /** What the recipe's run of this sweep, which began no earlier than then, put on record; null if nothing. */
   async function promotionOf({ sweep, sinceMs }: GivenOutcome, recipe: string): Promise<Outcome | null> {
-    try {
-      const canonical = await deps.canonicals.read(recipe);
-      const isItsOwn =
-        canonical?.run === recipeRunId(sweep.id, recipe) && Date.parse(canonical.ts) >= sinceMs;
-      return isItsOwn ? { kind: 'PASS', promoted: canonical.version } : null;
-    } catch (error) {
-      if (error instanceof Fault && error.type === 'RecordUnreadable') return null;
-      throw error;
-    }
+    const canonical = await readable(deps.canonicals.read(recipe));
+    const isItsOwn = canonical?.run === recipeRunId(sweep.id, recipe) && Date.parse(canonical.ts) >= sinceMs;
+    return isItsOwn ? { kind: 'PASS', promoted: canonical.version } : null;
   }
 
   return {
-    /** Writes result.json: the one outcome of the run. */
-    async record(end: RunEnd): Promise<void> {
-      return inAttempt(deps, async () => write(end));
+    /** Writes result.json: the one outcome of the run, which it answers. PASS is read from the record on disk. */
+    async record(end: RunEnd): Promise<Outcome> {
+      return inAttempt(deps, async () => {
+        const outcome = await asRecorded(end);
+        await write({ ...end, outcome });
+        return outcome;
+      });
     },
 
     /**
@@ -65,15 +106,15 @@ export function record(deps: Dependencies) {
      * record its outcome keeps it; one whose promotion is on disk is PASS, although nobody is left to say so.
      * Answers what is on disk now, in the order asked.
      */
-    async recordFor(given: GivenOutcome): Promise<{ outcome: Outcome; given: boolean }[]> {
+    async recordFor(given: GivenOutcome): Promise<Recorded[]> {
       const { sweep, recipes, sinceMs, atMs } = given;
       const holder = { workflowId: sweep.id, runId: sweep.runId, what: 'sweep' };
       const step = `${sweep.id}: outcomes of runs that are gone`;
       // What such a run left at work could still write the record while it is read here.
       return holdingHost(deps, [holder], step, async () => {
-        const recorded = [];
+        const recorded: Recorded[] = [];
         for (const recipe of recipes) {
-          const found = await deps.results.readResult(sweep.id, recipe);
+          const found = await readable(deps.results.readResult(sweep.id, recipe));
           const existing = found && Date.parse(found.started) >= sinceMs ? found : null;
           const outcome = existing?.outcome ?? (await promotionOf(given, recipe)) ?? given.outcome;
           if (existing === null) {
@@ -86,10 +127,29 @@ export function record(deps: Dependencies) {
               workflow: { id: sweep.id, runId: sweep.runId },
             });
           }
-          recorded.push({ outcome, given: existing === null });
+          recorded.push({ outcome, given: existing === null, leftovers: existing?.leftovers ?? null });
         }
         return recorded;
       });
     },
   };
+}
+
+/** Whether this very run wrote the record: names of snapshots derive from who took them. */
+function isPromotionOf(
+  { run, snapshot }: CanonicalRecord,
+  recipe: string,
+  workflow: RunRef['workflow'],
+): boolean {
+  return run === workflow.id && snapshot.id.startsWith(`${runMark(recipe, workflow.runId)}-`);
+}
+
+/** What was read; null, as if it were not there, when it cannot be: it then says nothing. */
+async function readable<T>(reading: Promise<T | null>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof Fault && error.type === 'RecordUnreadable') return null;
+    throw error;
+  }
 }

@@ -1,24 +1,30 @@
-import { Fault } from '../domain/fault.ts';
-import { outcomeReason, outcomeTitle } from '../domain/outcome.ts';
-import { sweepOrder, sweepVerdict, type SweepVerdict } from '../domain/report.ts';
+import { Fault, messageOf } from '../domain/fault.ts';
+import { brief, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
+import { sweepOrder, sweepVerdict, type RecipeResult, type SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { Holder } from '../host/host-lock.ts';
 import { checkPrerequisites } from '../host/prerequisites.ts';
+import { strayLine } from '../host/recipes.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
-import { reapLeftovers } from './reap.ts';
+import { leftByRecipe, reapLeftovers } from './reap.ts';
 
 export interface Opening {
   /** What to sweep, in order. */
   recipes: string[];
   settings: SweepSettings;
+  /** What earlier runs left and could not be removed, by recipe. Absent, like `problems`, from older histories. */
+  left?: Record<string, string>;
+  /** What is wrong with this host or its folders and stops no sweep. */
+  problems?: string[];
 }
 
 export interface Closing {
   verdict: SweepVerdict;
   report: string;
   recipes: { recipe: string; outcome: string; why: string }[];
+  problems: string[];
 }
 
 /** Names the first ones; whoever asked for a thousand reads no thousand. */
@@ -60,7 +66,7 @@ export function sweep(deps: Dependencies) {
      * Throws HostBusy or Preflight; the host is held only if it returns.
      */
     async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
-      const { config, results, lock } = deps;
+      const { config, lock } = deps;
       return holdingHost(deps, [holder], 'preflight', async (attempt) => {
         const missing = (await checkPrerequisites(config)).filter(({ ok }) => !ok);
         if (missing.length > 0) {
@@ -69,59 +75,143 @@ export function sweep(deps: Dependencies) {
           throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
         }
         passBoundary('open.after-preflight');
-        await reapLeftovers(deps, attempt, holder.workflowId);
+        const left = leftByRecipe(await reapLeftovers(deps, attempt, holder.workflowId));
         passBoundary('open.after-reap');
-        const last = (await results.reports())[0];
-        const outOfTime = (last?.recipes ?? []).filter(
-          ({ outcome }) => outcome.kind === 'ERROR' && outcome.cause === 'out-of-time',
-        );
+        const problems = [...left.values(), ...(await strays())];
+        const unreached = await turns(problems);
         const { attempts, tier, promote, sweep: budget } = config.limits;
         return {
-          recipes: sweepOrder(recipes, new Set(outOfTime.map(({ recipe }) => recipe))),
+          recipes: sweepOrder(recipes, unreached),
           settings: { attempts, tierMs: tier, promoteMs: promote, sweepMs: budget },
+          left: Object.fromEntries([...left].filter(([recipe]) => recipe !== null)) as Record<string, string>,
+          problems: problems.slice(0, MOST_PROBLEMS).map(brief),
         };
       });
     },
 
-    /** Writes report.json from the results on disk, and gives the host back. */
+    /**
+     * Writes report.json from the results on disk, says who goes first next time, and gives the host back. A
+     * result that is not there, or cannot be read, costs the report nothing: the sweep knows the outcome.
+     */
     async closeSweep(input: {
       holder: Holder;
       recipes: string[];
+      /** By recipe, as the sweep knows them; absent, like the next and `problems`, from an older workflow. */
+      outcomes?: Record<string, Outcome>;
+      /** Those whose turn never came. */
+      unreached?: string[];
       startedMs: number;
       note: string | null;
+      problems?: string[];
     }): Promise<Closing> {
       const { holder, recipes, startedMs, note } = input;
       const { results, config, lock, now } = deps;
+      const run = holder.workflowId;
       return inAttempt(deps, async () => {
-        const read = await Promise.all(
-          recipes.map((recipe) => results.readResult(holder.workflowId, recipe)),
-        );
-        const found = read.filter((result) => result !== null);
+        const problems = [...(input.problems ?? [])];
+        const started = new Date(startedMs).toISOString();
+        const ended = now().toISOString();
+        const found: RecipeResult[] = [];
+        for (const recipe of recipes) {
+          const result = await noting(problems, null, () => results.readResult(run, recipe));
+          found.push(
+            result ?? unrecorded({ recipe, outcome: input.outcomes?.[recipe], holder, started, ended }),
+          );
+        }
+        const waiting = found
+          .filter(({ recipe, outcome }) => input.unreached?.includes(recipe) || isOutOfTime(outcome))
+          .map(({ recipe }) => recipe);
+        await noting(problems, undefined, () => keepTurns(recipes, waiting, started, problems));
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');
         await results.writeReport({
           schema: 2,
-          sweep: holder.workflowId,
+          sweep: run,
           host: config.host,
           zone: config.zone,
           verdict,
           note,
-          started: new Date(startedMs).toISOString(),
-          ended: now().toISOString(),
+          problems,
+          started,
+          ended,
           recipes: found,
         });
         passBoundary('close.after-report');
+        if (problems.length > 0) {
+          const message = problems.join('\n');
+          await deps.alerts.raise({ kind: 'sweep-problems', recipe: null, message, run }, now());
+        }
         await lock.release(holder);
         return {
           verdict,
-          report: results.reportFile(holder.workflowId),
+          report: results.reportFile(run),
           recipes: found.map(({ recipe, outcome }) => ({
             recipe,
             outcome: outcomeTitle(outcome),
-            why: outcomeReason(outcome),
+            why: brief(outcomeReason(outcome)),
           })),
+          problems: problems.map(brief),
         };
       });
     },
   };
+
+  async function strays(): Promise<string[]> {
+    return (await deps.recipes.strays()).map((stray) => strayLine(deps.config.recipes, stray));
+  }
+
+  /** Who was not reached, and since when. A file that cannot be read costs the order, not the sweep. */
+  async function turns(problems: string[]): Promise<Map<string, string>> {
+    return noting(problems, new Map<string, string>(), () => deps.results.unreached());
+  }
+
+  /** Of the recipes of this sweep, those that wait keep the moment since when they do; the others had their turn. */
+  async function keepTurns(
+    recipes: readonly string[],
+    waiting: readonly string[],
+    started: string,
+    problems: string[],
+  ): Promise<void> {
+    const since = await turns(problems);
+    const kept = new Map(waiting.map((recipe) => [recipe, since.get(recipe) ?? started]));
+    for (const recipe of recipes) since.delete(recipe);
+    await deps.results.writeUnreached(new Map([...since, ...kept]));
+  }
+}
+
+const MOST_PROBLEMS = 100;
+
+/** What was read or done; else `without`, and why is among the problems. */
+async function noting<T>(problems: string[], without: T, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    const line = messageOf(error);
+    if (!problems.includes(line)) problems.push(line);
+    return without;
+  }
+}
+
+function isOutOfTime(outcome: Outcome): boolean {
+  return outcome.kind === 'ERROR' && outcome.cause === 'out-of-time';
+}
+
+/** The line of a recipe whose result is not on disk. */
+function unrecorded({
+  recipe,
+  outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'its result is not on disk' },
+  holder,
+  started,
+  ended,
+}: {
+  recipe: string;
+  outcome: Outcome | undefined;
+  holder: Holder;
+  started: string;
+  ended: string;
+}): RecipeResult {
+  const { workflowId: sweep, runId } = holder;
+  const workflow = { id: sweep, runId };
+  const nothing = { leftovers: null, release: null, tiers: [], level: null, lint: null };
+  return { schema: 2, recipe, sweep, outcome, ...nothing, started, ended, workflow };
 }

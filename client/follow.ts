@@ -6,7 +6,14 @@ import { isRed, type SweepReport } from '../domain/report.ts';
 import type { SweepResult } from '../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from './connect.ts';
 import { explain, isUnanswered, isUnreachable } from './failure.ts';
-import { nearPath, outcomeRow, renderOutcomes, verdictLine, type OutcomeRow } from './render/outcomes.ts';
+import {
+  nearPath,
+  outcomeRow,
+  renderOutcomes,
+  troubleLines,
+  verdictLine,
+  type OutcomeRow,
+} from './render/outcomes.ts';
 import { liveView, stepLog, type SweepView } from './render/progress.ts';
 import { renderResult } from './render/result.ts';
 import type { Terminal } from './render/terminal.ts';
@@ -129,6 +136,7 @@ export function renderSweepEnd(
     const folder = results.folderOf(red.sweep, red.recipe);
     lines.push(renderResult(red, { folder, columns: terminal.columns(), cwd }), '');
   }
+  lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems ?? [] }));
   lines.push(verdictLine(result.sweep, result.verdict, result.note));
   if (result.report !== null) lines.push(`report    ${nearPath(result.report, cwd)}`);
   lines.push(`temporal  ${workflowUrl(config, result.sweep)}`);

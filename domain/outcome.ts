@@ -96,3 +96,16 @@ export function outcomeReason(outcome: Outcome): string {
 export function outcomeEvidence(outcome: Outcome): string | null {
   return outcome.kind === 'FAIL' || outcome.kind === 'GREEN-BUT-PROMOTE-FAILED' ? outcome.evidence : null;
 }
+
+/** Of a reason that is kept for every recipe of a sweep at once. */
+const LONGEST_BRIEF = 400;
+
+/** The text, cut where it is long. */
+export function brief(text: string): string {
+  return text.length <= LONGEST_BRIEF ? text : `${text.slice(0, LONGEST_BRIEF - 1)}…`;
+}
+
+/** The outcome with its reason cut where it is long: the history of a sweep of hundreds holds them all. */
+export function briefOutcome(outcome: Outcome): Outcome {
+  return 'why' in outcome ? { ...outcome, why: brief(outcome.why) } : outcome;
+}

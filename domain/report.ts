@@ -7,6 +7,8 @@ export interface RecipeResult {
   recipe: string;
   sweep: string;
   outcome: Outcome;
+  /** What is left of it that nobody could remove, and why: no part of the outcome. Null when nothing is. */
+  leftovers: string | null;
   /** The release that was looked at, where one was found. */
   release: { version: string; commit: string } | null;
   tiers: TierResult[];
@@ -27,7 +29,7 @@ export const EXPECTED_OF_PROMOTE =
 
 export type SweepVerdict = 'green' | 'red' | 'none' | 'skipped';
 
-/** `report.json` of a sweep: every enrolled recipe, once. */
+/** `report.json` of a sweep: each of its recipes, once. */
 export interface SweepReport {
   schema: 2;
   sweep: string;
@@ -36,6 +38,8 @@ export interface SweepReport {
   verdict: SweepVerdict;
   /** Why the sweep as a whole did nothing or ended early; null when it went through. */
   note: string | null;
+  /** What went wrong beside the recipes' outcomes, one line each. */
+  problems: string[];
   started: string;
   ended: string;
   recipes: RecipeResult[];
@@ -68,10 +72,11 @@ export function countOutcomes(outcomes: readonly Outcome[]): [name: string, coun
 }
 
 /**
- * The order of the next sweep: recipes that the last one ran out of time for go first, the rest by name.
+ * The order of a sweep: recipes that earlier ones did not reach go first, who has waited longest before all
+ * others; the rest by name. `unreached` says since when (ISO 8601, UTC).
  */
-export function sweepOrder(recipes: readonly string[], outOfTimeLast: ReadonlySet<string>): string[] {
-  return [...recipes].sort(
-    (a, b) => Number(outOfTimeLast.has(b)) - Number(outOfTimeLast.has(a)) || (a < b ? -1 : a > b ? 1 : 0),
-  );
+export function sweepOrder(recipes: readonly string[], unreached: ReadonlyMap<string, string>): string[] {
+  const LAST = '~';
+  const place = (recipe: string): string => `${unreached.get(recipe) ?? LAST} ${recipe}`;
+  return [...recipes].sort((a, b) => (place(a) < place(b) ? -1 : 1));
 }

@@ -1,11 +1,27 @@
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
+import { messageOf } from '../domain/fault.ts';
 import { checkedRecipe } from '../domain/names.ts';
-import { writeJson } from './durable-file.ts';
+import { readJson, writeJson } from './durable-file.ts';
+
+const KINDS = [
+  'tag-moved',
+  'canonical-unreadable',
+  'promote-failed',
+  /** A run ended, and not everything of it could be removed. */
+  'left-behind',
+  /** The reaper could not remove, or put back, what a run left. */
+  'not-reaped',
+  /** Something went wrong with a sweep beside its recipes' outcomes. */
+  'sweep-problems',
+] as const;
 
 /** Something an operator must look at; relayed and archived by whoever watches `<state>/alerts/`. */
 export interface Alert {
-  kind: 'tag-moved' | 'canonical-unreadable' | 'promote-failed';
-  recipe: string;
+  kind: (typeof KINDS)[number];
+  /** Null where it is about the host. */
+  recipe: string | null;
   message: string;
   run: string;
 }
@@ -13,14 +29,44 @@ export interface Alert {
 export interface Alerts {
   /** Writes one JSON file per alert and run; raising the same one again replaces it. */
   raise(alert: Alert, now: Date): Promise<void>;
+  /** Those that nobody has archived, by file, and what is wrong with those that cannot be read. */
+  open(): Promise<{ alerts: (Alert & { file: string })[]; unreadable: string[] }>;
 }
 
+const alertSchema = z.object({
+  schema: z.literal(1),
+  kind: z.enum(KINDS),
+  recipe: z.string().nullable(),
+  message: z.string(),
+  run: z.string(),
+});
+
 export function createAlerts(state: string): Alerts {
+  const folder = path.join(state, 'alerts');
   return {
     async raise(alert, now) {
       const run = alert.run.replace(/[^A-Za-z0-9]+/g, '-').slice(-60);
-      const file = path.join(state, 'alerts', `${alert.kind}-${checkedRecipe(alert.recipe)}-${run}.json`);
+      const about = alert.recipe === null ? '' : `-${checkedRecipe(alert.recipe)}`;
+      const file = path.join(folder, `${alert.kind}${about}-${run}.json`);
       await writeJson(file, { schema: 1, ts: now.toISOString(), ...alert });
+    },
+    async open() {
+      const alerts: (Alert & { file: string })[] = [];
+      const unreadable: string[] = [];
+      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return [];
+        throw error;
+      });
+      for (const name of names.filter((one) => one.endsWith('.json')).sort()) {
+        const file = path.join(folder, name);
+        try {
+          const alert = await readJson(file, alertSchema);
+          if (alert) alerts.push({ ...alert, file });
+        } catch (error) {
+          unreadable.push(messageOf(error));
+        }
+      }
+      return { alerts, unreadable };
     },
   };
 }

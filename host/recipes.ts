@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault, messageOf } from '../domain/fault.ts';
+import { isRecipeName } from '../domain/names.ts';
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
 import { mistakeLines, readRecipeFolder } from './recipe-folder.ts';
 
@@ -17,6 +18,8 @@ export interface Enrolment {
 export interface Recipes {
   /** Every recipe with a folder, by name. Throws Fault BadConfig only when there is no such folder. */
   all(): Promise<Enrolment[]>;
+  /** Each entry that is taken for no recipe's folder, and why. Files without a recipe's name are not minded. */
+  strays(): Promise<{ name: string; what: string }[]>;
   /** One recipe. Throws Fault BadConfig. */
   one(recipe: string): Promise<RecipeSettings>;
 }
@@ -29,15 +32,26 @@ export function createRecipes(folder: string): Recipes {
     throw new Fault('BadConfig', `${path.join(folder, recipe)}:\n${lines.join('\n')}`);
   }
 
+  /** Each entry by name, and what it is; `nothing` where a link leads nowhere. */
+  async function entries(): Promise<{ name: string; is: 'folder' | 'file' | 'nothing' }[]> {
+    const names = await readdir(folder).catch((error: unknown) => {
+      throw new Fault('BadConfig', `recipes folder ${folder}: ${messageOf(error)}`);
+    });
+    return Promise.all(
+      names.sort().map(async (name) => {
+        const found = await stat(path.join(folder, name)).catch(() => null);
+        if (found === null) return { name, is: 'nothing' };
+        return { name, is: found.isDirectory() ? 'folder' : 'file' };
+      }),
+    );
+  }
+
   return {
     one,
     async all() {
-      const entries = await readdir(folder).catch((error: unknown) => {
-        throw new Fault('BadConfig', `recipes folder ${folder}: ${messageOf(error)}`);
-      });
       const found: Enrolment[] = [];
-      for (const recipe of entries.sort()) {
-        if (!(await stat(path.join(folder, recipe))).isDirectory()) continue;
+      for (const { name: recipe, is } of await entries()) {
+        if (is !== 'folder' || !isRecipeName(recipe)) continue;
         found.push(
           await one(recipe).then(
             ({ exception }) => ({ recipe, exception, problem: null }),
@@ -47,5 +61,21 @@ export function createRecipes(folder: string): Recipes {
       }
       return found;
     },
+    async strays() {
+      return (await entries()).flatMap(({ name, is }) => {
+        if (isRecipeName(name) === (is === 'folder')) return [];
+        if (is === 'nothing') return [{ name, what: 'a link that leads nowhere; mend it or remove it' }];
+        const what =
+          is === 'folder'
+            ? 'no recipe has such a name (a-z, 0-9 and single hyphens), so it is not swept; move it elsewhere'
+            : "a file where a recipe's folder would be; move it elsewhere";
+        return [{ name, what }];
+      });
+    },
   };
+}
+
+/** A stray entry as a line of its own. */
+export function strayLine(folder: string, { name, what }: { name: string; what: string }): string {
+  return `${JSON.stringify(path.join(folder, name))}: ${what}`;
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { messageOf } from '../domain/fault.ts';
 import { checkedRecipe } from '../domain/names.ts';
 import { TIERS } from '../domain/outcome.ts';
 import type { LintProblem } from '../domain/level.ts';
@@ -10,7 +12,8 @@ import { readJson, writeJson } from './durable-file.ts';
 
 /**
  * What sweeps leave for people: `<state>/sweeps/<sweep>/report.json`, and a folder per recipe with its
- * result.json and evidence.
+ * result.json and evidence. Beside them `<state>/unreached.json`, for the order of the next sweep, so that none
+ * must read what all earlier ones left.
  */
 
 const tier = z.enum(TIERS);
@@ -50,6 +53,7 @@ const resultKeys = {
   recipe: z.string(),
   sweep: z.string(),
   outcome: outcomeSchema,
+  leftovers: z.string().nullable().default(null),
   release: z.strictObject({ version: z.string(), commit: z.string() }).nullable(),
   tiers: z.array(
     z.discriminatedUnion('result', [
@@ -71,7 +75,7 @@ const lintProblem: z.ZodType<LintProblem> = z.strictObject({
   what: z.string(),
 });
 
-/** Results of schema 1 knew of no level and no lint problems. */
+/** Results of schema 1 knew of no level and no lint problems, the first of schema 2 of no leftovers. */
 const resultSchema: z.ZodType<RecipeResult> = z.discriminatedUnion('schema', [
   z.strictObject({
     schema: z.literal(2),
@@ -91,9 +95,15 @@ const reportSchema: z.ZodType<SweepReport> = z.strictObject({
   zone: z.string(),
   verdict: z.enum(['green', 'red', 'none', 'skipped']),
   note: z.string().nullable(),
+  problems: z.array(z.string()).default([]),
   started: z.iso.datetime(),
   ended: z.iso.datetime(),
   recipes: z.array(resultSchema),
+});
+
+const unreachedSchema = z.strictObject({
+  schema: z.literal(1),
+  since: z.record(z.string(), z.iso.datetime()),
 });
 
 const LONGEST_FOLDER_NAME = 200;
@@ -125,12 +135,16 @@ export interface Results {
   writeReport(report: SweepReport): Promise<void>;
   /** Null when there is no such sweep, or it has not ended. */
   readReport(sweep: string): Promise<SweepReport | null>;
-  /** Every ended sweep, newest first. */
-  reports(): Promise<SweepReport[]>;
+  /** Every ended sweep whose report can be read, newest first, and what is wrong with the other ones. */
+  reports(): Promise<{ reports: SweepReport[]; unreadable: string[] }>;
+  /** The recipes that sweeps did not reach, and since when (ISO 8601, UTC). Throws Fault RecordUnreadable. */
+  unreached(): Promise<Map<string, string>>;
+  writeUnreached(since: ReadonlyMap<string, string>): Promise<void>;
 }
 
 export function createResults(state: string): Results {
   const root = path.join(state, 'sweeps');
+  const unreachedFile = path.join(state, 'unreached.json');
   const sweepFolder = (sweep: string): string => path.join(root, folderName(sweep));
   const recipeFolder = (sweep: string, recipe: string): string =>
     path.join(sweepFolder(sweep), checkedRecipe(recipe));
@@ -160,14 +174,34 @@ export function createResults(state: string): Results {
       return readJson(reportFile(sweep), reportSchema);
     },
     async reports() {
-      const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return [];
-        throw error;
-      });
-      const read = await Promise.all(
-        names.map((name) => readJson(path.join(root, name, 'report.json'), reportSchema)),
-      );
-      return read.filter((report) => report !== null).sort((a, b) => (a.ended < b.ended ? 1 : -1));
+      const reports: SweepReport[] = [];
+      const unreadable: string[] = [];
+      for (const { name } of await foldersIn(root)) {
+        try {
+          const report = await readJson(path.join(root, name, 'report.json'), reportSchema);
+          if (report) reports.push(report);
+        } catch (error) {
+          unreadable.push(messageOf(error));
+        }
+      }
+      return { reports: reports.sort((a, b) => (a.ended < b.ended ? 1 : -1)), unreadable };
+    },
+    async unreached() {
+      const read = await readJson(unreachedFile, unreachedSchema);
+      return new Map(Object.entries(read?.since ?? {}));
+    },
+    async writeUnreached(since) {
+      await writeJson(unreachedFile, { schema: 1, since: Object.fromEntries(since) });
     },
   };
+}
+
+/** A stray file among them is no sweep's. */
+async function foldersIn(root: string): Promise<Dirent[]> {
+  try {
+    return (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

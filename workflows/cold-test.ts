@@ -1,8 +1,9 @@
-import { patched } from '@temporalio/workflow';
+import { isCancellation, patched } from '@temporalio/workflow';
 import type { ColdStep } from '../activities/app.ts';
 import type { ColdResult } from '../activities/cold-test.ts';
 import type { TaggedCommit } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
+import type { LintProblem } from '../domain/level.ts';
 import { TIERS, type Tier } from '../domain/outcome.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { upgradeBase } from '../domain/upgrade-base.ts';
@@ -29,7 +30,11 @@ export async function coldTest(run: Run, settings: SweepSettings, tested: Tested
     return await askTiers(run, settings, tested);
   } finally {
     const { teardown } = cleanupSteps(settings, `${run.ref.recipe}: remove the cold deployment`);
-    await run.always('teardown', () => teardown({ run: run.ref }));
+    await run.afterwards(
+      'teardown',
+      () => teardown({ run: run.ref }),
+      (why) => run.leftovers.push(`the cold deployment was not removed: ${why}`),
+    );
   }
 }
 
@@ -125,11 +130,25 @@ async function askTiers(
       : { tier: 'custom', result: 'skipped', reason: custom.answer.reason },
   );
 
-  const { answer } = await ask('cold-test: lint', `lint ${head.version}`, head, (steps, input) =>
-    steps.lint(input),
+  run.lint = await lintProblems(run, () =>
+    ask('cold-test: lint', `lint ${head.version}`, head, (steps, input) => steps.lint(input)),
   );
-  run.lint = answer.problems;
   return { verdict: 'green', images };
+}
+
+/** Null when they could not be looked at, which costs the level and not the verdict. */
+async function lintProblems(
+  run: Run,
+  ask: () => Promise<{ answer: { problems: LintProblem[] } }>,
+): Promise<LintProblem[] | null> {
+  const { brokeAt } = run;
+  try {
+    return (await ask()).answer.problems;
+  } catch (error) {
+    if (isCancellation(error) || !patched('lint-costs-no-verdict')) throw error;
+    run.brokeAt = brokeAt;
+    return null;
+  }
 }
 
 function red(

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { CancellationScope, condition, setCurrentDetails, setHandler } from '@temporalio/workflow';
-import { outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
+import { CancellationScope, condition, patched, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import { briefOutcome, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
 import { countOutcomes } from '../domain/report.ts';
@@ -25,8 +25,10 @@ export interface Console {
   waiting(): string[];
   /** Every recipe of the sweep. */
   all(): string[];
-  /** Returns at once, or when an operator resumes a paused sweep, or aborts it. */
-  mayGoOn(): Promise<void>;
+  /** Every recipe that has an outcome by now, and that. */
+  outcomes(): Record<string, Outcome>;
+  /** Returns at once, or when an operator resumes a paused sweep, or aborts it, or when its time is over. */
+  mayGoOn(deadlineMs: number): Promise<void>;
   /** Why an operator skips this recipe, or null. */
   skipped(recipe: string): string | null;
   /** A recipe's run, which abort cancels by its scope. */
@@ -35,6 +37,8 @@ export interface Console {
   reporting(): void;
   done(): void;
   readonly aborting: boolean;
+  /** Since when it is paused, in milliseconds since the epoch; null when it is not. */
+  readonly pausedMs: number | null;
   /** What the next run of a long sweep must know. */
   carry(): CarriedConsole;
 }
@@ -42,18 +46,22 @@ export interface Console {
 export interface CarriedConsole {
   recipes: RecipeProgress[];
   paused: boolean;
+  /** Absent, like `aborting`, from what an older run hands on. */
+  pausedMs?: number | null;
+  aborting?: boolean;
   skips: [recipe: string, reason: string][];
 }
 
 export function openConsole(sweepId: string, carried: CarriedConsole | null): Console {
   const skips = new Map(carried?.skips);
+  let pausedMs = carried?.pausedMs ?? (carried?.paused ? Date.now() : null);
+  let aborting = carried?.aborting ?? false;
+  const sweeping = (): SweepProgress['state'] => (aborting ? 'aborting' : 'sweeping');
   const progress: SweepProgress = {
     sweep: sweepId,
-    state: carried ? 'sweeping' : 'preparing',
+    state: carried ? sweeping() : 'preparing',
     recipes: carried?.recipes ?? [],
   };
-  let paused = carried?.paused ?? false;
-  let aborting = false;
   let current: { recipe: string; scope: CancellationScope } | null = null;
 
   const entryOf = (recipe: string): RecipeProgress | undefined =>
@@ -64,17 +72,17 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
   setHandler(
     pauseUpdate,
     () => {
-      paused = true;
+      pausedMs ??= Date.now();
       return current ? `pausing when ${current.recipe} has ended` : 'paused';
     },
-    { description: 'stop before the next recipe; the host stays taken' },
+    { description: 'stop before the next recipe; the host stays taken, and the budget goes on' },
   );
 
   setHandler(
     resumeUpdate,
     () => {
-      const was = paused;
-      paused = false;
+      const was = pausedMs !== null;
+      pausedMs = null;
       return was ? 'resumed' : 'was not paused';
     },
     { description: 'go on after a pause' },
@@ -152,12 +160,19 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     next: () => progress.recipes.find(({ state }) => state === 'waiting')?.recipe ?? null,
     waiting: () => progress.recipes.filter(({ state }) => state === 'waiting').map(({ recipe }) => recipe),
     all: () => progress.recipes.map(({ recipe }) => recipe),
-    async mayGoOn() {
-      if (!paused || aborting) return;
+    outcomes: () =>
+      Object.fromEntries(
+        progress.recipes.flatMap(({ recipe, outcome }) => (outcome ? [[recipe, outcome]] : [])),
+      ),
+    async mayGoOn(deadlineMs) {
+      const released = (): boolean => pausedMs === null || aborting;
+      if (released()) return;
       progress.state = 'paused';
       show();
-      await condition(() => !paused || aborting);
-      if (!aborting) progress.state = 'sweeping';
+      if (patched('pause-ends-with-the-budget')) {
+        await condition(released, Math.max(1, deadlineMs - Date.now()));
+      } else await condition(released);
+      progress.state = sweeping();
     },
     skipped: (recipe) => skips.get(recipe) ?? null,
     running(recipe, scope) {
@@ -175,7 +190,7 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     ended(recipe, outcome) {
       current = null;
       const entry = entryOf(recipe);
-      if (entry) Object.assign(entry, { state: 'done', endedMs: Date.now(), outcome });
+      if (entry) Object.assign(entry, { state: 'done', endedMs: Date.now(), outcome: briefOutcome(outcome) });
       show();
     },
     reporting() {
@@ -188,7 +203,16 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     get aborting() {
       return aborting;
     },
-    carry: () => ({ recipes: progress.recipes, paused, skips: [...skips] }),
+    get pausedMs() {
+      return pausedMs;
+    },
+    carry: () => ({
+      recipes: progress.recipes,
+      paused: pausedMs !== null,
+      pausedMs,
+      aborting,
+      skips: [...skips],
+    }),
   };
 }
 

@@ -3,7 +3,9 @@ import {
   ApplicationFailure,
   ChildWorkflowFailure,
   TemporalFailure,
+  TimeoutFailure,
 } from '@temporalio/common';
+import type { FaultType } from '../domain/fault.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
 import type { CanonicalChange, RecipeSweepInput } from './protocol.ts';
@@ -49,7 +51,7 @@ const PROBLEMS_NAMED = 10;
  * be one before it becomes part of a path.
  */
 export function parseRecipeSweepInput(input: unknown): RecipeSweepInput {
-  const { recipe, sweep, settings, deadlineMs } = fieldsOf(input);
+  const { recipe, sweep, settings, deadlineMs, left = null } = fieldsOf(input);
   const { id, runId } = fieldsOf(sweep);
   const limits = fieldsOf(settings);
   const wrong: string[] = [];
@@ -66,6 +68,7 @@ export function parseRecipeSweepInput(input: unknown): RecipeSweepInput {
     }
   }
   if (!Number.isFinite(deadlineMs)) wrong.push(`deadlineMs: ${shown(deadlineMs)} is not a time`);
+  if (left !== null && typeof left !== 'string') wrong.push(`left: ${shown(left)} is not a text`);
   if (wrong.length > 0) {
     throw badInput(wrong, 'Expected what a sweep gives; to sweep one recipe, start a sweep of it');
   }
@@ -116,5 +119,17 @@ export function rootFailure(error: unknown): unknown {
 /** What it says. */
 export function reasonOf(error: unknown): string {
   const root = rootFailure(error);
+  if (root instanceof TimeoutFailure) {
+    return root.timeoutType === 'HEARTBEAT'
+      ? 'its worker fell silent, and no other took over in time'
+      : 'it took longer than it may';
+  }
   return root instanceof TemporalFailure || root instanceof Error ? root.message : String(root);
+}
+
+/** The kind of fault it is, as domain/fault.ts names them, or as somebody else did. */
+export function faultOf(error: unknown): string {
+  const root = rootFailure(error);
+  if (root instanceof TimeoutFailure) return 'TimedOut' satisfies FaultType;
+  return (root instanceof ApplicationFailure ? root.type : null) ?? ('Bug' satisfies FaultType);
 }

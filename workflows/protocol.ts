@@ -47,6 +47,17 @@ export interface RecipeSweepInput {
   settings: SweepSettings;
   /** When the sweep's budget ends; milliseconds since the epoch. */
   deadlineMs: number;
+  /** What an earlier run left of this recipe and could not be removed; absent or null when nothing is. */
+  left?: string | null;
+}
+
+/** What recipeSweepWorkflow returns; an older one returned the outcome alone. */
+export interface RecipeSweepResult {
+  outcome: Outcome;
+  /** What was left and where, which is no part of the outcome; null when nothing was. */
+  leftovers: string | null;
+  /** Why the outcome is not on disk; null when it is. */
+  unrecorded: string | null;
 }
 
 /** Input of canonicalWorkflow, as `recipe-sweep canonical forget` and `rebuild` give it. */
@@ -80,6 +91,7 @@ export interface RecipeProgress {
   workflowId: string | null;
   startedMs: number | null;
   endedMs: number | null;
+  /** With a reason cut short where it is long: the result on disk has it whole. */
   outcome: Outcome | null;
 }
 
@@ -112,6 +124,8 @@ export interface SweepResult {
   /** Why the sweep did nothing or ended early, else null. */
   note: string | null;
   report: string | null;
+  /** What went wrong beside the recipes' outcomes; absent from results of older workflows. */
+  problems?: string[];
   recipes: { recipe: string; outcome: string; why: string }[];
 }
 

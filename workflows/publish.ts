@@ -21,12 +21,13 @@ export function runAttributes({ recipe, sweep }: Pick<RunRef, 'recipe' | 'sweep'
 }
 
 /** To filter by, and to read in the list. */
-export function publishOutcome(outcome: Outcome): void {
+export function publishOutcome(outcome: Outcome, leftovers: string | null): void {
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.RecipeOutcome, value: outcomeName(outcome) }]);
   upsertMemo({
     outcome: outcomeTitle(outcome),
     why: outcomeReason(outcome),
     evidence: outcomeEvidence(outcome),
+    leftovers,
   });
 }
 
@@ -39,6 +40,8 @@ export function showOutcome(run: Run, outcome: Outcome): void {
       quotableMarkdown(outcomeReason(outcome)),
       ...(run.release ? [`Release \`${run.release.version}\`, commit \`${run.release.commit}\`.`] : []),
       tiersInMarkdown(run.tiers),
+      ...run.leftovers.map((left) => `**Left behind**: ${quotableMarkdown(left)}`),
+      ...(run.unrecorded === null ? [] : [`**Not on disk**: ${quotableMarkdown(run.unrecorded)}`]),
       ...(evidence ? [`Evidence: \`${evidence}\``] : []),
     ].join('\n\n'),
   );

@@ -7,8 +7,8 @@ import { levelOf } from '../domain/level.ts';
 import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { coldTest, type Tested } from './cold-test.ts';
-import { parseRecipeSweepInput, reasonOf, rootFailure } from './input.ts';
-import type { RecipeSweepInput } from './protocol.ts';
+import { faultOf, parseRecipeSweepInput, reasonOf } from './input.ts';
+import type { RecipeSweepInput, RecipeSweepResult } from './protocol.ts';
 import { publishOutcome, runAttributes, showOutcome } from './publish.ts';
 import { openRun, type Run } from './run.ts';
 import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps, tierSteps } from './steps.ts';
@@ -17,9 +17,9 @@ import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps, tierSteps } from '
  * One recipe: mirror-sync → resolve → decide → cold test → promote → teardown → record.
  * Completed when there is a verdict or a skip; Failed (or Canceled) when there is no verdict.
  */
-export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Outcome> {
-  const { recipe, sweep, settings, deadlineMs } = parseRecipeSweepInput(input);
-  const run = openRun(recipe, sweep);
+export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<RecipeSweepResult> {
+  const { recipe, sweep, settings, deadlineMs, left = null } = parseRecipeSweepInput(input);
+  const run = openRun({ recipe, sweep, left });
   const { ref } = run;
   upsertSearchAttributes(runAttributes(ref));
   try {
@@ -34,17 +34,19 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Outc
     const { outcome, cancelled } = await withDependencies(run, settings, found, (dependencies) =>
       testAndPromote(run, settings, { head, found, dependencies }),
     );
-    await record(run, settings, outcome);
+    const result = await record(run, settings, outcome);
     if (cancelled) throw cancelled;
-    return outcome;
+    return result;
   } catch (error) {
     // A cancelled promote has an outcome of its own, on record before the cancellation goes on.
     if (run.step === 'done') throw error;
-    const outcome = noVerdict(run, error, deadlineMs);
-    await record(run, settings, outcome);
+    const result = await record(run, settings, noVerdict(run, error, deadlineMs));
     if (isCancellation(error)) throw error;
+    const { outcome } = result;
+    // The record on disk can know of a promotion that this run does not.
+    if (outcome.kind !== 'ERROR') return result;
     const message = `${outcomeTitle(outcome)}: ${reasonOf(error)}`;
-    throw ApplicationFailure.create({ type: faultOf(error) ?? 'Daemon', message, nonRetryable: true });
+    throw ApplicationFailure.create({ type: faultOf(error), message, nonRetryable: true });
   }
 }
 
@@ -79,7 +81,11 @@ async function withDependencies(
     return await body(dependencies);
   } finally {
     const { teardown } = cleanupSteps(settings, `${ref.recipe}: remove what ran beside it`);
-    await run.always('teardown', () => teardown({ run: ref, dependencies: deps }));
+    await run.afterwards(
+      'teardown',
+      () => teardown({ run: ref, dependencies: deps }),
+      (why) => run.leftovers.push(`not all of ${deps.join(', ')}, which ran beside it, was removed: ${why}`),
+    );
   }
 }
 
@@ -108,10 +114,18 @@ async function promote(run: Run, settings: SweepSettings, found: Found, input: P
     result = { promoted: false, why: isCancellation(error) ? 'cancelled' : reasonOf(error), evidence: null };
   }
   const { settle } = cleanupSteps(settings, `${run.ref.recipe}: the warm data as the record says`);
-  const settled = await run.always('teardown', () => settle({ run: run.ref }));
+  let notRead: string | null = null;
+  const settled = await run.afterwards(
+    'teardown',
+    () => settle({ run: run.ref }),
+    (why) => {
+      notRead = `what the record says was not read back: ${why}`;
+      run.leftovers.push(`the warm app and its data may not be as the record says: ${why}`);
+    },
+  );
   const canonical = settled?.version ?? null;
   const { why, evidence } = result.promoted
-    ? { why: 'the record on disk does not say so', evidence: null }
+    ? { why: notRead ?? 'the record on disk does not say so', evidence: null }
     : result;
   const outcome: Outcome =
     canonical === version
@@ -120,28 +134,39 @@ async function promote(run: Run, settings: SweepSettings, found: Found, input: P
   return { outcome, cancelled };
 }
 
-/** The end of every run: its one outcome, on disk and in the UI. */
-async function record(run: Run, settings: SweepSettings, outcome: Outcome): Promise<Outcome> {
+/**
+ * The end of every run: its one outcome, on disk and in the UI. It is what the canonical's record says, where that
+ * knows better: also when the warm data could not be settled, or the run was reset after it had promoted.
+ */
+async function record(run: Run, settings: SweepSettings, found: Outcome): Promise<RecipeSweepResult> {
   const { ref, release, tiers, lint, startedMs } = run;
-  publishOutcome(outcome);
-  const steps = cleanupSteps(settings, outcomeTitle(outcome));
-  await run.always('record', () =>
-    steps.record({
-      recipe: ref.recipe,
-      sweep: ref.sweep.id,
-      outcome,
-      release,
-      tiers,
-      level: outcome.kind === 'SKIP' || outcome.kind === 'ERROR' ? null : levelOf(tiers, lint),
-      lint,
-      startedMs,
-      endedMs: Date.now(),
-      workflow: ref.workflow,
-    }),
+  const leftovers = run.leftovers.length === 0 ? null : run.leftovers.join('; ');
+  publishOutcome(found, leftovers);
+  const steps = cleanupSteps(settings, outcomeTitle(found));
+  const onDisk = await run.afterwards(
+    'record',
+    () =>
+      steps.record({
+        recipe: ref.recipe,
+        sweep: ref.sweep.id,
+        outcome: found,
+        leftovers,
+        release,
+        tiers,
+        level: found.kind === 'SKIP' || found.kind === 'ERROR' ? null : levelOf(tiers, lint),
+        lint,
+        startedMs,
+        endedMs: Date.now(),
+        workflow: ref.workflow,
+      }),
+    (why) => (run.unrecorded = why),
   );
+  // An older worker's step answers nothing.
+  const outcome = onDisk ?? found;
+  if (outcomeTitle(outcome) !== outcomeTitle(found)) publishOutcome(outcome, leftovers);
   run.step = 'done';
   showOutcome(run, outcome);
-  return outcome;
+  return { outcome, leftovers, unrecorded: run.unrecorded };
 }
 
 /** The outcome of a run that learned nothing. */
@@ -157,9 +182,4 @@ function noVerdict(run: Run, error: unknown, deadlineMs: number): Extract<Outcom
   if (type === 'TagMoved') cause = 'tag-moved';
   else if (type === 'MirrorSync') cause = 'mirror-sync';
   return { kind: 'ERROR', cause, why: `${at}: ${reasonOf(error)}` };
-}
-
-function faultOf(error: unknown): string | null {
-  const root = rootFailure(error);
-  return root instanceof ApplicationFailure ? (root.type ?? null) : null;
 }

@@ -1,10 +1,17 @@
-import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  patched,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { TaggedCommit } from '../domain/decide.ts';
 import type { LintProblem } from '../domain/level.ts';
 import type { TierResult } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
-import { stepQuery, type Step } from './protocol.ts';
+import { reasonOf } from './input.ts';
+import { stepQuery, type RecipeSweepInput, type Step } from './protocol.ts';
 
 /** A recipe's run while it goes on. */
 export interface Run {
@@ -18,16 +25,30 @@ export interface Run {
   tiers: TierResult[];
   /** Null until it was looked at. */
   lint: LintProblem[] | null;
+  /** What is left of it, or of a run before it, that nobody could remove: facts beside the outcome. */
+  leftovers: string[];
+  /** Why its outcome is not on disk; null unless writing it failed. */
+  unrecorded: string | null;
   /** Does a step, having said so. */
   at<T>(step: Step, body: () => Promise<T>): Promise<T>;
   /** Like at, and it is done whether or not the run is cancelled. */
   always<T>(step: Step, body: () => Promise<T>): Promise<T>;
+  /**
+   * Like always, for what must not cost what is known by then: of a failure the reason goes to `failed`, and the
+   * answer is undefined.
+   */
+  afterwards<T>(step: Step, body: () => Promise<T>, failed: (why: string) => void): Promise<T | undefined>;
 }
 
-export function openRun(recipe: string, sweep: { id: string; runId: string }): Run {
+export function openRun({ recipe, sweep, left }: Pick<RecipeSweepInput, 'recipe' | 'sweep' | 'left'>): Run {
   // The first run's ID: it stays when the run is reset, and names derive from it.
   const { workflowId, firstExecutionRunId: runId } = workflowInfo();
   let sinceMs = Date.now();
+  const begin = (step: Step): void => {
+    run.step = step;
+    sinceMs = Date.now();
+    setCurrentDetails(`## ${step}\n\n${tiersInMarkdown(run.tiers)}`);
+  };
   const run: Run = {
     ref: { recipe, sweep, workflow: { id: workflowId, runId } },
     startedMs: sinceMs,
@@ -36,10 +57,10 @@ export function openRun(recipe: string, sweep: { id: string; runId: string }): R
     release: null,
     tiers: [],
     lint: null,
+    leftovers: left ? [left] : [],
+    unrecorded: null,
     async at(step, body) {
-      run.step = step;
-      sinceMs = Date.now();
-      setCurrentDetails(`## ${step}\n\n${tiersInMarkdown(run.tiers)}`);
+      begin(step);
       try {
         return await body();
       } catch (error) {
@@ -49,6 +70,20 @@ export function openRun(recipe: string, sweep: { id: string; runId: string }): R
     },
     async always(step, body) {
       return CancellationScope.nonCancellable(() => run.at(step, body));
+    },
+    async afterwards(step, body, failed) {
+      begin(step);
+      try {
+        return await CancellationScope.nonCancellable(body);
+      } catch (error) {
+        // Until then the run ended with whatever broke last.
+        if (!patched('clean-up-costs-no-verdict')) {
+          run.brokeAt ??= step;
+          throw error;
+        }
+        failed(reasonOf(error));
+        return undefined;
+      }
     },
   };
   setHandler(stepQuery, () => ({ step: run.step, sinceMs }), { description: 'the step this run is at' });

@@ -7,11 +7,11 @@ import type { SweepSettings } from '../domain/run.ts';
  * A cancelled step is waited for, so that teardown never runs beside it.
  */
 
-/** Longer than a worker's restart; a step beats every second. */
+/** Longer than a worker's restart; a step beats every three seconds. */
 const HEARTBEAT_TIMEOUT = '20s';
 
 function options(
-  startToCloseTimeout: number | '1m' | '5m' | '10m',
+  startToCloseTimeout: number | '1m' | '5m' | '10m' | '2h',
   attempts: number,
   summary: string,
 ): ActivityOptions {
@@ -25,10 +25,13 @@ function options(
 }
 
 /** Steps that take their limits from no configuration, since they run before it is read. */
-export function openingSteps(
-  summary: string,
-): Pick<Activities, 'enrolled' | 'openSweep' | 'mirrorSync' | 'resolve'> {
+export function openingSteps(summary: string): Pick<Activities, 'enrolled' | 'mirrorSync' | 'resolve'> {
   return proxyActivities<Activities>(options('10m', 4, summary));
+}
+
+/** Long enough to reap many things that each do not go. */
+export function hostSteps(summary: string): Pick<Activities, 'openSweep'> {
+  return proxyActivities<Activities>(options('2h', 4, summary));
 }
 
 /** Small steps that only look, or write one file. */

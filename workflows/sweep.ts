@@ -18,7 +18,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Outcome } from '../domain/outcome.ts';
+import { brief, type Outcome } from '../domain/outcome.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { openConsole, type CarriedConsole, type Console } from './console.ts';
 import { parseSweepInput, reasonOf, rootFailure, secondInput } from './input.ts';
@@ -26,12 +26,13 @@ import {
   recipeWorkflowId,
   SEARCH_ATTRIBUTES,
   type RecipeSweepInput,
+  type RecipeSweepResult,
   type SweepInput,
   type SweepResult,
 } from './protocol.ts';
 import { runAttributes } from './publish.ts';
 import { recipeSweepWorkflow } from './recipe-sweep.ts';
-import { cleanupSteps, openingSteps } from './steps.ts';
+import { cleanupSteps, hostSteps, openingSteps } from './steps.ts';
 
 const OLD_RUN_POLL = '2s';
 
@@ -42,6 +43,10 @@ interface Sweep {
   settings: SweepSettings;
   /** Milliseconds since the epoch. */
   startedMs: number;
+  /** What earlier runs left and nobody could remove, by recipe. */
+  left: Record<string, string>;
+  /** What went wrong beside the recipes' outcomes: each is a line of the report. */
+  problems: string[];
 }
 
 /** What one run of a long sweep hands to the next. */
@@ -49,6 +54,9 @@ interface Carried {
   settings: SweepSettings;
   startedMs: number;
   console: CarriedConsole;
+  /** Absent, like `problems`, from what an older run hands on. */
+  left?: Record<string, string>;
+  problems?: string[];
 }
 
 /**
@@ -62,7 +70,13 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
   const operator = openConsole(id, carried?.console ?? null);
   let sweep: Sweep;
   try {
-    sweep = { id, runId, ...(carried ?? (await open({ id, runId }, operator, wanted))) };
+    sweep = {
+      id,
+      runId,
+      left: {},
+      problems: [],
+      ...(carried ?? (await open({ id, runId }, operator, wanted))),
+    };
   } catch (error) {
     return skippedOrThrow(id, error);
   }
@@ -74,7 +88,7 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
       // A run that was past cancelling has ended by itself; the sweep goes no further.
       if (CancellationScope.current().consideredCancelled)
         throw new CancelledFailure('the sweep was cancelled');
-      await operator.mayGoOn();
+      await operator.mayGoOn(deadlineOf(sweep));
       note = reasonToStop(sweep, operator);
       if (note) break;
       operator.ended(recipe, await sweepRecipe(sweep, operator, recipe));
@@ -94,13 +108,14 @@ async function open(
   { id, runId }: Pick<Sweep, 'id' | 'runId'>,
   operator: Console,
   wanted: string[] | null,
-): Promise<Pick<Sweep, 'settings' | 'startedMs'>> {
+): Promise<Omit<Sweep, 'id' | 'runId'>> {
   const startedMs = Date.now();
   const enrolled = await openingSteps('which recipes are enrolled').enrolled({ wanted });
-  const { openSweep } = openingSteps('take the host, preflight, reap');
-  const { recipes, settings } = await openSweep({ recipes: enrolled, holder: holderOf({ id, runId }) });
+  const { openSweep } = hostSteps('take the host, preflight, reap');
+  const opening = await openSweep({ recipes: enrolled, holder: holderOf({ id, runId }) });
+  const { recipes, settings, left = {}, problems = [] } = opening;
   operator.begin(recipes);
-  return { settings, startedMs };
+  return { settings, startedMs, left, problems };
 }
 
 /** One recipe in a run of its own; whatever becomes of that run, the recipe has one outcome afterwards. */
@@ -108,7 +123,7 @@ async function sweepRecipe(sweep: Sweep, operator: Console, recipe: string): Pro
   const skipped = operator.skipped(recipe);
   if (skipped !== null) {
     const outcome: Outcome = { kind: 'SKIP', because: 'held', why: skipped };
-    await recordFor(sweep, [recipe], outcome);
+    await noting(sweep, `${recipe}: its outcome was not recorded`, () => recordFor(sweep, [recipe], outcome));
     return outcome;
   }
   const sinceMs = Date.now();
@@ -118,7 +133,10 @@ async function sweepRecipe(sweep: Sweep, operator: Console, recipe: string): Pro
   });
   operator.running(recipe, scope);
   try {
-    return await scope.run(() => runRecipe(sweep, recipe));
+    const { outcome, leftovers, unrecorded } = endOf(await scope.run(() => runRecipe(sweep, recipe)));
+    if (unrecorded !== null) noteProblem(sweep, `${recipe}: its outcome was not recorded: ${unrecorded}`);
+    if (leftovers !== null) await CancellationScope.nonCancellable(() => reapAfter(sweep, recipe));
+    return outcome;
   } catch (error) {
     const outcome = await CancellationScope.nonCancellable(() =>
       outcomeOfLostRun(sweep, recipe, error, sinceMs),
@@ -130,12 +148,21 @@ async function sweepRecipe(sweep: Sweep, operator: Console, recipe: string): Pro
   }
 }
 
-async function runRecipe({ id, runId, ...sweep }: Sweep, recipe: string): Promise<Outcome> {
+/** A run that an older version ended told its outcome alone. */
+function endOf(result: RecipeSweepResult | Outcome): RecipeSweepResult {
+  return 'outcome' in result ? result : { outcome: result, leftovers: null, unrecorded: null };
+}
+
+async function runRecipe(
+  { id, runId, ...sweep }: Sweep,
+  recipe: string,
+): Promise<RecipeSweepResult | Outcome> {
   const input: RecipeSweepInput = {
     recipe,
     sweep: { id, runId },
     settings: sweep.settings,
     deadlineMs: deadlineOf(sweep),
+    left: sweep.left[recipe] ?? null,
   };
   const workflowId = recipeWorkflowId(id, recipe);
   const options = {
@@ -170,20 +197,52 @@ async function outcomeOfLostRun(
   sinceMs: number,
 ): Promise<Outcome> {
   const why = `its run ended without a result: ${reasonOf(error)}`;
-  const [recorded] = await recordFor(
-    sweep,
-    [recipe],
-    { kind: 'ERROR', cause: 'infrastructure', why },
-    sinceMs,
+  const lost: Outcome = { kind: 'ERROR', cause: 'infrastructure', why };
+  const recorded = await noting(sweep, `${recipe}: its outcome was not recorded`, () =>
+    recordFor(sweep, [recipe], lost, sinceMs),
   );
-  if (recorded?.given)
-    await cleanupSteps(sweep.settings, `what the run of ${recipe} left`).reap({ holder: holderOf(sweep) });
-  return recorded?.outcome ?? { kind: 'ERROR', cause: 'infrastructure', why };
+  const { outcome, given, leftovers } = recorded?.[0] ?? { outcome: lost, given: true };
+  if (given || leftovers) await reapAfter(sweep, recipe);
+  return outcome;
 }
+
+/** Removes what a run left that could not do so itself. */
+async function reapAfter(sweep: Sweep, recipe: string): Promise<void> {
+  const { reap } = cleanupSteps(sweep.settings, `what the run of ${recipe} left`);
+  const left = await noting(sweep, `after ${recipe}: what it left was not reaped`, () =>
+    reap({ holder: holderOf(sweep) }),
+  );
+  for (const { what } of left ?? []) noteProblem(sweep, `after ${recipe}: ${what}`);
+}
+
+/** Does what must not stop the sweep. A failure becomes a line of the report, and the answer is undefined. */
+async function noting<T>(sweep: Sweep, what: string, body: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await body();
+  } catch (error) {
+    if (isCancellation(error) || !patched('one-mistake-stops-nothing')) throw error;
+    noteProblem(sweep, `${what}: ${reasonOf(error)}`);
+    return undefined;
+  }
+}
+
+/** As many as anybody reads. */
+const MOST_PROBLEMS = 100;
+
+function noteProblem({ problems }: Sweep, problem: string): void {
+  const line = brief(problem);
+  if (problems.length < MOST_PROBLEMS && !problems.includes(line)) problems.push(line);
+}
+
+const OUT_OF_TIME = 'out of time';
 
 function reasonToStop(sweep: Sweep, operator: Console): string | null {
   if (operator.aborting) return 'aborted by an operator';
-  return Date.now() >= deadlineOf(sweep) ? 'out of time' : null;
+  if (Date.now() < deadlineOf(sweep)) return null;
+  const { pausedMs } = operator;
+  return pausedMs === null
+    ? OUT_OF_TIME
+    : `${OUT_OF_TIME}: paused by an operator since ${new Date(pausedMs).toISOString()}`;
 }
 
 /** Names what was not reached, writes the report and gives the host back. */
@@ -191,14 +250,26 @@ async function close(sweep: Sweep, operator: Console, note: string | null): Prom
   const recipes = operator.all();
   const waiting = operator.waiting();
   if (waiting.length > 0) {
-    const cause = note === 'out of time' ? 'out-of-time' : 'cancelled';
+    const cause = note?.startsWith(OUT_OF_TIME) ? 'out-of-time' : 'cancelled';
     const outcome: Outcome = { kind: 'ERROR', cause, why: `not reached: the sweep was ${note}` };
-    await recordFor(sweep, waiting, outcome);
+    await noting(sweep, 'outcomes of recipes that were not reached were not recorded', () =>
+      recordFor(sweep, waiting, outcome),
+    );
     for (const recipe of waiting) operator.ended(recipe, outcome);
   }
   operator.reporting();
   const { closeSweep } = cleanupSteps(sweep.settings, 'write the report, give the host back');
-  const closing = await closeSweep({ holder: holderOf(sweep), recipes, startedMs: sweep.startedMs, note });
+  const { startedMs, problems } = sweep;
+  const outcomes = operator.outcomes();
+  const closing = await closeSweep({
+    holder: holderOf(sweep),
+    recipes,
+    outcomes,
+    unreached: waiting,
+    startedMs,
+    note,
+    problems,
+  });
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: closing.verdict }]);
   operator.done();
   await condition(allHandlersFinished);
@@ -207,8 +278,9 @@ async function close(sweep: Sweep, operator: Console, note: string | null): Prom
 
 async function goOnAfresh(input: SweepInput | undefined, sweep: Sweep, operator: Console): Promise<never> {
   await condition(allHandlersFinished);
-  const { settings, startedMs } = sweep;
-  return continueAsNew<typeof sweepWorkflow>(input, { settings, startedMs, console: operator.carry() });
+  const { settings, startedMs, left, problems } = sweep;
+  const carried: Carried = { settings, startedMs, left, problems, console: operator.carry() };
+  return continueAsNew<typeof sweepWorkflow>(input, carried);
 }
 
 /** Another run has the host: that is no failure of this sweep, and the answer says whose run it is. */
@@ -218,7 +290,7 @@ function skippedOrThrow(sweep: string, error: unknown): SweepResult {
   // One clear message instead of an activity failure around it.
   if (root.type !== 'HostBusy') throw root;
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: 'skipped' }]);
-  return { sweep, verdict: 'skipped', note: root.message, report: null, recipes: [] };
+  return { sweep, verdict: 'skipped', note: root.message, report: null, recipes: [], problems: [] };
 }
 
 async function recordFor(sweep: Sweep, recipes: string[], outcome: Outcome, sinceMs = Date.now()) {

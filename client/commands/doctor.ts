@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { green, red } from 'yoctocolors';
 import type { Config } from '../../host/config.ts';
+import { createAlerts } from '../../host/alerts.ts';
 import { createCanonicals } from '../../host/canonicals.ts';
-import { createRecipes } from '../../host/recipes.ts';
+import { createRecipes, strayLine } from '../../host/recipes.ts';
+import { createResults } from '../../host/results.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { connect, missingSearchAttributes, pollingWorkers, type TemporalServer } from '../connect.ts';
@@ -26,6 +28,8 @@ export function addDoctorCommand(program: Command, session: Session): void {
         ...(await checkPrerequisites(config)),
         await checkRecipes(config),
         await checkCanonicals(config),
+        await checkReports(config),
+        await checkAlerts(config),
         ...(await checkTemporal(config)),
       ];
       if (options.json) printJson(session, findings);
@@ -37,8 +41,15 @@ export function addDoctorCommand(program: Command, session: Session): void {
 async function checkRecipes({ recipes }: Config): Promise<Finding> {
   const how = `recipe-sweep recipe check lists it; until it is mended, that recipe's outcome is ERROR infrastructure`;
   try {
-    const all = await createRecipes(recipes).all();
+    const folder = createRecipes(recipes);
+    const all = await folder.all();
+    const strays = (await folder.strays()).map((stray) => strayLine(recipes, stray));
     const wrong = all.flatMap(({ problem }) => (problem === null ? [] : [problem]));
+    if (wrong.length === 0 && strays.length > 0) {
+      const aside = 'until then each report says so';
+      return { name: 'recipes', ok: false, found: strays.join('\n'), how: aside };
+    }
+    wrong.push(...strays);
     if (wrong.length > 0) return { name: 'recipes', ok: false, found: wrong.join('\n'), how };
     const enrolled = all.filter(({ exception }) => exception === null).length;
     return {
@@ -71,6 +82,40 @@ async function checkCanonicals(config: Config): Promise<Finding> {
         found: wrong.join('\n'),
         how: "until it is mended, that recipe's outcome is ERROR infrastructure and its data stays as it is",
       };
+}
+
+/** What sweeps left for people, as far as it can be read. */
+async function checkReports({ state }: Config): Promise<Finding> {
+  const name = 'reports';
+  const how = 'put back a good copy, or move the file away; no sweep minds';
+  try {
+    const results = createResults(state);
+    const { reports, unreadable } = await results.reports();
+    await results.unreached().catch((error: unknown) => unreadable.push(explain(error)));
+    return unreadable.length > 0
+      ? { name, ok: false, found: unreadable.join('\n'), how }
+      : { name, ok: true, found: `${reports.length} in ${state}`, how: '' };
+  } catch (error) {
+    return { name, ok: false, found: explain(error), how };
+  }
+}
+
+/** Kinds that say something of the host; the others are about a release, or a canonical of its own command. */
+const OF_THE_HOST = new Set(['left-behind', 'not-reaped', 'sweep-problems']);
+
+async function checkAlerts({ state }: Config): Promise<Finding> {
+  const name = 'left behind';
+  const how = `mend it, then move the file out of ${state}/alerts`;
+  try {
+    const { alerts, unreadable } = await createAlerts(state).open();
+    const told = alerts.filter(({ kind }) => OF_THE_HOST.has(kind));
+    const found = [...told.map(({ file, message }) => `${file}: ${message}`), ...unreadable];
+    return found.length > 0
+      ? { name, ok: false, found: found.join('\n'), how }
+      : { name, ok: true, found: 'nothing that an alert tells of', how: '' };
+  } catch (error) {
+    return { name, ok: false, found: explain(error), how };
+  }
 }
 
 async function checkTemporal(config: Config): Promise<Finding[]> {

@@ -90,7 +90,8 @@ interface CheckedFolder {
 }
 
 async function checkFolders(recipes: string, asked: readonly string[]): Promise<CheckedFolder[]> {
-  const there = (await createRecipes(recipes).all()).map(({ recipe }) => recipe);
+  const folder = createRecipes(recipes);
+  const there = (await folder.all()).map(({ recipe }) => recipe);
   if (there.length === 0)
     throw new CommandStopped(`no recipe has a folder in ${recipes}; begin one: recipe-sweep recipe new`);
   const strange = asked.filter((name) => !there.includes(name));
@@ -98,12 +99,21 @@ async function checkFolders(recipes: string, asked: readonly string[]): Promise<
     const quoted = strange.map((name) => JSON.stringify(name)).join(', ');
     throw new CommandStopped(`no folder in ${recipes}: ${quoted}`);
   }
-  return Promise.all(
-    (asked.length > 0 ? asked : there).map(async (recipe) => {
+  const checked = await Promise.all(
+    (asked.length > 0 ? asked : there).map(async (recipe): Promise<CheckedFolder> => {
       const read = await readRecipeFolder(recipes, recipe);
       return { recipe, ok: read.ok, mistakes: read.ok ? [] : read.mistakes };
     }),
   );
+  const strays = asked.length > 0 ? [] : await folder.strays();
+  return [
+    ...checked,
+    ...strays.map(({ name, what }) => ({
+      recipe: name,
+      ok: false,
+      mistakes: [{ file: '.', path: null, what }],
+    })),
+  ];
 }
 
 function renderChecked(checked: readonly CheckedFolder[]): string {

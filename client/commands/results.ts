@@ -3,7 +3,7 @@ import { countOutcomes, type SweepReport } from '../../domain/report.ts';
 import { createResults, type Results } from '../../host/results.ts';
 import { workflowUrl } from '../connect.ts';
 import { CommandStopped } from '../failure.ts';
-import { nearPath, outcomeRow, renderOutcomes, verdictLine } from '../render/outcomes.ts';
+import { nearPath, outcomeRow, renderOutcomes, troubleLines, verdictLine } from '../render/outcomes.ts';
 import { formatTime } from '../render/quantities.ts';
 import { renderResult } from '../render/result.ts';
 import { renderTable } from '../render/table.ts';
@@ -27,7 +27,9 @@ export function addResultsCommand(program: Command, session: Session): void {
         const { terminal, cwd } = session;
         const results = createResults(config.state);
         if (options.list) {
-          const list = (await results.reports()).map((report) => summary(results, report));
+          const { reports, unreadable } = await results.reports();
+          for (const problem of unreadable) terminal.err(problem);
+          const list = reports.map((report) => summary(results, report));
           if (options.json) printJson(session, list);
           else terminal.out(list.length === 0 ? 'no sweep has ended yet' : renderList(list));
           return;
@@ -44,6 +46,7 @@ export function addResultsCommand(program: Command, session: Session): void {
           const folder = results.folderOf(report.sweep, result.recipe);
           terminal.out(`${renderResult(result, { folder, columns, cwd })}\n`);
         }
+        for (const line of troubleLines(report)) terminal.out(line);
         terminal.out(verdictLine(report.sweep, report.verdict, report.note));
         terminal.out(`ended     ${formatTime(new Date(report.ended))}`);
         terminal.out(`report    ${nearPath(results.reportFile(report.sweep), cwd)}`);
@@ -59,7 +62,7 @@ async function reportOf(
   recipe: string | undefined,
   state: string,
 ): Promise<SweepReport> {
-  const found = sweep === undefined ? await results.reports() : [await results.readReport(sweep)];
+  const found = sweep === undefined ? (await results.reports()).reports : [await results.readReport(sweep)];
   const reports = found.filter((report) => report !== null);
   if (reports.length === 0) {
     throw new CommandStopped(

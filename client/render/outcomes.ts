@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { cyan, dim, green, red, yellow } from 'yoctocolors';
 import { outcomeEvidence, outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
-import type { RecipeResult } from '../../domain/report.ts';
+import type { RecipeResult, SweepReport } from '../../domain/report.ts';
 import { oneLine } from './terminal.ts';
 import { columnWidths, renderTable } from './table.ts';
 
@@ -75,6 +75,14 @@ export function renderOutcomes(rows: readonly OutcomeRow[], columns: number | nu
 export function nearPath(file: string, cwd: string): string {
   const relative = path.relative(cwd, file);
   return relative === '' || relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
+}
+
+/** What is no outcome, and an operator must know: what is left of recipes, and what went wrong beside them. */
+export function troubleLines({ recipes, problems }: Pick<SweepReport, 'recipes' | 'problems'>): string[] {
+  const left = recipes.flatMap(({ recipe, leftovers }) =>
+    leftovers === null ? [] : [`${recipe}: left behind: ${leftovers}`],
+  );
+  return [...left, ...problems].map((line) => `${yellow('problem')}   ${oneLine(line)}`);
 }
 
 /** A sweep's verdict as one sentence. */

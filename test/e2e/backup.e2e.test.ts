@@ -83,6 +83,7 @@ function deployerFor({ run, mark, signal, guard, report }: Parameters<Dependenci
 const activities = createActivities({
   config,
   recipes: {
+    strays: async () => [],
     all: async () => [],
     one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
   },

@@ -58,6 +58,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
   zone: 'ci.example.org',
   verdict: 'red',
   note: null,
+  problems: [],
   started: '2025-03-02T03:00:00.000Z',
   ended,
   recipes: [
@@ -73,6 +74,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
         evidence: path.join(folder, 'state/sweeps', sweep, 'gitea/app.log'),
         canonical: null,
       },
+      leftovers: null,
       release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
       tiers: [{ tier: 'install', result: 'fail', reason: 'app exited', evidence: 'app.log' }],
       level: 0,

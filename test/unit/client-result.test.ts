@@ -19,6 +19,7 @@ const red: RecipeResult = {
     evidence: LOG,
     canonical: '3.5.0+1.24.1',
   },
+  leftovers: null,
   release: { version: '3.6.0+1.24.2', commit: 'c'.repeat(40) },
   tiers: [
     { tier: 'install', result: 'pass', ms: 61_250 },
@@ -155,4 +156,12 @@ test.each([
   ['', 4, ['']],
 ])('%j in %s columns', (line, columns, lines) => {
   expect(wrapped(line, columns)).toEqual(lines);
+});
+
+test('a result says what was left behind, beside its outcome', () => {
+  const text = shown({ ...green, leftovers: 'the cold deployment was not removed: it did not stop' }).join(
+    '\n',
+  );
+  expect(text).toContain('PASS (promoted 3.6.0+1.24.2)');
+  expect(text.replace(/\s+/g, ' ')).toContain('left the cold deployment was not removed: it did not stop');
 });

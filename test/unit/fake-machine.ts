@@ -42,6 +42,8 @@ export interface Machine {
   state: string;
   upstreams: Map<string, Tag[]>;
   stacks: Map<string, Stack>;
+  /** Stacks that cannot be removed. */
+  stuck: Set<string>;
   /** The workflows that are open. */
   open: Set<string>;
   /** What recipes' folders say and bring, besides where the upstream is. */
@@ -72,6 +74,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const upstreams = new Map<string, Tag[]>(recipes.map((recipe) => [recipe, []]));
   const mirrored = new Map<string, Tag[]>();
   const stacks = new Map<string, Stack>();
+  const stuck = new Set<string>();
   const open = new Set<string>();
   const settings = new Map<string, Partial<RecipeSettings>>();
   const allLabels = new Map<string, Record<string, string>>();
@@ -225,6 +228,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       },
       undeploy: stop,
       async remove(stack) {
+        if (stuck.has(stack)) throw new Fault('Daemon', `${stack} did not stop`);
         await stop(stack);
         await change();
         for (const name of volumesOf(stack)) rmSync(volume(name), { recursive: true });
@@ -290,10 +294,12 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const activities = createActivities({
     config: {
       state,
+      host: 'model',
       zone: ZONE,
       limits: { headroom: 1, tier: 60 * 60_000 },
     } as unknown as Config,
     recipes: {
+      strays: async () => [],
       all: async () => recipes.map((recipe) => ({ recipe, exception: null, problem: null })),
       one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
     },
@@ -317,6 +323,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const machine: Machine = {
     bytes: 1,
     state,
+    stuck,
     upstreams,
     stacks,
     open,

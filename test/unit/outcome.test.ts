@@ -65,5 +65,10 @@ describe('the verdict of a sweep', () => {
 });
 
 test('recipes that the last sweep did not reach go first', () => {
-  expect(sweepOrder(['c', 'a', 'b', 'd'], new Set(['d', 'c']))).toEqual(['c', 'd', 'a', 'b']);
+  expect(sweepOrder(['c', 'a', 'b', 'd'], new Map(['d', 'c'].map((name) => [name, '2025-03-02'])))).toEqual([
+    'c',
+    'd',
+    'a',
+    'b',
+  ]);
 });

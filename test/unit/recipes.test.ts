@@ -165,15 +165,12 @@ test('all that is wrong in a folder is said at once, and the other recipes stay 
     { 'hooks/instal': SCRIPT, 'checks/answers': 'no script\n', 'overlay.yml': 'services\n' },
   );
   await write('two', 'upstream: /srv/two.git\n');
-  await write('Four', 'upstream: /x\n');
   const all = await createRecipes(folder).all();
   expect(all.map(({ recipe, problem }) => [recipe, problem === null])).toEqual([
-    ['Four', false],
     ['one', false],
     ['two', true],
   ]);
-  expect(all[0]?.problem).toContain('not called as a recipe can be');
-  const lines = all[1]?.problem?.split('\n') ?? [];
+  const lines = all[0]?.problem?.split('\n') ?? [];
   expect(lines[0]).toBe(`${path.join(folder, 'one')}:`);
   for (const part of [
     'recipe.yml: upstream: not a git URL',
@@ -344,4 +341,17 @@ describe('what stands in the folder', () => {
       'overlay.yml:3: the key app stands there twice',
     ]);
   });
+});
+
+test('what no recipe can be called stops nothing: it is named as a stray', async () => {
+  await write('one', 'upstream: /srv/one.git\n');
+  await write('Four', 'upstream: /x\n');
+  for (const name of ['.git', '_shared']) await mkdir(path.join(folder, name));
+  for (const name of ['README.md', 'file']) await writeFile(path.join(folder, name), '');
+  await symlink('/nonsuch', path.join(folder, 'gone'));
+  const recipes = createRecipes(folder);
+  expect((await recipes.all()).map(({ recipe }) => recipe)).toEqual(['one']);
+  const strays = await recipes.strays();
+  expect(strays.map(({ name }) => name)).toEqual(['.git', 'Four', '_shared', 'file', 'gone']);
+  expect(strays[0]?.what).toContain('no recipe has such a name');
 });

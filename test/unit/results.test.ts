@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -20,6 +20,7 @@ const result: RecipeResult = {
   recipe: 'gitea',
   sweep: 'sweep-1',
   outcome: { kind: 'PASS', promoted: '3.6.0+1' },
+  leftovers: null,
   release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
   tiers: [
     { tier: 'install', result: 'pass', ms: 61_250 },
@@ -39,13 +40,14 @@ const report: SweepReport = {
   zone: 'ci.example.org',
   verdict: 'green',
   note: null,
+  problems: [],
   started: result.started,
   ended: result.ended,
   recipes: [result],
 };
 
 /** The same as a version wrote it that knew of no levels. */
-function ofSchema1({ level: _level, lint: _lint, ...rest }: RecipeResult): object {
+function ofSchema1({ level: _level, lint: _lint, leftovers: _leftovers, ...rest }: RecipeResult): object {
   return { ...rest, schema: 1 };
 }
 
@@ -72,7 +74,7 @@ describe('of schema 1', () => {
     await results.runFolder('sweep-1', 'gitea');
     const old = { ...report, schema: 1, recipes: [ofSchema1(result)] };
     await writeFile(results.reportFile('sweep-1'), JSON.stringify(old));
-    expect(await results.reports()).toEqual([{ ...report, recipes: [unknown] }]);
+    expect((await results.reports()).reports).toEqual([{ ...report, recipes: [unknown] }]);
   });
 });
 
@@ -84,4 +86,31 @@ test.each([
 ])('a result %s is refused', async (_what, written) => {
   await writeFile(await resultFile(), JSON.stringify(written));
   await expect(results.readResult('sweep-1', 'gitea')).rejects.toMatchObject({ type: 'RecordUnreadable' });
+});
+
+test('reports that cannot be read, and stray files, hide no others', async () => {
+  await results.runFolder('sweep-1', 'gitea');
+  await results.writeReport(report);
+  const sweeps = path.join(state, 'sweeps');
+  await writeFile(path.join(sweeps, '.DS_Store'), '');
+  for (const [name, text] of [
+    ['newer', JSON.stringify({ ...report, schema: 9 })],
+    ['cut', '{'],
+  ] as const) {
+    await mkdir(path.join(sweeps, name));
+    await writeFile(path.join(sweeps, name, 'report.json'), text);
+  }
+  const { reports, unreadable } = await results.reports();
+  expect(reports).toEqual([report]);
+  expect(unreadable).toHaveLength(2);
+  for (const name of ['newer', 'cut']) expect(unreadable.join()).toContain(`${name}/report.json`);
+});
+
+test('results and reports from before there were leftovers and problems say that there are none', async () => {
+  const { leftovers: _leftovers, ...older } = result;
+  await writeFile(await resultFile(), JSON.stringify(older));
+  expect(await results.readResult('sweep-1', 'gitea')).toEqual(result);
+  const { problems: _problems, ...olderReport } = report;
+  await writeFile(results.reportFile('sweep-1'), JSON.stringify({ ...olderReport, recipes: [older] }));
+  expect(await results.readReport('sweep-1')).toEqual(report);
 });

@@ -57,7 +57,9 @@ describe('a run that is gone without a word', () => {
 
   test('is PASS when its promotion is on disk', async () => {
     await promote();
-    expect(await lost(0)).toEqual([{ outcome: { kind: 'PASS', promoted: '1.0.0+1' }, given: true }]);
+    expect(await lost(0)).toEqual([
+      { outcome: { kind: 'PASS', promoted: '1.0.0+1' }, given: true, leftovers: null },
+    ]);
     const file = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'result.json');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ outcome: { kind: 'PASS' } });
   });

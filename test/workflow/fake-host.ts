@@ -3,10 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ColdStep } from '../../activities/app.ts';
 import type { ColdResult } from '../../activities/cold-test.ts';
 import type { Activities } from '../../activities/index.ts';
+import type { Left } from '../../activities/reap.ts';
+import type { RunEnd } from '../../activities/record.ts';
 import type { TierAnswer } from '../../activities/tier.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import type { LintProblem } from '../../domain/level.ts';
-import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
+import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
 import { sweepVerdict, type RecipeResult } from '../../domain/report.ts';
 import type { Step } from '../../workflows/protocol.ts';
 
@@ -29,6 +31,8 @@ export interface FakeRecipe {
   hangs?: string;
   /** A step that takes a while and cannot be cancelled. */
   slow?: string;
+  /** Promote fails when it has written the record. */
+  diesAfterRecord?: boolean;
   /** Promote answers that it did, but no record says so. */
   forgetsRecord?: boolean;
 }
@@ -40,6 +44,14 @@ export interface FakeHost {
   calls: string[];
   results: Map<string, RecipeResult>;
   canonicals: Map<string, string>;
+  /** By recipe, the run that wrote its record. */
+  promotions: Map<string, string>;
+  /** Steps of the sweep itself that throw a fault, as often as said (always, when not). */
+  faults: Partial<Record<string, { type: FaultType; times?: number }>>;
+  /** What the reaper answers that it could not remove. */
+  left: Left[];
+  /** What the last closeSweep was told. */
+  closing: Parameters<Activities['closeSweep']>[0] | null;
   /** Resolves when the named call was made. */
   reached(call: string): Promise<void>;
   /** Who holds the host besides the sweep under test. */
@@ -59,6 +71,10 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     calls: [],
     results: new Map(),
     canonicals: new Map(),
+    promotions: new Map(),
+    faults: {},
+    left: [],
+    closing: null,
     busyWith: null,
     attempts: 2,
     sweepMs: 60 * 60 * 1000,
@@ -76,14 +92,24 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call('sweep', 'open');
         if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
         const { attempts, sweepMs } = host;
-        return { recipes: names, settings: { attempts, sweepMs, tierMs: 60_000, promoteMs: 60_000 } };
+        const settings = { attempts, sweepMs, tierMs: 60_000, promoteMs: 60_000 };
+        const left = host.left.flatMap(({ recipe, what }) => (recipe === null ? [] : [[recipe, what]]));
+        return {
+          recipes: names,
+          settings,
+          left: Object.fromEntries(left),
+          problems: host.left.map(({ what }) => what),
+        };
       },
-      async closeSweep({ recipes: names, holder }) {
+      async closeSweep(input) {
+        const { recipes: names, holder, problems = [] } = input;
+        host.closing = input;
         await call('sweep', 'close');
         const found = names.flatMap((name) => host.results.get(`${holder.workflowId}/${name}`) ?? []);
         return {
           verdict: sweepVerdict(found.map(({ outcome }) => outcome)),
           report: '/report.json',
+          problems,
           recipes: found.map(({ recipe, outcome }) => ({
             recipe,
             outcome: outcomeTitle(outcome),
@@ -125,7 +151,11 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call(run.recipe, 'promote');
         const why = recipes[run.recipe]?.red?.promote;
         if (why) return { promoted: false, why, evidence: '/evidence' };
-        if (!recipes[run.recipe]?.forgetsRecord) host.canonicals.set(run.recipe, release.version);
+        if (!recipes[run.recipe]?.forgetsRecord) {
+          host.canonicals.set(run.recipe, release.version);
+          host.promotions.set(run.recipe, run.workflow.runId);
+        }
+        if (recipes[run.recipe]?.diesAfterRecord) throw fault('Daemon', 'the engine died');
         return { promoted: true };
       },
       async teardown({ run, dependencies }) {
@@ -136,16 +166,35 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
         return version ? { version, run: run.workflow.id } : null;
       },
-      async record({ startedMs, endedMs, level = null, lint = null, ...rest }) {
-        await call(rest.recipe, 'record');
+      async record({ startedMs, endedMs, leftovers = null, level = null, lint = null, ...end }) {
+        await call(end.recipe, 'record');
+        const rest = { ...end, outcome: asRecorded(end) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
-        host.results.set(`${rest.sweep}/${rest.recipe}`, { schema: 2, ...rest, level, lint, started, ended });
+        host.results.set(`${rest.sweep}/${rest.recipe}`, {
+          schema: 2,
+          ...rest,
+          leftovers,
+          level,
+          lint,
+          started,
+          ended,
+        });
+        return rest.outcome;
       },
       async recordFor({ sweep, recipes: names, outcome, atMs }) {
+        await call('sweep', 'recordFor');
         return names.map((recipe) => {
           const existing = host.results.get(`${sweep.id}/${recipe}`);
           const at = new Date(atMs).toISOString();
-          const common = { release: null, tiers: [], level: null, lint: null, started: at, ended: at };
+          const common = {
+            leftovers: null,
+            release: null,
+            tiers: [],
+            level: null,
+            lint: null,
+            started: at,
+            ended: at,
+          };
           if (!existing) {
             const workflow = { id: sweep.id, runId: sweep.runId };
             host.results.set(`${sweep.id}/${recipe}`, {
@@ -157,12 +206,17 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
               workflow,
             });
           }
-          return { outcome: existing?.outcome ?? outcome, given: !existing };
+          return {
+            outcome: existing?.outcome ?? outcome,
+            given: !existing,
+            leftovers: existing?.leftovers ?? null,
+          };
         });
       },
       async reap() {
         await call('sweep', 'reap');
         if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
+        return host.left;
       },
       async forgetCanonical({ recipe }) {
         return `${recipe} has no canonical any more`;
@@ -180,7 +234,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     const name = `${recipe} ${step}`;
     host.calls.push(name);
     for (const waiter of waiters) if (waiter.call === name) waiter.resolve();
-    const planned = recipes[recipe]?.faults?.[step];
+    const planned = recipe === 'sweep' ? host.faults[step] : recipes[recipe]?.faults?.[step];
     const failed = failures.get(name) ?? 0;
     if (planned && failed < (planned.times ?? Infinity)) {
       failures.set(name, failed + 1);
@@ -188,6 +242,19 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     }
     if (recipes[recipe]?.hangs === step) await untilCancelled();
     if (recipes[recipe]?.slow === step) await sleep(300);
+  }
+
+  /** As the step does it: what the record says is what became of a promotion. */
+  function asRecorded({
+    recipe,
+    outcome,
+    workflow,
+  }: Pick<RunEnd, 'recipe' | 'outcome' | 'workflow'>): Outcome {
+    const version = host.canonicals.get(recipe);
+    if (version === undefined || outcome.kind === 'FAIL') return outcome;
+    const own = host.promotions.get(recipe) === workflow.runId;
+    const said = outcome.kind === 'GREEN-BUT-PROMOTE-FAILED' ? outcome.version === version : own;
+    return said ? { kind: 'PASS', promoted: version } : outcome;
   }
 
   async function deployTier({ run, step }: ColdStep): Promise<ColdResult> {

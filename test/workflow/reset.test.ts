@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { recipeWorkflowId, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { recipeWorkflowId, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../workflows/protocol.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { fakeHost } from './fake-host.ts';
 import { quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
@@ -81,5 +81,21 @@ test('a sweep that is reset after its end tells the truth of now', async () => {
     await reset(sweep.workflowId);
     const again = server.client.workflow.getHandle<typeof sweepWorkflow>(sweep.workflowId);
     expect((await again.result()).recipes).toMatchObject([{ outcome: 'SKIP no-new-version' }]);
+  });
+});
+
+test('a run that is reset after its record was written says what it promoted', async () => {
+  const host = fakeHost({ ghost: { releases: ['1.0.0+1'] } });
+  await server.withWorker(host, async () => {
+    const sweep = await start();
+    await sweep.result();
+    const workflowId = recipeWorkflowId(sweep.workflowId, 'ghost');
+    await reset(workflowId);
+    const result = await server.client.workflow.getHandle(workflowId).result();
+    expect(host.calls.filter((call) => call === 'ghost promote')).toHaveLength(1);
+    expect(result).toMatchObject({ outcome: { kind: 'PASS', promoted: '1.0.0+1' } });
+    expect(host.results.get(workflowId)?.outcome).toEqual({ kind: 'PASS', promoted: '1.0.0+1' });
+    const { typedSearchAttributes } = await server.client.workflow.getHandle(workflowId).describe();
+    expect(typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe('PASS');
   });
 });

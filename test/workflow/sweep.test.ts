@@ -13,7 +13,7 @@ import {
 } from '../../workflows/protocol.ts';
 import { rootFailure } from '../../workflows/input.ts';
 import type { planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
-import { fakeHost, type FakeHost } from './fake-host.ts';
+import { fakeHost, type FakeHost, type FakeRecipe } from './fake-host.ts';
 import { quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
 
 quietRuntime();
@@ -27,6 +27,9 @@ beforeAll(async () => {
 afterAll(async () => {
   await server?.close();
 });
+
+/** A little less than what the server calls too long a history. */
+const FULL_AFTER = 48;
 
 type Sweep = WorkflowHandleWithFirstExecutionRunId<typeof sweepWorkflow>;
 
@@ -442,6 +445,182 @@ describe('bounds', () => {
       const last = await server.client.workflow.getHandle(sweep.workflowId).describe();
       expect(last.runId).not.toBe(sweep.firstExecutionRunId);
       expect(host.calls.filter((call) => call === 'sweep open')).toHaveLength(1);
+    });
+  });
+});
+
+describe('a clean-up that fails costs no verdict', () => {
+  const fails = (step: string) => ({ faults: { [step]: { type: 'Daemon' as const } } });
+  const red = { releases: ['1.0.0+1'], red: { 'cold-test: install': 'never healthy' } } as const;
+
+  test.each([
+    ['a green cold test', 'teardown', { releases: ['1.0.0+1'] }, 'PASS (promoted 1.0.0+1)'],
+    ['a red cold test', 'teardown', { ...red, releases: ['1.0.0+1'] }, 'FAIL'],
+    ['a promote', 'settle', { releases: ['1.0.0+1'] }, 'PASS (promoted 1.0.0+1)'],
+    [
+      'a promote that failed',
+      'settle',
+      { releases: ['1.0.0+1'], red: { promote: 'read-only' } },
+      'GREEN-BUT-PROMOTE-FAILED',
+    ],
+    [
+      'a promote that broke after its record',
+      'settle',
+      { releases: ['1.0.0+1'], diesAfterRecord: true },
+      'PASS (promoted 1.0.0+1)',
+    ],
+    [
+      'what ran beside it',
+      'teardown postgres',
+      { releases: ['1.0.0+1'], deps: ['postgres'] },
+      'PASS (promoted 1.0.0+1)',
+    ],
+  ] satisfies [string, string, FakeRecipe, string][])(
+    'after %s (%s)',
+    async (_after, step, recipe, title) => {
+      const host = fakeHost({ a: { ...recipe, ...fails(step) }, b: { releases: ['1.0.0+1'] } });
+      host.attempts = 1;
+      await withSweep(host, {}, async (sweep) => {
+        expect(outcomes(await sweep.result())).toEqual({ a: title, b: 'PASS (promoted 1.0.0+1)' });
+        const a = host.results.get(`${sweep.workflowId}/a`);
+        expect(a?.leftovers).toContain(`${step} is broken`);
+        // The reaper comes for it before the next recipe.
+        const order = host.calls.filter((call) => ['a record', 'sweep reap', 'b mirror-sync'].includes(call));
+        expect(order).toEqual(['a record', 'sweep reap', 'b mirror-sync']);
+        const run = await server.client.workflow.getHandle(`${sweep.workflowId}/a`).describe();
+        expect(run.status.name).toBe('COMPLETED');
+        expect(run.memo).toMatchObject({ leftovers: a?.leftovers });
+        expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe(a?.outcome.kind);
+      });
+    },
+  );
+
+  test('not even where the run has none: what broke first is named', async () => {
+    const broken = { type: 'Registry' } as const;
+    const host = fakeHost({
+      a: { releases: ['1.0.0+1'], faults: { 'cold-test: install': broken, teardown: { type: 'Daemon' } } },
+    });
+    host.attempts = 1;
+    const result = await sweepOf(host);
+    expect(result.recipes[0]).toMatchObject({
+      outcome: 'ERROR infrastructure',
+      why: 'at cold-test: install: cold-test: install is broken',
+    });
+    expect(host.calls).toContain('sweep reap');
+  });
+
+  test('nor does a lint that could not look', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'], ...fails('cold-test: lint') } });
+    host.attempts = 1;
+    expect(outcomes(await sweepOf(host))).toEqual({ a: 'PASS (promoted 1.0.0+1)' });
+    expect([...host.results.values()][0]).toMatchObject({ lint: null, leftovers: null });
+  });
+
+  test('nor a result that could not be written: the report has it all the same', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'], faults: { record: { type: 'Disk' } } } });
+    host.attempts = 1;
+    await sweepOf(host);
+    expect(host.closing?.outcomes).toEqual({
+      a: expect.objectContaining({ kind: 'PASS', promoted: '1.0.0+1' }),
+    });
+    expect(host.closing?.problems).toEqual([
+      expect.stringContaining('a: its outcome was not recorded: record is broken'),
+    ]);
+  });
+});
+
+describe('one mistake stops nothing', () => {
+  const lost = { releases: ['1.0.0+1'], faults: { resolve: { type: 'RecordUnreadable' } } } as const;
+  const broken = (): FakeHost => {
+    const host = fakeHost({
+      a: { releases: [...lost.releases], faults: { ...lost.faults, record: { type: 'Disk' } } },
+      b: { releases: ['1.0.0+1'] },
+    });
+    host.attempts = 1;
+    return host;
+  };
+
+  test.each([
+    ['reap', 'what it left was not reaped: reap is broken'],
+    ['recordFor', 'its outcome was not recorded: recordFor is broken'],
+  ])('a failing %s is a line of the report, and the others go on', async (step, line) => {
+    const host = broken();
+    host.faults[step] = { type: 'Daemon' };
+    await sweepOf(host);
+    expect(host.closing?.outcomes).toMatchObject({ a: { kind: 'ERROR' }, b: { kind: 'PASS' } });
+    expect(host.closing?.problems?.join()).toContain(line);
+    expect(host.calls.at(-1)).toBe('sweep close');
+  });
+
+  test('what could not be reaped when the sweep opened is told in the report and in its recipe', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'] }, b: { releases: ['1.0.0+1'] } });
+    host.left = [
+      { recipe: 'a', what: 'stack a-1_test was not removed: held' },
+      { recipe: null, what: 'checkouts of ended runs were not removed' },
+    ];
+    await withSweep(host, {}, async (sweep) => {
+      const result = await sweep.result();
+      expect(outcomes(result)).toEqual({ a: 'PASS (promoted 1.0.0+1)', b: 'PASS (promoted 1.0.0+1)' });
+      expect(result.problems).toEqual(expect.arrayContaining(host.left.map(({ what }) => what)));
+      expect(host.results.get(`${sweep.workflowId}/a`)?.leftovers).toContain('stack a-1_test');
+      expect(host.results.get(`${sweep.workflowId}/b`)?.leftovers).toBeNull();
+    });
+  });
+
+  test('a pause ends with the budget, and the report names it', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'] }, b: { releases: ['1.0.0+1'] } });
+    host.sweepMs = 4_000;
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('a mirror-sync');
+      await sweep.executeUpdate(pauseUpdate);
+      const result = await sweep.result();
+      expect(result.note).toMatch(/^out of time: paused by an operator since 20/);
+      expect(outcomes(result)).toEqual({ a: 'PASS (promoted 1.0.0+1)', b: 'ERROR out-of-time' });
+      expect(host.closing?.unreached).toEqual(['b']);
+    });
+  });
+
+  test('an abort is not forgotten when the sweep continues as new', async () => {
+    const names = Array.from({ length: 15 }, (_, index) => `recipe-${String(index).padStart(2, '0')}`);
+    const host = fakeHost(
+      Object.fromEntries(names.map((name) => [name, { releases: ['1.0.0+1'], canonical: '1.0.0+1' }])),
+    );
+    // Whichever recipe it is that the history is full after, the abort comes while that one runs.
+    const { record } = host.activities;
+    let calls = 0;
+    let aborted = false;
+    host.activities.record = async (end) => {
+      calls += 1;
+      const handle = server.client.workflow.getHandle(end.sweep);
+      const { historyLength } = await handle.describe();
+      if (!aborted && historyLength >= FULL_AFTER) {
+        aborted = true;
+        void handle.executeUpdate(abortUpdate).catch(() => undefined);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      return record(end);
+    };
+    await withSweep(host, {}, async (sweep) => {
+      const result = await sweep.result();
+      expect(aborted).toBe(true);
+      expect(result.note).toBe('aborted by an operator');
+      expect(calls).toBeLessThan(names.length);
+      expect(Object.values(outcomes(result)).filter((title) => title === 'ERROR cancelled')).toHaveLength(
+        names.length - calls,
+      );
+      const last = await server.client.workflow.getHandle(sweep.workflowId).describe();
+      expect(last.runId).not.toBe(sweep.firstExecutionRunId);
+    });
+  });
+
+  test('long reasons are cut where the sweep keeps them all', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'], red: { 'cold-test: install': 'x'.repeat(4_000) } } });
+    await withSweep(host, {}, async (sweep) => {
+      await sweep.result();
+      const { recipes } = await sweep.query(progressQuery);
+      expect(JSON.stringify(recipes).length).toBeLessThan(1_000);
+      const whole = host.results.get(`${sweep.workflowId}/a`)?.outcome;
+      expect(whole).toMatchObject({ why: 'x'.repeat(4_000) });
     });
   });
 });

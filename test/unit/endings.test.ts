@@ -1,0 +1,240 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import type { RunEnd } from '../../activities/record.ts';
+import type { Outcome } from '../../domain/outcome.ts';
+import type { RunRef } from '../../domain/run.ts';
+import { createAlerts } from '../../host/alerts.ts';
+import { createResults } from '../../host/results.ts';
+import { createMachine, type Machine } from './fake-machine.ts';
+
+/** How runs and sweeps end when something went wrong: what they say is true, and nothing keeps them from it. */
+
+vi.mock('node:fs/promises', async (original) => {
+  const { mortalFiles } = await import('./mortal-fs.ts');
+  return mortalFiles(await original<typeof import('node:fs/promises')>());
+});
+
+const COMMIT = '0'.repeat(40);
+const IMAGES = { app: { image: COMMIT, digest: `sha256:${COMMIT}` } };
+const RELEASE = { version: '1.0.0+1', commit: COMMIT };
+const SWEEP = { id: 'sweep', runId: 'run of sweep' };
+const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
+
+let folder: string;
+let machine: Machine;
+
+const step = <T>(body: (activities: Activities) => Promise<T>): Promise<T> =>
+  machine.attempt({ dead: false }, 1, body);
+
+beforeEach(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'steps-'));
+  machine = createMachine(folder, ['ghost']);
+  machine.open.add('sweep');
+  machine.upstreams.set('ghost', [{ ...RELEASE, quality: 'good' }]);
+  await step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const promote = () => step((steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES }));
+
+describe('a run that ends', () => {
+  const end = (outcome: Outcome, changes: Partial<RunEnd> = {}) =>
+    step(({ record }) =>
+      record({
+        recipe: 'ghost',
+        sweep: SWEEP.id,
+        outcome,
+        release: RELEASE,
+        tiers: [],
+        startedMs: 0,
+        endedMs: 1,
+        workflow: RUN.workflow,
+        ...changes,
+      }),
+    );
+  const nothingNew: Outcome = { kind: 'SKIP', because: 'no-new-version', why: 'equal' };
+  const failed: Outcome = {
+    kind: 'GREEN-BUT-PROMOTE-FAILED',
+    version: RELEASE.version,
+    why: 'the engine died',
+    canonical: null,
+    evidence: null,
+  };
+  const pass: Outcome = { kind: 'PASS', promoted: RELEASE.version };
+  const spoil = (): void =>
+    writeFileSync(path.join(machine.state, 'canonicals', 'ghost', 'canonical.json'), '{');
+
+  test('is PASS when the record says so, whatever it knows itself', async () => {
+    await promote();
+    expect(await end(failed)).toEqual(pass);
+    expect(await end({ kind: 'ERROR', cause: 'infrastructure', why: 'teardown' })).toEqual(pass);
+    expect(await end(nothingNew)).toEqual(pass);
+    const file = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'result.json');
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ outcome: pass });
+  });
+
+  test('has not promoted what another run did, by the same name or not', async () => {
+    await promote();
+    for (const workflow of [
+      { ...RUN.workflow, runId: '123456' },
+      { ...RUN.workflow, id: 'sweep-2/ghost' },
+    ]) {
+      expect(await end(nothingNew, { workflow })).toEqual(nothingNew);
+    }
+  });
+
+  test('does not take another release for its own', async () => {
+    await promote();
+    const release = { ...RELEASE, version: '1.1.0+1' };
+    expect(await end(nothingNew, { release })).toEqual(nothingNew);
+    expect(await end({ ...failed, version: '1.1.0+1' }, { release })).toMatchObject({
+      kind: 'GREEN-BUT-PROMOTE-FAILED',
+      canonical: RELEASE.version,
+    });
+  });
+
+  test('says what it knows when the record cannot be read, and that it cannot', async () => {
+    await promote();
+    spoil();
+    expect(await end(nothingNew)).toEqual(nothingNew);
+    expect(await end(failed)).toMatchObject({ ...failed, why: expect.stringContaining('canonical.json') });
+  });
+
+  test('says what it left, which is an alert too', async () => {
+    const outcome: Outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'no registry' };
+    expect(await end(outcome, { leftovers: 'the cold deployment' })).toEqual(outcome);
+    const { alerts } = await createAlerts(machine.state).open();
+    expect(alerts).toMatchObject([{ kind: 'left-behind', recipe: 'ghost', message: 'the cold deployment' }]);
+    expect(await createResults(machine.state).readResult('sweep', 'ghost')).toMatchObject({
+      outcome,
+      leftovers: 'the cold deployment',
+    });
+  });
+});
+
+describe('what a crashed run left and cannot be removed', () => {
+  const holder = { workflowId: 'sweep', runId: SWEEP.runId, what: 'sweep' };
+  const cold = (stack: string, recipe: string): void => {
+    const lifetime = 'cold' as const;
+    machine.stacks.set(stack, { stack, recipe, lifetime, running: true, secrets: new Set() });
+  };
+  const reap = (attempt: number) =>
+    machine.attempt({ dead: false }, attempt, (steps) => steps.reap({ holder }));
+
+  test('is tried again, then told, and what else there is goes', async () => {
+    cold('a-1', 'ghost');
+    cold('b-1', 'gitea');
+    machine.stuck.add('a-1');
+    await expect(reap(1)).rejects.toMatchObject({ type: 'Daemon', nonRetryable: false });
+    const left = await reap(2);
+    expect(left).toEqual([{ recipe: 'ghost', what: 'stack a-1 was not removed: a-1 did not stop' }]);
+    expect([...machine.stacks.keys()]).toEqual(['a-1']);
+    const { alerts } = await createAlerts(machine.state).open();
+    expect(alerts).toMatchObject([{ kind: 'not-reaped', recipe: 'ghost', message: left[0]?.what }]);
+  });
+
+  test('is no lasting worry when it goes the second time', async () => {
+    cold('a-1', 'ghost');
+    machine.stuck.add('a-1');
+    await expect(reap(1)).rejects.toThrow('did not stop');
+    machine.stuck.clear();
+    expect(await reap(2)).toEqual([]);
+    expect((await createAlerts(machine.state).open()).alerts).toEqual([]);
+  });
+});
+
+describe('a sweep that closes', () => {
+  const holder = { workflowId: 'sweep', runId: SWEEP.runId, what: 'sweep' };
+  const results = () => createResults(machine.state);
+  const outOfTime: Outcome = { kind: 'ERROR', cause: 'out-of-time', why: 'not reached' };
+  const close = (input: Partial<Parameters<Activities['closeSweep']>[0]> = {}) =>
+    step(({ closeSweep }) =>
+      closeSweep({ holder, recipes: ['ghost', 'gitea'], startedMs: 0, note: null, ...input }),
+    );
+
+  test('reports what it knows where results are missing or cannot be read', async () => {
+    const folder = await results().runFolder('sweep', 'gitea');
+    writeFileSync(path.join(folder, 'result.json'), '{');
+    const outcomes = { ghost: { kind: 'PASS', promoted: '1.0.0+1' } as const };
+    const { problems } = await close({ outcomes, problems: ['before'] });
+    expect(problems).toEqual(['before', expect.stringContaining('gitea/result.json')]);
+    expect(await results().readReport('sweep')).toMatchObject({
+      verdict: 'none',
+      problems,
+      recipes: [
+        { recipe: 'ghost', outcome: outcomes.ghost },
+        { recipe: 'gitea', outcome: { kind: 'ERROR' } },
+      ],
+    });
+    const { alerts } = await createAlerts(machine.state).open();
+    expect(alerts).toMatchObject([{ kind: 'sweep-problems', recipe: null, message: problems.join('\n') }]);
+  });
+
+  test('keeps the turn of those it did not reach, also across a sweep of others', async () => {
+    await close({
+      outcomes: { ghost: { kind: 'PASS', promoted: '1' }, gitea: outOfTime },
+      unreached: ['gitea'],
+    });
+    const since = new Map([['gitea', '1970-01-01T00:00:00.000Z']]);
+    expect(await results().unreached()).toEqual(since);
+    await close({
+      recipes: ['ghost'],
+      startedMs: 1_000,
+      outcomes: { ghost: { kind: 'PASS', promoted: '1' } },
+    });
+    expect(await results().unreached()).toEqual(since);
+    await close({ startedMs: 2_000, outcomes: { ghost: outOfTime, gitea: outOfTime } });
+    expect(await results().unreached()).toEqual(since.set('ghost', '1970-01-01T00:00:02.000Z'));
+    await close({ startedMs: 3_000, outcomes: { gitea: { kind: 'PASS', promoted: '1' } } });
+    expect(await results().unreached()).toEqual(new Map());
+  });
+
+  test('does not mind that the order of the next one cannot be read', async () => {
+    writeFileSync(path.join(machine.state, 'unreached.json'), '{"schema":9}');
+    const { problems } = await close({ outcomes: { ghost: outOfTime } });
+    expect(problems).toEqual([expect.stringContaining('unreached.json')]);
+    expect([...(await results().unreached()).keys()]).toEqual(['ghost']);
+  });
+});
+
+describe('an error that nobody expected', () => {
+  const failing = (error: Error): Promise<void> => {
+    machine.stuck.has = () => {
+      throw error;
+    };
+    return step((steps) => steps.teardown({ run: RUN }));
+  };
+
+  test.each([
+    ['a bug', new TypeError('x is not a function'), 'Bug', true],
+    ['a bug of ours in plain words', new Error('cannot be'), 'Bug', true],
+    ['a file', Object.assign(new Error('EACCES'), { code: 'EACCES', syscall: 'open' }), 'Disk', false],
+    [
+      'a peer',
+      Object.assign(new Error('ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }),
+      'Network',
+      false,
+    ],
+    [
+      'the engine',
+      Object.assign(new Error('(HTTP code 409) conflict'), { statusCode: 409 }),
+      'Daemon',
+      false,
+    ],
+    ['a time limit', new DOMException('timed out', 'TimeoutError'), 'TimedOut', false],
+  ])('about %s is called so', async (_about, error, type, nonRetryable) => {
+    await expect(failing(error)).rejects.toMatchObject({ type, nonRetryable });
+  });
+
+  test('says of a bug that it is one, and where to look', async () => {
+    await expect(failing(new RangeError('out of range'))).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^a bug of recipe-sweep: out of range \(.*endings.test.ts.*worker's log/,
+      ),
+    });
+  });
+});
