@@ -3,7 +3,7 @@ import path from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { ensureTemporal } from '../../setup/temporal.ts';
 import type { planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
-import { recipeWorkflowId, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { pauseUpdate, recipeWorkflowId, TASK_QUEUE } from '../../workflows/protocol.ts';
 import { fakeHost, type FakeRecipe } from '../workflow/fake-host.ts';
 import { quietRuntime, startWorkflowServer } from '../workflow/server.ts';
 
@@ -46,6 +46,9 @@ const SHAPES: Record<string, FakeRecipe> = {
   'promote-failed': { releases: ['1.0.0+1'], red: { promote: 'read-only' } },
   'mirror-sync-error': { faults: { 'mirror-sync': { type: 'TagMoved' } } },
   retried: { releases: ['1.0.0+1'], faults: { 'cold-test: install': { type: 'Registry', times: 1 } } },
+  'teardown-failed': { releases: ['1.0.0+1'], faults: { teardown: { type: 'Daemon' } } },
+  'lint-failed': { releases: ['1.0.0+1'], faults: { 'cold-test: lint': { type: 'Disk' } } },
+  'record-failed': { releases: ['1.0.0+1'], canonical: '1.0.0+1', faults: { record: { type: 'Disk' } } },
   cancelled: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
 };
 
@@ -82,6 +85,17 @@ await server.withWorker(host, async () => {
   await save('sweep-begun', 'sweep', sweep.firstExecutionRunId);
   await save('sweep-continued-and-cancelled', 'sweep');
   for (const shape of Object.keys(SHAPES)) await save(`recipe-${shape}`, recipeWorkflowId('sweep', shape));
+
+  // A budget that is over while the sweep is paused.
+  host.sweepMs = 4_000;
+  const paused = await server.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
+    workflowId: 'sweep',
+    taskQueue: TASK_QUEUE,
+    args: [{ recipes: ['no-new-version', 'never-released'] }],
+  });
+  await paused.executeUpdate(pauseUpdate);
+  await paused.result();
+  await save('sweep-paused', 'sweep');
 
   await server.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
     workflowId: 'plan',
