@@ -4,8 +4,12 @@ import { messageOf } from '../domain/fault.ts';
 import { ALL_IMAGES } from './images/catalogue.ts';
 import { setUp } from './main.ts';
 import { machine } from './machine.ts';
+import { lastLines, type TestEnd } from './tally.ts';
 
-/** `npm test`: everything, in order, until something fails. Its last line is `N passed, N failed`. */
+/**
+ * `npm test`: everything, in order, until something fails. Its last lines name the slowest tests and the flaky ones;
+ * the very last is `N passed, N failed`.
+ */
 
 /** Scripts of package.json, each with its headline. */
 const CHECKS = {
@@ -20,9 +24,10 @@ const SUITES = ['unit', 'workflow', 'replay', 'hostile', 'e2e'] as const;
 
 const clone = fileURLToPath(new URL('..', import.meta.url));
 
-interface Counts {
-  passed: number;
-  failed: number;
+interface Told {
+  tests: TestEnd[];
+  /** What failed and is no test. */
+  broken: number;
 }
 
 function headline(text: string): void {
@@ -38,48 +43,56 @@ async function check(script: string): Promise<boolean> {
 }
 
 /** Runs one project of tests. Whatever did not pass has failed, skipped tests too: they tell nothing. */
-async function runSuite(project: string): Promise<Counts> {
+async function runSuite(project: string): Promise<Told> {
   const vitest = await startVitest('test', [], { root: clone, project: [project], watch: false, run: true });
-  const counts = count(vitest);
+  const told = tell(vitest, project);
   await vitest.close();
-  if (counts.passed + counts.failed === 0) console.log(`no ${project} test was run`);
-  return counts.passed === 0 ? { passed: 0, failed: Math.max(counts.failed, 1) } : counts;
+  if (told.tests.length > 0 || told.broken > 0) return told;
+  console.log(`no ${project} test was run`);
+  return { tests: [], broken: 1 };
 }
 
-function count(vitest: Vitest): Counts {
-  let [passed, failed] = [0, vitest.state.getUnhandledErrors().length];
+function tell(vitest: Vitest, project: string): Told {
+  const told: Told = { tests: [], broken: vitest.state.getUnhandledErrors().length };
   for (const file of vitest.state.getTestModules()) {
-    const tests = [...file.children.allTests()];
-    const good = tests.filter((test) => test.result().state === 'passed').length;
-    passed += good;
+    const tests = [...file.children.allTests()].map((test) => ({
+      name: `${project}: ${test.fullName}`,
+      passed: test.result().state === 'passed',
+      flaky: test.diagnostic()?.flaky ?? false,
+      ms: test.diagnostic()?.duration ?? 0,
+    }));
+    told.tests.push(...tests);
     // a file that could not be loaded, or whose set-up or teardown failed, has no failed test to show for it
-    failed += tests.length > good || file.ok() ? tests.length - good : 1;
+    if (!file.ok() && tests.every(({ passed }) => passed)) told.broken += 1;
   }
-  return { passed, failed };
+  return told;
 }
 
-async function runEverything(): Promise<Counts> {
-  const total: Counts = { passed: 0, failed: 0 };
+async function runEverything(told: Told): Promise<void> {
   headline('set-up');
   await setUp(console.log, { images: ALL_IMAGES, tests: true });
   for (const [script, text] of Object.entries(CHECKS)) {
     headline(text);
-    if (!(await check(script))) return { ...total, failed: 1 };
+    if (!(await check(script))) {
+      told.broken += 1;
+      return;
+    }
     console.log('ok');
   }
   for (const suite of SUITES) {
     headline(`${suite} tests`);
-    const { passed, failed } = await runSuite(suite);
-    total.passed += passed;
-    total.failed += failed;
-    if (failed > 0) break;
+    const { tests, broken } = await runSuite(suite);
+    told.tests.push(...tests);
+    told.broken += broken;
+    if (broken > 0 || tests.some(({ passed }) => !passed)) return;
   }
-  return total;
 }
 
-const counts = await runEverything().catch((error: unknown) => {
+const told: Told = { tests: [], broken: 0 };
+await runEverything(told).catch((error: unknown) => {
   console.error(messageOf(error));
-  return { passed: 0, failed: 1 };
+  told.broken += 1;
 });
-console.log(`\n${counts.passed} passed, ${counts.failed} failed`);
-process.exit(counts.failed === 0 ? 0 : 1);
+console.log(`\n${lastLines(told.tests, told.broken).join('\n')}`);
+const good = told.broken === 0 && told.tests.length > 0 && told.tests.every(({ passed }) => passed);
+process.exit(good ? 0 : 1);

@@ -24,7 +24,7 @@ const ALWAYS_THERE = [
     'mkfifo',
     'rm',
   ],
-  ...['setpriv', 'setsid', 'sh', 'sync', 'umount'],
+  ...['nsenter', 'rm', 'setpriv', 'setsid', 'sh', 'sync', 'umount'],
 ];
 /** What a person has who runs any of this. */
 const BEFORE_US = ['node', 'npm', 'temporal'];
@@ -34,6 +34,8 @@ const ELSEWHERE = {
   systemctl: 'setup/docker.ts',
   unzip: 'setup/images/keycloak.ts',
   debootstrap: 'setup/images/file-system.ts',
+  ip: 'setup/bare.ts',
+  iptables: 'setup/bare.ts',
 };
 
 /** The programs that the code starts by a literal name, each with a file that does. */
