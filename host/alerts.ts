@@ -2,7 +2,6 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../domain/fault.ts';
-import { checkedRecipe } from '../domain/names.ts';
 import { readJson, writeJson } from './durable-file.ts';
 
 const KINDS = [
@@ -45,9 +44,9 @@ export function createAlerts(state: string): Alerts {
   const folder = path.join(state, 'alerts');
   return {
     async raise(alert, now) {
-      const run = alert.run.replace(/[^A-Za-z0-9]+/g, '-').slice(-60);
-      const about = alert.recipe === null ? '' : `-${checkedRecipe(alert.recipe)}`;
-      const file = path.join(folder, `${alert.kind}${about}-${run}.json`);
+      const plain = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, '-').slice(-60);
+      const about = [alert.kind, ...(alert.recipe === null ? [] : [plain(alert.recipe)]), plain(alert.run)];
+      const file = path.join(folder, `${about.join('-')}.json`);
       await writeJson(file, { schema: 1, ts: now.toISOString(), ...alert });
     },
     async open() {

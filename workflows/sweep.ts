@@ -212,7 +212,10 @@ async function reapAfter(sweep: Sweep, recipe: string): Promise<void> {
   const left = await noting(sweep, `after ${recipe}: what it left was not reaped`, () =>
     reap({ holder: holderOf(sweep) }),
   );
-  for (const { what } of left ?? []) noteProblem(sweep, `after ${recipe}: ${what}`);
+  if (!left) return;
+  for (const { what } of left) noteProblem(sweep, `after ${recipe}: ${what}`);
+  const remains = new Set(left.map((one) => one.recipe));
+  sweep.left = Object.fromEntries(Object.entries(sweep.left).filter(([name]) => remains.has(name)));
 }
 
 /** Does what must not stop the sweep. A failure becomes a line of the report, and the answer is undefined. */

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { renderOutcomes, type OutcomeRow } from '../../client/render/outcomes.ts';
+import { renderOutcomes, troubleLines, type OutcomeRow } from '../../client/render/outcomes.ts';
 import { renderPlan } from '../../client/render/plan.ts';
 import { liveView, stepLog, type SweepView } from '../../client/render/progress.ts';
 import { formatBytes, formatDuration } from '../../client/render/quantities.ts';
 import { renderStatus, type Status } from '../../client/render/status.ts';
 import { oneLine, safeLines } from '../../client/render/terminal.ts';
+import type { RecipeResult } from '../../domain/report.ts';
 import type { RecipeProgress, SweepProgress } from '../../workflows/protocol.ts';
 
 const plain = (text: string): string => text.replace(/\u001b\[\d+m/g, '');
@@ -231,4 +232,15 @@ test.each([
 test('lines from outside stay lines, and lose what steers a terminal', () => {
   expect(safeLines('a\n  b\u001b[31m!\r\n')).toBe('a\n  b!');
   expect(oneLine('a\n  b')).toBe('a   b');
+});
+
+test('what is left behind and what went wrong beside the outcomes is a line each', () => {
+  const recipes = [
+    { recipe: 'gitea', leftovers: 'the cold deployment' },
+    { recipe: 'ghost', leftovers: null },
+  ] as RecipeResult[];
+  expect(troubleLines({ recipes, problems: ['/recipes/.git: \u001b[2J'] }).map(plain)).toEqual([
+    'problem   gitea: left behind: the cold deployment',
+    'problem   /recipes/.git:',
+  ]);
 });

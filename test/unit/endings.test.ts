@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { ActivityFailure, TimeoutFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import type { RunEnd } from '../../activities/record.ts';
@@ -8,6 +9,7 @@ import type { Outcome } from '../../domain/outcome.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { createAlerts } from '../../host/alerts.ts';
 import { createResults } from '../../host/results.ts';
+import { faultOf, reasonOf } from '../../workflows/input.ts';
 import { createMachine, type Machine } from './fake-machine.ts';
 
 /** How runs and sweeps end when something went wrong: what they say is true, and nothing keeps them from it. */
@@ -137,6 +139,13 @@ describe('what a crashed run left and cannot be removed', () => {
     expect(alerts).toMatchObject([{ kind: 'not-reaped', recipe: 'ghost', message: left[0]?.what }]);
   });
 
+  test('is told whatever its label says that it is of', async () => {
+    cold('c-1', '../Foo');
+    machine.stuck.add('c-1');
+    expect(await reap(2)).toMatchObject([{ recipe: '../Foo' }]);
+    expect((await createAlerts(machine.state).open()).alerts).toMatchObject([{ recipe: '../Foo' }]);
+  });
+
   test('is no lasting worry when it goes the second time', async () => {
     cold('a-1', 'ghost');
     machine.stuck.add('a-1');
@@ -237,4 +246,17 @@ describe('an error that nobody expected', () => {
       ),
     });
   });
+});
+
+test.each([
+  ['START_TO_CLOSE', 'it took longer than it may'],
+  ['HEARTBEAT', 'its worker fell silent, and no other took over in time'],
+] as const)('a step that ended by %s is TimedOut', (timeout, reason) => {
+  const cause = new TimeoutFailure('activity timeout', undefined, timeout);
+  const error = new ActivityFailure('failed', 'coldInstall', '1', 'TIMEOUT', 'worker', cause);
+  expect([faultOf(error), reasonOf(error)]).toEqual(['TimedOut', reason]);
+});
+
+test('a failure that has no type is a bug', () => {
+  expect(faultOf(new TypeError('x is not a function'))).toBe('Bug');
 });

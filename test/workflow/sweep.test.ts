@@ -567,6 +567,17 @@ describe('one mistake stops nothing', () => {
     });
   });
 
+  test('what the reaper removes meanwhile is told of no later recipe', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'] }, b: { releases: ['1.0.0+1'] } });
+    host.left = ['a', 'b'].map((recipe) => ({ recipe, what: `stack ${recipe}-1 was not removed` }));
+    host.activities.reap = async () => [];
+    await withSweep(host, {}, async (sweep) => {
+      await sweep.result();
+      expect(host.results.get(`${sweep.workflowId}/a`)?.leftovers).toContain('stack a-1');
+      expect(host.results.get(`${sweep.workflowId}/b`)?.leftovers).toBeNull();
+    });
+  });
+
   test('a pause ends with the budget, and the report names it', async () => {
     const host = fakeHost({ a: { releases: ['1.0.0+1'] }, b: { releases: ['1.0.0+1'] } });
     host.sweepMs = 4_000;

@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Config } from '../../host/config.ts';
+
+/** A worker of Temporal's that only tells what is done to it. */
+const did = vi.hoisted((): string[] => []);
+
+vi.mock('@temporalio/worker', async (original) => {
+  let stopped: () => void = () => undefined;
+  const connection = { close: async () => void did.push('connection closed') };
+  return {
+    ...(await original<typeof import('@temporalio/worker')>()),
+    Runtime: { install: () => undefined },
+    NativeConnection: { connect: async () => connection },
+    bundleWorkflowCode: async () => ({}),
+    Worker: {
+      create: async () => ({
+        run: () => new Promise<void>((resolve) => (stopped = resolve)).then(() => void did.push('ended')),
+        getState: () => 'RUNNING',
+        shutdown: () => {
+          did.push('shut down');
+          setTimeout(stopped, 50);
+        },
+      }),
+    },
+  };
+});
+vi.mock('@temporalio/client', async (original) => ({
+  ...(await original<typeof import('@temporalio/client')>()),
+  Connection: { connect: async () => ({ close: async () => void did.push('client closed') }) },
+  Client: class {
+    workflow = {
+      start: async (): Promise<never> => {
+        throw new Error('no answer');
+      },
+    };
+  },
+}));
+
+const { runWorker } = await import('../../worker/worker.ts');
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'worker-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+test('a worker that cannot start its reaper ends what runs before it closes its connections', async () => {
+  const config = {
+    host: 'ci-1',
+    state: folder,
+    mirrors: folder,
+    recipes: folder,
+    path: '/usr/bin',
+    temporal: { address: 'nowhere:1', namespace: 'default' },
+    docker: { socket: '/nonsuch' },
+  } as unknown as Config;
+  const logFile = path.join(folder, 'worker.log');
+  const running = runWorker(config, { signal: new AbortController().signal, logFile });
+  await expect(running).rejects.toThrow('no answer');
+  expect(did).toEqual(['shut down', 'ended', 'client closed', 'connection closed']);
+});
