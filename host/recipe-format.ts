@@ -98,7 +98,7 @@ async function prepare(
     files.push(interpolateCompose(overlay, lookup));
     folders.push(folder);
   }
-  checkPolicy(files, { recipe: app.recipe, allow: app.settings.allow });
+  checkPolicy(files, { ...app, allow: app.settings.allow });
   checkNetworksDeclared(files);
   checkOwnNames(files, app.stack);
   checkAliases(files, app);

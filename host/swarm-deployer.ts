@@ -18,7 +18,8 @@ import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from '.
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
-import { PROXY_NETWORK, routesOf } from './recipe-format/neighbours.ts';
+import { routesOf } from './recipe-format/neighbours.ts';
+import { PROXY_NETWORK } from './recipe-format/networks.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
 import { addResolved, readResolved } from './resolved-images.ts';

@@ -1,5 +1,5 @@
 import { isMapping, type ComposeSource, type Mapping } from './compose.ts';
-import { HOST_NETWORK } from './policy.ts';
+import { HOST_NETWORK, PROXY_NETWORK } from './networks.ts';
 import { RecipeProblem, type Place } from './problem.ts';
 import { externalKeys } from './render.ts';
 
@@ -8,9 +8,6 @@ import { externalKeys } from './render.ts';
  * border: an external volume is anybody's, a config of a neighbour's name is made ours and later removed with
  * us, and what answers to a neighbour's name on a shared network gets its visitors.
  */
-
-/** The shared network on which the proxy finds apps; the host's, not the recipe's. */
-export const PROXY_NETWORK = 'proxy';
 
 const SHARED_NETWORKS = new Set([PROXY_NETWORK, HOST_NETWORK]);
 

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { isMapping, labelsOf, scalarText, type ComposeSource, type Mapping } from './compose.ts';
-import { placed, RecipeProblem, type Key, type Place } from './problem.ts';
+import { routeFindings } from './routes.ts';
+import { HOST_NETWORK } from './networks.ts';
+import { placed, RecipeProblem, type Finding, type Key } from './problem.ts';
 
 /**
  * What a recipe may not ask of the host beside other apps, unless the operator's own recipe.yml allows that one
@@ -10,13 +12,6 @@ import { placed, RecipeProblem, type Key, type Place } from './problem.ts';
  * refused all the same: such a recipe asks for what it does not get, so its test says nothing of it, and with an
  * engine that heeds it, it would own the host. Allowed, it is handed over as written, like all else.
  */
-export interface Finding {
-  /** What `allow` calls it: `docker-socket`, `host-path:/srv/media`. */
-  name: string;
-  place: Place;
-  /** What is asked for, and what to do instead. */
-  what: string;
-}
 
 /** The forms that names of findings have. */
 export const FINDING_FORMS: readonly { form: string; is: RegExp }[] = [
@@ -31,6 +26,12 @@ export const FINDING_FORMS: readonly { form: string; is: RegExp }[] = [
   { form: 'ipc-host', is: /^ipc-host$/ },
   { form: 'security-opt:<option>', is: /^security-opt:./ },
   { form: 'sysctl:<name>', is: /^sysctl:./ },
+  { form: 'route:<host>', is: /^route:./ },
+  { form: 'router-priority', is: /^router-priority$/ },
+  { form: 'tcp-entrypoint:<name>', is: /^tcp-entrypoint:./ },
+  { form: 'udp-entrypoint:<name>', is: /^udp-entrypoint:./ },
+  { form: 'traefik-name:<name>', is: /^traefik-name:./ },
+  { form: 'traefik-label:<label>', is: /^traefik-label:./ },
 ];
 
 /** Whether a finding can have this name; paths in it are spelt in the one way that findings spell them. */
@@ -69,16 +70,14 @@ const HARMLESS_CAPABILITIES = new Set([
 /** File systems of their own, which show nothing of this host. */
 const OWN_FILE_SYSTEMS = new Set(['tmpfs', 'nfs', 'nfs4']);
 
-/** The network that is the host's own. */
-export const HOST_NETWORK = 'host';
-
 /** Throws RecipeProblem for what is not allowed: the first is the message, each has a line of its own. */
 export function checkPolicy(
   files: readonly ComposeSource[],
-  { recipe, allow }: { recipe: string; allow: readonly string[] },
+  app: { recipe: string; allow: readonly string[]; stack: string; domain: string },
 ): void {
-  const allowed = new Set(allow);
-  const refused = policyFindings(files).filter(({ name }) => !allowed.has(name));
+  const { recipe } = app;
+  const allowed = new Set(app.allow);
+  const refused = policyFindings(files, app).filter(({ name }) => !allowed.has(name));
   const [first, ...others] = refused.map(({ name, place, what }) => ({
     place,
     what,
@@ -99,12 +98,13 @@ function quoted(name: string): string {
 }
 
 /** Everything of the kind in interpolated files, each name once, where it is found first. */
-export function policyFindings(files: readonly ComposeSource[]): Finding[] {
+function policyFindings(files: readonly ComposeSource[], app: { stack: string; domain: string }): Finding[] {
   const found = new Map<string, Finding>();
   for (const finding of [
     ...files.flatMap(serviceFindings),
     ...volumeFindings(files),
     ...files.flatMap(networkFindings),
+    ...routeFindings(files, app),
   ]) {
     if (!found.has(finding.name)) found.set(finding.name, finding);
   }

@@ -12,6 +12,15 @@ export interface Place {
   path: readonly Key[];
 }
 
+/** What a recipe asks for that only its operator can allow. */
+export interface Finding {
+  /** What `allow` calls it: `docker-socket`, `host-path:/srv/media`. */
+  name: string;
+  place: Place;
+  /** What is asked for, and what to do instead. */
+  what: string;
+}
+
 /** As an operator reads it, and what is said of it. */
 export function placed({ file, line, path }: Place, what: string): string {
   const at = line === null ? file : `${file}:${line}`;

@@ -8,6 +8,7 @@ import { OVERLAY_CASES } from './cases/overlays.ts';
 import { RECIPE_CASES } from './cases/recipe-files.ts';
 import { RECORD_CASES } from './cases/records.ts';
 import { REF_CASES } from './cases/refs.ts';
+import { ROUTE_CASES } from './cases/routes.ts';
 import { SNAPSHOT_CASES } from './cases/snapshots.ts';
 import { URL_CASES } from './cases/upstream-urls.ts';
 import { INPUT_CASES } from './cases/workflow-input.ts';
@@ -18,6 +19,7 @@ const CASES = {
   'git-servers.ts': SERVER_CASES,
   'refs.ts': REF_CASES,
   'recipe-files.ts': RECIPE_CASES,
+  'routes.ts': ROUTE_CASES,
   'overlays.ts': OVERLAY_CASES,
   'answers.ts': ANSWER_CASES,
   'records.ts': RECORD_CASES,

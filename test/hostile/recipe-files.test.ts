@@ -14,6 +14,7 @@ import { filledIn } from './cases/hostile-case.ts';
 import { OVERLAY_CASES } from './cases/overlays.ts';
 import { RECIPE_CASES, RELEASE, type RecipeFile } from './cases/recipe-files.ts';
 import { writeRecipe } from './hostile-repository.ts';
+import { ROUTE_CASES } from './cases/routes.ts';
 import { expectClear, makeSurroundings, type Surroundings } from './surroundings.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 
@@ -96,7 +97,7 @@ function deployer() {
   });
 }
 
-const REFUSED = RECIPE_CASES.filter(({ says, needsNeighbour }) => says !== null && !needsNeighbour);
+const REFUSED = [...RECIPE_CASES, ...ROUTE_CASES].filter(({ says }) => says !== null);
 
 test.each(REFUSED)('$name: $hostile', async ({ files, says }) => {
   const app = await released(files);

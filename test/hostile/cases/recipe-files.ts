@@ -9,8 +9,6 @@ export interface RecipeCase extends HostileCase {
   files: Readonly<Record<string, RecipeFile>>;
   /** For what is taken as plain text: what the compose file that docker is given says, and what it does not. */
   deployed?: { holds: readonly string[]; lacks: readonly string[] };
-  /** Refused only beside a living neighbour, so tried on the swarm alone. */
-  needsNeighbour?: true;
 }
 
 export const RELEASE = '1.0.0+1';
@@ -449,18 +447,6 @@ export const RECIPE_CASES: readonly RecipeCase[] = [
     "may be another app's name",
     ['networks: {proxy: {aliases: [login.example.org]}}'],
   ),
-  {
-    ...composeCase('neighbour-route', "another app's domain at the proxy", 'is taken by', [
-      `deploy: {labels: ["coop-cloud.\${STACK_NAME}.version=${RELEASE}", "traefik.http.routers.\${STACK_NAME}.rule=Host(\`me.example.org\`) || Host(\`${NEIGHBOUR}.example.org\`)"]}`,
-    ]),
-    needsNeighbour: true,
-  },
-  {
-    ...composeCase('neighbour-router', "another app's router at the proxy", 'is taken by', [
-      `deploy: {labels: ["coop-cloud.\${STACK_NAME}.version=${RELEASE}", "traefik.http.routers.${NEIGHBOUR}.priority=9999"]}`,
-    ]),
-    needsNeighbour: true,
-  },
   composeCase('host-root', 'a bind of the whole host', HOSTS, ['volumes: ["/:/host"]']),
   composeCase('host-docker-socket', "the engine's socket", HOSTS, [
     'volumes: [{type: bind, source: /var/run/docker.sock, target: /s}]',
