@@ -37,19 +37,27 @@ const PASSED =
   /^(\w+_proxy|npm_config_(registry|cafile)|GOPROXY|GOSUMDB|GONOSUMDB|GOFLAGS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|GIT_SSL_CAINFO|TERM)$/i;
 
 /**
- * Process 1 of the bare machine. bash, since it also waits for orphans; the engine is asked to end first, so that its
+ * Process 1 of the bare machine, whose root becomes that of its mounts: engines do not work in a mere chroot. bash, since it also waits for orphans; the engine is asked to end first, so that its
  * containers leave no control groups behind. The rest ends with process 1.
  */
 const FIRST_PROCESS = `
+set -e
 mount --make-rprivate /
-mount -t proc proc "$ROOT/proc"
-mount --rbind /sys "$ROOT/sys"
-mount --rbind /dev "$ROOT/dev"
-mount -t tmpfs tmpfs "$ROOT/run"
+mount --bind "$ROOT" "$ROOT"
+cd "$ROOT"
+mount -t proc proc proc
+mount --rbind /sys sys
+mount --rbind /dev dev
+mount -t tmpfs tmpfs run
+mkdir .machine
+pivot_root . .machine
+umount --lazy /.machine
+rmdir /.machine
+set +e
 trap : INT TERM
-chroot "$ROOT" /usr/bin/env -i "$@"
+/usr/bin/env -i "$@"
 status=$?
-engine=$(cat "$ROOT/run/docker.pid" 2>/dev/null) && kill "$engine" 2>/dev/null &&
+engine=$(cat /run/docker.pid 2>/dev/null) && kill "$engine" 2>/dev/null &&
   for _ in {1..60}; do [ -e "/proc/$engine" ] || break; sleep 0.5; done
 exit $status
 `;
