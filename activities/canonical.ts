@@ -18,13 +18,14 @@ export function canonical(deps: Dependencies) {
      * to give up.
      */
     async forgetCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
-      return holdingHost(deps, [holder], `forget the canonical of ${recipe}`, async ({ warm }) => {
+      return holdingHost(deps, [holder], `forget the canonical of ${recipe}`, async ({ warm, run }) => {
         const nothing =
           !(await deps.canonicals.isAttached(recipe)) &&
           (await deps.canonicals.read(recipe).catch(unreadable)) === null;
         if (nothing) throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
         await deps.canonicals.forget(recipe, holder.workflowId, deps.now());
         await warm.settle(recipe);
+        await deps.mirrorsFor(run).keepOnly(recipe, null);
         return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
       });
     },

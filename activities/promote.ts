@@ -116,10 +116,15 @@ export function promote(deps: Dependencies) {
           env: app.written,
           snapshot,
         };
+        const mirrors = deps.mirrorsFor(attempt.run);
+        // Upstream may withdraw it; a canonical without its commit could not be deployed any more.
+        if (!(await mirrors.keep(recipe, release.commit)))
+          return refuse(`its commit ${release.commit} is not there to be kept`);
         await guard();
         passBoundary('promote.before-record');
         await deps.canonicals.write(record);
         await warm.committed(record);
+        await mirrors.keepOnly(recipe, release.commit);
         return { promoted: true };
       });
     },

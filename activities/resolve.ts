@@ -18,6 +18,8 @@ export function resolve(deps: Dependencies) {
         ]);
         if (exception !== null)
           throw new Fault('BadInput', `${recipe} is not enrolled, it is an exception: ${exception}`);
+        // Of a canonical from before commits were kept, or one whose copy was lost.
+        if (canonical) await deps.mirrorsFor(attempt.run).keep(recipe, canonical.commit);
         passBoundary('resolve.after-look');
         return {
           main,

@@ -15,6 +15,16 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** Makes what was written to a file survive a power cut. */
+export async function syncFile(file: string): Promise<void> {
+  const handle = await open(file, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /**
  * Replaces a file in one step: a reader, and whoever comes after a crash, sees the old text or the new one,
  * both whole. The temporary file stands in the same folder, since a rename is atomic only within one.

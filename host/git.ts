@@ -108,6 +108,34 @@ export function listTreeArgs(commit: string): string[] {
   return [...SAFE, HERE, 'ls-tree', '-r', '-l', '-z', '--full-tree', checkedId(commit)];
 }
 
+/** Holds a commit in a repository of ours whatever is pruned from it; no mirror and no upstream has such a ref. */
+const KEPT = 'refs/recipe-sweep/canonical';
+
+/** Makes {@link KEPT} name the commit. */
+export function keepArgs(commit: string): string[] {
+  return [...SAFE, HERE, 'update-ref', KEPT, checkedId(commit)];
+}
+
+/** Writes that commit and its history to a file that any git can fetch from. */
+export function bundleArgs(file: string): string[] {
+  return [...SAFE, HERE, 'bundle', 'create', '--quiet', file, KEPT];
+}
+
+/** Fetches it from such a file. */
+export function unbundleArgs(file: string): string[] {
+  return [
+    ...SAFE,
+    HERE,
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--',
+    file,
+    `+${KEPT}:${KEPT}`,
+  ];
+}
+
 /** Fills the index named by GIT_INDEX_FILE with a commit's tree. */
 export function readTreeArgs(commit: string): string[] {
   return [...SAFE, HERE, 'read-tree', checkedId(commit)];

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TaggedCommit } from '../domain/decide.ts';
 import { Fault, type FaultType } from '../domain/fault.ts';
@@ -8,6 +8,7 @@ import { isRecipeName } from '../domain/names.ts';
 import { releasesOf } from '../domain/version.ts';
 import { passBoundary } from './boundary.ts';
 import { mirrorUrl, type Config } from './config.ts';
+import { syncFile, syncFolder } from './durable-file.ts';
 import * as git from './git.ts';
 import type { Ledger, Recorded } from './ledger.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
@@ -34,6 +35,13 @@ export interface Mirrors {
    * changes or leaves out anything; submodules are empty folders. Throws Fault MirrorSync or Disk.
    */
   checkout(recipe: string, commit: string, folder: string): Promise<void>;
+  /**
+   * Keeps a commit in `<state>/canonicals/<recipe>/<commit>.bundle`, from where checkout has it once upstream, and so
+   * the mirror and its cache, has it no longer. Answers whether it is kept: false when it is gone already.
+   */
+  keep(recipe: string, commit: string): Promise<boolean>;
+  /** Lets go of every commit that was kept but this one. */
+  keepOnly(recipe: string, commit: string | null): Promise<void>;
 }
 
 export interface MirrorsDependencies {
@@ -60,6 +68,15 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
   function workFolder(recipe: string): string {
     if (!isRecipeName(recipe)) throw new Fault('BadInput', `not a recipe name: ${JSON.stringify(recipe)}`);
     return path.join(config.state, 'work', `${recipe}.git`);
+  }
+
+  function keptFolder(recipe: string): string {
+    workFolder(recipe);
+    return path.join(config.state, 'canonicals', recipe);
+  }
+
+  function bundleOf(recipe: string, commit: string): string {
+    return path.join(keptFolder(recipe), `${commit}${BUNDLE}`);
   }
 
   function mirrorOf(recipe: string): GitUrl {
@@ -317,8 +334,10 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
       const target = path.resolve(folder);
       await oneAtATime(workFolder(recipe), () =>
         inWork(recipe, `checking out ${commit}`, async (work) => {
-          const [found] = await commitsOf(work, [commit]);
-          if (found !== commit) return null;
+          const has = async (): Promise<boolean> => (await commitsOf(work, [commit]))[0] === commit;
+          const kept = bundleOf(recipe, commit);
+          if (!(await has()) && (await exists(kept))) await local(work, git.unbundleArgs(kept));
+          if (!(await has())) return null;
           await refuseHugeTree(recipe, work, commit);
           await rm(target, { recursive: true, force: true });
           await mkdir(target, { recursive: true });
@@ -336,8 +355,36 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
         }),
       );
     },
+
+    async keep(recipe, commit) {
+      const work = workFolder(recipe);
+      const file = bundleOf(recipe, commit);
+      return oneAtATime(work, async () => {
+        if (await exists(file)) return true;
+        if (!(await exists(work)) || (await commitsOf(work, [commit]))[0] !== commit) return false;
+        const partial = `${file}.partial`;
+        await mkdir(path.dirname(file), { recursive: true });
+        await local(work, git.keepArgs(commit));
+        await local(work, git.bundleArgs(partial));
+        await syncFile(partial);
+        await rename(partial, file);
+        await syncFolder(path.dirname(file));
+        return true;
+      });
+    },
+
+    async keepOnly(recipe, commit) {
+      const folder = keptFolder(recipe);
+      const names = (await exists(folder)) ? await readdir(folder) : [];
+      for (const name of names) {
+        const other = name.endsWith(BUNDLE) && name !== `${commit}${BUNDLE}`;
+        if (other || name.endsWith(`${BUNDLE}.partial`)) await rm(path.join(folder, name), { force: true });
+      }
+    },
   };
 }
+
+const BUNDLE = '.bundle';
 
 /**
  * Mirrors are made for each attempt of a step, but the work repositories are the host's: what two attempts

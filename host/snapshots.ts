@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
-import { syncFolder, writeJson } from './durable-file.ts';
+import { syncFile, syncFolder, writeJson } from './durable-file.ts';
 import { runOnDisk } from './disk-command.ts';
 import { differenceFrom, sumOf, sumWhile } from './file-sum.ts';
 import type { ProcessRunner } from './process.ts';
@@ -176,13 +176,4 @@ async function readManifest(folder: string, ref: SnapshotRef): Promise<SnapshotM
     throw damaged(folder, ref, 'manifest.json has another sha256');
   }
   return manifestSchema.parse(JSON.parse(text));
-}
-
-async function syncFile(file: string): Promise<void> {
-  const handle = await open(file, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

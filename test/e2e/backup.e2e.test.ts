@@ -74,6 +74,8 @@ const mirrors: Mirrors = {
     mkdirSync(target, { recursive: true });
     checkouts.get(recipe)?.(target);
   },
+  keep: never,
+  keepOnly: never,
 };
 
 function deployerFor({ run, mark, signal, guard, report }: Parameters<Dependencies['deployerFor']>[0]) {

@@ -135,6 +135,11 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       if (disk.full) throw new Fault('Disk', 'no space left on device');
       mkdirSync(target, { recursive: true });
     },
+    async keep() {
+      await stillAlive();
+      return true;
+    },
+    keepOnly: stillAlive,
   };
 
   const real = processRunner({ environment: { PATH: '/usr/bin:/bin' } });

@@ -681,3 +681,47 @@ describe('what git is given', () => {
     expect(() => readTreeArgs(text)).toThrow(RangeError);
   });
 });
+
+describe('a commit that is kept', () => {
+  const folder = (): string => path.join(root, 'checkout');
+
+  test('is there when upstream withdrew it and the work repository is gone', async () => {
+    await upstream.commit({ 'compose.yml': 'withdrawn\n' });
+    await upstream.git('tag', '1.1.0+1');
+    const commit = (await upstream.git('rev-parse', 'HEAD')).trim();
+    await sync();
+    expect(await mirrors.keep(RECIPE, commit)).toBe(true);
+    await upstream.git('tag', '--delete', '1.1.0+1');
+    await upstream.git('reset', '--quiet', '--hard', 'HEAD~1');
+    await sync();
+    await expectFaithful();
+    await rm(path.join(state, 'work'), { recursive: true });
+    await mirrors.checkout(RECIPE, commit, folder());
+    expect(await readFile(path.join(folder(), 'compose.yml'), 'utf8')).toBe('withdrawn\n');
+    // and the next sync still makes the mirror what upstream is
+    await upstream.commit({ 'compose.yml': 'new\n' });
+    await sync();
+    await expectFaithful();
+    expect(Object.keys(await refs(mirror)).filter((ref) => ref.includes('recipe-sweep'))).toEqual([]);
+  });
+
+  test('cannot be kept when it is gone already, which is no failure', async () => {
+    expect(await mirrors.keep(RECIPE, 'a'.repeat(40))).toBe(false);
+    await sync();
+    expect(await mirrors.keep(RECIPE, 'a'.repeat(40))).toBe(false);
+  });
+
+  test('is let go of when another one is kept', async () => {
+    await sync();
+    const first = (await upstream.git('rev-parse', 'HEAD')).trim();
+    await mirrors.keep(RECIPE, first);
+    await upstream.commit({ 'compose.yml': 'second\n' });
+    await sync();
+    const second = (await upstream.git('rev-parse', 'HEAD')).trim();
+    await mirrors.keep(RECIPE, second);
+    await mirrors.keepOnly(RECIPE, second);
+    expect(await readdir(path.join(state, 'canonicals', RECIPE))).toEqual([`${second}.bundle`]);
+    await mirrors.keepOnly(RECIPE, null);
+    expect(await readdir(path.join(state, 'canonicals', RECIPE))).toEqual([]);
+  });
+});
