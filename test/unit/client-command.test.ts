@@ -10,7 +10,9 @@ import { workflowUrl } from '../../client/connect.ts';
 import { explain } from '../../client/failure.ts';
 import { meantSweep } from '../../client/running.ts';
 import type { SweepReport } from '../../domain/report.ts';
+import { createAlerts } from '../../host/alerts.ts';
 import { createCanonicals, type CanonicalRecord } from '../../host/canonicals.ts';
+import type { Prerequisite } from '../../host/prerequisites.ts';
 import { createResults } from '../../host/results.ts';
 import { typeIn } from './typed-command.ts';
 
@@ -251,4 +253,21 @@ test('a link into the Temporal UI survives what a workflow ID may hold', () => {
   expect(workflowUrl({ temporal }, 'sweep-2025-03-02T03:00:00Z/gitea')).toBe(
     'http://127.0.0.1:8233/namespaces/default/workflows/sweep-2025-03-02T03%3A00%3A00Z%2Fgitea',
   );
+});
+
+test('doctor names strays, what cannot be read, and what was left behind', async () => {
+  const state = path.join(folder, 'state');
+  await mkdir(path.join(folder, 'recipes', '.git'), { recursive: true });
+  await mkdir(path.join(state, 'sweeps', 'newer'), { recursive: true });
+  await writeFile(path.join(state, 'sweeps', 'newer', 'report.json'), '{"schema":9}');
+  const alerts = createAlerts(state);
+  const about = { recipe: 'gitea', run: 'sweep-1/gitea' };
+  await alerts.raise({ kind: 'not-reaped', message: 'stack gite-1 was not removed', ...about }, new Date(0));
+  await alerts.raise({ kind: 'promote-failed', message: 'read-only', ...about }, new Date(0));
+  const findings = JSON.parse((await type('doctor', '--json')).out) as Prerequisite[];
+  const wrong = new Map(findings.filter(({ ok }) => !ok).map(({ name, found }) => [name, found]));
+  expect(wrong.get('recipes')).toContain('.git');
+  expect(wrong.get('reports')).toContain('newer/report.json');
+  expect(wrong.get('left behind')).toContain('stack gite-1 was not removed');
+  expect(wrong.get('left behind')).not.toContain('read-only');
 });

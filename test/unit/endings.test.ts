@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ActivityFailure, TimeoutFailure } from '@temporalio/common';
@@ -18,6 +18,9 @@ vi.mock('node:fs/promises', async (original) => {
   const { mortalFiles } = await import('./mortal-fs.ts');
   return mortalFiles(await original<typeof import('node:fs/promises')>());
 });
+
+/** Nothing of a sweep's opening is asked of this machine. */
+vi.mock('../../host/prerequisites.ts', () => ({ checkPrerequisites: async () => [] }));
 
 const COMMIT = '0'.repeat(40);
 const IMAGES = { app: { image: COMMIT, digest: `sha256:${COMMIT}` } };
@@ -153,6 +156,43 @@ describe('what a crashed run left and cannot be removed', () => {
     machine.stuck.clear();
     expect(await reap(2)).toEqual([]);
     expect((await createAlerts(machine.state).open()).alerts).toEqual([]);
+  });
+});
+
+describe('a sweep that opens', () => {
+  const holder = { workflowId: 'sweep', runId: SWEEP.runId, what: 'sweep' };
+  const open = () =>
+    machine.attempt({ dead: false }, 2, (steps) =>
+      steps.openSweep({ recipes: ['a', 'b', 'c', 'd'], holder }),
+    );
+
+  test('begins with those that have waited longest', async () => {
+    await createResults(machine.state).writeUnreached(
+      new Map([
+        ['d', '2025-03-02T03:00:00.000Z'],
+        ['c', '2025-03-09T03:00:00.000Z'],
+        ['elsewhere', '2025-03-02T03:00:00.000Z'],
+      ]),
+    );
+    expect(await open()).toMatchObject({ recipes: ['d', 'c', 'a', 'b'], left: {}, problems: [] });
+  });
+
+  test('is stopped by no file that cannot be read and no stack that does not go', async () => {
+    const sweeps = path.join(machine.state, 'sweeps');
+    mkdirSync(path.join(sweeps, 'newer'), { recursive: true });
+    writeFileSync(path.join(sweeps, '.DS_Store'), '');
+    writeFileSync(path.join(sweeps, 'newer', 'report.json'), '{"schema":9}');
+    writeFileSync(path.join(machine.state, 'unreached.json'), '{"schema":9}');
+    const lifetime = 'cold' as const;
+    machine.stacks.set('b-1', { stack: 'b-1', recipe: 'b', lifetime, running: true, secrets: new Set() });
+    machine.stuck.add('b-1');
+    const { recipes, left, problems } = await open();
+    expect(recipes).toEqual(['a', 'b', 'c', 'd']);
+    expect(left).toEqual({ b: expect.stringContaining('stack b-1 was not removed') });
+    expect(problems).toEqual([
+      expect.stringContaining('stack b-1 was not removed'),
+      expect.stringContaining('unreached.json'),
+    ]);
   });
 });
 
