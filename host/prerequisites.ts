@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { access, mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { messageOf } from '../domain/fault.ts';
 import type { Config } from './config.ts';
+import { freeBytes, gigabytes } from './headroom.ts';
 import { BROWSERS } from './screenshot.ts';
 
 /** One thing a sweep needs of its host. */
@@ -27,7 +28,7 @@ export async function checkPrerequisites(config: Config): Promise<Prerequisite[]
     await checkBrowser(config.path),
     ...(await checkEngine(config)),
     await checkState(config),
-    await checkHeadroom(config),
+    await checkHeadroom('disk headroom', config.state, config),
     checkRoot(),
   ];
 }
@@ -60,11 +61,14 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
   const docker = new Dockerode({ socketPath: config.docker.socket, timeout: 10_000 });
   let swarm: string | undefined;
   let version: string;
+  let room: Prerequisite;
   try {
     const info = (await docker.info()) as {
       ServerVersion?: string;
       Swarm?: { LocalNodeState?: string; ControlAvailable?: boolean };
+      DockerRootDir?: string;
     };
+    room = await checkHeadroom("the engine's headroom", info.DockerRootDir ?? '/var/lib/docker', config);
     version = info.ServerVersion ?? 'unknown version';
     swarm = info.Swarm?.ControlAvailable ? 'active' : info.Swarm?.LocalNodeState;
   } catch (error) {
@@ -76,6 +80,7 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
     const how = 'docker swarm init --advertise-addr <address of this host>';
     return [
       engine,
+      room,
       { name: 'swarm', ok: false, found: `${swarm ?? 'inactive'}: this node is no manager`, how },
     ];
   }
@@ -83,6 +88,7 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
   const proxy = networks.some((network) => network.Name === 'proxy' && network.Driver === 'overlay');
   return [
     engine,
+    room,
     { name: 'swarm', ok: true, found: 'active, this node is a manager', how: '' },
     proxy
       ? { name: 'proxy network', ok: true, found: 'overlay', how: '' }
@@ -112,18 +118,19 @@ async function checkState(config: Config): Promise<Prerequisite> {
   }
 }
 
-async function checkHeadroom(config: Config): Promise<Prerequisite> {
-  const name = 'disk headroom';
-  try {
-    const { bavail, bsize } = await statfs(config.state);
-    const free = bavail * bsize;
-    const found = `${gigabytes(free)} free at ${config.state}, ${gigabytes(config.limits.headroom)} wanted`;
-    return free >= config.limits.headroom
-      ? { name, ok: true, found, how: '' }
-      : { name, ok: false, found, how: 'free some space, or set "limits.headroom" in the configuration' };
-  } catch (error) {
-    return { name, ok: false, found: messageOf(error), how: `create ${config.state}` };
-  }
+/** Of the disk that what we keep is on, and of the engine's, where images and volumes are. */
+async function checkHeadroom(
+  name: string,
+  folder: string,
+  { limits: { headroom } }: Config,
+): Promise<Prerequisite> {
+  const free = await freeBytes(folder).catch(() => null);
+  // An engine may run where its folders are not to be seen.
+  if (free === null) return { name, ok: true, found: `${folder} cannot be seen from here`, how: '' };
+  const found = `${gigabytes(free)} free at ${folder}, ${gigabytes(headroom)} wanted`;
+  return free >= headroom
+    ? { name, ok: true, found, how: '' }
+    : { name, ok: false, found, how: 'free some space, or set "limits.headroom" in the configuration' };
 }
 
 function checkRoot(): Prerequisite {
@@ -134,8 +141,4 @@ function checkRoot(): Prerequisite {
     found: root ? 'running as root' : `running as uid ${process.getuid?.()}`,
     how: root ? '' : 'run the worker as root: snapshots keep the owners of files in volumes',
   };
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

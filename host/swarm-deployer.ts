@@ -14,6 +14,7 @@ import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
 import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
+import { freeBytes, gigabytes } from './headroom.ts';
 import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from './images.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
@@ -128,6 +129,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const recipe = await prepare(app);
     checkVersion(app, recipe);
     await checkSurroundings(app, recipe);
+    await checkRoom();
     const question = questionFor(app.settings.probe, recipe);
     const images = await presentImages(app, recipe);
     if (question !== null) await prober.checkFree(app, question);
@@ -242,6 +244,19 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     }
     await checkRoutes(app, recipe);
     await checkPortsFree(docker, app.stack, recipe.ports);
+  }
+
+  /** An engine whose disk fills up while it deploys would make red what is no fault of the package. */
+  async function checkRoom(): Promise<void> {
+    const { DockerRootDir } = (await engine('looking for its folder', () => docker.info())) as {
+      DockerRootDir: string;
+    };
+    const free = await freeBytes(DockerRootDir);
+    if (free === null || free >= config.limits.headroom) return;
+    throw new Fault(
+      'Disk',
+      `${gigabytes(free)} free at ${DockerRootDir}, the engine's folder, and ${gigabytes(config.limits.headroom)} are wanted ("limits.headroom"): free some space`,
+    );
   }
 
   /** Two services with one route would have the proxy send the neighbour's visitors here, or nowhere. */

@@ -66,6 +66,7 @@ interface Changes {
   docker?: Dockerode;
   mark?: string;
   via?: 'proxy' | 'task';
+  headroom?: number;
 }
 
 function deployer(changes: Changes = {}) {
@@ -73,6 +74,7 @@ function deployer(changes: Changes = {}) {
   return createSwarmDeployer({
     config: {
       ...config,
+      limits: { ...config.limits, headroom: changes.headroom ?? 0 },
       docker: { ...config.docker, pull: changes.pull ?? 'missing' },
       probe: { via: changes.via ?? 'task' },
     },
@@ -696,6 +698,15 @@ describe('an image', () => {
     await expect(deployer().deploy(unreachable)).rejects.toMatchObject({ type: 'Registry' });
   }, 60_000);
 });
+
+it("an engine's disk without headroom is a Fault, before anything is made", async () => {
+  const one = app('full');
+  await expect(deployer({ headroom: 1e18 }).deploy(one)).rejects.toMatchObject({
+    type: 'Disk',
+    message: expect.stringMatching(/GB free at \/.*, the engine's folder, and .* are wanted/),
+  });
+  expect(await left(one.stack)).toEqual([]);
+}, 60_000);
 
 describe('a removal', () => {
   it('undeploys and keeps volumes and secrets, or leaves nothing at all', async () => {
