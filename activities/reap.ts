@@ -54,7 +54,10 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
       });
     } else if (lifetime === 'warm') {
       if (running) unsettled.add(recipe);
-    } else log.warn('left alone, since its lifetime is not known', { stack, recipe });
+    } else {
+      const what = `stack ${stack} was left alone: its labels say neither that it is cold nor that it is warm`;
+      left.push({ recipe: recipe === '' ? null : recipe, what });
+    }
   }
   for (const recipe of await deps.canonicals.list()) {
     if (await deps.canonicals.isAttached(recipe)) unsettled.add(recipe);

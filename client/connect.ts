@@ -1,7 +1,8 @@
 import { Client, Connection } from '@temporalio/client';
 import type { Config } from '../host/config.ts';
+import { temporalAccess } from '../host/temporal-access.ts';
 import { SEARCH_ATTRIBUTES, TASK_QUEUE } from '../workflows/protocol.ts';
-import { CommandStopped, explain, isForbidden, isNotFound } from './failure.ts';
+import { CommandStopped, explain, isForbidden, isNotFound, isUnauthenticated } from './failure.ts';
 
 /** The server as the commands use it. */
 export interface TemporalServer {
@@ -19,13 +20,20 @@ export async function connect(
   timeoutMs = CONNECT_TIMEOUT_MS,
 ): Promise<TemporalServer> {
   const { address, namespace } = temporal;
+  const access = await temporalAccess(temporal);
   let connection: Connection;
   try {
-    connection = await Connection.connect({ address, connectTimeout: timeoutMs });
-  } catch {
-    throw new CommandStopped(
-      `no Temporal server answers at ${address} (temporal.address); start it: recipe-sweep dev, or its systemd unit`,
-    );
+    connection = await Connection.connect({ ...access, connectTimeout: timeoutMs });
+  } catch (error) {
+    if (isUnauthenticated(error)) {
+      throw new CommandStopped(
+        `the Temporal server at ${address} does not take who we are (${explain(error)}): see temporal.apiKeyFile, and temporal.tls.cert`,
+      );
+    }
+    const how = access.tls
+      ? 'is it this server, with TLS, and does temporal.tls.ca vouch for it?'
+      : 'start it: recipe-sweep dev, or its systemd unit; one with TLS needs temporal.tls';
+    throw new CommandStopped(`no Temporal server answers at ${address} (temporal.address); ${how}`);
   }
   const client = new Client({ connection, namespace });
   return { connection, client, namespace, close: () => connection.close() };

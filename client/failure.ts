@@ -40,6 +40,7 @@ const GRPC = {
   deadlineExceeded: 4,
   notFound: 5,
   permissionDenied: 7,
+  unauthenticated: 16,
   failedPrecondition: 9,
   unavailable: 14,
 };
@@ -69,6 +70,10 @@ export function isNotFound(error: unknown): boolean {
 
 export function isForbidden(error: unknown): boolean {
   return grpcCode(error) === GRPC.permissionDenied;
+}
+
+export function isUnauthenticated(error: unknown): boolean {
+  return [GRPC.unauthenticated, GRPC.permissionDenied].some((code) => code === grpcCode(error));
 }
 
 /** Whatever was thrown, in words: the cause that says something, once, without the wrappers around it. */

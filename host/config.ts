@@ -44,7 +44,21 @@ const schema = z.strictObject({
       address: z.string().prefault('127.0.0.1:7233'),
       namespace: z.string().prefault('default'),
       ui: z.url().prefault('http://127.0.0.1:8233'),
+      tls: z
+        .strictObject({
+          ca: z.string().min(1).exactOptional(),
+          cert: z.string().min(1).exactOptional(),
+          key: z.string().min(1).exactOptional(),
+          serverName: z.string().min(1).exactOptional(),
+        })
+        .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key go together')
+        .exactOptional(),
+      apiKeyFile: z.string().min(1).exactOptional(),
     })
+    .refine(
+      ({ tls, apiKeyFile }) => apiKeyFile === undefined || tls !== undefined,
+      'an API key over a connection without TLS is everybody’s: set "tls" (tls: {} trusts what this host trusts)',
+    )
     .prefault({}),
   schedule: z
     .strictObject({
@@ -92,6 +106,23 @@ export async function readConfig(file: string): Promise<Config> {
     ...config,
     state: path.resolve(folder, config.state),
     recipes: path.resolve(folder, config.recipes),
+    temporal: withAbsoluteFiles(config.temporal, folder),
+  };
+}
+
+function withAbsoluteFiles(
+  { tls, apiKeyFile, ...rest }: Config['temporal'],
+  folder: string,
+): Config['temporal'] {
+  const absolute = (file: string): string => path.resolve(folder, file);
+  const { serverName, ...files } = tls ?? {};
+  const named = Object.entries(files).map(([name, file]) => [name, absolute(file)]);
+  return {
+    ...rest,
+    ...(tls === undefined
+      ? {}
+      : { tls: { ...Object.fromEntries(named), ...(serverName === undefined ? {} : { serverName }) } }),
+    ...(apiKeyFile === undefined ? {} : { apiKeyFile: absolute(apiKeyFile) }),
   };
 }
 

@@ -14,6 +14,7 @@ import { createMirrors } from '../host/mirrors.ts';
 import { processRunner } from '../host/process.ts';
 import { createRecipes } from '../host/recipes.ts';
 import { createResults } from '../host/results.ts';
+import { temporalAccess } from '../host/temporal-access.ts';
 import { createSwarmDeployer } from '../host/swarm-deployer.ts';
 import { REAP_WORKFLOW, REAP_WORKFLOW_ID, TASK_QUEUE } from '../workflows/protocol.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
@@ -38,9 +39,10 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
   );
   installRuntime(log);
   await createAttempts(config.state).endOrphans();
-  const { address, namespace } = config.temporal;
-  const connection = await NativeConnection.connect({ address });
-  const clientConnection = await Connection.connect({ address });
+  const { namespace } = config.temporal;
+  const access = await temporalAccess(config.temporal);
+  const connection = await NativeConnection.connect(access);
+  const clientConnection = await Connection.connect(access);
   try {
     const client = new Client({ connection: clientConnection, namespace });
     const worker = await Worker.create({

@@ -5,6 +5,7 @@ import { createAlerts } from '../../host/alerts.ts';
 import { createCanonicals } from '../../host/canonicals.ts';
 import { createRecipes, strayLine } from '../../host/recipes.ts';
 import { createResults } from '../../host/results.ts';
+import { reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { connect, missingSearchAttributes, pollingWorkers, type TemporalServer } from '../connect.ts';
@@ -31,6 +32,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkReports(config),
         await checkAlerts(config),
         ...(await checkTemporal(config)),
+        await checkExposure(config),
       ];
       if (options.json) printJson(session, findings);
       else session.terminal.out(renderFindings(findings));
@@ -142,6 +144,27 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
   } finally {
     await server.close();
   }
+}
+
+/** Whoever reaches an unprotected Temporal may start workflows, and the containers under test are strangers. */
+async function checkExposure({ temporal }: Config): Promise<Finding> {
+  const name = 'out of reach of containers';
+  const { tls, apiKeyFile, address, ui } = temporal;
+  const asksWho = tls?.cert !== undefined || apiKeyFile !== undefined;
+  const server = new URL(`http://${address}`);
+  const page = new URL(ui);
+  const ports = [...(asksWho ? [] : [server]), page]
+    .map(({ port }) => Number(port))
+    .filter((port) => port > 0);
+  const reached = await reachableByContainers(ports);
+  return reached.length === 0
+    ? { name, ok: true, found: `nothing answers on ports ${ports.join(', ')} beside loopback`, how: '' }
+    : {
+        name,
+        ok: false,
+        found: `containers of recipes reach ${reached.join(', ')}`,
+        how: 'bind the Temporal server and its UI to 127.0.0.1, or close the ports for what comes from docker_gwbridge, or have the server ask who calls (temporal.tls with cert and key, temporal.apiKeyFile)',
+      };
 }
 
 async function checkSearchAttributes(server: TemporalServer): Promise<Finding> {

@@ -139,6 +139,17 @@ test('a step that finds the disk full says so, is tried again, and leaves no hal
   expect(readdirSync(path.join(machine.state, 'lock'))).toEqual([]);
 });
 
+test('a stack of unknown lifetime is left alone by the reaper, and told of', async () => {
+  const stack = { stack: 'live-thing_model_test', recipe: 'thing', lifetime: null, running: true } as const;
+  machine.stacks.set(stack.stack, { ...stack, secrets: new Set() });
+  const holder = { workflowId: SWEEP.id, runId: SWEEP.runId, what: 'sweep' };
+  const left = await step((steps) => steps.reap({ holder }));
+  expect(left).toEqual([
+    { recipe: 'thing', what: expect.stringContaining('live-thing_model_test was left') },
+  ]);
+  expect(machine.stacks.get(stack.stack)).toMatchObject({ running: true });
+});
+
 describe('nothing proven is lost:', () => {
   const NEXT = { version: '1.1.0+1', commit: '1'.repeat(40) };
   const NEXT_IMAGES = { app: { image: NEXT.commit, digest: `sha256:${NEXT.commit}` } };

@@ -7,6 +7,8 @@ import type { FakeHost } from './fake-host.ts';
 /** A real dev server and the real workflows; the steps are a fake host's. */
 export interface WorkflowServer {
   client: Client;
+  /** Where the server speaks gRPC, without TLS. */
+  address: string;
   /** Runs the body with a worker whose steps that host answers. */
   withWorker<T>(host: FakeHost, body: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -43,6 +45,7 @@ export async function startWorkflowServer(temporalBinary: string): Promise<Workf
   });
   return {
     client: env.client,
+    address: env.address,
     async withWorker(host, body) {
       const worker = await Worker.create({
         connection: env.nativeConnection,
