@@ -59,11 +59,15 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
       left.push({ recipe: recipe === '' ? null : recipe, what });
     }
   }
-  for (const recipe of await deps.canonicals.list()) {
+  const canonicals = await deps.canonicals.list();
+  for (const recipe of canonicals) {
     if (await deps.canonicals.isAttached(recipe)) unsettled.add(recipe);
   }
   for (const recipe of unsettled) {
     await reaping(recipe, `the warm data of ${recipe} was not put back`, () => settle(recipe));
+  }
+  for (const recipe of canonicals.filter((name) => !unsettled.has(name))) {
+    await reaping(recipe, `the canonical of ${recipe} cannot be used`, () => warm.check(recipe));
   }
   await reaping(null, 'checkouts of ended runs were not removed', () =>
     rm(path.join(deps.config.state, 'checkouts'), { recursive: true, force: true }),

@@ -14,6 +14,8 @@ export interface WarmData {
    * SecretsLost, with the data as it is, when secrets that belong to it are gone.
    */
   settle(recipe: string): Promise<CanonicalRecord | null>;
+  /** Looks, changing nothing, whether a promote could use the canonical. Throws as settle does. */
+  check(recipe: string): Promise<void>;
   /** Settles, then says on disk that the data is in use from now on. */
   attach(recipe: string, run: string): Promise<CanonicalRecord | null>;
   /** Why a snapshot of the stopped app's volumes would not fit on the disk; null when it would. */
@@ -133,6 +135,12 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
   return {
     settle,
     committed,
+    async check(recipe) {
+      const record = await canonicals.read(recipe);
+      if (record === null) return;
+      const manifest = await snapshots.manifest(canonicals.snapshotsFolder(recipe), record.snapshot);
+      await checkSecrets(record, manifest);
+    },
     async attach(recipe, run) {
       const record = await settle(recipe);
       await guard();

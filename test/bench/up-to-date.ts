@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';
@@ -59,6 +60,10 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
         recipe,
         [...commits].map(([tag, commit]) => ({ tag, commit, ts })),
       );
+      const manifest = JSON.stringify({ schema: 1, id: 'none-1', recipe, volumes: [], secrets: [] });
+      const snapshot = path.join(canonicals.snapshotsFolder(recipe), 'none-1');
+      await mkdir(snapshot, { recursive: true });
+      await writeFile(path.join(snapshot, 'manifest.json'), manifest);
       await canonicals.write({
         schema: 2,
         recipe,
@@ -70,7 +75,11 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
         images: {},
         domain: null,
         env: null,
-        snapshot: { id: 'none-1', sha256: '0'.repeat(64), bytes: 0 },
+        snapshot: {
+          id: 'none-1',
+          sha256: createHash('sha256').update(manifest).digest('hex'),
+          bytes: manifest.length,
+        },
       });
     });
     await system.configure({ recipes: './enrolled' });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Boundary } from '../../host/boundary.ts';
@@ -23,6 +24,11 @@ export interface Fault {
   action: Strike['action'] | null;
   /** What is done then. A worker that stopped itself is let go on in here. */
   strike(target: Target, struck: Struck): Promise<void>;
+  /**
+   * What an operator does about it, once another sweep has had to live with it. Answers whether the canonical was
+   * given up for it.
+   */
+  mend?(target: Target): Promise<{ forgotten: boolean }>;
 }
 
 /** Longer than the heartbeat time-out of a step. */
@@ -155,7 +161,62 @@ export const FAULTS = {
       await reset(stage, sweep, dice);
     },
   },
+  /** Something that is not ours stands in a stack of ours, so that no clean-up may touch the stack. */
+  'foreign-volume': {
+    action: 'stop',
+    async strike({ stage }, { pid }) {
+      for (const stack of await runningStacks(stage)) {
+        const name = `${stack}_${FOREIGN}`;
+        await docker('volume', 'create', '--label', `com.docker.stack.namespace=${stack}`, name);
+      }
+      goOn(pid);
+    },
+    async mend({ stage }) {
+      const zone = stage.system.zone.replaceAll('.', '_');
+      const names = await docker('volume', 'ls', '--quiet', '--filter', `name=_${zone}_${FOREIGN}`);
+      if (names.length > 0) await docker('volume', 'rm', ...names);
+      return { forgotten: false };
+    },
+  },
+  /** The record of the canonical is lost; its operator writes it anew from the history. */
+  'record-lost': {
+    action: null,
+    async strike({ stage, recipe }) {
+      rmSync(path.join(canonicalFolder(stage, recipe), 'canonical.json'), { force: true });
+    },
+    async mend({ stage, recipe }) {
+      if (!existsSync(path.join(canonicalFolder(stage, recipe), 'history.jsonl')))
+        return { forgotten: false };
+      await type(stage, 'canonical', 'rebuild', recipe);
+      return { forgotten: false };
+    },
+  },
+  /** The secrets of the canonical are gone from the swarm; its operator gives it up. */
+  'secrets-lost': {
+    action: null,
+    async strike({ stage, recipe }) {
+      const names = await secretsOf(stage, recipe);
+      if (names.length > 0) await docker('secret', 'rm', ...names);
+    },
+    async mend({ stage, recipe }) {
+      await type(stage, 'canonical', 'forget', recipe, '--yes');
+      return { forgotten: true };
+    },
+  },
+  /** What may be thrown away at any time is: the working copy of the mirror, and the copy of the commit. */
+  'caches-lost': {
+    action: null,
+    async strike({ stage, recipe }) {
+      rmSync(path.join(stage.system.state, 'work'), { recursive: true, force: true });
+      const folder = canonicalFolder(stage, recipe);
+      const kept = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.bundle')) : [];
+      for (const name of kept) rmSync(path.join(folder, name));
+    },
+  },
 } as const satisfies Record<string, Fault>;
+
+/** What the foreign thing is called in any stack. */
+const FOREIGN = 'foreign';
 
 export type FaultName = keyof typeof FAULTS;
 
@@ -174,6 +235,41 @@ export function faultsFor(boundary: Boundary | null): FaultName[] {
       (name !== 'command-kill' || boundary === 'command.after-start') &&
       !(reaping && OPERATORS.includes(name)),
   );
+}
+
+async function docker(...args: string[]): Promise<string[]> {
+  const { stdout } = await execa('docker', args);
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+/** Of our zone, cold and warm. */
+async function runningStacks({ system }: Stage): Promise<string[]> {
+  const format = '{{index .Spec.Labels "com.docker.stack.namespace"}}';
+  const services = await docker(
+    'service',
+    'ls',
+    '--quiet',
+    '--filter',
+    `label=recipe-sweep.zone=${system.zone}`,
+  );
+  if (services.length === 0) return [];
+  return [...new Set(await docker('service', 'inspect', '--format', format, ...services))];
+}
+
+async function secretsOf({ system }: Stage, recipe: string): Promise<string[]> {
+  const stack = `warm-${recipe}_${system.zone.replaceAll('.', '_')}`;
+  const label = `label=com.docker.stack.namespace=${stack}`;
+  return docker('secret', 'ls', '--filter', label, '--format', '{{.Name}}');
+}
+
+function canonicalFolder({ system }: Stage, recipe: string): string {
+  return path.join(system.state, 'canonicals', recipe);
+}
+
+/** A command as an operator types it. */
+async function type({ system }: Stage, ...args: string[]): Promise<void> {
+  const { status, stdout, stderr } = await system.cli(...args);
+  if (status !== 0) throw new Error(`recipe-sweep ${args.join(' ')}: ${stdout}${stderr}`);
 }
 
 function goOn(pid: number): void {

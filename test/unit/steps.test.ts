@@ -244,8 +244,13 @@ describe('nothing proven is lost:', () => {
     };
     await expect(promoteNext()).rejects.toMatchObject(lost);
     await expect(settle()).rejects.toMatchObject(lost);
+    // Each reaper names them, also of a canonical that nobody wants to promote.
+    const told = [{ recipe: 'ghost', what: lost.message }];
+    expect(await reap()).toEqual(told);
+    rmSync(canonicalFile('attached.json'), { force: true });
+    expect(await reap()).toEqual(told);
     writeFileSync(canonicalFile('attached.json'), '{}');
-    await reap();
+    expect(await reap()).toEqual(told);
     expect(proven()).toEqual(before);
   });
 
