@@ -1,6 +1,12 @@
-import { describe, expect, test } from 'vitest';
+import * as crypto from 'node:crypto';
+import { describe, expect, test, vi } from 'vitest';
 import { fingerprintOf, maskSecrets, maskValues } from '../../host/secret-fingerprint.ts';
 import { secretValue } from '../../host/secrets.ts';
+
+vi.mock('node:crypto', async (original) => {
+  const real = await original<typeof crypto>();
+  return { ...real, createHash: vi.fn<typeof real.createHash>(real.createHash) };
+});
 
 test('a secret is masked wherever it stands, by its fingerprint alone', async () => {
   const values = [
@@ -58,10 +64,42 @@ test('text without it stays as it is, and a label that is no fingerprint hides n
   expect(await maskSecrets('all is well\n', fingerprints)).toBe('all is well\n');
 });
 
-test('a megabyte without a blank leaves other work its turn', async () => {
+test.each([
+  ['with', (fingerprint: string) => fingerprint],
+  ['without', (fingerprint: string) => fingerprint.split(':').slice(0, 3).join(':')],
+])('a long text without a blank leaves other work its turn, %s a roll', async (_, written) => {
   let turns = 0;
-  const ticker = setInterval(() => turns++, 20);
-  await maskSecrets('a'.repeat(200_000), [fingerprintOf('b'.repeat(32))]);
-  clearInterval(ticker);
-  expect(turns).toBeGreaterThan(2);
+  let ticking = true;
+  const tick = (): void => {
+    turns += 1;
+    if (ticking) setImmediate(tick);
+  };
+  setImmediate(tick);
+  await maskSecrets('a'.repeat(200_000), [written(fingerprintOf('b'.repeat(32)))]);
+  ticking = false;
+  expect(turns).toBeGreaterThan(10);
+});
+
+describe('one line of 512 kB without a blank', () => {
+  const pieces = Array.from({ length: 40 }, (_, at) =>
+    secretValue({ length: 20 + at, alphabet: 'abcdefghijkmnopqrstuvwxyz' }),
+  );
+  const noise = secretValue({ length: 64, alphabet: 'abcdefghijkmnopqrstuvwxyz' });
+  const filler = Array.from({ length: 200 }, (_, at) => `${noise}${at}`).join('');
+  const text = pieces.map((piece) => `${filler}${piece}`).join('');
+
+  test('is looked through for a secret of many lines with few sums, and each of them is masked', async () => {
+    const fingerprint = fingerprintOf(pieces.join('\n'));
+    vi.mocked(crypto.createHash).mockClear();
+    const masked = await maskSecrets(text, [fingerprint]);
+    for (const piece of pieces) expect(masked).not.toContain(piece);
+    expect(text.length).toBeGreaterThan(500_000);
+    expect(vi.mocked(crypto.createHash).mock.calls.length).toBeLessThan(text.length / 100);
+  });
+});
+
+test('a fingerprint written without a roll masks as before', async () => {
+  const value = secretValue({ length: 32, alphabet: 'abcdef0123456789' });
+  const before = fingerprintOf(value).split(':').slice(0, 3).join(':');
+  expect(await maskSecrets(`key=${value};`, [before])).toBe('key=***;');
 });
