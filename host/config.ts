@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import ms from 'ms';
 import { z } from 'zod';
 import { readYamlFile } from './yaml-file.ts';
@@ -88,6 +89,7 @@ const schema = z.strictObject({
       stable: duration.prefault('15s'),
       attempts: z.number().int().min(2).max(20).prefault(4),
       headroom: bytes.prefault('10GB'),
+      fetch: bytes.prefault('1GB'),
     })
     .prefault({}),
 });
@@ -131,6 +133,8 @@ export function mirrorUrl(config: Pick<Config, 'mirrors'>, recipe: string): stri
   return config.mirrors.replaceAll('{recipe}', recipe);
 }
 
+const GIT_CONFIG = fileURLToPath(new URL('gitconfig', import.meta.url));
+
 /** The environment every command runs in: declared, so that it is the same whoever started the worker. */
 export function declaredEnvironment(
   config: Pick<Config, 'path' | 'state' | 'docker'>,
@@ -143,7 +147,7 @@ export function declaredEnvironment(
     DOCKER_CONFIG: path.join(config.state, 'home', '.docker'),
     GIT_TERMINAL_PROMPT: '0',
     GIT_CONFIG_NOSYSTEM: '1',
-    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_CONFIG_GLOBAL: GIT_CONFIG,
     GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
   };
 }

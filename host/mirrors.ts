@@ -45,7 +45,7 @@ export interface Mirrors {
 }
 
 export interface MirrorsDependencies {
-  config: Pick<Config, 'mirrors' | 'state'>;
+  config: Pick<Config, 'mirrors' | 'state'> & { limits: Pick<Config['limits'], 'fetch'> };
   run: ProcessRunner;
   ledger: Ledger;
   now(): Date;
@@ -55,6 +55,9 @@ const MINUTE = 60_000;
 const LOOK_MS = 2 * MINUTE;
 const LOCAL_MS = 5 * MINUTE;
 const TRANSFER_MS = 15 * MINUTE;
+
+/** What git says when the system ends the part of it that writes (signal 25, SIGXFSZ), or refuses the write. */
+const FILE_TOO_LARGE = /died of signal 25|file too large/i;
 
 /** Many times what the largest recipe holds. */
 const MOST_FILES = 10_000;
@@ -110,10 +113,26 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
     return run.output({ file: 'git', args, cwd: work, timeoutMs: LOCAL_MS, ...more });
   }
 
-  async function fetch(work: string, from: GitUrl): Promise<void> {
-    await run.output(
-      remoteCommand(from, { args: git.fetchArgs(from.url), cwd: work, timeoutMs: TRANSFER_MS }),
-    );
+  /** One push of a hundred gigabytes must not fill this host's disk: no file that git writes may be larger. */
+  async function fetch(recipe: string, work: string, from: GitUrl): Promise<void> {
+    const most = config.limits.fetch;
+    const { args, ...command } = remoteCommand(from, {
+      args: git.fetchArgs(from.url),
+      cwd: work,
+      timeoutMs: TRANSFER_MS,
+    });
+    try {
+      await run.output({ ...command, file: 'prlimit', args: [`--fsize=${most}`, '--', 'git', ...args] });
+    } catch (error) {
+      if (!(error instanceof CommandFailed && FILE_TOO_LARGE.test(error.message))) throw error;
+      // with what came of it
+      await rm(work, { recursive: true, force: true });
+      throw syncFault(
+        recipe,
+        `${from.url} holds more than ${most} bytes, the most that is fetched in one go`,
+        'A recipe is a few small files: ask upstream to take the others out of its history, or set "limits.fetch".',
+      );
+    }
   }
 
   /** Begins beside and renames, so that a repository that is there is a whole one; never replaces one. */
@@ -138,13 +157,13 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
     const work = workFolder(recipe);
     const before = await workRefs(work);
     if (before && sameRefs(before, wanted)) return;
-    if (before && (await nullIfFailed(() => fetch(work, from).then(() => true)))) {
+    if (before && (await nullIfFailed(() => fetch(recipe, work, from).then(() => true)))) {
       const after = await workRefs(work);
       if (after && sameRefs(after, wanted)) return;
     }
     await rm(work, { recursive: true, force: true });
     await createBare(work, main);
-    await fetch(work, from);
+    await fetch(recipe, work, from);
     const after = await workRefs(work);
     if (!after || !sameRefs(after, wanted)) {
       throw syncFault(

@@ -18,7 +18,26 @@ export interface Prerequisite {
 }
 
 /** The programs that recipes' hooks and checks, and we, may call; spec §2. */
-const TOOLS = ['git', 'git-lfs', 'docker', 'bash', 'curl', 'find', 'jq', 'openssl', 'tar', 'zstd'] as const;
+const TOOLS = [
+  'git',
+  'git-lfs',
+  'docker',
+  'bash',
+  'curl',
+  'find',
+  'jq',
+  'openssl',
+  'prlimit',
+  'tar',
+  'zstd',
+] as const;
+
+/** Where the package has another name. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  docker: 'docker.io',
+  find: 'findutils',
+  prlimit: 'util-linux',
+};
 
 /** Checks everything at once, so that an operator fixes it in one go. Never throws. */
 export async function checkPrerequisites(config: Config): Promise<Prerequisite[]> {
@@ -46,7 +65,7 @@ async function checkTool(name: string, searchPath: string): Promise<Prerequisite
     name,
     ok: false,
     found: `not on ${searchPath}`,
-    how: `install it (apt-get install ${name === 'docker' ? 'docker.io' : name}), or set "path" in the configuration`,
+    how: `install it (apt-get install ${PACKAGES[name] ?? name}), or set "path" in the configuration`,
   };
 }
 

@@ -61,6 +61,7 @@ const config: Config = {
     stable: 0,
     attempts: 2,
     headroom: 0,
+    fetch: 1e9,
   },
 };
 const environment = declaredEnvironment(config);

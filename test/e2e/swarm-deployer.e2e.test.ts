@@ -51,7 +51,16 @@ const config = {
   zone,
   docker: { socket, pull: 'missing' as const },
   probe: { via: 'task' as const },
-  limits: { sweep: 0, tier: 600_000, promote: 0, deploy: 40_000, stable: 0, attempts: 2, headroom: 0 },
+  limits: {
+    sweep: 0,
+    tier: 600_000,
+    promote: 0,
+    deploy: 40_000,
+    stable: 0,
+    attempts: 2,
+    headroom: 0,
+    fetch: 1e9,
+  },
 };
 const environment = declaredEnvironment({
   path: process.env['PATH'] ?? '',

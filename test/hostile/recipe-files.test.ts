@@ -44,7 +44,11 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
   const repo = await around.upstream(RECIPE);
   await writeRecipe(repo, files, around);
   const mirrors = createMirrors({
-    config: { mirrors: path.join(around.root, 'ours', 'mirrors', '{recipe}.git'), state: around.state },
+    config: {
+      mirrors: path.join(around.root, 'ours', 'mirrors', '{recipe}.git'),
+      state: around.state,
+      limits: { fetch: 1e9 },
+    },
     run: around.run,
     ledger: createLedger(around.state),
     now: () => new Date(),
@@ -86,7 +90,16 @@ function deployer() {
       zone: 'hostile.test',
       docker: { socket: '/nonexistent.sock', pull: 'missing' },
       probe: { via: 'task' },
-      limits: { sweep: 0, tier: 60_000, promote: 0, deploy: 1_000, stable: 0, attempts: 2, headroom: 0 },
+      limits: {
+        sweep: 0,
+        tier: 60_000,
+        promote: 0,
+        deploy: 1_000,
+        stable: 0,
+        attempts: 2,
+        headroom: 0,
+        fetch: 1e9,
+      },
     },
     run: around.run,
     docker: neverAsked,

@@ -49,6 +49,7 @@ export function stepsIn(around: Surroundings): Steps {
       stable: 0,
       attempts: 2,
       headroom: 0,
+      fetch: 1e9,
     },
   };
   const ledger = createLedger(state);

@@ -301,7 +301,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       state,
       host: 'model',
       zone: ZONE,
-      limits: { headroom: 1, tier: 60 * 60_000 },
+      limits: { headroom: 1, fetch: 1e9, tier: 60 * 60_000 },
     } as unknown as Config,
     recipes: {
       strays: async () => [],

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   access,
@@ -71,8 +73,13 @@ beforeEach(async () => {
 
 afterEach(() => rm(root, { recursive: true }));
 
-function mirrorsAt(template: string, runner: ProcessRunner): Mirrors {
-  return createMirrors({ config: { mirrors: template, state }, run: runner, ledger, now: () => NOW });
+function mirrorsAt(template: string, runner: ProcessRunner, fetch = 1e9): Mirrors {
+  return createMirrors({
+    config: { mirrors: template, state, limits: { fetch } },
+    run: runner,
+    ledger,
+    now: () => NOW,
+  });
 }
 
 function sync(): ReturnType<Mirrors['sync']> {
@@ -724,4 +731,33 @@ describe('a commit that is kept', () => {
     await mirrors.keepOnly(RECIPE, null);
     expect(await readdir(path.join(state, 'canonicals', RECIPE))).toEqual([]);
   });
+});
+
+describe('an upstream that is too large', () => {
+  test('is refused with the limit, and nothing of it stays', async () => {
+    await sync();
+    const before = await mainAndTags(mirror);
+    await writeFile(path.join(upstream.folder, 'large.bin'), randomBytes(3_000_000));
+    await upstream.git('add', '--all');
+    await upstream.git('commit', '--quiet', '--message', 'large');
+    const small = mirrorsAt(path.join(root, 'mirrors', '{recipe}.git'), run, 1_000_000);
+    await expect(small.sync(RECIPE, upstream.folder)).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringMatching(/holds more than 1000000 bytes.*"limits.fetch"/s),
+    });
+    expect(await readdir(path.join(state, 'work'))).toEqual([]);
+    expect(await mainAndTags(mirror)).toEqual(before);
+    await sync();
+    await expectFaithful();
+  });
+});
+
+test.runIf(process.getuid?.() === 0)('a mirror on this host may belong to another user', async () => {
+  await sync();
+  execFileSync('chown', ['--recursive', '1234:1234', mirror, upstream.folder]);
+  await upstream.commit({ 'compose.yml': 'next\n' }).catch(() => undefined);
+  execFileSync('chown', ['--recursive', '1234:1234', upstream.folder]);
+  await sync();
+  const { main } = await mirrors.releases(RECIPE);
+  expect(await refs(mirror)).toMatchObject({ 'refs/heads/main': main });
 });

@@ -10,7 +10,7 @@ const FOLDERS = ['activities', 'client', 'host', 'setup', 'test', 'worker', 'wor
 /** In every Debian that debootstrap makes (`--variant=minbase`). */
 const ALWAYS_THERE = [
   ...['apt-cache', 'apt-get', 'bash', 'chmod', 'chown', 'chroot', 'cp', 'dd', 'du', 'find', 'grep', 'ldd'],
-  ...['mkdir', 'mkfifo', 'nsenter', 'rm', 'setpriv', 'setsid', 'sh', 'sync', 'umount', 'unshare'],
+  ...['mkdir', 'mkfifo', 'nsenter', 'prlimit', 'rm', 'setpriv', 'setsid', 'sh', 'sync', 'umount', 'unshare'],
 ];
 /** What a person has who runs any of this. */
 const BEFORE_US = ['node', 'npm', 'temporal'];
