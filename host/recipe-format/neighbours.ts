@@ -96,14 +96,15 @@ function isOwn(alias: string, stack: string, domain: string): boolean {
   );
 }
 
-/** What a service's labels tell the proxy: names of routers, and the domains they take. */
+/** What a service's labels tell the proxy: names of routers, services and all else, and the domains they take. */
 export function routesOf(labels: Iterable<readonly [string, string]>): Set<string> {
   const routes = new Set<string>();
   for (const [label, value] of labels) {
-    const [, protocol, router, key] = /^traefik\.(http|tcp|udp)\.routers\.([^.]+)\.(.+)$/i.exec(label) ?? [];
-    if (protocol === undefined || router === undefined) continue;
-    routes.add(`${protocol.toLowerCase()} router ${router.toLowerCase()}`);
-    if (key?.toLowerCase() !== 'rule') continue;
+    const [, protocol, kind, name, key] =
+      /^traefik\.(http|tcp|udp)\.([a-z]+)s\.([^.]+)\.(.+)$/.exec(label.toLowerCase()) ?? [];
+    if (protocol === undefined || name === undefined) continue;
+    routes.add(`${protocol} ${kind} ${name}`);
+    if (kind !== 'router' || key !== 'rule') continue;
     for (const [, hosts = ''] of value.matchAll(/\bHost(?:SNI)?\s*\(([^)]*)\)/gi)) {
       for (const [, host = ''] of hosts.matchAll(/[`"']([^`"']+)[`"']/g)) {
         if (host !== '*') routes.add(`domain ${host.toLowerCase()}`);

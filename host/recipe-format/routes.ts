@@ -27,6 +27,32 @@ const ROUTER_OPTIONS =
 const SERVICE_OPTIONS =
   /^loadbalancer(\.server\.(port|scheme|tls)|\.(passhostheader|sticky|healthcheck|responseforwarding|serverstransport|terminationdelay|proxyprotocol|strategy)(\..+)?)$/;
 
+/** What a middleware may be; `plugin` and what a later traefik brings is not known here. */
+const MIDDLEWARES = new Set([
+  ...[
+    'addprefix',
+    'basicauth',
+    'buffering',
+    'chain',
+    'circuitbreaker',
+    'compress',
+    'contenttype',
+    'digestauth',
+  ],
+  ...[
+    'errors',
+    'forwardauth',
+    'grpcweb',
+    'headers',
+    'inflightconn',
+    'inflightreq',
+    'ipallowlist',
+    'ipwhitelist',
+  ],
+  ...['passtlsclientcert', 'ratelimit', 'redirectregex', 'redirectscheme', 'replacepath', 'replacepathregex'],
+  ...['retry', 'stripprefix', 'stripprefixregex'],
+]);
+
 /** The findings of the labels that traefik may read: a service's, and its containers'. */
 export function routeFindings(files: readonly ComposeSource[], app: Routed): Finding[] {
   return servicesOf(files).flatMap(({ labels, place }) => {
@@ -35,16 +61,29 @@ export function routeFindings(files: readonly ComposeSource[], app: Routed): Fin
       found.push({ name, place, what });
     };
     const routers = new Map<string, Map<string, string>>();
+    const spelt = new Set<string>();
     for (const [written, value] of labels) {
       const label = written.toLowerCase();
-      if (!label.startsWith('traefik.') || PLAIN.test(label)) continue;
+      if (!label.startsWith('traefik.')) continue;
+      // traefik compares names as Go folds them: it would read one of two spellings, and this another.
+      if (spelt.has(label) || !/^[!-~]+$/.test(written)) {
+        find(
+          labelName(label, app.stack),
+          `the label ${said(written)} is spelt in a second way, or not in plain letters`,
+        );
+      }
+      spelt.add(label);
+      if (PLAIN.test(label)) continue;
       if (NETWORK.test(label)) {
         if (value !== PROXY_NETWORK && !isOwnName(value, app.stack))
           find(`traefik-name:${value}`, `the label ${written} names ${said(value)}, a network of others`);
         continue;
       }
       const [, protocol = '', kind = '', name = '', option = ''] = NAMED.exec(label) ?? [];
-      if (protocol === '' || (kind === 'services' && !SERVICE_OPTIONS.test(option))) {
+      const unknown =
+        (kind === 'services' && !SERVICE_OPTIONS.test(option)) ||
+        (kind === 'middlewares' && !MIDDLEWARES.has(option.split('.')[0] ?? ''));
+      if (protocol === '' || unknown || (option === 'forwardauth.address' && !isOwnUrl(value, app))) {
         find(labelName(label, app.stack), `the label ${written} may steer what is not this app's`);
         continue;
       }
@@ -127,7 +166,7 @@ export function routeFindings(files: readonly ComposeSource[], app: Routed): Fin
 
 /** The options of services and middlewares whose values are names. */
 function referencesOf(option: string, value: string): string[] {
-  return /^(loadbalancer\.serverstransport|chain\.middlewares|errors\.service|.*\.tls\.options)$/.test(option)
+  return /^(loadbalancer\.serverstransport|chain\.middlewares|errors\.service)(\[\d+\])?$/.test(option)
     ? listed(value)
     : [];
 }
@@ -137,6 +176,14 @@ function listed(value: string): string[] {
     .split(',')
     .map((one) => one.trim())
     .filter((one) => one !== '');
+}
+
+/** traefik itself asks there, from where it stands among the host's services. */
+function isOwnUrl(text: string, { stack, domain }: Routed): boolean {
+  if (!URL.canParse(text)) return false;
+  const { hostname, username } = new URL(text);
+  const own = hostname === domain || hostname.endsWith(`.${domain}`) || hostname.startsWith(`${stack}_`);
+  return own && username === '';
 }
 
 function isOwnName(name: string, stack: string): boolean {

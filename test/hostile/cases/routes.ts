@@ -88,6 +88,27 @@ export const ROUTE_CASES: readonly RecipeCase[] = [
     'traefik.http.routers.S.priority=99999',
   ]),
   labels('case', 'a label in capitals', ANY, ['TRAEFIK.HTTP.Routers.S.RULE=PathPrefix(`/`)']),
+  labels('spelt-twice', 'a second rule, which traefik reads instead of the first', 'in a second way', [
+    'traefik.http.routers.S.rule=PathPrefix(`/`)',
+    'traefik.http.routers.S.RULE=Host(`D`)',
+  ]),
+  labels('spelt-twice-too', 'the same the other way round', 'in a second way', [
+    'traefik.http.routers.S.Rule=Host(`D`)',
+    'traefik.http.routers.S.rule=PathPrefix(`/`)',
+  ]),
+  labels('long-s', 'a letter that Go takes for an s', 'plain letters', [
+    'traefik.http.middlewares.S-e.errors.\u017fervice=api@internal',
+  ]),
+  labels('kelvin', 'a sign that is a k in lower case', 'plain letters', [
+    'traefi\u212a.http.routers.S.rule=Host(`D`)',
+  ]),
+  labels('chain-item', "a neighbour's middleware as an item", NOT_OURS, [
+    'traefik.http.middlewares.S-c.chain.middlewares[0]=login-auth@swarm',
+  ]),
+  labels('forward-auth', "what asks traefik's own API for each visitor", 'may steer what', [
+    'traefik.http.middlewares.S-f.forwardauth.address=http://127.0.0.1:8080/api',
+  ]),
+  labels('plugin', 'code that is not known', 'may steer what', ['traefik.http.middlewares.S-p.plugin.x.y=z']),
   labels('router-name', "a neighbour's router", NAMES, ['traefik.http.routers.warm-keycloak.rule=Host(`D`)']),
   labels('prefix-name', 'a name that only begins alike', NAMES, [
     'traefik.http.routers.${STACK_NAME}x.rule=Host(`D`)',
