@@ -1,9 +1,10 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Fault } from '../domain/fault.ts';
 import { readJson, writeJson } from './durable-file.ts';
+import { call, listen, type Living } from './liveness.ts';
 import { end, isAlive, ownName, withVariable, type ProcessName } from './processes.ts';
 
 /**
@@ -32,7 +33,8 @@ const attemptSchema = z.strictObject({
 export interface Attempts {
   /**
    * Enters an attempt of this process. Resolves once every earlier attempt has ended, or was ended: those of
-   * this process by `overtaken`, those of another that do not notice in time together with their process.
+   * this process by `overtaken`, those of another that do not notice in time together with their process. One in
+   * another container cannot be ended from here: throws Fault HostBusy, naming it, when it does not notice.
    */
   enter(generation: number, step: string, overtaken: (why: Fault) => void): Promise<Entered>;
   /** What marks the commands of an attempt; of one that does not hold the host without a generation. */
@@ -57,6 +59,7 @@ const running = new Map<string, { stop: (why: Fault) => void }>();
 export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
   const folder = path.join(state, 'attempts');
   const fileOf = (generation: number): string => path.join(folder, `${generation}.json`);
+  const socketOf = (generation: number): string => path.join(folder, `${generation}.sock`);
   const keyOf = (generation: number): string => `${state}#${generation}`;
 
   async function mark(generation: number | null): Promise<string> {
@@ -97,11 +100,18 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
     const found = await readJson(fileOf(earlier), attemptSchema);
     if (found === null) return;
     const itsProcess: ProcessName = found;
-    if (found.place === (await place()) && found.pid !== process.pid && (await isAlive(itsProcess))) {
+    if (found.place !== (await place())) {
+      // That call tells it, if it hears.
+      if (await call(socketOf(earlier))) {
+        if (await hasLeft(earlier, noticeMs)) return;
+        if (await call(socketOf(earlier))) throw stillThere(found.step);
+      }
+    } else if (found.pid !== process.pid && (await isAlive(itsProcess))) {
       if (await hasLeft(earlier, noticeMs)) return;
       await end(itsProcess);
     }
     await rm(fileOf(earlier), { force: true });
+    await rm(socketOf(earlier), { force: true });
   }
 
   async function endCommands(isLeft: (worker: ProcessName, generation: number | null) => Promise<boolean>) {
@@ -133,17 +143,24 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
       );
       const key = keyOf(generation);
       running.set(key, { stop: overtaken });
+      let living: Living | undefined;
       try {
+        await mkdir(folder, { recursive: true });
+        living = await listen(socketOf(generation), () =>
+          overtaken(new Fault('FenceLost', `generation ${generation} was overtaken from another container`)),
+        );
         const record = { schema: 1, ...(await ownName()), place: await place(), step };
         await writeJson(fileOf(generation), record);
       } catch (error) {
         running.delete(key);
+        await living?.close();
         throw error;
       }
       return {
         async leave() {
           running.delete(key);
           await rm(fileOf(generation), { force: true });
+          await living.close();
         },
       };
     },
@@ -152,6 +169,13 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
       await endCommands(isOrphan);
     },
   };
+}
+
+function stillThere(step: string): Fault {
+  return new Fault(
+    'HostBusy',
+    `another container with this state folder is at work (${step}), or stands still in the middle of it, and cannot be ended from here: docker unpause it, or docker rm --force it; then this goes on`,
+  );
 }
 
 /** Where process IDs mean what they mean here. */

@@ -45,7 +45,7 @@ async function otherAttempt(generation: number, { pid, started: since }: Process
 
 test('an attempt leaves nothing behind', async () => {
   const entered = await attempts.enter(1, 'promote, attempt 1', () => undefined);
-  expect(await readdir(path.join(state, 'attempts'))).toEqual(['1.json']);
+  expect(await readdir(path.join(state, 'attempts'))).toEqual(['1.json', '1.sock']);
   await entered.leave();
   expect(await readdir(path.join(state, 'attempts'))).toEqual([]);
 });
@@ -75,7 +75,7 @@ describe('an attempt in another process', () => {
     await otherAttempt(1, worker);
     await attempts.enter(2, 'promote, attempt 2', () => undefined);
     expect(await isAlive(worker)).toBe(false);
-    expect(await readdir(path.join(state, 'attempts'))).toEqual(['2.json']);
+    expect(await readdir(path.join(state, 'attempts'))).toEqual(['2.json', '2.sock']);
   });
 
   test('whose process has gone never costs another its life that got the same ID', async () => {
@@ -83,6 +83,65 @@ describe('an attempt in another process', () => {
     await otherAttempt(1, { ...stranger, started: '1' });
     await attempts.enter(2, 'promote, attempt 2', () => undefined);
     expect(await isAlive(stranger)).toBe(true);
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)('an attempt in another container', () => {
+  /** Enters generation 1 in a PID namespace of its own, and leaves when it is told that it was overtaken. */
+  async function container(): Promise<ProcessName> {
+    const script = `
+      const { createAttempts } = await import(${JSON.stringify(new URL('../../host/attempts.ts', import.meta.url).href)});
+      const stay = setInterval(() => undefined, 1000);
+      const entered = await createAttempts(process.env.STATE).enter(1, 'promote, attempt 1', async () => {
+        await entered.leave();
+        clearInterval(stay);
+      });
+      console.log('entered');`;
+    const node = [
+      process.execPath,
+      '--import',
+      import.meta.resolve('tsx'),
+      '--input-type=module',
+      '--eval',
+      script,
+    ];
+    const child = execa('unshare', ['--pid', '--fork', '--kill-child', '--', ...node], {
+      env: { STATE: state, [COMMAND_MARK]: 'the container' },
+      reject: false,
+    });
+    await new Promise<void>((resolve) => child.stdout.on('data', () => resolve()));
+    const inner = (await withVariable(COMMAND_MARK)).filter(({ value }) => value === 'the container');
+    started.push(...inner);
+    const last = inner.at(-1);
+    if (last === undefined) throw new Error('the container is not there');
+    return last;
+  }
+
+  test('that hears leaves by itself', async () => {
+    const worker = await container();
+    await createAttempts(state).enter(2, 'promote, attempt 2', () => undefined);
+    expect(await readdir(path.join(state, 'attempts'))).toEqual(['2.json', '2.sock']);
+    for (let time = 0; time < 100 && (await isAlive(worker)); time++)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await isAlive(worker)).toBe(false);
+  });
+
+  test('that stands still is never taken for gone: nobody goes on beside it', async () => {
+    const worker = await container();
+    process.kill(worker.pid, 'SIGSTOP');
+    await expect(attempts.enter(2, 'promote, attempt 2', () => undefined)).rejects.toMatchObject({
+      type: 'HostBusy',
+      message: expect.stringContaining('(promote, attempt 1)'),
+    });
+    process.kill(worker.pid, 'SIGCONT');
+    await createAttempts(state).enter(2, 'promote, attempt 2', () => undefined);
+  });
+
+  test('that is gone holds nobody up', async () => {
+    const worker = await container();
+    await end(worker);
+    await attempts.enter(2, 'promote, attempt 2', () => undefined);
+    expect(await readdir(path.join(state, 'attempts'))).toEqual(['2.json', '2.sock']);
   });
 });
 
