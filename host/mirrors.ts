@@ -351,28 +351,35 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
         throw new Fault('BadInput', `${recipe}: not a whole commit ID: ${JSON.stringify(commit)}`);
       }
       const target = path.resolve(folder);
-      await oneAtATime(workFolder(recipe), () =>
-        inWork(recipe, `checking out ${commit}`, async (work) => {
-          const has = async (): Promise<boolean> => (await commitsOf(work, [commit]))[0] === commit;
-          const kept = bundleOf(recipe, commit);
-          if (!(await has()) && (await exists(kept))) await local(work, git.unbundleArgs(kept));
-          if (!(await has())) return null;
-          await refuseHugeTree(recipe, work, commit);
-          await rm(target, { recursive: true, force: true });
-          await mkdir(target, { recursive: true });
-          await mkdir(path.join(work, 'info'), { recursive: true });
-          await writeFile(path.join(work, 'info', 'attributes'), git.NO_CONVERSIONS);
-          const index = path.join(work, `index-${randomBytes(6).toString('hex')}`);
-          try {
-            const env = { GIT_INDEX_FILE: index };
-            await local(work, git.readTreeArgs(commit), { env });
-            await local(work, git.checkoutIndexArgs(target), { env });
-          } finally {
-            await Promise.all([rm(index, { force: true }), rm(`${index}.lock`, { force: true })]);
-          }
-          return true;
-        }),
-      );
+      const work = workFolder(recipe);
+      const kept = bundleOf(recipe, commit);
+      const write = async (from: string): Promise<true | null> => {
+        const has = async (): Promise<boolean> => (await commitsOf(from, [commit]))[0] === commit;
+        if (!(await has()) && (await exists(kept))) await local(from, git.unbundleArgs(kept));
+        if (!(await has())) return null;
+        await refuseHugeTree(recipe, from, commit);
+        await rm(target, { recursive: true, force: true });
+        await mkdir(target, { recursive: true });
+        await mkdir(path.join(from, 'info'), { recursive: true });
+        await writeFile(path.join(from, 'info', 'attributes'), git.NO_CONVERSIONS);
+        const index = path.join(from, `index-${randomBytes(6).toString('hex')}`);
+        try {
+          const env = { GIT_INDEX_FILE: index };
+          await local(from, git.readTreeArgs(commit), { env });
+          await local(from, git.checkoutIndexArgs(target), { env });
+        } finally {
+          await Promise.all([rm(index, { force: true }), rm(`${index}.lock`, { force: true })]);
+        }
+        return true;
+      };
+      await oneAtATime(work, async () => {
+        // What is kept is to be had without the mirror, also where the work repository is lost or damaged.
+        if ((await exists(kept)) && (await workRefs(work)) === null) {
+          await rm(work, { recursive: true, force: true });
+          await createBare(work, commit);
+        }
+        await inWork(recipe, `checking out ${commit}`, write);
+      });
     },
 
     async keep(recipe, commit) {
@@ -380,14 +387,20 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
       const file = bundleOf(recipe, commit);
       return oneAtATime(work, async () => {
         if (await exists(file)) return true;
-        if (!(await exists(work)) || (await commitsOf(work, [commit]))[0] !== commit) return false;
+        const [found] = (await exists(work))
+          ? ((await nullIfFailed(() => commitsOf(work, [commit]))) ?? [])
+          : [];
+        if (found !== commit) return false;
         const partial = `${file}.partial`;
-        await mkdir(path.dirname(file), { recursive: true });
-        await local(work, git.keepArgs(commit));
-        await local(work, git.bundleArgs(partial));
-        await syncFile(partial);
-        await rename(partial, file);
-        await syncFolder(path.dirname(file));
+        const advice = `Free space on this host, or mend ${path.dirname(file)}.`;
+        await step(recipe, `keeping ${commit}`, advice, async () => {
+          await mkdir(path.dirname(file), { recursive: true });
+          await local(work, git.keepArgs(commit));
+          await local(work, git.bundleArgs(partial));
+          await syncFile(partial);
+          await rename(partial, file);
+          await syncFolder(path.dirname(file));
+        });
         return true;
       });
     },

@@ -712,6 +712,22 @@ describe('a commit that is kept', () => {
     expect(Object.keys(await refs(mirror)).filter((ref) => ref.includes('recipe-sweep'))).toEqual([]);
   });
 
+  test.each([
+    ['lost', () => rm(path.join(state, 'work'), { recursive: true })],
+    ['damaged', () => rm(path.join(state, 'work', 'ghost.git', 'objects'), { recursive: true })],
+  ])('is there without the mirror, when the work repository is %s', async (_how, spoil) => {
+    await sync();
+    const commit = (await upstream.git('rev-parse', 'HEAD')).trim();
+    await mirrors.keep(RECIPE, commit);
+    await spoil();
+    await rm(path.join(root, 'mirrors'), { recursive: true });
+    await mirrors.checkout(RECIPE, commit, folder());
+    expect(await readdir(folder())).toEqual(['compose.yml']);
+    await sync();
+    await expectFaithful();
+    expect((await mirrors.releases(RECIPE)).main).toBe(commit);
+  });
+
   test('cannot be kept when it is gone already, which is no failure', async () => {
     expect(await mirrors.keep(RECIPE, 'a'.repeat(40))).toBe(false);
     await sync();
