@@ -18,7 +18,7 @@ interface Routed {
 /** `traefik.<protocol>.<kind>.<name>.<option>`; names of labels are the same in any case. */
 const NAMED = /^traefik\.(http|tcp|udp)\.(routers|services|middlewares|serverstransports)\.([^.]+)\.(.+)$/;
 /** What says nothing of any route. */
-const PLAIN = /^traefik\.(enable|(docker|swarm)\.lbswarm)$/;
+const PLAIN = /^traefik\.(enable|constraint-label|(docker|swarm)\.lbswarm)$/;
 const NETWORK = /^traefik\.(docker|swarm)\.network$/;
 
 const ROUTER_OPTIONS =
