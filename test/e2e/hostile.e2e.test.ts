@@ -134,6 +134,7 @@ const KEY = 'secrets: {key: {external: true, name: "${STACK_NAME}_key_${SECRET_K
 const LEAKY_FILES: Record<string, RecipeFile> = {
   '.env.sample': 'DOMAIN=leaky.example.com\nSECRET_KEY_VERSION=v1 # length=24\n',
   'compose.yml': `
+version: '3.8'
 services:
   app:
     image: localhost/recipe-sweep/nginx:1.22
@@ -167,6 +168,7 @@ const GOOD_FILES: Record<string, RecipeFile> = {
   'abra.sh': 'touch @CANARY@\nexport B=`touch @CANARY@`\nexport DOCKER_HOST=tcp://evil.invalid:1\n',
   names: 'HOME\nWORKER_SECRET\nDOCKER_CONFIG\n',
   'compose.yml': `
+version: '3.8'
 services:
   app:
     image: localhost/recipe-sweep/nginx:1.22
