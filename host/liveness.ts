@@ -40,6 +40,9 @@ export async function listen(file: string, onCall: () => void): Promise<Living> 
   };
 }
 
+/** There is no such socket, or the one who made it is gone. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED']);
+
 /** Calls whoever listens; false when nobody does, or ever did. */
 export async function call(file: string): Promise<boolean> {
   const folder = await open(path.dirname(file));
@@ -50,7 +53,8 @@ export async function call(file: string): Promise<boolean> {
         socket.destroy();
         resolve(true);
       });
-      socket.on('error', () => resolve(false));
+      // Anything else, such as a row of calls that nobody takes any more, is no sign of death.
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(!NOBODY.has(error.code ?? '')));
     });
   } finally {
     await folder.close();
