@@ -37,8 +37,9 @@ const PASSED =
   /^(\w+_proxy|npm_config_(registry|cafile)|GOPROXY|GOSUMDB|GONOSUMDB|GOFLAGS|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|GIT_SSL_CAINFO|TERM)$/i;
 
 /**
- * Process 1 of the bare machine, whose root becomes that of its mounts: engines do not work in a mere chroot. bash, since it also waits for orphans; the engine is asked to end first, so that its
- * containers leave no control groups behind. The rest ends with process 1.
+ * Process 1 of the bare machine, whose root becomes that of its mounts: engines do not work in a mere chroot. bash,
+ * since it also waits for orphans; the engine is asked to end first, so that its containers leave no control groups
+ * behind. The rest ends with process 1.
  */
 const FIRST_PROCESS = `
 set -e
@@ -142,8 +143,16 @@ async function makeNetwork(name: string, undo: Undo[]): Promise<void> {
   }
 }
 
-/** Answers the exit status of the command. */
-function runIn(root: string, network: string, command: readonly string[]): Promise<number> {
+/**
+ * Answers the exit status of the command. A terminal's Ctrl-C reaches it by itself; when we alone are asked to stop
+ * (`told`), it is ended.
+ */
+function runIn(
+  root: string,
+  network: string,
+  command: readonly string[],
+  told: AbortSignal,
+): Promise<number> {
   const passed = Object.entries(process.env).filter(([name]) => PASSED.test(name));
   const environment = {
     ...Object.fromEntries(passed),
@@ -163,9 +172,7 @@ function runIn(root: string, network: string, command: readonly string[]): Promi
     ],
     { stdio: 'inherit', env: { PATH: process.env['PATH'], ROOT: root } },
   );
-  // The terminal tells the whole foreground group; what is told to us alone is passed on.
-  process.on('SIGINT', () => undefined);
-  process.on('SIGTERM', () => child.kill('SIGKILL'));
+  told.addEventListener('abort', () => child.kill('SIGKILL'));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (status) => resolve(status ?? 1));
@@ -183,6 +190,19 @@ async function bare(command: readonly string[]): Promise<number> {
   ] as const) {
     await ensureProgram(say, program, packages);
   }
+  // From here on there is something to remove, so nothing but the end of what is under way ends us.
+  const [asked, told] = [new AbortController(), new AbortController()];
+  const stop = (): void => {
+    if (!asked.signal.aborted) say('ending, once what is under way has ended');
+    asked.abort(new Error('asked to stop'));
+  };
+  process.on('SIGINT', stop);
+  for (const name of ['SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      stop();
+      told.abort();
+    });
+  }
   const undo: Undo[] = [];
   try {
     const folder = await mkdtemp(path.join('/var/tmp', 'recipe-sweep-bare-'));
@@ -190,10 +210,12 @@ async function bare(command: readonly string[]): Promise<number> {
     undo.push(() => machine.output({ file: 'rm', args: ['-rf', '--one-file-system', '--', folder] }));
     const root = path.join(folder, 'root');
     await makeRoot(root);
+    asked.signal.throwIfAborted();
     const network = `rsb${randomBytes(3).toString('hex')}`;
     await makeNetwork(network, undo);
+    asked.signal.throwIfAborted();
     say(`${command.join(' ')}, with ${(await which('node')) ?? 'node'} ${process.version} and git alone`);
-    return await runIn(root, network, command);
+    return await runIn(root, network, command, told.signal);
   } finally {
     say('removing it');
     for (const back of undo.toReversed()) {
