@@ -48,7 +48,7 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
     const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
     const isOurs = ({ labels }: Labelled): boolean => labels[LABEL.zone] === zone;
     const someAreOurs = things.some(isOurs);
-    const foreign = things.find((thing) => !isOurs(thing) && !(someAreOurs && madeByDocker(thing)));
+    const foreign = things.find((thing) => !isOurs(thing) && !(someAreOurs && madeByDocker(stack, thing)));
     if (foreign) {
       throw new Fault(
         'NotOurs',
@@ -162,9 +162,10 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
   };
 }
 
-/** docker's own labels of what a stack deployment makes: the stack's alone. */
-function madeByDocker({ kind, labels }: Labelled): boolean {
-  return kind === 'network' && Object.keys(labels).join() === STACK_LABEL;
+/** What a stack deployment makes by itself is called after the stack, and has the stack's label alone. */
+function madeByDocker(stack: string, { kind, name, labels }: Labelled): boolean {
+  const plain = Object.keys(labels).join() === STACK_LABEL;
+  return kind === 'network' && plain && name.startsWith(`${stack}_`);
 }
 
 /** Throws what the first of them threw, but only when all have ended: nothing goes on behind a failure. */

@@ -75,6 +75,7 @@ describe('a network without our label', () => {
 
   test.each([
     ['nothing else of the stack is ours', [lost]],
+    ['it is not called after the stack', [thing('secret', 'a'), { ...lost, name: 'office' }]],
     [
       'somebody gave it a label',
       [thing('secret', 'a'), { ...lost, labels: { ...lost.labels, theirs: 'yes' } }],
