@@ -1,9 +1,10 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { Fault } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import type { CanonicalRecord, Canonicals } from './canonicals.ts';
 import type { Deployer, Volume } from './deployer.ts';
+import { freeBytes } from './headroom.ts';
 import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
 
 /** The data of a recipe's canonical at its warm domain: retained volumes on one side, the snapshot on the other. */
@@ -47,7 +48,6 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     const folder = canonicals.snapshotsFolder(record.recipe);
     report(`verifying snapshot ${record.snapshot.id}`);
     const manifest = await snapshots.verify(folder, record.snapshot);
-    checkNames(stack, record, [...manifest.volumes.map(({ name }) => name), ...manifest.secrets]);
     await guard();
     report(`restoring snapshot ${record.snapshot.id}`);
     await canonicals.markAttached(record.recipe, record.run, record.version, now());
@@ -78,13 +78,25 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     return volumes.length === found.size && volumes.every(({ name }) => found.has(name));
   }
 
+  /**
+   * What the canonical's snapshot holds, once all that belongs to its data is known to be to be had. The names come
+   * first: under another zone every secret would seem to be gone.
+   */
+  async function usable(record: CanonicalRecord): Promise<SnapshotManifest> {
+    const manifest = await snapshots.manifest(canonicals.snapshotsFolder(record.recipe), record.snapshot);
+    checkNames(record, manifest);
+    await checkSecrets(record, manifest);
+    return manifest;
+  }
+
   /** A record from before records named their domain: the names of its data do. */
-  function checkNames(stack: string, { recipe, version }: CanonicalRecord, names: readonly string[]): void {
-    const other = names.find((name) => !name.startsWith(`${stack}_`));
+  function checkNames({ recipe, version }: CanonicalRecord, { volumes, secrets }: SnapshotManifest): void {
+    const start = `${stackOf(recipe)}_`;
+    const other = [...volumes.map(({ name }) => name), ...secrets].find((name) => !name.startsWith(start));
     if (other === undefined) return;
     throw new Fault(
       'RecordUnreadable',
-      `the data of ${recipe} ${version} has ${other}, and with the zone ${zone} its names begin with ${stack}_; set "zone" back, or give it up: recipe-sweep canonical forget ${recipe}`,
+      `the data of ${recipe} ${version} has ${other}, and with the zone ${zone} its names begin with ${start}; set "zone" back, or give it up: recipe-sweep canonical forget ${recipe}`,
     );
   }
 
@@ -116,8 +128,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     if (await isRunning(stack)) await canonicals.markAttached(recipe, record.run, record.version, now());
     await deployer.undeploy(stack);
     passBoundary('settle.after-undeploy');
-    const manifest = await snapshots.manifest(canonicals.snapshotsFolder(recipe), record.snapshot);
-    await checkSecrets(record, manifest);
+    const manifest = await usable(record);
     if (!(await isWhole(record, manifest))) await restore(record);
     await committed(record);
     return record;
@@ -137,9 +148,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     committed,
     async check(recipe) {
       const record = await canonicals.read(recipe);
-      if (record === null) return;
-      const manifest = await snapshots.manifest(canonicals.snapshotsFolder(recipe), record.snapshot);
-      await checkSecrets(record, manifest);
+      if (record !== null) await usable(record);
     },
     async attach(recipe, run) {
       const record = await settle(recipe);
@@ -151,9 +160,8 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       const folder = canonicals.snapshotsFolder(recipe);
       await mkdir(folder, { recursive: true });
       const bytes = await snapshots.sizeOf(await volumesOf(stackOf(recipe)));
-      const { bavail, bsize } = await statfs(folder);
-      const free = bavail * bsize;
-      return free - bytes >= settings.headroom
+      const free = await freeBytes(folder);
+      return free === null || free - bytes >= settings.headroom
         ? null
         : `${folder}: a snapshot of ${bytes} bytes would leave less than the headroom of ${settings.headroom} bytes of ${free} free; free some space`;
     },

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -252,6 +253,24 @@ describe('nothing proven is lost:', () => {
     writeFileSync(canonicalFile('attached.json'), '{}');
     expect(await reap()).toEqual(told);
     expect(proven()).toEqual(before);
+  });
+
+  test('an old record under another zone is told from one whose secrets are lost', async () => {
+    await promote();
+    const record = JSON.parse(readFileSync(canonicalFile('canonical.json'), 'utf8')) as {
+      snapshot: { id: string; sha256: string };
+    };
+    const file = path.join(canonicalFile('snapshots'), record.snapshot.id, 'manifest.json');
+    const manifest = readFileSync(file, 'utf8').replaceAll('model_test', 'before_test');
+    writeFileSync(file, manifest);
+    record.snapshot.sha256 = createHash('sha256').update(manifest).digest('hex');
+    const { domain: _domain, env: _env, ...old } = { domain: '', env: {}, ...record, schema: 1 };
+    writeFileSync(canonicalFile('canonical.json'), JSON.stringify(old));
+    await expect(settle()).rejects.toMatchObject({
+      type: 'RecordUnreadable',
+      message: expect.stringMatching(/has warm-ghost_before_test.*set "zone" back/),
+    });
+    expect(await reap()).toMatchObject([{ what: expect.stringContaining('set "zone" back') }]);
   });
 
   test('a volume kept elsewhere is no part of a canonical: refused before its data is touched', async () => {
