@@ -92,9 +92,15 @@ export function record(deps: Dependencies) {
   }
 
   return {
-    /** Writes result.json: the one outcome of the run, which it answers. PASS is read from the record on disk. */
+    /**
+     * Writes result.json: the one outcome of the run, which it answers. PASS is read from the record on disk. What a
+     * later end of the run wrote stays.
+     */
     async record(end: RunEnd): Promise<Outcome> {
       return inAttempt(deps, async () => {
+        const found = await readable(deps.results.readResult(end.sweep, end.recipe));
+        // Of a worker that stood still: the run has ended since, once more.
+        if (found && Date.parse(found.ended) > end.endedMs) return found.outcome;
         const outcome = await asRecorded(end);
         await write({ ...end, outcome });
         return outcome;

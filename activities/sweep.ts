@@ -107,7 +107,8 @@ export function sweep(deps: Dependencies) {
       const { holder, recipes, startedMs, note } = input;
       const { results, config, lock, now } = deps;
       const run = holder.workflowId;
-      return inAttempt(deps, async () => {
+      // A worker that stood still must not write an old order, or an old report, over those of a later sweep.
+      return holdingHost(deps, [holder], 'report', async ({ guard }) => {
         const problems = [...(input.problems ?? [])];
         const started = new Date(startedMs).toISOString();
         const ended = now().toISOString();
@@ -121,6 +122,7 @@ export function sweep(deps: Dependencies) {
         const waiting = found
           .filter(({ recipe, outcome }) => input.unreached?.includes(recipe) || isOutOfTime(outcome))
           .map(({ recipe }) => recipe);
+        await guard();
         await noting(problems, undefined, () => keepTurns(recipes, waiting, started, problems));
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');

@@ -1,11 +1,11 @@
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Fault } from '../domain/fault.ts';
 import { readJson, writeJson } from './durable-file.ts';
 import { call, listen, type Living } from './liveness.ts';
-import { end, isAlive, ownName, withVariable, type ProcessName } from './processes.ts';
+import { end, isAlive, ownName, ownPlace, withVariable, type ProcessName } from './processes.ts';
 
 /**
  * Who changes this host now: `<state>/attempts/<generation>.json` for each attempt of a step that has claimed
@@ -100,7 +100,7 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
     const found = await readJson(fileOf(earlier), attemptSchema);
     if (found === null) return;
     const itsProcess: ProcessName = found;
-    if (found.place !== (await place())) {
+    if (found.place !== (await ownPlace())) {
       // That call tells it, if it hears.
       if (await call(socketOf(earlier))) {
         if (await hasLeft(earlier, noticeMs)) return;
@@ -149,7 +149,7 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
         living = await listen(socketOf(generation), () =>
           overtaken(new Fault('FenceLost', `generation ${generation} was overtaken from another container`)),
         );
-        const record = { schema: 1, ...(await ownName()), place: await place(), step };
+        const record = { schema: 1, ...(await ownName()), place: await ownPlace(), step };
         await writeJson(fileOf(generation), record);
       } catch (error) {
         running.delete(key);
@@ -176,11 +176,4 @@ function stillThere(step: string): Fault {
     'HostBusy',
     `another container with this state folder is at work (${step}), or stands still in the middle of it, and cannot be ended from here: docker unpause it, or docker rm --force it; then this goes on`,
   );
-}
-
-/** Where process IDs mean what they mean here. */
-async function place(): Promise<string> {
-  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
-  const { ino } = await stat('/proc/self/ns/pid');
-  return `${boot.trim()} ${ino}`;
 }

@@ -12,6 +12,7 @@ import { syncFile, syncFolder } from './durable-file.ts';
 import * as git from './git.ts';
 import type { Ledger, Recorded } from './ledger.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
+import { takeTurn } from './turn-file.ts';
 
 /**
  * Our copies of the recipes' home repositories. The mirror (any git URL) is what people and pull requests
@@ -49,6 +50,8 @@ export interface MirrorsDependencies {
   run: ProcessRunner;
   ledger: Ledger;
   now(): Date;
+  /** Ends the commands that workers which are gone left running. */
+  endOrphans(): Promise<void>;
 }
 
 const MINUTE = 60_000;
@@ -67,10 +70,25 @@ const MOST_BYTES = 200_000_000;
 const LONGEST_TAG_PART = 250;
 const TAGS_NAMED = 5;
 
-export function createMirrors({ config, run, ledger, now }: MirrorsDependencies): Mirrors {
+export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsDependencies): Mirrors {
   function workFolder(recipe: string): string {
     if (!isRecipeName(recipe)) throw new Fault('BadInput', `not a recipe name: ${JSON.stringify(recipe)}`);
     return path.join(config.state, 'work', `${recipe}.git`);
+  }
+
+  /** Of two that would sync, read or repair one recipe's repositories, in whichever worker, one waits. */
+  async function inTurn<T>(recipe: string, task: () => Promise<T>): Promise<T> {
+    const work = workFolder(recipe);
+    return oneAtATime(work, async () => {
+      const turn = await step(recipe, 'waiting for its turn', `Look at ${path.dirname(work)}.`, () =>
+        takeTurn(work.replace(/git$/, 'lock'), { run, endOrphans }),
+      );
+      try {
+        return await task();
+      } finally {
+        await turn.giveBack();
+      }
+    });
   }
 
   function keptFolder(recipe: string): string {
@@ -318,14 +336,13 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
 
   return {
     async sync(recipe, upstream) {
-      const work = workFolder(recipe);
       const from = place(upstream, `recipes/${recipe}/recipe.yml: upstream`);
       const mirror = mirrorOf(recipe);
-      return oneAtATime(work, () => syncNow(recipe, from, mirror));
+      return inTurn(recipe, () => syncNow(recipe, from, mirror));
     },
 
     async releases(recipe) {
-      return oneAtATime(workFolder(recipe), async () => {
+      return inTurn(recipe, async () => {
         const { main, tagged } = await inWork(recipe, 'reading the releases', async (work) => {
           const refs = git.parseRefs(await local(work, git.refsOnMainArgs()));
           return refs.main === null
@@ -372,7 +389,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
         }
         return true;
       };
-      await oneAtATime(work, async () => {
+      await inTurn(recipe, async () => {
         // What is kept is to be had without the mirror, also where the work repository is lost or damaged.
         if ((await exists(kept)) && (await workRefs(work)) === null) {
           await rm(work, { recursive: true, force: true });
@@ -385,7 +402,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
     async keep(recipe, commit) {
       const work = workFolder(recipe);
       const file = bundleOf(recipe, commit);
-      return oneAtATime(work, async () => {
+      return inTurn(recipe, async () => {
         if (await exists(file)) return true;
         const [found] = (await exists(work))
           ? ((await nullIfFailed(() => commitsOf(work, [commit]))) ?? [])
@@ -418,10 +435,7 @@ export function createMirrors({ config, run, ledger, now }: MirrorsDependencies)
 
 const BUNDLE = '.bundle';
 
-/**
- * Mirrors are made for each attempt of a step, but the work repositories are the host's: what two attempts
- * in this process do to one of them happens one after the other.
- */
+/** Mirrors are made for each attempt of a step; those of this process need not ask the kernel whose turn it is. */
 const queues = new Map<string, Promise<void>>();
 
 async function oneAtATime<T>(work: string, task: () => Promise<T>): Promise<T> {

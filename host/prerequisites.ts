@@ -25,6 +25,7 @@ const TOOLS = [
   'bash',
   'curl',
   'find',
+  'flock',
   'jq',
   'openssl',
   'prlimit',
@@ -36,6 +37,7 @@ const TOOLS = [
 const PACKAGES: Readonly<Record<string, string>> = {
   docker: 'docker.io',
   find: 'findutils',
+  flock: 'util-linux',
   prlimit: 'util-linux',
 };
 

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import type { FileHandle } from 'node:fs/promises';
 import { execa, type Options } from 'execa';
 import { passBoundary } from './boundary.ts';
 
@@ -15,7 +16,8 @@ export interface Command {
   cwd?: string;
   /** Added to the declared environment. */
   env?: Readonly<Record<string, string>>;
-  input?: string;
+  /** A text, or an open file of ours that the program shares: its standard input. */
+  input?: string | FileHandle;
   /** Given to the program on file descriptor 3, where no process listing shows it. */
   secretInput?: string;
   /** Texts that must not be quoted, whatever the program prints. */
@@ -99,7 +101,7 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
       maxBuffer: LARGEST_OUTPUT,
       all: command.merged ?? false,
       stdio: [
-        command.input === undefined ? 'ignore' : Buffer.from(command.input),
+        inputOf(command),
         command.stdoutFile === undefined ? 'pipe' : { file: command.stdoutFile },
         'pipe',
         ...(command.secretInput === undefined ? [] : [Buffer.from(command.secretInput)]),
@@ -157,6 +159,12 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
       throw new CommandFailed(shownCommand(command), finished, `exit status ${finished.status}`);
     },
   };
+}
+
+function inputOf({ input }: Command): 'ignore' | Buffer | 3 {
+  if (input === undefined) return 'ignore';
+  // execa takes any open file; its types know those of a shell only.
+  return typeof input === 'string' ? Buffer.from(input) : (input.fd as 3);
 }
 
 function shownCommand({ file, args, secrets }: Command): string {

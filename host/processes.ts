@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
@@ -15,6 +15,13 @@ export async function ownName(): Promise<ProcessName> {
   const started = await startOf(process.pid);
   if (started === null) throw new Error(`/proc/${process.pid}/stat cannot be read; this needs Linux`);
   return { pid: process.pid, started };
+}
+
+/** Where process IDs mean what they mean here: the machine's start, and their namespace. */
+export async function ownPlace(): Promise<string> {
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+  const { ino } = await stat('/proc/self/ns/pid');
+  return `${boot.trim()} ${ino}`;
 }
 
 export async function isAlive({ pid, started }: ProcessName): Promise<boolean> {

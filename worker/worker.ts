@@ -82,6 +82,7 @@ function activitiesFor(config: Config, client: Client) {
   const now = (): Date => new Date();
   const ledger = createLedger(state);
   const environment = declaredEnvironment(config);
+  const attempts = createAttempts(state);
   return createActivities({
     config,
     recipes: createRecipes(recipes),
@@ -90,10 +91,10 @@ function activitiesFor(config: Config, client: Client) {
     results: createResults(state),
     alerts: createAlerts(state),
     lock: createHostLock({ state, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
-    attempts: createAttempts(state),
+    attempts,
     runnerFor: ({ signal, mark }) =>
       processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
-    mirrorsFor: (run) => createMirrors({ config, run, ledger, now }),
+    mirrorsFor: (run) => createMirrors({ config, run, ledger, now, endOrphans: () => attempts.endOrphans() }),
     deployerFor: (attempt) =>
       createSwarmDeployer({
         ...attempt,

@@ -52,6 +52,7 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
     run: around.run,
     ledger: createLedger(around.state),
     now: () => new Date(),
+    endOrphans: async () => undefined,
   });
   await mirrors.sync(RECIPE, repo.folder);
   const [release] = (await mirrors.releases(RECIPE)).releases;

@@ -53,7 +53,8 @@ export function stepsIn(around: Surroundings): Steps {
     },
   };
   const ledger = createLedger(state);
-  const mirrorsFor = (run: ProcessRunner): Mirrors => createMirrors({ config, run, ledger, now });
+  const mirrorsFor = (run: ProcessRunner): Mirrors =>
+    createMirrors({ config, run, ledger, now, endOrphans: async () => undefined });
   const activities = createActivities({
     config,
     recipes: createRecipes(recipes),

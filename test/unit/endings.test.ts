@@ -109,6 +109,14 @@ describe('a run that ends', () => {
     expect(await end(failed)).toMatchObject({ ...failed, why: expect.stringContaining('canonical.json') });
   });
 
+  test('does not write over what a later end of it wrote', async () => {
+    await end(nothingNew, { endedMs: 2 });
+    expect(await end({ kind: 'ERROR', cause: 'cancelled', why: 'long ago' })).toEqual(nothingNew);
+    expect(await createResults(machine.state).readResult('sweep', 'ghost')).toMatchObject({
+      outcome: nothingNew,
+    });
+  });
+
   test('says what it left, which is an alert too', async () => {
     const outcome: Outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'no registry' };
     expect(await end(outcome, { leftovers: 'the cold deployment' })).toEqual(outcome);
@@ -240,6 +248,20 @@ describe('a sweep that closes', () => {
     expect(await results().unreached()).toEqual(since.set('ghost', '1970-01-01T00:00:02.000Z'));
     await close({ startedMs: 3_000, outcomes: { gitea: { kind: 'PASS', promoted: '1' } } });
     expect(await results().unreached()).toEqual(new Map());
+  });
+
+  test('writes nothing once another one has the host', async () => {
+    machine.open.delete('sweep');
+    machine.open.add('later');
+    const later = { workflowId: 'later', runId: 'run of later', what: 'sweep' };
+    await step(({ closeSweep }) =>
+      closeSweep({ holder: later, recipes: ['ghost'], unreached: ['ghost'], startedMs: 1, note: null }),
+    );
+    const unreached = await results().unreached();
+    await step(({ reap }) => reap({ holder: later }));
+    await expect(close({ unreached: [] })).rejects.toMatchObject({ type: 'HostBusy' });
+    expect(await results().unreached()).toEqual(unreached);
+    expect(await results().readReport('sweep')).toBe(null);
   });
 
   test('does not mind that the order of the next one cannot be read', async () => {

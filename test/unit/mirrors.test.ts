@@ -17,6 +17,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { declaredEnvironment } from '../../host/config.ts';
 import {
@@ -33,6 +34,7 @@ import {
 } from '../../host/git.ts';
 import { createLedger, type Ledger } from '../../host/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/mirrors.ts';
+import { takeTurn } from '../../host/turn-file.ts';
 import { processRunner, type Command, type ProcessRunner } from '../../host/process.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
 
@@ -79,6 +81,7 @@ function mirrorsAt(template: string, runner: ProcessRunner, fetch = 1e9): Mirror
     run: runner,
     ledger,
     now: () => NOW,
+    endOrphans: async () => undefined,
   });
 }
 
@@ -749,6 +752,25 @@ describe('a commit that is kept', () => {
   });
 });
 
+describe('two workers', () => {
+  test('never touch one recipe at once: who comes second waits, and finds what the first one left', async () => {
+    await upstream.git('tag', '1.0.0+v1');
+    const turn = await takeTurn(path.join(state, 'work', `${RECIPE}.lock`), {
+      run,
+      endOrphans: async () => undefined,
+    });
+    const waiting = [sync(), sync().then(() => mirrors.releases(RECIPE))];
+    await sleep(500);
+    expect(await readdir(path.join(state, 'work'))).toEqual([`${RECIPE}.lock`]);
+    await expect(refs(mirror)).rejects.toThrow();
+    await turn.giveBack();
+    const [first, second] = await Promise.all(waiting);
+    expect(first).toMatchObject({ changed: true });
+    expect(second).toMatchObject({ releases: [{ version: '1.0.0+v1' }] });
+    await expectFaithful();
+  });
+});
+
 describe('an upstream that is too large', () => {
   test('is refused with the limit, and nothing of it stays', async () => {
     await sync();
@@ -761,7 +783,7 @@ describe('an upstream that is too large', () => {
       type: 'MirrorSync',
       message: expect.stringMatching(/holds more than 1000000 bytes.*"limits.fetch"/s),
     });
-    expect(await readdir(path.join(state, 'work'))).toEqual([]);
+    expect(await readdir(path.join(state, 'work'))).toEqual([`${RECIPE}.lock`]);
     expect(await mainAndTags(mirror)).toEqual(before);
     await sync();
     await expectFaithful();

@@ -9,8 +9,21 @@ const FOLDERS = ['activities', 'client', 'host', 'setup', 'test', 'worker', 'wor
 
 /** In every Debian that debootstrap makes (`--variant=minbase`). */
 const ALWAYS_THERE = [
-  ...['apt-cache', 'apt-get', 'bash', 'chmod', 'chown', 'chroot', 'cp', 'dd', 'du', 'find', 'grep', 'ldd'],
-  ...['mkdir', 'mkfifo', 'nsenter', 'prlimit', 'rm', 'setpriv', 'setsid', 'sh', 'sync', 'umount', 'unshare'],
+  ...['apt-cache', 'apt-get', 'bash', 'chmod', 'chown', 'chroot', 'cp', 'dd', 'du', 'find', 'flock', 'grep'],
+  ...[
+    'ldd',
+    'mkdir',
+    'mkfifo',
+    'nsenter',
+    'prlimit',
+    'rm',
+    'setpriv',
+    'setsid',
+    'sh',
+    'sync',
+    'umount',
+    'unshare',
+  ],
 ];
 /** What a person has who runs any of this. */
 const BEFORE_US = ['node', 'npm', 'temporal'];
