@@ -5,6 +5,7 @@ import { coldDomain, stackName } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/boundary.ts';
 import type { App } from '../host/deployer.ts';
+import { resolvedImagesFile } from '../host/resolved-images.ts';
 import type { Attempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
@@ -86,7 +87,7 @@ export async function prepareApp(
     written,
     settings,
     dependencies,
-    resolvedImages: path.join(folder, 'resolved-images.json'),
+    resolvedImages: resolvedImagesFile(folder),
     provenImages: proven?.images ?? null,
     evidence,
   };

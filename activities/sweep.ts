@@ -9,6 +9,7 @@ import { strayLine } from '../host/recipes.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
+import { throwAwayOld } from './retention.ts';
 
 export interface Opening {
   /** What to sweep, in order. */
@@ -62,12 +63,14 @@ export function sweep(deps: Dependencies) {
     },
 
     /**
-     * Takes the host, checks what it must have, reaps what crashes left, and puts the recipes in order.
+     * Takes the host, throws away what is old, checks what it must have, reaps what crashes left, and puts the recipes in order.
      * Throws HostBusy or Preflight; the host is held only if it returns.
      */
     async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
       const { config, lock } = deps;
       return holdingHost(deps, [holder], 'preflight', async (attempt) => {
+        // First, since a disk that is full of what nobody needs would not pass.
+        const kept = await throwAwayOld(deps, attempt, holder.workflowId);
         const missing = (await checkPrerequisites(config)).filter(({ ok }) => !ok);
         if (missing.length > 0) {
           await lock.release(holder);
@@ -77,7 +80,7 @@ export function sweep(deps: Dependencies) {
         passBoundary('open.after-preflight');
         const left = leftByRecipe(await reapLeftovers(deps, attempt, holder.workflowId));
         passBoundary('open.after-reap');
-        const problems = [...left.values(), ...(await strays())];
+        const problems = [...left.values(), ...(await strays()), ...kept];
         const unreached = await turns(problems);
         const { attempts, tier, promote, sweep: budget } = config.limits;
         return {

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../domain/fault.ts';
@@ -16,7 +16,7 @@ const KINDS = [
   'sweep-problems',
 ] as const;
 
-/** Something an operator must look at; relayed and archived by whoever watches `<state>/alerts/`. */
+/** Something an operator must look at; relayed, and archived in `seen/`, by whoever watches `<state>/alerts/`. */
 export interface Alert {
   kind: (typeof KINDS)[number];
   /** Null where it is about the host. */
@@ -30,6 +30,8 @@ export interface Alerts {
   raise(alert: Alert, now: Date): Promise<void>;
   /** Those that nobody has archived, by file, and what is wrong with those that cannot be read. */
   open(): Promise<{ alerts: (Alert & { file: string })[]; unreadable: string[] }>;
+  /** Throws away what was archived, in `<state>/alerts/seen/`, before then. Answers how many. */
+  discardSeen(before: Date): Promise<number>;
 }
 
 const alertSchema = z.object({
@@ -52,10 +54,7 @@ export function createAlerts(state: string): Alerts {
     async open() {
       const alerts: (Alert & { file: string })[] = [];
       const unreadable: string[] = [];
-      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return [];
-        throw error;
-      });
+      const names = await readdir(folder).catch(noneIfMissing);
       for (const name of names.filter((one) => one.endsWith('.json')).sort()) {
         const file = path.join(folder, name);
         try {
@@ -67,5 +66,23 @@ export function createAlerts(state: string): Alerts {
       }
       return { alerts, unreadable };
     },
+    async discardSeen(before) {
+      const seen = path.join(folder, 'seen');
+      let discarded = 0;
+      for (const name of await readdir(seen).catch(noneIfMissing)) {
+        const file = path.join(seen, name);
+        // Moving a file there changes this time, and not when it was written.
+        const { ctimeMs } = await stat(file);
+        if (!name.endsWith('.json') || ctimeMs >= before.getTime()) continue;
+        await rm(file);
+        discarded += 1;
+      }
+      return discarded;
+    },
   };
+}
+
+function noneIfMissing(error: NodeJS.ErrnoException): never[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
 }

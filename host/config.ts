@@ -92,6 +92,14 @@ const schema = z.strictObject({
       fetch: bytes.prefault('1GB'),
     })
     .prefault({}),
+  retention: z
+    .strictObject({
+      sweeps: duration.prefault('730d'),
+      evidence: duration.prefault('90d'),
+      alerts: duration.prefault('180d'),
+      images: duration.prefault('30d'),
+    })
+    .prefault({}),
 });
 
 /** As used: paths absolute, durations in milliseconds, sizes in bytes. */

@@ -133,4 +133,10 @@ export interface Deployer {
   ensureVolume(stack: string, recipe: string, name: string): Promise<Volume>;
   /** Every stack of our zone on this engine, from labels alone. */
   owned(): Promise<OwnedStack[]>;
+  /**
+   * Removes images that we brought onto this engine and that no deployment has needed since `before`, but for those
+   * whose digest is named here, or that anybody's container or service has. Removes none on an engine that another
+   * installation uses too, whose records cannot be seen from here. Answers what could not be removed, and why.
+   */
+  removeOldImages(keep: { before: Date; digests: ReadonlySet<string> }): Promise<string[]>;
 }

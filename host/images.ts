@@ -1,7 +1,9 @@
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import { Fault } from '../domain/fault.ts';
-import { engineMessage, engineOrNull } from './daemon.ts';
+import { engine, engineMessage, engineOrNull } from './daemon.ts';
+import { nameOf, repositoryOf, shortName } from './image-name.ts';
+import { namedImage, type PulledImages } from './pulled-images.ts';
 
 /** What keeps an image from being had: the package's fault (missing), or the platform's. */
 export type PullTrouble = 'missing' | 'Registry' | 'Disk';
@@ -45,6 +47,8 @@ export interface ImageHost {
   signal: AbortSignal;
   /** Awaited before each pull. */
   guard: () => Promise<void>;
+  /** What we bring onto the engine, and when it was needed. */
+  pulled: PulledImages;
 }
 
 /** A registry that sends nothing for so long is taken for unreachable. */
@@ -63,7 +67,7 @@ export async function ensureSame(host: ImageHost, image: string, digest: string)
   const there = await inspect(host.docker, byDigest);
   if (there) return named(there);
   await host.guard();
-  const trouble = await pull(host, byDigest);
+  const trouble = await pullOurs(host, byDigest);
   const pulled = trouble === null ? await inspect(host.docker, byDigest) : null;
   if (pulled) return named(pulled);
   if (trouble !== null && classifyPull(byDigest, trouble) === 'Disk')
@@ -85,7 +89,7 @@ export async function ensureImage(host: ImageHost, image: string): Promise<Ensur
     if (present) return { ok: true, image: present };
   }
   await host.guard();
-  const trouble = await pull(host, image);
+  const trouble = await pullOurs(host, image);
   if (trouble !== null) {
     switch (classifyPull(image, trouble)) {
       case 'missing':
@@ -99,6 +103,23 @@ export async function ensureImage(host: ImageHost, image: string): Promise<Ensur
   const present = await inspect(host.docker, image);
   if (!present) throw new Fault('Daemon', `${image} was pulled, but the engine does not have it`);
   return { ok: true, image: present };
+}
+
+/** Pulls, and enters what of it was not there before. */
+async function pullOurs(host: ImageHost, image: string): Promise<string | null> {
+  const { docker, pulled } = host;
+  const listed = await engine('listing images', () => docker.listImages({ digests: true }));
+  const before = new Map(
+    listed.flatMap(({ Id, RepoTags, RepoDigests }) =>
+      [...(RepoTags ?? []), ...(RepoDigests ?? [])].map((name) => [name, Id] as const),
+    ),
+  );
+  // Before, since nobody could tell afterwards whose it is if this process died over it.
+  if (!before.has(shortName(image))) await pulled.expect([shortName(image)]);
+  const trouble = await pull(host, image);
+  const found = trouble === null ? await namedImage(docker, image) : null;
+  if (found) await pulled.pulled(found, before);
+  return trouble;
 }
 
 /** Pulls; null when that went well, else why not, in the engine's words. */
@@ -140,16 +161,4 @@ async function inspect(docker: Dockerode, image: string): Promise<PresentImage |
     digest: digest ?? found.Id,
     reference: digest === undefined || image.includes('@') ? image : `${image}@${digest}`,
   };
-}
-
-/** Without tag and digest. */
-function nameOf(image: string): string {
-  return image.replace(/@.*$/, '').replace(/:[^:/]*$/, '');
-}
-
-/** An image's repository in docker's short form: no tag, no digest, no default registry. */
-export function repositoryOf(image: string): string {
-  return nameOf(image)
-    .replace(/^(index\.)?docker\.io\//, '')
-    .replace(/^library\//, '');
 }

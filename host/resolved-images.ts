@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { z } from 'zod';
 import { readJson, writeJson } from './durable-file.ts';
 
@@ -11,6 +12,11 @@ const schema = z.strictObject({
   /** By the name in compose: the registry's digest, else the engine's ID. */
   images: z.record(z.string(), z.string()),
 });
+
+/** Where it stands in the folder of a recipe's run. */
+export function resolvedImagesFile(folder: string): string {
+  return path.join(folder, 'resolved-images.json');
+}
 
 /** By name. Throws Fault RecordUnreadable. */
 export async function readResolved(file: string): Promise<Map<string, string>> {

@@ -1,14 +1,15 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../domain/fault.ts';
-import { checkedRecipe } from '../domain/names.ts';
+import { checkedRecipe, isRecipeName } from '../domain/names.ts';
 import { TIERS } from '../domain/outcome.ts';
 import type { LintProblem } from '../domain/level.ts';
 import type { RecipeResult, SweepReport } from '../domain/report.ts';
-import { readJson, writeJson } from './durable-file.ts';
+import type { KeptSweep } from '../domain/retention.ts';
+import { readJson, writeDurably, writeJson } from './durable-file.ts';
 
 /**
  * What sweeps leave for people: `<state>/sweeps/<sweep>/report.json`, and a folder per recipe with its
@@ -137,6 +138,14 @@ export interface Results {
   readReport(sweep: string): Promise<SweepReport | null>;
   /** Every ended sweep whose report can be read, newest first, and what is wrong with the other ones. */
   reports(): Promise<{ reports: SweepReport[]; unreadable: string[] }>;
+  /** Every sweep's folder but those whose report cannot be read, which stay until somebody has looked. */
+  kept(): Promise<KeptSweep[]>;
+  /** Throws a sweep away: a reader sees all of it, or nothing. Takes the name of its folder. */
+  discardSweep(folder: string): Promise<void>;
+  /** Throws away what a run left beside its result, and leaves a word about it. Does nothing when that is done. */
+  discardEvidence(folder: string, recipe: string, word: string): Promise<void>;
+  /** Ends what a crash left of throwing away. */
+  finishDiscarding(): Promise<void>;
   /** The recipes that sweeps did not reach, and since when (ISO 8601, UTC). Throws Fault RecordUnreadable. */
   unreached(): Promise<Map<string, string>>;
   writeUnreached(since: ReadonlyMap<string, string>): Promise<void>;
@@ -186,6 +195,43 @@ export function createResults(state: string): Results {
       }
       return { reports: reports.sort((a, b) => (a.ended < b.ended ? 1 : -1)), unreadable };
     },
+    async kept() {
+      const kept: KeptSweep[] = [];
+      for (const { name: folder } of await foldersIn(root)) {
+        const read = readJson(path.join(root, folder, 'report.json'), reportSchema);
+        const report = await read.catch(() => 'unreadable' as const);
+        if (report === 'unreadable' || (report && folderName(report.sweep) !== folder)) continue;
+        const recipes = (await foldersIn(path.join(root, folder))).flatMap(({ name }) =>
+          isRecipeName(name) ? [name] : [],
+        );
+        const told = report?.recipes.filter(({ outcome }) => outcome.kind !== 'ERROR') ?? [];
+        kept.push({
+          folder,
+          endedMs: report ? Date.parse(report.ended) : await lastWritten(path.join(root, folder), recipes),
+          recipes,
+          told: told.map(({ recipe }) => recipe),
+        });
+      }
+      return kept;
+    },
+    async discardSweep(folder) {
+      const aside = path.join(root, `${DISCARDED}${randomBytes(8).toString('hex')}`);
+      await rename(path.join(root, folder), aside);
+      await rm(aside, { recursive: true, force: true });
+    },
+    async discardEvidence(folder, recipe, word) {
+      const run = path.join(root, folder, checkedRecipe(recipe));
+      const entries = await readdir(run);
+      const evidence = entries.filter((name) => !STAYS.has(name));
+      if (evidence.length === 0) return;
+      await writeDurably(path.join(run, DISCARDED_EVIDENCE), `${word}\n`);
+      for (const name of evidence) await rm(path.join(run, name), { recursive: true, force: true });
+    },
+    async finishDiscarding() {
+      for (const name of await readdir(root).catch(noneIfMissing)) {
+        if (name.startsWith(DISCARDED)) await rm(path.join(root, name), { recursive: true, force: true });
+      }
+    },
     async unreached() {
       const read = await readJson(unreachedFile, unreachedSchema);
       return new Map(Object.entries(read?.since ?? {}));
@@ -196,12 +242,25 @@ export function createResults(state: string): Results {
   };
 }
 
+/** What is being thrown away stands under a name that no sweep's folder has. */
+const DISCARDED = '.discarded-';
+const DISCARDED_EVIDENCE = 'evidence-removed.txt';
+const STAYS = new Set(['result.json', DISCARDED_EVIDENCE]);
+
+/** When a sweep without a report, or one of its runs, was last written to. */
+async function lastWritten(folder: string, recipes: readonly string[]): Promise<number> {
+  const folders = [folder, ...recipes.map((recipe) => path.join(folder, recipe))];
+  const times = await Promise.all(folders.map(async (one) => (await stat(one)).mtimeMs));
+  return Math.max(...times);
+}
+
 /** A stray file among them is no sweep's. */
 async function foldersIn(root: string): Promise<Dirent[]> {
-  try {
-    return (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+  const entries = await readdir(root, { withFileTypes: true }).catch(noneIfMissing);
+  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+}
+
+function noneIfMissing(error: NodeJS.ErrnoException): never[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
 }

@@ -23,6 +23,7 @@ import { routesOf } from './recipe-format/neighbours.ts';
 import { PROXY_NETWORK } from './recipe-format/networks.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
+import { createPulledImages, namedImage, removeUnneededImages } from './pulled-images.ts';
 import { addResolved, readResolved } from './resolved-images.ts';
 import { takeScreenshot } from './screenshot.ts';
 import { ensureSecrets, readWrittenSecrets, type WrittenSecrets } from './secrets.ts';
@@ -35,7 +36,7 @@ import { checkPortsFree, refuseTakenPort } from './taken-ports.ts';
  * judges what comes of it.
  */
 export interface SwarmDeployerSettings {
-  config: Pick<Config, 'zone' | 'docker' | 'probe' | 'limits'>;
+  config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'>;
   run: ProcessRunner;
   docker: Dockerode;
   /** Ends every wait. */
@@ -100,6 +101,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const fit = (stack: string, text: string): Promise<string> => fitToKeep(swarm, stack, text);
   const { watchEngine } = swarm;
   const scripts = createAppScripts({ run, deployer: { environment, fit, watchEngine }, guard, report });
+  const pulled = createPulledImages(path.join(config.state, 'images.json'), () => new Date());
   const prepared = new WeakMap<App, Promise<PreparedRecipe>>();
   /** Of the latest deployment, by evidence folder. */
   const pictures = new Map<string, Promise<string | null>>();
@@ -281,7 +283,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   async function presentImages(app: App, recipe: PreparedRecipe): Promise<Map<string, PresentImage>> {
     const names = [...new Set(recipe.services.map(({ image }) => image))];
     report(`images: ${names.join(', ')}`);
-    const host = { docker, pull: config.docker.pull, signal, guard };
+    const host = { docker, pull: config.docker.pull, signal, guard, pulled };
     const proven = Object.values(app.provenImages ?? {}).map(({ image, digest }) => [image, digest] as const);
     const known = app.provenImages === null ? await readResolved(app.resolvedImages) : new Map(proven);
     const ensured = await Promise.all(
@@ -291,6 +293,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         return { ok: true, image: await ensureSame(host, name, digest) };
       }),
     );
+    for (const one of ensured) {
+      const named = one.ok ? await namedImage(docker, one.image.id) : null;
+      if (named) await pulled.needed(named);
+    }
     const present = new Map(
       recipe.services.map(({ name, image }) => {
         const found = ensured[names.indexOf(image)];
@@ -617,6 +623,13 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
     async owned() {
       return stacksOf(await swarm.labelled(`${LABEL.zone}=${zone}`));
+    },
+
+    async removeOldImages(keep) {
+      const all = await swarm.labelled(LABEL.zone);
+      if (all.some(({ labels }) => labels[LABEL.zone] !== zone)) return [];
+      const { problems } = await removeUnneededImages({ docker, guard, pulled }, keep);
+      return problems;
     },
   };
 }

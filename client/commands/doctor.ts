@@ -107,7 +107,7 @@ const OF_THE_HOST = new Set(['left-behind', 'not-reaped', 'sweep-problems']);
 
 async function checkAlerts({ state }: Config): Promise<Finding> {
   const name = 'left behind';
-  const how = `mend it, then move the file out of ${state}/alerts`;
+  const how = `mend it, then move the file to ${state}/alerts/seen`;
   try {
     const { alerts, unreadable } = await createAlerts(state).open();
     const told = alerts.filter(({ kind }) => OF_THE_HOST.has(kind));

@@ -63,6 +63,7 @@ const config: Config = {
     headroom: 0,
     fetch: 1e9,
   },
+  retention: { sweeps: 1e9, evidence: 1e9, alerts: 1e9, images: 1e9 },
 };
 const environment = declaredEnvironment(config);
 const now = (): Date => new Date();

@@ -38,6 +38,7 @@ let removeProxy: (() => Promise<void>) | undefined;
 
 const config = {
   zone,
+  state: scratch,
   docker: { socket, pull: 'missing' as const },
   probe: { via: 'task' as const },
   limits: {

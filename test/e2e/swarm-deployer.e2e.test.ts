@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -12,10 +12,9 @@ import {
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Fault, type FaultType } from '../../domain/fault.ts';
@@ -29,6 +28,7 @@ import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
 import { selfSigned } from '../fixtures/certificates.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox, ofZone, withLabel } from './engine.ts';
+import { errorBody, packImage, startRegistry } from './registry.ts';
 
 /**
  * The deployer on the swarm of this machine. Needs an engine that is a swarm manager and a static busybox;
@@ -49,6 +49,7 @@ let guarded = 0;
 
 const config = {
   zone,
+  state: scratch,
   docker: { socket, pull: 'missing' as const },
   probe: { via: 'task' as const },
   limits: {
@@ -649,7 +650,7 @@ describe('an image', () => {
   );
 
   it('is deployed by its digest, so that a tag that moved is an update, but within one run it is one image', async () => {
-    const packed = [1, 2].map((version) => packImage(version));
+    const packed = [1, 2].map((version) => packImage(image(version)));
     let current = 0;
     const registry = await startRegistry((url) => packed[current]?.get(url.replace(/.*\//, '')) ?? null);
     const wanted = `${registry.host}/thing/app:1`;
@@ -927,82 +928,3 @@ describe('a deployment that is cancelled', () => {
     expect(Date.now() - began).toBeLessThan(3_500);
   }, 60_000);
 });
-
-interface RegistryAnswer {
-  status: number;
-  body: Buffer;
-  type?: string;
-  digest?: string;
-}
-
-interface Registry {
-  host: string;
-  close(): void;
-}
-
-function errorBody(code: string, message: string): Buffer {
-  return Buffer.from(JSON.stringify({ errors: [{ code, message }] }));
-}
-
-/** An image registry on this machine, which the engine speaks plain HTTP to. */
-async function startRegistry(answer: (url: string) => RegistryAnswer | null): Promise<Registry> {
-  const server = createServer((request, response) => {
-    const found: RegistryAnswer =
-      request.url === '/v2/'
-        ? { status: 200, body: Buffer.from('{}') }
-        : (answer(request.url ?? '') ?? { status: 404, body: errorBody('BLOB_UNKNOWN', 'blob unknown') });
-    response.writeHead(found.status, {
-      'content-type': found.type ?? 'application/json',
-      'content-length': found.body.length,
-      ...(found.digest === undefined ? {} : { 'docker-content-digest': found.digest }),
-    });
-    response.end(request.method === 'HEAD' ? undefined : found.body);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return { host: `127.0.0.1:${port}`, close: () => server.close() };
-}
-
-/** One of our images as a registry has it: by the last part of the URLs that the engine asks for. */
-function packImage(version: number): Map<string, RegistryAnswer> {
-  const folder = path.join(scratch, `packed-${version}`);
-  mkdirSync(folder);
-  const saved = execFileSync('docker', ['save', image(version)], { maxBuffer: 64 * 1024 * 1024 });
-  execFileSync('tar', ['-C', folder, '-x'], { input: saved });
-  const [listed] = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8')) as {
-    Config: string;
-    Layers: string[];
-  }[];
-  const blob = (mediaType: string, body: Buffer) => ({
-    answer: { status: 200, body, type: mediaType, digest: sha256(body) },
-    entry: { mediaType, size: body.length, digest: sha256(body) },
-  });
-  const type = 'application/vnd.docker';
-  const settings = blob(
-    `${type}.container.image.v1+json`,
-    readFileSync(path.join(folder, listed?.Config ?? '')),
-  );
-  const layers = (listed?.Layers ?? []).map((layer) =>
-    blob(`${type}.image.rootfs.diff.tar.gzip`, gzipSync(readFileSync(path.join(folder, layer)))),
-  );
-  const mediaType = `${type}.distribution.manifest.v2+json`;
-  const manifest = blob(
-    mediaType,
-    Buffer.from(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType,
-        config: settings.entry,
-        layers: layers.map(({ entry }) => entry),
-      }),
-    ),
-  );
-  return new Map([
-    ['1', manifest.answer],
-    ...[manifest, settings, ...layers].map(({ answer }) => [answer.digest, answer] as const),
-  ]);
-}
-
-function sha256(body: Buffer): string {
-  return `sha256:${createHash('sha256').update(body).digest('hex')}`;
-}

@@ -89,6 +89,7 @@ function deployer() {
   return createSwarmDeployer({
     config: {
       zone: 'hostile.test',
+      state: around.state,
       docker: { socket: '/nonexistent.sock', pull: 'missing' },
       probe: { via: 'task' },
       limits: {

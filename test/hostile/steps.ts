@@ -51,6 +51,7 @@ export function stepsIn(around: Surroundings): Steps {
       headroom: 0,
       fetch: 1e9,
     },
+    retention: { sweeps: 1e9, evidence: 1e9, alerts: 1e9, images: 1e9 },
   };
   const ledger = createLedger(state);
   const mirrorsFor = (run: ProcessRunner): Mirrors =>

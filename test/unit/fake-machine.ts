@@ -37,6 +37,7 @@ interface Stack extends OwnedStack {
 }
 
 export const ZONE = 'model.test';
+export const DAY_MS = 24 * 60 * 60_000;
 
 export interface Machine {
   state: string;
@@ -54,6 +55,10 @@ export interface Machine {
   elsewhere: Map<string, string[]>;
   /** The bytes that volumes take, as far as anybody asks. */
   bytes: number;
+  /** What was said of images that may go, in order. */
+  imagesKept: Parameters<Deployer['removeOldImages']>[0][];
+  /** How much later it is here than elsewhere, in milliseconds. */
+  laterMs: number;
   /** Whatever was deployed, in order. */
   deployed: Pick<App, 'stack' | 'version' | 'env'>[];
   /** What commands in containers do, by their text; others do nothing. */
@@ -292,16 +297,21 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         await stillAlive();
         return [...stacks.values()];
       },
+      async removeOldImages(keep) {
+        machine.imagesKept.push(keep);
+        return [];
+      },
     };
   }
 
-  const now = (): Date => new Date();
+  const now = (): Date => new Date(Date.now() + machine.laterMs);
   const activities = createActivities({
     config: {
       state,
       host: 'model',
       zone: ZONE,
       limits: { headroom: 1, fetch: 1e9, tier: 60 * 60_000 },
+      retention: { sweeps: 730 * DAY_MS, evidence: 90 * DAY_MS, alerts: 180 * DAY_MS, images: 30 * DAY_MS },
     } as unknown as Config,
     recipes: {
       strays: async () => [],
@@ -327,6 +337,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
 
   const machine: Machine = {
     bytes: 1,
+    laterMs: 0,
+    imagesKept: [],
     state,
     stuck,
     upstreams,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { classifyPull, repositoryOf } from '../../host/images.ts';
+import { repositoryOf, shortName } from '../../host/image-name.ts';
+import { classifyPull } from '../../host/images.ts';
 
 describe('a pull that failed', () => {
   const image = 'registry.example.org/team/timeout-app:1.2';
@@ -68,5 +69,18 @@ describe('the repository of an image', () => {
     [`team/app:1@sha256:${'a'.repeat(64)}`, 'team/app'],
   ])('of %s is %s', (image, repository) => {
     expect(repositoryOf(image)).toBe(repository);
+  });
+});
+
+describe('the name that the engine lists for an image', () => {
+  const digest = `sha256:${'a'.repeat(64)}`;
+  it.each([
+    ['redis', 'redis:latest'],
+    ['docker.io/library/redis:7', 'redis:7'],
+    ['r.example:5000/team/app', 'r.example:5000/team/app:latest'],
+    ['r.example:5000/team/app:1.2', 'r.example:5000/team/app:1.2'],
+    [`team/app:1@${digest}`, `team/app@${digest}`],
+  ])('of %s is %s', (image, name) => {
+    expect(shortName(image)).toBe(name);
   });
 });

@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Dockerode from 'dockerode';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { processRunner } from '../../host/process.ts';
+import { createPulledImages, removeUnneededImages, type PulledImages } from '../../host/pulled-images.ts';
+import { ensureImage, ensureSame, type ImageHost } from '../../host/images.ts';
+import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { importBusybox } from './engine.ts';
+import { packImage, startRegistry, type Registry, type RegistryAnswer } from './registry.ts';
+
+/** What becomes of images that we pulled, on the engine of this machine and from a registry of our own. */
+
+const hex = randomBytes(3).toString('hex');
+const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
+const local = (version: number): string => `localhost/recipe-sweep/pulled:${hex}-${version}`;
+
+let scratch: string;
+let registry: Registry;
+let packed: Map<string, RegistryAnswer>[];
+/** Which of the two images the tag stands for. */
+let current: 0 | 1;
+let nowMs: number;
+let pulled: PulledImages;
+let wanted: string;
+const made: { remove(options?: object): Promise<unknown> }[] = [];
+
+beforeAll(async () => {
+  packed = [1, 2].map((version) => {
+    importBusybox(local(version), ['sh', 'sleep', `v${version}-${hex}`]);
+    return packImage(local(version));
+  });
+  // From here on the engine has only what is pulled.
+  for (const version of [1, 2]) await docker.getImage(local(version)).remove();
+  registry = await startRegistry((url) => packed[current]?.get(url.replace(/.*\//, '')) ?? null);
+  wanted = `${registry.host}/thing/app:1`;
+});
+
+beforeEach(() => {
+  scratch = mkdtempSync(path.join(tmpdir(), 'pulled-images-'));
+  current = 0;
+  nowMs = Date.now();
+  pulled = createPulledImages(path.join(scratch, 'images.json'), () => new Date(nowMs));
+});
+
+afterEach(async () => {
+  for (const thing of made.splice(0)) await thing.remove({ force: true });
+  for (const name of await names()) {
+    // The last tag of a repository takes its digests with it.
+    await docker
+      .getImage(name)
+      .remove()
+      .catch(() => undefined);
+  }
+  expect(await names()).toEqual([]);
+  rmSync(scratch, { recursive: true });
+});
+
+afterAll(() => registry?.close());
+
+const host = (): ImageHost => ({
+  docker,
+  pull: 'always',
+  signal: new AbortController().signal,
+  guard: async () => undefined,
+  pulled,
+});
+const digest = (version: 0 | 1): string => packed[version]?.get('1')?.digest ?? '';
+const byDigest = (version: 0 | 1): string => wanted.replace(/:1$/, `@${digest(version)}`);
+
+/** Those names on the engine that are of this registry, or given here. */
+async function names(): Promise<string[]> {
+  const images = await docker.listImages({ digests: true });
+  return images
+    .flatMap(({ RepoTags, RepoDigests }) => [...(RepoTags ?? []), ...(RepoDigests ?? [])])
+    .filter((name) => name.startsWith(registry.host) || name.startsWith(`operator-${hex}`))
+    .sort();
+}
+
+async function remove(needed: readonly string[] = []): Promise<string[]> {
+  const before = new Date(nowMs + 1);
+  const guard = async (): Promise<void> => undefined;
+  const { removed, problems } = await removeUnneededImages(
+    { docker, guard, pulled },
+    { before, digests: new Set(needed) },
+  );
+  expect(problems).toEqual([]);
+  return removed.sort();
+}
+
+it('an image that we pulled goes when nobody needs it, with all of its names', async () => {
+  await ensureImage(host(), wanted);
+  expect(await names()).toEqual([wanted, byDigest(0)].sort());
+  expect(await remove()).not.toEqual([]);
+  expect(await names()).toEqual([]);
+  expect(await remove()).toEqual([]);
+  expect([...(await pulled.list())]).toEqual([]);
+});
+
+it('one that a record names, or that was needed lately, stays', async () => {
+  await ensureImage(host(), wanted);
+  expect(await remove([digest(0)])).toEqual([]);
+  nowMs += 2 * 60 * 60_000;
+  const before = new Date(nowMs - 60_000);
+  await pulled.needed({ id: (await docker.getImage(wanted).inspect()).Id, names: [wanted] });
+  await removeUnneededImages(
+    { docker, guard: async () => undefined, pulled },
+    { before, digests: new Set() },
+  );
+  expect(await names()).toEqual([wanted, byDigest(0)].sort());
+});
+
+it("one that a container or a service has, whoever's, stays", async () => {
+  await ensureImage(host(), wanted);
+  const container = await docker.createContainer({ Image: wanted, Cmd: ['true'] });
+  made.push(container);
+  expect(await remove()).toEqual([]);
+  await made.pop()?.remove();
+  const service = (await docker.createService({
+    Name: `pulled-${hex}`,
+    TaskTemplate: { ContainerSpec: { Image: byDigest(0) } },
+    Mode: { Replicated: { Replicas: 0 } },
+  })) as unknown as { id: string };
+  made.push(docker.getService(service.id));
+  expect(await remove()).toEqual([]);
+  expect(await names()).toEqual([wanted, byDigest(0)].sort());
+});
+
+it('of a tag that moved, the old image goes and the new one stays as long as it is needed', async () => {
+  await ensureImage(host(), wanted);
+  current = 1;
+  await ensureImage(host(), wanted);
+  expect(await names()).toEqual([wanted, byDigest(0), byDigest(1)].sort());
+  expect(await remove([digest(1)])).toEqual([byDigest(0)]);
+  expect(await names()).toEqual([wanted, byDigest(1)].sort());
+});
+
+it('what was there before, and names that others gave, are not ours', async () => {
+  await docker.pull(wanted).then(finished);
+  await ensureImage(host(), wanted);
+  expect(await remove()).toEqual([]);
+  // the same image under another name
+  current = 1;
+  await ensureImage(host(), wanted);
+  await docker.getImage(wanted).tag({ repo: `operator-${hex}`, tag: '1' });
+  expect(await remove()).toEqual([byDigest(1)]);
+  expect(await names()).toEqual([`operator-${hex}:1`, wanted, byDigest(0)].sort());
+});
+
+it('a name that has another image by now is somebody else’s', async () => {
+  await ensureImage(host(), wanted);
+  current = 1;
+  await docker.pull(wanted).then(finished);
+  expect(await remove()).toEqual([byDigest(0)]);
+  expect(await names()).toEqual([wanted, byDigest(1)].sort());
+});
+
+it('one that is pulled by its digest is ours by its digest', async () => {
+  await ensureSame(host(), wanted, digest(0));
+  expect(await names()).toEqual([byDigest(0)]);
+  expect(await remove()).toEqual([byDigest(0)]);
+  expect(await names()).toEqual([]);
+});
+
+it('one whose pull nobody saw the end of is ours all the same', async () => {
+  await pulled.expect([wanted]);
+  await docker.pull(wanted).then(finished);
+  await ensureImage(host(), wanted);
+  expect([...(await pulled.list()).keys()].sort()).toEqual([wanted, byDigest(0)].sort());
+  await remove();
+  expect(await names()).toEqual([]);
+});
+
+it('a list that cannot be read stops no deployment, and nothing is removed by it', async () => {
+  writeFileSync(path.join(scratch, 'images.json'), '{');
+  expect(await ensureImage(host(), wanted)).toMatchObject({ ok: true });
+  await expect(remove()).rejects.toMatchObject({ type: 'RecordUnreadable' });
+  expect(readFileSync(path.join(scratch, 'images.json'), 'utf8')).toBe('{');
+});
+
+it('none goes from an engine that another installation uses too', async () => {
+  await ensureImage(host(), wanted);
+  const Labels = { 'recipe-sweep.zone': `other-${hex}.test` };
+  await docker.createVolume({ Name: `pulled-${hex}`, Labels });
+  made.push(docker.getVolume(`pulled-${hex}`));
+  const limits = { tier: 0, deploy: 0, stable: 0, headroom: 0, fetch: 0, sweep: 0, promote: 0, attempts: 2 };
+  const deployer = createSwarmDeployer({
+    config: {
+      zone: `mine-${hex}.test`,
+      state: scratch,
+      docker: { socket: '/var/run/docker.sock', pull: 'always' },
+      probe: { via: 'task' },
+      limits,
+    },
+    run: processRunner({ environment: {} }),
+    docker,
+    signal: new AbortController().signal,
+    guard: async () => undefined,
+    mark: '',
+    report: () => undefined,
+  });
+  const before = new Date(nowMs + 1);
+  expect(await deployer.removeOldImages({ before, digests: new Set() })).toEqual([]);
+  expect(await names()).toEqual([wanted, byDigest(0)].sort());
+});
+
+async function finished(stream: NodeJS.ReadableStream): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()));
+  });
+}

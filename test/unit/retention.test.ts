@@ -1,0 +1,287 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { outlived, type KeptSweep } from '../../domain/retention.ts';
+import type { Outcome } from '../../domain/outcome.ts';
+import type { RecipeResult } from '../../domain/report.ts';
+import { createAlerts, type Alert } from '../../host/alerts.ts';
+import { createCanonicals } from '../../host/canonicals.ts';
+import { createResults, folderName } from '../../host/results.ts';
+import { createMachine, DAY_MS, ZONE, type Machine } from './fake-machine.ts';
+
+vi.mock('node:fs/promises', async (original) => {
+  const { mortalFiles } = await import('./mortal-fs.ts');
+  return mortalFiles(await original<typeof import('node:fs/promises')>());
+});
+
+/** Nothing of a sweep's opening but what it throws away is asked of this machine. */
+vi.mock('../../host/prerequisites.ts', () => ({ checkPrerequisites: async () => [] }));
+
+describe('which sweeps have had their time', () => {
+  const NOW = 1_000 * DAY_MS;
+  const ages = { sweeps: 100 * DAY_MS, evidence: 10 * DAY_MS };
+  const nobody = { sweeps: new Set<string>(), runs: new Set<string>(), recipes: new Set<string>() };
+  const sweep = (daysAgo: number, recipes: readonly string[], told = recipes): KeptSweep => ({
+    folder: `sweep-${daysAgo}`,
+    endedMs: NOW - daysAgo * DAY_MS,
+    recipes,
+    told,
+  });
+
+  test('are those that are older than they need be; younger ones keep their results', () => {
+    const sweeps = [101, 99, 11, 9, 1].map((days) => sweep(days, ['ghost', 'gitea']));
+    expect(outlived(sweeps, nobody, ages, NOW)).toEqual({
+      sweeps: ['sweep-101'],
+      evidence: [11, 99].flatMap((days) =>
+        ['ghost', 'gitea'].map((recipe) => ({ sweep: `sweep-${days}`, recipe })),
+      ),
+    });
+  });
+
+  test('are none that a record or an alert names, in part or as a whole', () => {
+    const sweeps = [400, 300, 200, 1].map((days) => sweep(days, ['ghost', 'gitea']));
+    const needed = {
+      sweeps: new Set(['sweep-300']),
+      runs: new Set(['sweep-400/gitea']),
+      recipes: new Set<string>(),
+    };
+    expect(outlived(sweeps, needed, ages, NOW)).toEqual({
+      sweeps: ['sweep-200'],
+      evidence: [{ sweep: 'sweep-400', recipe: 'ghost' }],
+    });
+  });
+
+  test('are none of a recipe of which nobody knows what it needs', () => {
+    const sweeps = [400, 300, 1].map((days) => sweep(days, days === 400 ? ['ghost'] : ['gitea']));
+    expect(outlived(sweeps, { ...nobody, recipes: new Set(['ghost']) }, ages, NOW).sweeps).toEqual([
+      'sweep-300',
+    ]);
+  });
+
+  test('are not the last that said something of a recipe, nor the last of all', () => {
+    const sweeps = [sweep(500, ['ghost']), sweep(400, ['ghost'], []), sweep(300, []), sweep(200, [])];
+    expect(outlived(sweeps, nobody, ages, NOW)).toEqual({ sweeps: ['sweep-300', 'sweep-400'], evidence: [] });
+  });
+});
+
+describe('a sweep that opens', () => {
+  const holder = { workflowId: 'now', runId: 'run of now', what: 'sweep' };
+  const CANONICAL = {
+    schema: 2,
+    recipe: 'ghost',
+    version: '1.0.0+1',
+    commit: 'a'.repeat(40),
+    status: 'proven',
+    ts: '2020-01-01T00:00:00.000Z',
+    run: 'proven/ghost',
+    images: { app: { image: 'ghost:1', digest: 'sha256:proven' } },
+    snapshot: { id: 'ghos-abcdef-1', sha256: 'b'.repeat(64), bytes: 1 },
+    domain: `warm-ghost.${ZONE}`,
+    env: {},
+  } as const;
+  let folder: string;
+  let machine: Machine;
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'retention-'));
+    machine = createMachine(folder, ['ghost', 'gitea']);
+    machine.open.add('now');
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const step = <T>(body: (activities: Activities) => Promise<T>, worker = { dead: false }): Promise<T> =>
+    machine.attempt(worker, 1, body);
+  const open = () => step(({ openSweep }) => openSweep({ recipes: ['ghost'], holder }));
+  const daysAgo = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString();
+  const sweeps = (): string[] => readdirSync(path.join(machine.state, 'sweeps')).sort();
+  const runFiles = (sweep: string, recipe: string): string[] =>
+    readdirSync(path.join(machine.state, 'sweeps', folderName(sweep), recipe)).sort();
+  const alerts = () => createAlerts(machine.state);
+  const raise = (alert: Partial<Alert>) =>
+    alerts().raise(
+      { kind: 'promote-failed', recipe: 'ghost', message: 'no', run: 'x', ...alert },
+      new Date(),
+    );
+
+  async function ended(
+    sweep: string,
+    days: number,
+    outcome: Outcome = { kind: 'ERROR', cause: 'cancelled', why: 'no' },
+    recipe = 'ghost',
+  ): Promise<void> {
+    const results = createResults(machine.state);
+    const run = await results.runFolder(sweep, recipe);
+    mkdirSync(path.join(run, 'promote'));
+    writeFileSync(path.join(run, 'promote', 'app.log'), 'hello');
+    writeFileSync(
+      path.join(run, 'resolved-images.json'),
+      JSON.stringify({ schema: 1, images: { 'ghost:1': `sha256:of-${sweep}` } }),
+    );
+    const [started, at] = [daysAgo(days), daysAgo(days)];
+    const result: RecipeResult = {
+      schema: 2,
+      recipe,
+      sweep,
+      outcome,
+      leftovers: null,
+      release: null,
+      tiers: [],
+      level: null,
+      lint: null,
+      started,
+      ended: at,
+      workflow: { id: `${sweep}/${recipe}`, runId: 'x' },
+    };
+    await results.writeResult(result);
+    const verdict = 'none';
+    const report = { host: 'h', zone: ZONE, note: null, problems: [], started, ended: at };
+    await results.writeReport({ schema: 2, sweep, verdict, ...report, recipes: [result] });
+  }
+
+  it('throws away old sweeps and old evidence, and says so where that was', async () => {
+    await ended('ancient', 800);
+    await ended('by hand/again', 100);
+    await ended('lately', 10);
+    expect((await open()).problems).toEqual([]);
+    expect(sweeps()).toEqual(['by%20hand%2Fagain', 'lately']);
+    expect(runFiles('by hand/again', 'ghost')).toEqual(['evidence-removed.txt', 'result.json']);
+    expect(runFiles('lately', 'ghost')).toEqual(['promote', 'resolved-images.json', 'result.json']);
+    const word = path.join(machine.state, 'sweeps', 'by%20hand%2Fagain', 'ghost', 'evidence-removed.txt');
+    expect(readFileSync(word, 'utf8')).toMatch(/^removed on \d{4}-\d\d-\d\d: more than 90 days old/);
+    const { reports, unreadable } = await createResults(machine.state).reports();
+    expect([reports.map(({ sweep }) => sweep), unreadable]).toEqual([['lately', 'by hand/again'], []]);
+  });
+
+  it('keeps what a canonical and an open alert name, with the images', async () => {
+    await createCanonicals({ state: machine.state, zone: ZONE }).write(CANONICAL);
+    await ended('proven', 900);
+    await ended('alerted', 900);
+    await ended('whole', 900);
+    await ended('neither', 900);
+    await ended('lately', 1);
+    await raise({ run: 'alerted/ghost' });
+    await raise({ kind: 'sweep-problems', recipe: null, run: 'whole' });
+    await open();
+    expect(sweeps()).toEqual(['alerted', 'lately', 'proven', 'whole']);
+    for (const sweep of ['alerted', 'proven', 'whole']) {
+      expect(runFiles(sweep, 'ghost')).toEqual(['promote', 'resolved-images.json', 'result.json']);
+    }
+    const { before, digests } = machine.imagesKept[0] ?? { before: new Date(), digests: new Set() };
+    expect([...digests].sort()).toEqual(['sha256:of-alerted', 'sha256:proven']);
+    expect(Date.now() - before.getTime()).toBeGreaterThan(29.9 * DAY_MS);
+    // Once the operator has seen to it, it may go.
+    const seen = path.join(machine.state, 'alerts', 'seen');
+    mkdirSync(seen);
+    for (const { file } of (await alerts().open()).alerts)
+      renameSync(file, path.join(seen, path.basename(file)));
+    await open();
+    expect(sweeps()).toEqual(['lately', 'proven']);
+  });
+
+  it('keeps everything of a recipe whose record cannot be read, and every image', async () => {
+    const canonicals = createCanonicals({ state: machine.state, zone: ZONE });
+    await canonicals.write(CANONICAL);
+    writeFileSync(path.join(machine.state, 'canonicals', 'ghost', 'canonical.json'), '{');
+    await ended('of ghost', 900);
+    await ended('of gitea', 900, undefined, 'gitea');
+    await ended('lately', 1);
+    await open();
+    expect(sweeps()).toEqual(['lately', 'of%20ghost']);
+    expect(machine.imagesKept).toEqual([]);
+  });
+
+  it('throws away nothing that an alert might name which cannot be read, and says so', async () => {
+    await ended('ancient', 900);
+    await ended('lately', 1);
+    await raise({ run: 'ancient/ghost' });
+    const file = (await alerts().open()).alerts[0]?.file ?? '';
+    writeFileSync(file, '{');
+    const { problems } = await open();
+    expect(problems).toEqual([expect.stringMatching(/^old sweeps were not thrown away: .*alerts\/.*json/)]);
+    expect(sweeps()).toEqual(['ancient', 'lately']);
+    expect(machine.imagesKept).toEqual([]);
+  });
+
+  it('keeps what it wrote itself before it was reset, and reports that cannot be read', async () => {
+    await ended('now', 900);
+    await ended('broken', 900);
+    await ended('moved', 900);
+    await ended('lately', 1);
+    writeFileSync(path.join(machine.state, 'sweeps', 'broken', 'report.json'), '{');
+    const root = path.join(machine.state, 'sweeps');
+    renameSync(path.join(root, 'moved'), path.join(root, 'elsewhere'));
+    await open();
+    expect(sweeps()).toEqual(['broken', 'elsewhere', 'lately', 'now']);
+    expect(runFiles('now', 'ghost')).toEqual(['promote', 'resolved-images.json', 'result.json']);
+  });
+
+  it('throws away a sweep that never ended once it is old, by when it was last written to', async () => {
+    await ended('died', 900);
+    rmSync(path.join(machine.state, 'sweeps', 'died', 'report.json'));
+    await ended('lately', 0);
+    await open();
+    expect(sweeps()).toEqual(['died', 'lately']);
+    machine.laterMs = 731 * DAY_MS;
+    await ended('later', -730);
+    await open();
+    expect(sweeps()).toEqual(['later']);
+  });
+
+  it('goes on where a worker died over it, and never shows half a sweep', async () => {
+    await ended('ancient', 900);
+    await ended('old', 100);
+    await ended('lately', 1);
+    const shown = async (): Promise<string[]> => {
+      const { reports, unreadable } = await createResults(machine.state).reports();
+      expect(unreadable).toEqual([]);
+      return reports.map(({ sweep }) => sweep);
+    };
+    const left = path.join(machine.state, 'sweeps', '.discarded-0123');
+    mkdirSync(path.join(left, 'ghost'), { recursive: true });
+    expect(await shown()).toEqual(['lately', 'old', 'ancient']);
+    writeFileSync(path.join(machine.state, 'sweeps', 'old', 'ghost', 'evidence-removed.txt'), 'begun\n');
+    await open();
+    expect(sweeps()).toEqual(['lately', 'old']);
+    expect(runFiles('old', 'ghost')).toEqual(['evidence-removed.txt', 'result.json']);
+  });
+
+  it('throws away alerts a time after they were archived, and never open ones', async () => {
+    await raise({ run: 'one' });
+    await raise({ run: 'two' });
+    const seen = path.join(machine.state, 'alerts', 'seen');
+    mkdirSync(seen);
+    const file = (await alerts().open()).alerts[0]?.file ?? '';
+    const archived = path.join(seen, path.basename(file));
+    renameSync(file, archived);
+    await open();
+    expect(existsSync(archived)).toBe(true);
+    machine.laterMs = 181 * DAY_MS;
+    await open();
+    expect(existsSync(archived)).toBe(false);
+    expect((await alerts().open()).alerts).toHaveLength(1);
+  });
+
+  it('is not stopped by what cannot be thrown away', async () => {
+    await ended('ancient', 900);
+    await ended('lately', 1);
+    // a folder where a file should be
+    mkdirSync(path.join(machine.state, 'alerts', 'seen', 'folder.json'), { recursive: true });
+    machine.laterMs = 181 * DAY_MS;
+    const { problems, recipes } = await open();
+    expect(problems).toEqual([expect.stringMatching(/^archived alerts were not thrown away: /)]);
+    expect(recipes).toEqual(['ghost']);
+    expect(sweeps()).toEqual(['lately']);
+  });
+});
