@@ -1,6 +1,8 @@
 import { Fault } from '../domain/fault.ts';
+import { stackName, warmDomain } from '../domain/names.ts';
 import type { Holder } from '../host/host-lock.ts';
 import { createSnapshots } from '../host/snapshots.ts';
+import { STACK_LABEL } from '../host/swarm.ts';
 import { holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 
@@ -14,6 +16,7 @@ export function canonical(deps: Dependencies) {
   return {
     /**
      * Gives the canonical up: its record goes, and then its volumes, secrets and snapshot; its history is kept beside.
+     * What lives in another zone stays, and is named.
      * The next sweep begins anew. Answers what was done in one sentence. Throws Fault BadInput when there is nothing
      * to give up.
      */
@@ -23,10 +26,16 @@ export function canonical(deps: Dependencies) {
           !(await deps.canonicals.isAttached(recipe)) &&
           (await deps.canonicals.read(recipe).catch(unreadable)) === null;
         if (nothing) throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
+        const written = await deps.canonicals.writtenDomain(recipe);
         await deps.canonicals.forget(recipe, holder.workflowId, deps.now());
         await warm.settle(recipe);
         await deps.mirrorsFor(run).keepOnly(recipe, null);
-        return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
+        const kept = `its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
+        if (written === null || written === warmDomain(recipe, deps.config.zone)) {
+          return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, ${kept}`;
+        }
+        const label = `label=${STACK_LABEL}=${stackName(written)}`;
+        return `${recipe} has no canonical any more: its snapshot is gone, ${kept}. Its volumes and secrets at ${written} are of another zone, and stay: docker volume ls --filter ${label}; docker secret ls --filter ${label}`;
       });
     },
 

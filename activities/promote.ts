@@ -143,10 +143,12 @@ function changedImages(
   tested: Record<string, ImageSeen>,
   installed: Record<string, ImageSeen>,
 ): string | null {
-  const changed = Object.entries(installed).filter(
-    ([service, { digest }]) => tested[service]?.digest !== digest,
+  const changed = Object.keys({ ...tested, ...installed }).filter(
+    (service) => tested[service]?.digest !== installed[service]?.digest,
   );
-  return changed.length === 0
-    ? null
-    : `not the same images: ${changed.map(([service, { image }]) => `${service} (${image})`).join(', ')}`;
+  if (changed.length === 0) return null;
+  const named = changed.map(
+    (service) => `${service} (${installed[service]?.image ?? tested[service]?.image ?? ''})`,
+  );
+  return `not the same images: ${named.join(', ')}`;
 }

@@ -72,10 +72,12 @@ export interface Canonicals {
   /** Adds the record's line when a crash came between the commit point and the history. */
   completeHistory(record: CanonicalRecord): Promise<void>;
   /**
-   * What the history's last line says, of which a lost record can be written anew. Throws Fault RecordUnreadable
+   * What the history's last whole line says, of which a lost record can be written anew. Throws Fault RecordUnreadable
    * when there is no history, or its last line cannot be read.
    */
   lastPromotion(recipe: string): Promise<CanonicalRecord>;
+  /** Where its data lives, as its record or its history says, whether or not that is where it would be now. */
+  writtenDomain(recipe: string): Promise<string | null>;
   /** Gives the canonical up: its record is gone, and its history has become `history-<time>.jsonl`. */
   forget(recipe: string, run: string, now: Date): Promise<void>;
   /** Recipes that have a folder here, by name. */
@@ -155,11 +157,19 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     completeHistory,
     async lastPromotion(recipe) {
       const file = historyFile(recipe);
-      const lines = (await readIfThere(file)).split('\n').filter((line) => line !== '');
+      const text = await readIfThere(file);
+      const written = text.split('\n').filter((line) => line !== '');
+      const isTorn = text !== '' && !text.endsWith('\n') && tryJson(written.at(-1) ?? '') === undefined;
+      // Of a line that a crash cut short the snapshot before it is not pruned yet.
+      const lines = isTorn ? written.slice(0, -1) : written;
       const last = recordSchema.safeParse(tryJson(lines.at(-1) ?? ''));
       if (last.success && last.data.recipe === recipe) return last.data;
       const why = lines.length === 0 ? 'there is no promotion in it' : 'its last line cannot be read';
       throw new Fault('RecordUnreadable', `${file}: ${why}; put back a good copy of it`);
+    },
+    async writtenDomain(recipe) {
+      const record = await readJson(recordFile(recipe), recordSchema).catch(() => null);
+      return (record ?? (await history(recipe)).at(-1))?.domain ?? null;
     },
     async forget(recipe, run, now) {
       // From here on what stands beside the missing record is known to be nobody's.

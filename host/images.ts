@@ -56,9 +56,14 @@ const SILENCE_MS = 120_000;
 
 /**
  * Sees to it that this very image is on the engine: what the name stood for when its digest was seen. Throws Fault
- * Registry when it is not to be had any more, Disk or Daemon.
+ * Registry when it is not to be had any more (the remedy is what can be done then), Disk or Daemon.
  */
-export async function ensureSame(host: ImageHost, image: string, digest: string): Promise<PresentImage> {
+export async function ensureSame(
+  host: ImageHost,
+  image: string,
+  digest: string,
+  remedy: string,
+): Promise<PresentImage> {
   const byDigest = `${nameOf(image)}@${digest}`;
   const byName = await inspect(host.docker, image);
   if (byName?.digest === digest) return byName;
@@ -75,7 +80,7 @@ export async function ensureSame(host: ImageHost, image: string, digest: string)
   const now = byName === null ? 'nothing on this engine' : byName.digest;
   throw new Fault(
     'Registry',
-    `${image} was ${digest} when it was looked at first, is ${now} now, and that one cannot be had any more: ${trouble ?? 'the engine does not have it'}`,
+    `${image} was ${digest} when it was looked at first, is ${now} now, and that one cannot be had any more: ${trouble ?? 'the engine does not have it'}; ${remedy}`,
   );
 }
 

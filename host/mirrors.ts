@@ -402,8 +402,9 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
     async keep(recipe, commit) {
       const work = workFolder(recipe);
       const file = bundleOf(recipe, commit);
+      // It is made under another name, so that what is there is whole.
+      if (await exists(file)) return true;
       return inTurn(recipe, async () => {
-        if (await exists(file)) return true;
         const [found] = (await exists(work))
           ? ((await nullIfFailed(() => commitsOf(work, [commit]))) ?? [])
           : [];

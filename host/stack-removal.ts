@@ -105,7 +105,9 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
         if (left.length === 0) return;
         let held: string | null = null;
         const lingering = left.some(({ id }) => removed.has(id));
-        for (const thing of left) {
+        // While something with our label is left, since that is what shows whose they are.
+        const unlabelled = left.filter((thing) => madeByDocker(stack, thing));
+        for (const thing of unlabelled.length > 0 ? unlabelled : left) {
           try {
             await swarm.remove(thing);
             removed.add(thing.id);

@@ -286,11 +286,15 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const host = { docker, pull: config.docker.pull, signal, guard, pulled };
     const proven = Object.values(app.provenImages ?? {}).map(({ image, digest }) => [image, digest] as const);
     const known = app.provenImages === null ? await readResolved(app.resolvedImages) : new Map(proven);
+    const remedy =
+      app.provenImages === null
+        ? 'the next sweep looks anew'
+        : `the canonical was proven on it: have the registry give it again, or begin anew: recipe-sweep canonical forget ${app.recipe}`;
     const ensured = await Promise.all(
       names.map(async (name): Promise<EnsuredImage> => {
         const digest = known.get(name);
         if (digest === undefined) return ensureImage(host, name);
-        return { ok: true, image: await ensureSame(host, name, digest) };
+        return { ok: true, image: await ensureSame(host, name, digest, remedy) };
       }),
     );
     for (const one of ensured) {

@@ -19,6 +19,8 @@ const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
 const scratch = mkdtempSync(path.join(tmpdir(), 'container-command-'));
 const containers: Dockerode.Container[] = [];
 let container: string;
+/** A command that no other test's process has. */
+const long = (number: number): string => `sleep ${1_000_000 + parseInt(hex, 16)}${number}`;
 
 function swarm(changes: { signal?: AbortSignal; mark?: string } = {}): Swarm {
   const { signal = new AbortController().signal, mark = '' } = changes;
@@ -71,27 +73,27 @@ it('keeps the end of what is long, from the beginning of a line', async () => {
 
 it('ends what takes too long, its children too, and answers what it printed', async () => {
   const began = Date.now();
-  const answer = await swarm().exec(container, 'echo began; sleep 4711 & sleep 4711', 1_000);
+  const answer = await swarm().exec(container, `echo began; ${long(1)} & ${long(1)}`, 1_000);
   expect(answer).toEqual({ status: null, output: 'began\n' });
   expect(Date.now() - began).toBeLessThan(5_000);
-  expect(await running('sleep 4711')).toBe(0);
+  expect(await running(long(1))).toBe(0);
 });
 
 it('ends what runs when its attempt ends', async () => {
   const attempt = new AbortController();
-  const command = swarm({ signal: attempt.signal }).exec(container, 'sleep 4712', 60_000);
-  while ((await running('sleep 4712')) === 0) await sleep(20);
+  const command = swarm({ signal: attempt.signal }).exec(container, long(2), 60_000);
+  while ((await running(long(2))) === 0) await sleep(20);
   attempt.abort(new Error('overtaken'));
   await expect(command).rejects.toThrow('overtaken');
-  expect(await running('sleep 4712')).toBe(0);
+  expect(await running(long(2))).toBe(0);
 });
 
 it('leaves a mark by which a later attempt ends it', async () => {
   const state = path.join(scratch, 'state');
   const attempts = createAttempts(state);
   const mark = await attempts.mark(1);
-  const command = swarm({ mark }).exec(container, 'sleep 4713', 60_000);
-  while ((await running('sleep 4713')) === 0) await sleep(20);
+  const command = swarm({ mark }).exec(container, long(3), 60_000);
+  while ((await running(long(3))) === 0) await sleep(20);
   expect((await withVariable(COMMAND_MARK)).some(({ value }) => value === mark)).toBe(true);
   const later = await attempts.enter(2, 'the next attempt', () => undefined);
   expect(await command).toMatchObject({ status: 137 });
@@ -100,8 +102,8 @@ it('leaves a mark by which a later attempt ends it', async () => {
 
 it('says of a container that ends meanwhile that nothing was learned', async () => {
   const short = await start(image, ['/bin/sleep', '1000']);
-  const command = swarm().exec(short, 'sleep 4714', 60_000);
-  while ((await running('sleep 4714')) === 0) await sleep(20);
+  const command = swarm().exec(short, long(4), 60_000);
+  while ((await running(long(4))) === 0) await sleep(20);
   await Promise.all([
     expect(command).rejects.toMatchObject({ type: 'Daemon' }),
     docker.getContainer(short).remove({ force: true }),

@@ -109,6 +109,16 @@ describe('a record that is lost is an error, never "no canonical"', () => {
     await expect(canonicals.lastPromotion('hedgedoc')).rejects.toMatchObject({ type: 'RecordUnreadable' });
   });
 
+  test('beside a history whose last line a crash cut short: the one before it counts', async () => {
+    await canonicals.write(recordOf());
+    await rm(fileOf('hedgedoc'));
+    const file = path.join(folder(), 'history.jsonl');
+    await writeFile(file, `${JSON.stringify(recordOf())}\n{"schema":2,"rec`);
+    expect(await canonicals.lastPromotion('hedgedoc')).toEqual(recordOf());
+    await writeFile(file, `${JSON.stringify(recordOf())}\n{"schema":2,"rec\n`);
+    await expect(canonicals.lastPromotion('hedgedoc')).rejects.toMatchObject({ type: 'RecordUnreadable' });
+  });
+
   test('beside a snapshot', async () => {
     await mkdir(path.join(folder(), 'snapshots', 'hedg-abc123-1'), { recursive: true });
     await lost('the snapshot hedg-abc123-1 stands beside it');

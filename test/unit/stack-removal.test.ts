@@ -73,6 +73,17 @@ describe('a network without our label', () => {
     expect(left()).toEqual([]);
   });
 
+  test('goes first, so that whoever dies over it leaves something that shows whose it was', async () => {
+    const { swarm, left } = engine([thing('network', 'stack_default'), lost], { stack_lost: 2 });
+    const seen: string[][] = [];
+    const remove = async (one: Labelled): Promise<void> => {
+      await swarm.remove(one);
+      seen.push(left());
+    };
+    await removal({ ...swarm, remove }).discard('stack', ['network'], () => true);
+    expect(seen).toEqual([['stack_default'], []]);
+  });
+
   test.each([
     ['nothing else of the stack is ours', [lost]],
     ['it is not called after the stack', [thing('secret', 'a'), { ...lost, name: 'office' }]],

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import type { RunRef } from '../../domain/run.ts';
+import { BOUNDARY_CHANNEL, type Passed } from '../../host/boundary.ts';
 import { createMachine, type Machine } from './fake-machine.ts';
 import { disk } from './mortal-fs.ts';
 
@@ -233,6 +235,22 @@ describe('nothing proven is lost:', () => {
     expect(await promote()).toEqual({ promoted: true });
   });
 
+  test('given up in another zone, it says what of it is left, and where', async () => {
+    await promote();
+    const record = JSON.parse(readFileSync(canonicalFile('canonical.json'), 'utf8')) as object;
+    writeFileSync(
+      canonicalFile('canonical.json'),
+      JSON.stringify({ ...record, domain: 'warm-ghost.before.test' }),
+    );
+    machine.open.delete('sweep');
+    machine.open.add('by-hand');
+    const said = await step((steps) => steps.forgetCanonical({ recipe: 'ghost', holder: OPERATOR }));
+    expect(said).toMatch(
+      /Its volumes and secrets at warm-ghost.before.test are of another zone, and stay: docker volume ls --filter label=com.docker.stack.namespace=warm-ghost_before_test;/,
+    );
+    expect(said).not.toContain('are gone');
+  });
+
   test('lost secrets are named, and their data is left as it is', async () => {
     await promote();
     await publishNext();
@@ -313,6 +331,28 @@ describe('nothing proven is lost:', () => {
     expect(await promote()).toMatchObject({ promoted: false, why });
     expect(machine.deployed).toEqual([]);
     expect(machine.rows(STACK)).toEqual(new Map());
+  });
+
+  test('nor when that was written while it was being promoted', async () => {
+    const hold = (message: unknown): void => {
+      const { boundary } = message as Passed;
+      if (boundary === 'promote.after-snapshot') machine.settings.set('ghost', { hold: 'on holiday' });
+    };
+    subscribe(BOUNDARY_CHANNEL, hold);
+    try {
+      expect(await promote()).toMatchObject({ promoted: false, why: 'the recipe is held: on holiday' });
+    } finally {
+      unsubscribe(BOUNDARY_CHANNEL, hold);
+    }
+    expect(existsSync(canonicalFile('canonical.json'))).toBe(false);
+  });
+
+  test('a release is not promoted without a service that was tested', async () => {
+    const tested = { ...IMAGES, worker: { image: 'worker:1', digest: 'sha256:1' } };
+    expect(await step((steps) => steps.promote({ run: RUN, release: RELEASE, tested }))).toMatchObject({
+      promoted: false,
+      why: 'what was tested is not what was installed: not the same images: worker (worker:1)',
+    });
   });
 
   test('a recipe that is an exception is not even tested, whoever starts its run', async () => {
