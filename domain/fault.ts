@@ -33,6 +33,8 @@ export const FAULTS = {
   Network: { retryable: true },
   Daemon: { retryable: true },
   Disk: { retryable: true },
+  /** This host's clock was set, or the host slept, while something was timed. */
+  Clock: { retryable: true },
   /** A step took longer than it may, or its worker fell silent. */
   TimedOut: { retryable: true },
   /** An error that nobody expected, so a mistake of recipe-sweep's own: trying again would repeat it. */

@@ -10,6 +10,7 @@ import { createAppEnvironment } from './app-environment.ts';
 import { createAppScripts, hookEvidence } from './app-scripts.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
+import { watchClock } from './clock.ts';
 import { declaredEnvironment, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
 import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-evidence.ts';
@@ -58,6 +59,8 @@ const POLL_MS = 1_000;
 const SWARM_LAG_MS = 2_000;
 const PROBE_TIMEOUT_MS = 10_000;
 const PROBE_LEAST_MS = 500;
+/** A clock that is kept right by NTP moves by less, while a deployment is watched. */
+const CLOCK_TOLERANCE_MS = 1_000;
 const PROBE_PAUSES_MS = [100, 200, 400, 1_000];
 
 /** The declared environment's names, whatever their values. */
@@ -452,10 +455,12 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       }
     };
 
+    const clockSet = watchClock();
     try {
       for (;;) {
         if (asked.broken !== null) throw asked.broken.error;
         const seen = await swarm.observe(app.stack);
+        refuseSetClock(app.stack, clockSet());
         refuseVanished(app.stack, expected, seen);
         const judgement = judge(seen, expected);
         let wait = POLL_MS;
@@ -655,6 +660,16 @@ function runningTasks(seen: Observation): string {
     .flatMap(({ tasks }) => tasks.filter(({ state }) => state === 'running').map(({ id }) => id))
     .sort()
     .join(' ');
+}
+
+/** Since when tasks run is told by the same clock that says what time it is now. */
+function refuseSetClock(stack: string, setMs: number): void {
+  if (Math.abs(setMs) < CLOCK_TOLERANCE_MS) return;
+  const by = `${Math.abs(setMs / 1000).toFixed(1)} s ${setMs > 0 ? 'forward' : 'back'}`;
+  throw new Fault(
+    'Clock',
+    `${stack}: this host's clock was set ${by}, or the host slept, while it was watched: nothing was learned; see timedatectl`,
+  );
 }
 
 /** The swarm took every service, so one that is not there now was removed by somebody: no fault of the package. */

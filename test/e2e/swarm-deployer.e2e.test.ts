@@ -713,6 +713,24 @@ describe('an image', () => {
   }, 60_000);
 });
 
+it('a clock that is set while an app is watched makes it neither green nor red', async () => {
+  const one = app('clock', { seconds: 10 });
+  const real = Date.now;
+  const set = vi.spyOn(Date, 'now');
+  try {
+    const deployment = deployer().deploy(one);
+    // An hour on, every task looks as if it had been up for long enough, and every deadline as if it had passed.
+    setTimeout(() => set.mockImplementation(() => real() + 3_600_000), 5_000);
+    await expect(deployment).rejects.toMatchObject({
+      type: 'Clock',
+      message: expect.stringMatching(/clock was set 3600\.\d s forward/),
+    });
+  } finally {
+    set.mockRestore();
+    await deployer().remove(one.stack);
+  }
+}, 60_000);
+
 it("an engine's disk without headroom is a Fault, before anything is made", async () => {
   const one = app('full');
   await expect(deployer({ headroom: 1e18 }).deploy(one)).rejects.toMatchObject({
