@@ -67,14 +67,16 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
     return `${state}#${pid}.${started}#${generation ?? ''}`;
   }
 
-  async function earlierThan(generation: number): Promise<number[]> {
+  async function earlierThan(kind: 'json' | 'sock', generation: number): Promise<number[]> {
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
     return names
-      .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
-      .map(Number)
+      .flatMap((name) => {
+        const [, number, of] = /^(\d+)\.(json|sock)$/.exec(name) ?? [];
+        return of === kind ? [Number(number)] : [];
+      })
       .filter((one) => one < generation)
       .sort((a, b) => a - b);
   }
@@ -137,7 +139,11 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
     mark,
 
     async enter(generation, step, overtaken) {
-      for (const earlier of await earlierThan(generation)) await endEarlier(earlier, generation);
+      for (const earlier of await earlierThan('json', generation)) await endEarlier(earlier, generation);
+      // Of those that died before they were entered.
+      for (const earlier of await earlierThan('sock', generation)) {
+        await rm(socketOf(earlier), { force: true });
+      }
       await endCommands(
         async (worker, number) => (number !== null && number < generation) || (await isOrphan(worker)),
       );

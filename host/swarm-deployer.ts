@@ -251,17 +251,23 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     await checkPortsFree(docker, app.stack, recipe.ports);
   }
 
-  /** An engine whose disk fills up while it deploys would make red what is no fault of the package. */
+  /** Disks that fill up during a deployment would make red what is no fault of the package. */
   async function checkRoom(): Promise<void> {
     const { DockerRootDir } = (await engine('looking for its folder', () => docker.info())) as {
       DockerRootDir: string;
     };
-    const free = await freeBytes(DockerRootDir);
-    if (free === null || free >= config.limits.headroom) return;
-    throw new Fault(
-      'Disk',
-      `${gigabytes(free)} free at ${DockerRootDir}, the engine's folder, and ${gigabytes(config.limits.headroom)} are wanted ("limits.headroom"): free some space`,
-    );
+    const folders = [
+      [DockerRootDir, "the engine's folder"],
+      [config.state, 'where evidence is written'],
+    ] as const;
+    for (const [folder, what] of folders) {
+      const free = await freeBytes(folder);
+      if (free === null || free >= config.limits.headroom) continue;
+      throw new Fault(
+        'Disk',
+        `${gigabytes(free)} free at ${folder}, ${what}, and ${gigabytes(config.limits.headroom)} are wanted ("limits.headroom"): free some space`,
+      );
+    }
   }
 
   /** Two services with one route would have the proxy send the neighbour's visitors here, or nowhere. */

@@ -146,6 +146,9 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
   }
 }
 
+/** Of the Temporal server's history, matching, internal frontend and worker services, which ask nobody who calls. */
+const INTERNAL_PORTS = [7234, 7235, 7236, 7239];
+
 /** Whoever reaches an unprotected Temporal may start workflows, and the containers under test are strangers. */
 async function checkExposure({ temporal }: Config): Promise<Finding> {
   const name = 'out of reach of containers';
@@ -153,9 +156,10 @@ async function checkExposure({ temporal }: Config): Promise<Finding> {
   const asksWho = tls?.cert !== undefined || apiKeyFile !== undefined;
   const server = new URL(`http://${address}`);
   const page = new URL(ui);
-  const ports = [...(asksWho ? [] : [server]), page]
-    .map(({ port }) => Number(port))
-    .filter((port) => port > 0);
+  const ports = [
+    ...[...(asksWho ? [] : [server]), page].map(({ port }) => Number(port)).filter((port) => port > 0),
+    ...INTERNAL_PORTS,
+  ];
   const reached = await reachableByContainers(ports);
   return reached.length === 0
     ? { name, ok: true, found: `nothing answers on ports ${ports.join(', ')} beside loopback`, how: '' }

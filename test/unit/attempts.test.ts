@@ -50,6 +50,14 @@ test('an attempt leaves nothing behind', async () => {
   expect(await readdir(path.join(state, 'attempts'))).toEqual([]);
 });
 
+test('the next one removes the socket of one that died before it was entered', async () => {
+  await (await attempts.enter(1, 'promote, attempt 1', () => undefined)).leave();
+  await writeFile(path.join(state, 'attempts', '2.sock'), '');
+  const entered = await attempts.enter(3, 'promote, attempt 3', () => undefined);
+  expect(await readdir(path.join(state, 'attempts'))).toEqual(['3.json', '3.sock']);
+  await entered.leave();
+});
+
 test('a later attempt waits until an earlier one in the same process has ended', async () => {
   const order: string[] = [];
   const first = await attempts.enter(1, 'promote, attempt 1', (why) => {
