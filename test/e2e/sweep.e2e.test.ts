@@ -125,6 +125,21 @@ describe('a weekly sweep', () => {
     });
   });
 
+  test('what has had its time goes when a sweep opens, and nothing else', async () => {
+    const kept = path.join(system.state, 'sweeps');
+    const before = (await readdir(kept)).sort();
+    const report = await lastReport();
+    const old = path.join(kept, 'ancient');
+    await mkdir(path.join(old, 'webdis', 'promote'), { recursive: true });
+    const ended = new Date(Date.now() - 3 * 365 * 24 * 60 * 60_000).toISOString();
+    await writeFile(path.join(old, 'report.json'), JSON.stringify({ ...report, sweep: 'ancient', ended }));
+    expect((await system.cli('results', '--list')).stdout).toContain('ancient');
+    const sweep = await startSweep(['unreleased']);
+    expect((await sweep.result()).problems).toEqual([]);
+    expect((await readdir(kept)).sort()).toEqual([...before, sweep.workflowId].sort());
+    expect((await system.cli('results', '--list')).stdout).not.toContain('ancient');
+  });
+
   test('plan says what a sweep would do, as JSON, and deploys nothing', async () => {
     const { commit } = await system.upstreams.publish('webdis', '1.1.0+0.1.22');
     const created = await system.createdDuring(async () => {
