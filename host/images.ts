@@ -119,11 +119,14 @@ async function pullOurs(host: ImageHost, image: string): Promise<string | null> 
       [...(RepoTags ?? []), ...(RepoDigests ?? [])].map((name) => [name, Id] as const),
     ),
   );
+  const name = shortName(image);
   // Before, since nobody could tell afterwards whose it is if this process died over it.
-  if (!before.has(shortName(image))) await pulled.expect([shortName(image)]);
+  if (!before.has(name)) await pulled.expect(name);
   const trouble = await pull(host, image);
-  const found = trouble === null ? await namedImage(docker, image) : null;
-  if (found) await pulled.pulled(found, before);
+  const found = await namedImage(docker, image);
+  if (trouble === null && found) await pulled.pulled(found, before);
+  // Who brings it later is somebody else.
+  if (trouble !== null && !found) await pulled.forget([name]);
   return trouble;
 }
 

@@ -10,8 +10,8 @@ import { digestOf, repositoryOf, shortName } from './image-name.ts';
  * was there before is somebody else's, and is never removed; nor is one that has another image by now.
  */
 export interface PulledImages {
-  /** Enters names that are about to be pulled and that the engine does not have. */
-  expect(names: readonly string[]): Promise<void>;
+  /** Enters a name that is about to be pulled and that the engine does not have. */
+  expect(name: string): Promise<void>;
   /** Enters those names of an image just pulled that are ours. `before` has every name of then, and its image's ID. */
   pulled(image: NamedImage, before: ReadonlyMap<string, string>): Promise<void>;
   /** Says of those that are ours that they are needed now. */
@@ -71,10 +71,10 @@ export function createPulledImages(file: string, now: () => Date): PulledImages 
 
   return {
     list,
-    async expect(names) {
+    async expect(name) {
       await change((images) => {
-        for (const name of names) images.set(name, entry(null));
-        return names.length > 0;
+        images.set(name, entry(null));
+        return true;
       });
     },
     async pulled({ id, names }, before) {

@@ -165,12 +165,18 @@ it('one that is pulled by its digest is ours by its digest', async () => {
 });
 
 it('one whose pull nobody saw the end of is ours all the same', async () => {
-  await pulled.expect([wanted]);
+  await pulled.expect(wanted);
   await docker.pull(wanted).then(finished);
   await ensureImage(host(), wanted);
   expect([...(await pulled.list()).keys()].sort()).toEqual([wanted, byDigest(0)].sort());
   await remove();
   expect(await names()).toEqual([]);
+});
+
+it('one that could not be pulled is nobody’s, and so whoever brings it later keeps it', async () => {
+  const missing = wanted.replace(/:1$/, ':2');
+  await expect(ensureImage(host(), missing)).rejects.toMatchObject({ type: 'Registry' });
+  expect([...(await pulled.list())]).toEqual([]);
 });
 
 it('a list that cannot be read stops no deployment, and nothing is removed by it', async () => {
