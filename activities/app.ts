@@ -57,7 +57,9 @@ export async function prepareApp(
   const { run, recipe, step, domain, lifetime, dependencies, upgraded } = where;
   const settings = await deps.recipes.one(recipe);
   // A canonical runs as it was proven, wherever it is deployed; any other release in what recipe.yml says now.
-  const canonical = await deps.canonicals.read(recipe);
+  const canonical = await (recipe === run.recipe
+    ? deps.canonicals.read(recipe)
+    : deps.canonicals.readForOthers(recipe));
   const proven = canonical?.version === version && canonical.commit === commit ? canonical : null;
   const written = proven?.env ?? (upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env);
   const stack = stackName(domain);

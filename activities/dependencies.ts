@@ -42,12 +42,12 @@ export async function dependenciesOf(deps: Dependencies, recipe: string): Promis
 }
 
 export function dependencies(deps: Dependencies) {
-  /** The release that is proven, or else the latest one. */
+  /** The release that is proven, or else the latest one. A lost record stops its own recipe, not those that need it. */
   async function releaseOf(attempt: Attempt, recipe: string): Promise<Deployable> {
     const mirrors = deps.mirrorsFor(attempt.run);
     attempt.report(`syncing the mirror of ${recipe}`);
     await mirrors.sync(recipe, (await deps.recipes.one(recipe)).upstream);
-    const canonical = await deps.canonicals.read(recipe);
+    const canonical = await deps.canonicals.readForOthers(recipe);
     if (canonical !== null) return { version: canonical.version, commit: canonical.commit };
     const latest = (await mirrors.releases(recipe)).releases.at(-1);
     if (latest === undefined) {

@@ -78,6 +78,11 @@ export interface Canonicals {
   lastPromotion(recipe: string): Promise<CanonicalRecord>;
   /** Where its data lives, as its record or its history says, whether or not that is where it would be now. */
   writtenDomain(recipe: string): Promise<string | null>;
+  /**
+   * For a recipe that needs it beside itself and uses none of its data: the record, or, where that cannot be read, what
+   * the history says. Throws as read does when that cannot be read either.
+   */
+  readForOthers(recipe: string): Promise<CanonicalRecord | null>;
   /** Gives the canonical up: its record is gone, and its history has become `history-<time>.jsonl`. */
   forget(recipe: string, run: string, now: Date): Promise<void>;
   /** Recipes that have a folder here, by name. */
@@ -151,21 +156,32 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     await appendDurably(historyFile(record.recipe), `${torn ? '\n' : ''}${JSON.stringify(record)}`);
   }
 
+  async function lastPromotion(recipe: string): Promise<CanonicalRecord> {
+    const file = historyFile(recipe);
+    const text = await readIfThere(file);
+    const written = text.split('\n').filter((line) => line !== '');
+    const isTorn = text !== '' && !text.endsWith('\n') && tryJson(written.at(-1) ?? '') === undefined;
+    // Of a line that a crash cut short the snapshot before it is not pruned yet.
+    const lines = isTorn ? written.slice(0, -1) : written;
+    const last = recordSchema.safeParse(tryJson(lines.at(-1) ?? ''));
+    if (last.success && last.data.recipe === recipe) return last.data;
+    const why = lines.length === 0 ? 'there is no promotion in it' : 'its last line cannot be read';
+    throw new Fault('RecordUnreadable', `${file}: ${why}; put back a good copy of it`);
+  }
+
   return {
     read,
     history,
     completeHistory,
-    async lastPromotion(recipe) {
-      const file = historyFile(recipe);
-      const text = await readIfThere(file);
-      const written = text.split('\n').filter((line) => line !== '');
-      const isTorn = text !== '' && !text.endsWith('\n') && tryJson(written.at(-1) ?? '') === undefined;
-      // Of a line that a crash cut short the snapshot before it is not pruned yet.
-      const lines = isTorn ? written.slice(0, -1) : written;
-      const last = recordSchema.safeParse(tryJson(lines.at(-1) ?? ''));
-      if (last.success && last.data.recipe === recipe) return last.data;
-      const why = lines.length === 0 ? 'there is no promotion in it' : 'its last line cannot be read';
-      throw new Fault('RecordUnreadable', `${file}: ${why}; put back a good copy of it`);
+    lastPromotion,
+    async readForOthers(recipe) {
+      try {
+        return await read(recipe);
+      } catch (error) {
+        return lastPromotion(recipe).catch(() => {
+          throw error;
+        });
+      }
     },
     async writtenDomain(recipe) {
       const record = await readJson(recordFile(recipe), recordSchema).catch(() => null);

@@ -101,6 +101,18 @@ describe('a record that is lost is an error, never "no canonical"', () => {
     expect(await canonicals.lastPromotion('hedgedoc')).toEqual(recordOf());
   });
 
+  test('but recipes that need it beside themselves still know what was proven', async () => {
+    await canonicals.write(recordOf());
+    expect(await canonicals.readForOthers('hedgedoc')).toEqual(recordOf());
+    await writeFile(fileOf('hedgedoc'), '{');
+    expect(await canonicals.readForOthers('hedgedoc')).toEqual(recordOf());
+    await rm(path.join(folder(), 'history.jsonl'));
+    await expect(canonicals.readForOthers('hedgedoc')).rejects.toMatchObject({
+      message: expect.stringContaining('canonical.json'),
+    });
+    expect(await canonicals.readForOthers('never')).toBeNull();
+  });
+
   test('beside a history that nobody can read', async () => {
     await canonicals.write(recordOf());
     await rm(fileOf('hedgedoc'));

@@ -205,6 +205,15 @@ describe('nothing proven is lost:', () => {
     ).rejects.toMatchObject({ type: 'BadInput', message: expect.stringContaining('can be read') });
   });
 
+  test('a lost record does not stop a recipe that needs this one beside it', async () => {
+    await promote();
+    await publishNext();
+    rmSync(canonicalFile('canonical.json'));
+    const run: RunRef = { recipe: 'gitea', sweep: SWEEP, workflow: { id: 'sweep/gitea', runId: 'fedcba' } };
+    const provided = await step((steps) => steps.provide({ run, recipe: 'ghost', dependencies: [] }));
+    expect(provided).toMatchObject({ recipe: 'ghost', version: RELEASE.version });
+  });
+
   test('a lost record is not written anew without its snapshot', async () => {
     await promote();
     rmSync(canonicalFile('canonical.json'));
