@@ -29,7 +29,7 @@ import { addResolved, readResolved } from './resolved-images.ts';
 import { takeScreenshot } from './screenshot.ts';
 import { ensureSecrets, readWrittenSecrets, type WrittenSecrets } from './secrets.ts';
 import { createStackRemoval } from './stack-removal.ts';
-import { openSwarm, runningContainer, STACK_LABEL, type Labelled } from './swarm.ts';
+import { openSwarm, runningContainer, STACK_LABEL, type Labelled, type Swarm } from './swarm.ts';
 import { checkPortsFree, refuseTakenPort } from './taken-ports.ts';
 
 /**
@@ -641,8 +641,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     },
 
     async removeOldImages(keep) {
-      const all = await swarm.labelled(LABEL.zone);
-      if (all.some(({ labels }) => labels[LABEL.zone] !== zone)) return [];
+      if ((await otherZones(swarm, zone)).length > 0) return [];
       const { problems } = await removeUnneededImages({ docker, guard, pulled }, keep);
       return problems;
     },
@@ -687,6 +686,12 @@ function refuseVanished(stack: string, expected: Expectation, seen: Observation)
     'Daemon',
     `${stack}: somebody removed ${gone.join(', ')} while it was being tested; see docker events`,
   );
+}
+
+/** The zones of other installations that something on this engine belongs to. */
+export async function otherZones(swarm: Pick<Swarm, 'labelled'>, zone: string): Promise<string[]> {
+  const zones = (await swarm.labelled(LABEL.zone)).map(({ labels }) => labels[LABEL.zone] ?? '');
+  return [...new Set(zones)].filter((other) => other !== zone).sort();
 }
 
 /** The stacks that these things are of. */

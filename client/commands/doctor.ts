@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
 import type { Config } from '../../host/config.ts';
 import { createAlerts } from '../../host/alerts.ts';
@@ -7,6 +8,8 @@ import { createRecipes, strayLine } from '../../host/recipes.ts';
 import { createResults } from '../../host/results.ts';
 import { reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
+import { openSwarm } from '../../host/swarm.ts';
+import { otherZones } from '../../host/swarm-deployer.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { connect, missingSearchAttributes, pollingWorkers, type TemporalServer } from '../connect.ts';
 import { EXIT, explain } from '../failure.ts';
@@ -31,6 +34,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkCanonicals(config),
         await checkReports(config),
         await checkAlerts(config),
+        await checkZones(config),
         ...(await checkTemporal(config)),
         await checkExposure(config),
       ];
@@ -118,6 +122,20 @@ async function checkAlerts({ state }: Config): Promise<Finding> {
   } catch (error) {
     return { name, ok: false, found: explain(error), how };
   }
+}
+
+/** Another installation is no mistake, but its records cannot be seen from here. */
+async function checkZones({ docker: { socket }, zone }: Config): Promise<Finding> {
+  const docker = new Dockerode({ socketPath: socket, timeout: 10_000 });
+  const { signal } = new AbortController();
+  const found = await otherZones(openSwarm({ docker, signal, guard: async () => undefined, mark: '' }), zone)
+    .then((zones) =>
+      zones.length === 0
+        ? 'none on this engine'
+        : `${zones.join(', ')} on this engine: what was pulled for either stays, whatever its age`,
+    )
+    .catch(() => 'the engine does not say');
+  return { name: 'other zones', ok: true, found, how: '' };
 }
 
 async function checkTemporal(config: Config): Promise<Finding[]> {

@@ -61,3 +61,11 @@ test('what one gives up or promotes leaves the other’s canonical as it was', a
   });
   expect(untouched).toEqual([]);
 });
+
+test('each says that the other is there, whose records it cannot see', async () => {
+  const findings = JSON.parse((await one.cli('doctor', '--json')).stdout) as {
+    name: string;
+    found: string;
+  }[];
+  expect(findings.find(({ name }) => name === 'other zones')?.found).toContain(other.zone);
+});
