@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
@@ -46,7 +47,9 @@ const WORTH_WRITING_MS = 60 * 60_000;
 /** Several pulls of this process end at once. */
 const writing = new Map<string, Promise<void>>();
 
-export function createPulledImages(file: string, now: () => Date): PulledImages {
+export function createPulledImages(state: string, now: () => Date): PulledImages {
+  const file = path.join(state, 'images.json');
+
   async function list(): Promise<Map<string, PulledImage>> {
     return new Map(Object.entries((await readJson(file, schema))?.images ?? {}));
   }

@@ -104,7 +104,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const fit = (stack: string, text: string): Promise<string> => fitToKeep(swarm, stack, text);
   const { watchEngine } = swarm;
   const scripts = createAppScripts({ run, deployer: { environment, fit, watchEngine }, guard, report });
-  const pulled = createPulledImages(path.join(config.state, 'images.json'), () => new Date());
+  const pulled = createPulledImages(config.state, () => new Date());
   const prepared = new WeakMap<App, Promise<PreparedRecipe>>();
   /** Of the latest deployment, by evidence folder. */
   const pictures = new Map<string, Promise<string | null>>();

@@ -4,6 +4,7 @@ import { green, red } from 'yoctocolors';
 import type { Config } from '../../host/config.ts';
 import { createAlerts } from '../../host/alerts.ts';
 import { createCanonicals } from '../../host/canonicals.ts';
+import { createPulledImages } from '../../host/pulled-images.ts';
 import { createRecipes, strayLine } from '../../host/recipes.ts';
 import { createResults } from '../../host/results.ts';
 import { reachableByContainers } from '../../host/exposure.ts';
@@ -97,7 +98,10 @@ async function checkReports({ state }: Config): Promise<Finding> {
   try {
     const results = createResults(state);
     const { reports, unreadable } = await results.reports();
-    await results.unreached().catch((error: unknown) => unreadable.push(explain(error)));
+    const images = createPulledImages(state, () => new Date());
+    for (const read of [() => results.unreached(), () => images.list()]) {
+      await read().catch((error: unknown) => unreadable.push(explain(error)));
+    }
     return unreadable.length > 0
       ? { name, ok: false, found: unreadable.join('\n'), how }
       : { name, ok: true, found: `${reports.length} in ${state}`, how: '' };

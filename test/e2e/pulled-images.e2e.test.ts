@@ -42,7 +42,7 @@ beforeEach(() => {
   scratch = mkdtempSync(path.join(tmpdir(), 'pulled-images-'));
   current = 0;
   nowMs = Date.now();
-  pulled = createPulledImages(path.join(scratch, 'images.json'), () => new Date(nowMs));
+  pulled = createPulledImages(scratch, () => new Date(nowMs));
 });
 
 afterEach(async () => {

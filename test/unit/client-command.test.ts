@@ -260,6 +260,7 @@ test('doctor names strays, what cannot be read, and what was left behind', async
   await mkdir(path.join(folder, 'recipes', '.git'), { recursive: true });
   await mkdir(path.join(state, 'sweeps', 'newer'), { recursive: true });
   await writeFile(path.join(state, 'sweeps', 'newer', 'report.json'), '{"schema":9}');
+  await writeFile(path.join(state, 'images.json'), '{');
   const alerts = createAlerts(state);
   const about = { recipe: 'gitea', run: 'sweep-1/gitea' };
   await alerts.raise({ kind: 'not-reaped', message: 'stack gite-1 was not removed', ...about }, new Date(0));
@@ -268,6 +269,7 @@ test('doctor names strays, what cannot be read, and what was left behind', async
   const wrong = new Map(findings.filter(({ ok }) => !ok).map(({ name, found }) => [name, found]));
   expect(wrong.get('recipes')).toContain('.git');
   expect(wrong.get('reports')).toContain('newer/report.json');
+  expect(wrong.get('reports')).toContain('images.json');
   expect(wrong.get('left behind')).toContain('stack gite-1 was not removed');
   expect(wrong.get('left behind')).not.toContain('read-only');
 });
