@@ -50,8 +50,8 @@ export async function throwAwayOld(
     await alerts.discardSeen(before(ages.alerts));
   });
   let needed: Needed | null = null;
+  await trying('remains of old sweeps', () => results.finishDiscarding());
   await trying('old sweeps', async () => {
-    await results.finishDiscarding();
     const { runs, recipes } = (needed = await whatIsNeeded());
     const { sweeps, evidence } = outlived(
       await results.kept(),

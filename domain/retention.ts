@@ -7,7 +7,7 @@ export interface KeptSweep {
   endedMs: number;
   /** The recipes that have a folder in it. */
   recipes: readonly string[];
-  /** Those of which it says something: any outcome but ERROR. */
+  /** Those of which it says something: any outcome but ERROR and SKIP. */
   told: readonly string[];
 }
 

@@ -128,7 +128,7 @@ export interface RemovedImages {
 
 /**
  * Removes the names of images that we brought and that no deployment has needed since `before`, but for those that a
- * container or a service has, whoever's, or whose digest is among `digests`. The engine itself keeps what is in use.
+ * container or a service has, whoever's, that have a name which is not ours, or whose digest is among `digests`. The engine itself keeps what is in use.
  */
 export async function removeUnneededImages(
   { docker, guard, pulled }: Removal,
@@ -139,7 +139,12 @@ export async function removeUnneededImages(
   const young = new Set(
     [...known.values()].filter(({ needed }) => Date.parse(needed) >= before.getTime()).map(({ id }) => id),
   );
-  const gone: string[] = [];
+  // Of a pull that broke off: whoever brings it later is somebody else.
+  const never: string[] = [];
+  for (const [name, { id }] of known) {
+    if (id === null && (await namedImage(docker, name)) === null) never.push(name);
+  }
+  const gone = never;
   const result: RemovedImages = { removed: [], problems: [] };
   const used = old.length === 0 ? null : await usedImages(docker);
   for (const [name, { id }] of old) {
@@ -149,6 +154,8 @@ export async function removeUnneededImages(
       gone.push(name);
       continue;
     }
+    // The last tag of a repository takes its digests with it, and an image goes with its last name.
+    if (image.names.some((one) => !known.has(one))) continue;
     const isNeeded = digests.has(image.id) || image.names.some((one) => digests.has(digestOf(one) ?? ''));
     if (isNeeded || young.has(image.id) || used === null || isUsed(used, image)) continue;
     await guard();

@@ -204,7 +204,7 @@ export function createResults(state: string): Results {
         const recipes = (await foldersIn(path.join(root, folder))).flatMap(({ name }) =>
           isRecipeName(name) ? [name] : [],
         );
-        const told = report?.recipes.filter(({ outcome }) => outcome.kind !== 'ERROR') ?? [];
+        const told = report?.recipes.filter(({ outcome }) => !SAYS_NOTHING.has(outcome.kind)) ?? [];
         kept.push({
           folder,
           endedMs: report ? Date.parse(report.ended) : await lastWritten(path.join(root, folder), recipes),
@@ -244,6 +244,8 @@ export function createResults(state: string): Results {
 
 /** What is being thrown away stands under a name that no sweep's folder has. */
 const DISCARDED = '.discarded-';
+/** Outcomes of runs that tested nothing, or learned nothing. */
+const SAYS_NOTHING = new Set(['ERROR', 'SKIP']);
 const DISCARDED_EVIDENCE = 'evidence-removed.txt';
 const STAYS = new Set(['result.json', DISCARDED_EVIDENCE]);
 

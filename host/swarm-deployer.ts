@@ -641,7 +641,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     },
 
     async removeOldImages(keep) {
-      if ((await otherZones(swarm, zone)).length > 0) return [];
+      // An engine that does not answer is for the preflight to find.
+      if ((await pulled.list()).size === 0 || (await otherZones(swarm, zone)).length > 0) return [];
       const { problems } = await removeUnneededImages({ docker, guard, pulled }, keep);
       return problems;
     },

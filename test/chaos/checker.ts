@@ -290,11 +290,18 @@ export function createChecker(host: Host): Checker {
 
   /** Who says PASS is in the history, unless the canonical was given up since. */
   function auditPass({ recipe, outcome, workflow }: ResultOnDisk): void {
-    const history = readOrEmpty(path.join(host.state, 'canonicals', recipe, 'history.jsonl'));
-    const past = history.split('\n').filter((line) => line !== '');
-    const first = past[0] && (JSON.parse(past[0]) as RecordOnDisk).version;
+    const folder = path.join(host.state, 'canonicals', recipe);
+    const linesOf = (name: string): string[] =>
+      readOrEmpty(path.join(folder, name))
+        .split('\n')
+        .filter((line) => line !== '');
+    const [now] = linesOf('history.jsonl');
+    const first = now && (JSON.parse(now) as RecordOnDisk).version;
     if (!first || !outcome.promoted || isNewer(first, outcome.promoted)) return;
+    // canonical forget keeps a history beside, under the time when it was given up.
+    const past = entries(folder).filter((name) => /^history.*\.jsonl$/.test(name));
     const promoted = past
+      .flatMap(linesOf)
       .map((line) => JSON.parse(line) as RecordOnDisk)
       .some(({ version, run }) => version === outcome.promoted && `${run}/`.startsWith(`${workflow.id}/`));
     if (!promoted)

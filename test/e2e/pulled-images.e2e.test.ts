@@ -137,7 +137,7 @@ it('of a tag that moved, the old image goes and the new one stays as long as it 
   expect(await names()).toEqual([wanted, byDigest(1)].sort());
 });
 
-it('what was there before, and names that others gave, are not ours', async () => {
+it('what was there before, and what has a name that others gave, stays', async () => {
   await docker.pull(wanted).then(finished);
   await ensureImage(host(), wanted);
   expect(await remove()).toEqual([]);
@@ -145,8 +145,23 @@ it('what was there before, and names that others gave, are not ours', async () =
   current = 1;
   await ensureImage(host(), wanted);
   await docker.getImage(wanted).tag({ repo: `operator-${hex}`, tag: '1' });
-  expect(await remove()).toEqual([byDigest(1)]);
-  expect(await names()).toEqual([`operator-${hex}:1`, wanted, byDigest(0)].sort());
+  expect(await remove()).toEqual([]);
+  expect(await names()).toEqual([`operator-${hex}:1`, wanted, byDigest(0), byDigest(1)].sort());
+});
+
+it('so does one that somebody pulled by its digest before we pulled it by its tag', async () => {
+  await docker.pull(byDigest(0)).then(finished);
+  await ensureImage(host(), wanted);
+  expect(await remove()).toEqual([]);
+  expect(await names()).toEqual([wanted, byDigest(0)].sort());
+});
+
+it('a pull that broke off leaves no claim on what somebody brings later', async () => {
+  await pulled.expect(wanted);
+  const guard = async (): Promise<void> => undefined;
+  const before = new Date(0);
+  await removeUnneededImages({ docker, guard, pulled }, { before, digests: new Set() });
+  expect([...(await pulled.list())]).toEqual([]);
 });
 
 it('a name that has another image by now is somebody else’s', async () => {
