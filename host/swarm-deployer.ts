@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
@@ -58,6 +59,7 @@ const POLL_MS = 1_000;
 /** The longest that the swarm takes to learn that a container has ended. */
 const SWARM_LAG_MS = 2_000;
 const PROBE_TIMEOUT_MS = 10_000;
+const PING_MS = 10_000;
 const PROBE_LEAST_MS = 500;
 /** A clock that is kept right by NTP moves by less, while a deployment is watched. */
 const CLOCK_TOLERANCE_MS = 1_000;
@@ -641,8 +643,16 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     },
 
     async removeOldImages(keep) {
-      // An engine that does not answer is for the preflight to find.
-      if ((await pulled.list()).size === 0 || (await otherZones(swarm, zone)).length > 0) return [];
+      if ((await pulled.list()).size === 0) return [];
+      // This comes before the preflight, and an engine that does not answer is for that to find.
+      const answers = docker.ping().then(
+        () => true,
+        () => false,
+      );
+      if (!(await Promise.race([answers, sleep(PING_MS, false)]))) {
+        throw new Fault('Daemon', `the Docker engine does not answer at ${config.docker.socket}`);
+      }
+      if ((await otherZones(swarm, zone)).length > 0) return [];
       const { problems } = await removeUnneededImages({ docker, guard, pulled }, keep);
       return problems;
     },

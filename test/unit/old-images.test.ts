@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Dockerode from 'dockerode';
+import { expect, it } from 'vitest';
+import { processRunner } from '../../host/process.ts';
+import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+
+it('an engine that takes calls and never answers does not hold up what comes after', async () => {
+  const state = mkdtempSync(path.join(tmpdir(), 'old-images-'));
+  const socket = path.join(state, 'docker.sock');
+  const calls = new Set<{ destroy(): void }>();
+  const silent = createServer((call) => calls.add(call)).listen(socket);
+  try {
+    await once(silent, 'listening');
+    const images = { 'redis:7': { id: null, needed: new Date(0).toISOString() } };
+    writeFileSync(path.join(state, 'images.json'), JSON.stringify({ schema: 1, images }));
+    const limits = {
+      tier: 0,
+      deploy: 0,
+      stable: 0,
+      headroom: 0,
+      fetch: 0,
+      sweep: 0,
+      promote: 0,
+      attempts: 2,
+    };
+    const deployer = createSwarmDeployer({
+      config: { zone: 'x.test', state, docker: { socket, pull: 'always' }, probe: { via: 'task' }, limits },
+      run: processRunner({ environment: {} }),
+      docker: new Dockerode({ socketPath: socket }),
+      signal: new AbortController().signal,
+      guard: async () => undefined,
+      mark: '',
+      report: () => undefined,
+    });
+    await expect(deployer.removeOldImages({ before: new Date(), digests: new Set() })).rejects.toMatchObject({
+      type: 'Daemon',
+      message: expect.stringContaining('does not answer'),
+    });
+  } finally {
+    for (const call of calls) call.destroy();
+    silent.close();
+    rmSync(state, { recursive: true });
+  }
+});
