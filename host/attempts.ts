@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { Fault } from '../domain/fault.ts';
-import { readJson, writeJson } from './durable-file.ts';
+import { noneIfMissing, readJson, writeJson } from './durable-file.ts';
 import { call, listen, type Living } from './liveness.ts';
 import { end, isAlive, ownName, ownPlace, withVariable, type ProcessName } from './processes.ts';
 
@@ -68,10 +68,7 @@ export function createAttempts(state: string, noticeMs = NOTICE_MS): Attempts {
   }
 
   async function earlierThan(kind: 'json' | 'sock', generation: number): Promise<number[]> {
-    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
+    const names = await readdir(folder).catch(noneIfMissing);
     return names
       .flatMap((name) => {
         const [, number, of] = /^(\d+)\.(json|sock)$/.exec(name) ?? [];

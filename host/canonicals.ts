@@ -5,7 +5,7 @@ import { checkedRecipe, isRecipeName, warmDomain } from '../domain/names.ts';
 import { parseRelease } from '../domain/version.ts';
 import { Fault } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
-import { appendDurably, readJson, syncFolder, writeJson } from './durable-file.ts';
+import { appendDurably, noneIfMissing, readJson, syncFolder, tryJson, writeJson } from './durable-file.ts';
 
 /**
  * The canonical of each recipe, under `<state>/canonicals/<recipe>/`:
@@ -245,24 +245,11 @@ async function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch(noneIfMissing);
 }
 
-function noneIfMissing(error: NodeJS.ErrnoException): never[] {
-  if (error.code === 'ENOENT') return [];
-  throw error;
-}
-
 async function readIfThere(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
-  }
-}
-
-function tryJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
   }
 }

@@ -65,6 +65,21 @@ async function removeAbandoned(file: string): Promise<void> {
   }
 }
 
+/** For `.catch` of whatever lists a folder: one that is missing holds nothing. */
+export function noneIfMissing(error: NodeJS.ErrnoException): never[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
+}
+
+/** What the text says; undefined when it is no JSON. */
+export function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Adds one line to a file and waits until it is on disk. */
 export async function appendDurably(file: string, line: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });

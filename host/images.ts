@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import { Fault } from '../domain/fault.ts';
-import { engine, engineMessage, engineOrNull } from './daemon.ts';
-import { nameOf, repositoryOf, shortName } from './image-name.ts';
-import { namedImage, type PulledImages } from './pulled-images.ts';
+import { engine, engineMessage } from './daemon.ts';
+import { digestOf, nameOf, repositoryOf, shortName } from './image-name.ts';
+import { namedImage, type NamedImage, type PulledImages } from './pulled-images.ts';
 
 /** What keeps an image from being had: the package's fault (missing), or the platform's. */
 export type PullTrouble = 'missing' | 'Registry' | 'Disk';
@@ -26,9 +26,7 @@ export function classifyPull(image: string, message: string): PullTrouble {
 }
 
 /** An image as it lies on the engine. */
-export interface PresentImage {
-  /** The engine's ID of it, which containers name. */
-  id: string;
+export interface PresentImage extends NamedImage {
   /** Registry digest where it came from one, else the ID. */
   digest: string;
   /**
@@ -68,7 +66,7 @@ export async function ensureSame(
   const byName = await inspect(host.docker, image);
   if (byName?.digest === digest) return byName;
   const reference = image.includes('@') ? image : `${image}@${digest}`;
-  const named = ({ id }: PresentImage): PresentImage => ({ id, digest, reference });
+  const named = (found: PresentImage): PresentImage => ({ ...found, digest, reference });
   const there = await inspect(host.docker, byDigest);
   if (there) return named(there);
   await host.guard();
@@ -160,13 +158,13 @@ async function pull(host: ImageHost, image: string): Promise<string | null> {
 }
 
 async function inspect(docker: Dockerode, image: string): Promise<PresentImage | null> {
-  const found = await engineOrNull(`looking for image ${image}`, () => docker.getImage(image).inspect());
+  const found = await namedImage(docker, image);
   if (found === null) return null;
   const repository = repositoryOf(image);
-  const digest = found.RepoDigests?.find((known) => known.startsWith(`${repository}@`))?.split('@')[1];
+  const digest = digestOf(found.names.find((name) => name.startsWith(`${repository}@`)) ?? '');
   return {
-    id: found.Id,
-    digest: digest ?? found.Id,
-    reference: digest === undefined || image.includes('@') ? image : `${image}@${digest}`,
+    ...found,
+    digest: digest ?? found.id,
+    reference: digest === null || image.includes('@') ? image : `${image}@${digest}`,
   };
 }

@@ -24,6 +24,7 @@ export interface PulledImages {
 
 /** An image as the engine knows it. */
 export interface NamedImage {
+  /** The engine's ID of it, which containers name. */
   id: string;
   /** As in `redis:7` and `redis@sha256:…`. */
   names: string[];
@@ -135,29 +136,23 @@ export async function removeUnneededImages(
   { before, digests }: { before: Date; digests: ReadonlySet<string> },
 ): Promise<RemovedImages> {
   const known = await pulled.list();
-  const old = [...known].filter(([, { needed }]) => Date.parse(needed) < before.getTime());
-  const young = new Set(
-    [...known.values()].filter(({ needed }) => Date.parse(needed) >= before.getTime()).map(({ id }) => id),
-  );
-  // Of a pull that broke off: whoever brings it later is somebody else.
-  const never: string[] = [];
-  for (const [name, { id }] of known) {
-    if (id === null && (await namedImage(docker, name)) === null) never.push(name);
-  }
-  const gone = never;
+  const isOld = ({ needed }: PulledImage): boolean => Date.parse(needed) < before.getTime();
+  const young = new Set([...known.values()].filter((one) => !isOld(one)).map(({ id }) => id));
+  const used = await usedImages(docker);
+  const gone: string[] = [];
   const result: RemovedImages = { removed: [], problems: [] };
-  const used = old.length === 0 ? null : await usedImages(docker);
-  for (const [name, { id }] of old) {
+  for (const [name, entry] of known) {
+    if (!isOld(entry) && entry.id !== null) continue;
     const image = await namedImage(docker, name);
-    // What has the name by now is not what we brought.
-    if (image === null || (id !== null && id !== image.id)) {
+    // What has the name by now is not what we brought; nor is what somebody brings after our own pull broke off.
+    if (image === null || (entry.id !== null && entry.id !== image.id)) {
       gone.push(name);
       continue;
     }
+    const isNeeded = digests.has(image.id) || image.names.some((one) => digests.has(digestOf(one) ?? ''));
+    if (!isOld(entry) || isNeeded || young.has(image.id) || isUsed(used, image)) continue;
     // The last tag of a repository takes its digests with it, and an image goes with its last name.
     if (image.names.some((one) => !known.has(one))) continue;
-    const isNeeded = digests.has(image.id) || image.names.some((one) => digests.has(digestOf(one) ?? ''));
-    if (isNeeded || young.has(image.id) || used === null || isUsed(used, image)) continue;
     await guard();
     const problem = await removeName(docker, name);
     if (problem === null) result.removed.push(name);

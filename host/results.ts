@@ -9,7 +9,7 @@ import { TIERS } from '../domain/outcome.ts';
 import type { LintProblem } from '../domain/level.ts';
 import type { RecipeResult, SweepReport } from '../domain/report.ts';
 import type { KeptSweep } from '../domain/retention.ts';
-import { readJson, writeDurably, writeJson } from './durable-file.ts';
+import { noneIfMissing, readJson, writeDurably, writeJson } from './durable-file.ts';
 
 /**
  * What sweeps leave for people: `<state>/sweeps/<sweep>/report.json`, and a folder per recipe with its
@@ -260,9 +260,4 @@ async function lastWritten(folder: string, recipes: readonly string[]): Promise<
 async function foldersIn(root: string): Promise<Dirent[]> {
   const entries = await readdir(root, { withFileTypes: true }).catch(noneIfMissing);
   return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
-}
-
-function noneIfMissing(error: NodeJS.ErrnoException): never[] {
-  if (error.code === 'ENOENT') return [];
-  throw error;
 }

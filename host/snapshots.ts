@@ -4,7 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
-import { syncFile, syncFolder, writeJson } from './durable-file.ts';
+import { noneIfMissing, syncFile, syncFolder, writeJson } from './durable-file.ts';
 import { runOnDisk } from './disk-command.ts';
 import { differenceFrom, sumOf, sumWhile } from './file-sum.ts';
 import type { ProcessRunner } from './process.ts';
@@ -150,10 +150,7 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
     },
 
     async prune(folder, keep) {
-      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return [];
-        throw error;
-      });
+      const names = await readdir(folder).catch(noneIfMissing);
       for (const name of names) {
         if (name !== keep) await rm(path.join(folder, name), { recursive: true, force: true });
       }

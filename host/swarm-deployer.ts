@@ -25,7 +25,7 @@ import { routesOf } from './recipe-format/neighbours.ts';
 import { PROXY_NETWORK } from './recipe-format/networks.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
-import { createPulledImages, namedImage, removeUnneededImages } from './pulled-images.ts';
+import { createPulledImages, removeUnneededImages } from './pulled-images.ts';
 import { addResolved, readResolved } from './resolved-images.ts';
 import { takeScreenshot } from './screenshot.ts';
 import { ensureSecrets, readWrittenSecrets, type WrittenSecrets } from './secrets.ts';
@@ -308,10 +308,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         return { ok: true, image: await ensureSame(host, name, digest, remedy) };
       }),
     );
-    for (const one of ensured) {
-      const named = one.ok ? await namedImage(docker, one.image.id) : null;
-      if (named) await pulled.needed(named);
-    }
+    for (const one of ensured) if (one.ok) await pulled.needed(one.image);
     const present = new Map(
       recipe.services.map(({ name, image }) => {
         const found = ensured[names.indexOf(image)];
@@ -649,7 +646,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         () => true,
         () => false,
       );
-      if (!(await Promise.race([answers, sleep(PING_MS, false)]))) {
+      if (!(await Promise.race([answers, sleep(PING_MS, false, { ref: false })]))) {
         throw new Fault('Daemon', `the Docker engine does not answer at ${config.docker.socket}`);
       }
       if ((await otherZones(swarm, zone)).length > 0) return [];
