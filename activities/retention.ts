@@ -1,8 +1,8 @@
 import { log } from '@temporalio/activity';
+import ms from 'ms';
 import { Fault, messageOf } from '../domain/fault.ts';
-import { isRecipeName } from '../domain/names.ts';
-import { outlived } from '../domain/retention.ts';
-import type { Alert } from '../host/alerts.ts';
+import { parseRecipeRunId } from '../domain/names.ts';
+import { outlived, type Outlived } from '../domain/retention.ts';
 import { readResolved, resolvedImagesFile } from '../host/resolved-images.ts';
 import { folderName } from '../host/results.ts';
 import type { HostAttempt } from './attempt.ts';
@@ -46,31 +46,29 @@ export async function throwAwayOld(
     }
   };
 
-  await trying('archived alerts', async () => {
-    await alerts.discardSeen(before(ages.alerts));
-  });
+  await trying('archived alerts', () => alerts.discardSeen(before(ages.alerts)));
   let needed: Needed | null = null;
   await trying('remains of old sweeps', () => results.finishDiscarding());
+  let outlives: Outlived = { sweeps: [], evidence: [] };
   await trying('old sweeps', async () => {
     const { runs, recipes } = (needed = await whatIsNeeded());
-    const { sweeps, evidence } = outlived(
+    outlives = outlived(
       await results.kept(),
       { ...foldersOf([...runs, sweep]), recipes },
       ages,
       now().getTime(),
     );
-    for (const folder of sweeps) {
-      await guard();
-      log.info('throwing away', { sweep: folder });
-      await results.discardSweep(folder);
-    }
-    const days = Math.round(ages.evidence / DAY_MS);
-    const word = `removed on ${now().toISOString().slice(0, 10)}: more than ${days} days old ("retention.evidence" of the configuration)`;
-    for (const run of evidence) {
-      await guard();
-      await results.discardEvidence(run.sweep, run.recipe, word);
-    }
   });
+  // One that does not go holds no other up.
+  for (const folder of outlives.sweeps) {
+    log.info('throwing away', { sweep: folder });
+    await trying('old sweeps', () => results.discardSweep(folder));
+  }
+  const age = ms(ages.evidence, { long: true });
+  const word = `removed on ${now().toISOString().slice(0, 10)}: more than ${age} old ("retention.evidence" of the configuration)`;
+  for (const run of outlives.evidence) {
+    await trying('old files of evidence', () => results.discardEvidence(run.sweep, run.recipe, word));
+  }
   await trying('old images', async () => {
     if (needed === null || needed.recipes.size > 0) return;
     problems.push(
@@ -94,28 +92,26 @@ export async function throwAwayOld(
     }
     const { alerts: open, unreadable } = await alerts.open();
     if (unreadable.length > 0) throw new Fault('RecordUnreadable', unreadable.join('\n'));
-    for (const alert of open) {
-      found.runs.push(alert.run);
-      for (const digest of await digestsOf(alert)) found.digests.add(digest);
+    for (const { run } of open) {
+      found.runs.push(run);
+      for (const digest of await digestsOf(run)) found.digests.add(digest);
     }
     return found;
   }
 
-  /** Of the images that the run which an alert is about looked at. */
-  async function digestsOf({ run, recipe }: Alert): Promise<string[]> {
-    if (recipe === null || !isRecipeName(recipe) || !run.endsWith(`/${recipe}`)) return [];
-    const folder = results.folderOf(run.slice(0, -recipe.length - 1), recipe);
-    return [...(await readResolved(resolvedImagesFile(folder))).values()];
+  /** Of the images that a recipe's run looked at. */
+  async function digestsOf(run: string): Promise<Iterable<string>> {
+    const parts = parseRecipeRunId(run);
+    if (parts === null) return [];
+    return (await readResolved(resolvedImagesFile(results.folderOf(parts.sweep, parts.recipe)))).values();
   }
 }
 
-const DAY_MS = 24 * 60 * 60_000;
-
-/** Of runs as they are named by their workflows: that of a sweep, or that of a recipe's run within one. */
+/** Of runs as their workflows are named: a sweep, or a recipe's run within one. */
 function foldersOf(runs: readonly string[]): { sweeps: Set<string>; runs: Set<string> } {
-  const parts = runs.flatMap((run) => {
-    const slash = run.lastIndexOf('/');
-    return slash < 0 ? [] : [`${folderName(run.slice(0, slash))}/${run.slice(slash + 1)}`];
-  });
-  return { sweeps: new Set(runs.map(folderName)), runs: new Set(parts) };
+  const parts = runs.flatMap((run) => parseRecipeRunId(run) ?? []);
+  return {
+    sweeps: new Set(runs.map(folderName)),
+    runs: new Set(parts.map(({ sweep, recipe }) => `${folderName(sweep)}/${recipe}`)),
+  };
 }

@@ -63,8 +63,8 @@ export function sweep(deps: Dependencies) {
     },
 
     /**
-     * Takes the host, throws away what is old, checks what it must have, reaps what crashes left, and puts the recipes in order.
-     * Throws HostBusy or Preflight; the host is held only if it returns.
+     * Takes the host, throws away what is old, checks what it must have, reaps what crashes left, and puts the
+     * recipes in order. Throws HostBusy or Preflight; the host is held only if it returns.
      */
     async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
       const { config, lock } = deps;

@@ -21,6 +21,13 @@ export function recipeRunId(sweepId: string, recipe: string): string {
   return `${sweepId}/${recipe}`;
 }
 
+/** Whose run a workflow of that ID is; null for one that is no recipe's. */
+export function parseRecipeRunId(id: string): { sweep: string; recipe: string } | null {
+  const slash = id.lastIndexOf('/');
+  const recipe = id.slice(slash + 1);
+  return slash < 0 || !isRecipeName(recipe) ? null : { sweep: id.slice(0, slash), recipe };
+}
+
 /** The stable domain at which a recipe's canonical is installed. */
 export function warmDomain(recipe: string, zone: string): string {
   return `warm-${recipe}.${zone}`;

@@ -2,7 +2,8 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../domain/fault.ts';
-import { readJson, writeJson } from './durable-file.ts';
+import { all } from './all.ts';
+import { noneIfMissing, readJson, writeJson } from './durable-file.ts';
 
 const KINDS = [
   'tag-moved',
@@ -30,8 +31,8 @@ export interface Alerts {
   raise(alert: Alert, now: Date): Promise<void>;
   /** Those that nobody has archived, by file, and what is wrong with those that cannot be read. */
   open(): Promise<{ alerts: (Alert & { file: string })[]; unreadable: string[] }>;
-  /** Throws away what was archived, in `<state>/alerts/seen/`, before then. Answers how many. */
-  discardSeen(before: Date): Promise<number>;
+  /** Throws away what was archived, in `<state>/alerts/seen/`, before then. What does not go holds no other up. */
+  discardSeen(before: Date): Promise<void>;
 }
 
 const alertSchema = z.object({
@@ -68,21 +69,15 @@ export function createAlerts(state: string): Alerts {
     },
     async discardSeen(before) {
       const seen = path.join(folder, 'seen');
-      let discarded = 0;
-      for (const name of await readdir(seen).catch(noneIfMissing)) {
-        const file = path.join(seen, name);
-        // Moving a file there changes this time, and not when it was written.
-        const { ctimeMs } = await stat(file);
-        if (!name.endsWith('.json') || ctimeMs >= before.getTime()) continue;
-        await rm(file);
-        discarded += 1;
-      }
-      return discarded;
+      const names = (await readdir(seen).catch(noneIfMissing)).filter((name) => name.endsWith('.json'));
+      await all(
+        names.map(async (name) => {
+          const file = path.join(seen, name);
+          // Moving a file there changes this time, and not when it was written.
+          const { ctimeMs } = await stat(file);
+          if (ctimeMs < before.getTime()) await rm(file);
+        }),
+      );
     },
   };
-}
-
-function noneIfMissing(error: NodeJS.ErrnoException): never[] {
-  if (error.code === 'ENOENT') return [];
-  throw error;
 }

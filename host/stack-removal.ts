@@ -1,4 +1,5 @@
 import { Fault, messageOf } from '../domain/fault.ts';
+import { all } from './all.ts';
 import { passBoundary } from './boundary.ts';
 import { LABEL } from './recipe-format/render.ts';
 import { STACK_LABEL, type Kind, type Labelled, type ServiceContainer, type Swarm } from './swarm.ts';
@@ -168,11 +169,4 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
 function madeByDocker(stack: string, { kind, name, labels }: Labelled): boolean {
   const plain = Object.keys(labels).join() === STACK_LABEL;
   return kind === 'network' && plain && name.startsWith(`${stack}_`);
-}
-
-/** Throws what the first of them threw, but only when all have ended: nothing goes on behind a failure. */
-async function all(work: readonly Promise<void>[]): Promise<void> {
-  const ended = await Promise.allSettled(work);
-  const failed = ended.find((one) => one.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

@@ -3,6 +3,7 @@ import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../domain/fault.ts';
+import { tryJson } from './durable-file.ts';
 import { CommandFailed, type ProcessRunner } from './process.ts';
 import { end, ownName, ownPlace } from './processes.ts';
 
@@ -44,25 +45,32 @@ const TAKEN = 9;
 export async function takeTurn(file: string, settings: TurnSettings): Promise<Turn> {
   await mkdir(path.dirname(file), { recursive: true });
   const handle = await open(file, constants.O_RDWR | constants.O_CREAT, 0o644);
+  let touching: NodeJS.Timeout | undefined;
+  const close = async (): Promise<void> => {
+    clearInterval(touching);
+    await handle.close();
+  };
   try {
     await lock(handle, file, settings);
-    if ((await textOf(handle)) !== '') await settings.endOrphans();
-    await handle.truncate(0);
-    await handle.write(JSON.stringify({ ...(await ownName()), place: await ownPlace() }), 0);
+    const left = await textOf(handle);
+    // At once, since whoever waits ends whom the file names when nothing moves.
+    const own = JSON.stringify({ ...(await ownName()), place: await ownPlace() });
+    await handle.write(own, 0);
+    await handle.truncate(Buffer.byteLength(own));
+    touching = setInterval(() => {
+      handle.utimes(new Date(), new Date()).catch(() => undefined);
+    }, TOUCH_MS);
+    if (left !== '') await settings.endOrphans();
   } catch (error) {
-    await handle.close();
+    await close();
     throw error;
   }
-  const touching = setInterval(() => {
-    handle.utimes(new Date(), new Date()).catch(() => undefined);
-  }, TOUCH_MS);
   return {
     async giveBack() {
-      clearInterval(touching);
       try {
         await handle.truncate(0);
       } finally {
-        await handle.close();
+        await close();
       }
     },
   };
@@ -99,12 +107,4 @@ async function endHolder(text: string, file: string): Promise<void> {
 async function textOf(handle: FileHandle): Promise<string> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(1_000), 0, 1_000, 0);
   return buffer.toString('utf8', 0, bytesRead);
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

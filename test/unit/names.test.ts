@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { coldDomain, isRecipeName, stackName, warmDomain } from '../../domain/names.ts';
+import {
+  coldDomain,
+  isRecipeName,
+  parseRecipeRunId,
+  recipeRunId,
+  stackName,
+  warmDomain,
+} from '../../domain/names.ts';
 import { folderName } from '../../host/results.ts';
 
 test('the domains are the spec’s', () => {
@@ -18,6 +25,14 @@ test.each(['-f', 'a--b', 'A', 'a_b', '../x', '', 'a/b', 'x'.repeat(41), 'a\n'])(
     expect(isRecipeName(name)).toBe(false);
   },
 );
+
+test.each(['sweep-1', 'by hand/again', ''])('a recipe’s run in the sweep %j is known by its ID', (sweep) => {
+  expect(parseRecipeRunId(recipeRunId(sweep, 'custom-html'))).toEqual({ sweep, recipe: 'custom-html' });
+});
+
+test.each(['sweep-1', 'sweep-1/', 'sweep-1/Not A Recipe'])('%j is no recipe’s run', (id) => {
+  expect(parseRecipeRunId(id)).toBeNull();
+});
 
 describe('a workflow ID as a folder', () => {
   test('an ordinary one stays readable', () => {

@@ -277,11 +277,31 @@ describe('a sweep that opens', () => {
     await ended('ancient', 900);
     await ended('lately', 1);
     // a folder where a file should be
-    mkdirSync(path.join(machine.state, 'alerts', 'seen', 'folder.json'), { recursive: true });
+    const seen = path.join(machine.state, 'alerts', 'seen');
+    mkdirSync(path.join(seen, 'folder.json'), { recursive: true });
+    writeFileSync(path.join(seen, 'zeal.json'), '{}');
     machine.laterMs = 181 * DAY_MS;
     const { problems, recipes } = await open();
     expect(problems).toEqual([expect.stringMatching(/^archived alerts were not thrown away: /)]);
     expect(recipes).toEqual(['ghost']);
     expect(sweeps()).toEqual(['lately']);
+    expect(readdirSync(seen)).toEqual(['folder.json']);
+  });
+
+  it('one run whose evidence does not go holds no other up, nor a sweep or an image', async () => {
+    await ended('ancient', 900);
+    for (const sweep of ['old', 'older']) await ended(sweep, sweep === 'old' ? 100 : 200);
+    await ended('lately', 1);
+    // a folder where the word about it should be
+    mkdirSync(path.join(machine.state, 'sweeps', 'old', 'ghost', 'evidence-removed.txt', 'x'), {
+      recursive: true,
+    });
+    const { problems } = await open();
+    expect(problems).toEqual([
+      expect.stringMatching(/^old files of evidence were not thrown away: .*sweeps\/old\//),
+    ]);
+    expect(sweeps()).toEqual(['lately', 'old', 'older']);
+    expect(runFiles('older', 'ghost')).toEqual(['evidence-removed.txt', 'result.json']);
+    expect(machine.imagesKept).toHaveLength(1);
   });
 });
