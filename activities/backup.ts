@@ -13,7 +13,14 @@ import type { App, Deployment, Volume } from '../host/deployer.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
 import type { Dependencies } from './index.ts';
-import { askTier, checkData, refuseUnlessRunning, type TierAnswer, type TierFailure } from './tier.ts';
+import {
+  askTier,
+  checkData,
+  refuseUnlessRunning,
+  writeData,
+  type TierAnswer,
+  type TierFailure,
+} from './tier.ts';
 
 export function backup(deps: Dependencies) {
   const backupsOf = ({ run, guard, report }: HostAttempt): Backups =>
@@ -53,7 +60,10 @@ export function backup(deps: Dependencies) {
       });
     },
 
-    /** Destroys the data of the run's deployment, restores it from the archive, and looks for what it was. */
+    /**
+     * Does what an operator with a new host does: deploys the release on empty volumes, puts the archive over what is there while it runs, between the restore's
+     * hooks, and looks for the data; at once, and after a restart.
+     */
     async coldRestore(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
       return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
@@ -96,43 +106,56 @@ interface Restoring {
 async function restore(attempt: HostAttempt, restoring: Restoring): Promise<TierAnswer> {
   const { app, volumes, archive, mark } = restoring;
   const { deployer } = attempt;
-  const { beforeRestore, afterRestore } = archive.hooks;
   const checks = app.settings.hooks['check-data'] !== undefined;
 
   await destroy(attempt, restoring);
-  if (checks) {
-    const found = await askWithoutData(attempt, app);
-    if (found) return found;
-    await destroy(attempt, restoring);
-  }
-  const blocked = await unpack(restoring, false);
-  passBoundary('restore.after-unpack');
-  if (blocked) return blocked;
-  if (beforeRestore.length + afterRestore.length > 0) {
-    const failed = await restoreWhileUp(attempt, restoring);
-    if (failed) return failed;
-    await deployer.undeploy(app.stack);
-  }
-  const deployed = await deployer.deploy(app);
+  const fresh = await deployer.deploy(app);
   passBoundary('restore.after-deploy');
-  if (!deployed.ok) return failedOn('the restored data', deployed);
+  if (!fresh.ok) return failedOn('empty volumes', fresh);
+  // A check that passes on an app without its data would say nothing of the restore.
+  if ((await checkData(attempt, app, 'restore'))?.result === 'pass') {
+    const reason = 'check-data finds the data although it was destroyed';
+    return { result: 'fail', reason, evidence: path.join(app.evidence, 'hook-check-data.txt') };
+  }
+  const failed =
+    (await runHooks(attempt, app, 'restore', archive.hooks.beforeRestore)) ??
+    (await unpack(restoring)) ??
+    (await runHooks(attempt, app, 'restore', archive.hooks.afterRestore));
+  passBoundary('restore.after-hooks');
+  if (failed) return failed;
+
+  const atOnce = await look(attempt, app);
+  await deployer.undeploy(app.stack);
+  const restarted = await look(attempt, app);
+  passBoundary('restore.after-restart');
 
   const marked = archive.volumes.filter((one) => one.marked).map(({ name }) => name);
   const lost = await missingMarkers(
     volumes.filter(({ name }) => marked.includes(name)),
     mark,
   );
-  const data = await checkData(attempt, app, 'restore');
-  const evidence = await keep(app.evidence, 'restore.txt', checkedText(marked, lost, data));
-  if (lost.length > 0) {
-    const reason = `the restore lost what was written in the volumes before: ${lost.join(', ')}`;
-    return { result: 'fail', reason, evidence };
+  await keep(app.evidence, 'restore.txt', checkedText({ marked, lost, checks, atOnce, restarted }));
+  if (restarted) {
+    return atOnce ? restarted : { ...restarted, reason: `only until it was restarted: ${restarted.reason}` };
   }
-  if (data) return data;
-  if (marked.length > 0) return { result: 'pass' };
-  // A level never says more than was seen.
-  const reason = 'restored, but nothing tells whether the data is back: the recipe has no hook check-data';
-  return { result: 'skipped', reason };
+  const written = await writeData(attempt, app, 'restore');
+  if (written) return { ...written, reason: `on the restored data: ${written.reason}` };
+  if (!checks && (marked.length === 0 || lost.length > 0)) {
+    // A level never says more than was seen.
+    const reason = 'restored, but nothing tells whether the data is back: the recipe has no hook check-data';
+    return { result: 'skipped', reason };
+  }
+  if (!atOnce) return { result: 'pass' };
+  const note = quotableLine(`only after its services were restarted; at once: ${atOnce.reason}`);
+  return { result: 'pass', note };
+}
+
+/** Judges the app like any deployment, and asks whether its data is there; null when all is well. */
+async function look(attempt: HostAttempt, app: App): Promise<TierFailure | null> {
+  const deployed = await attempt.deployer.deploy(app);
+  if (!deployed.ok) return failedOn('the restored data', deployed);
+  const data = await checkData(attempt, app, 'restore');
+  return data?.result === 'fail' ? data : null;
 }
 
 async function destroy(attempt: HostAttempt, { app, volumes, backups }: Restoring): Promise<void> {
@@ -142,42 +165,16 @@ async function destroy(attempt: HostAttempt, { app, volumes, backups }: Restorin
   passBoundary('restore.after-wipe');
 }
 
-/** A check that passes on an app without its data would say nothing of the restore. */
-async function askWithoutData(attempt: HostAttempt, app: App): Promise<TierFailure | null> {
-  const deployed = await attempt.deployer.deploy(app);
-  if (!deployed.ok) return failedOn('empty volumes', deployed);
-  const found = await checkData(attempt, app, 'restore');
-  if (found?.result !== 'pass') return null;
-  const reason = 'check-data finds the data although it was destroyed';
-  return { result: 'fail', reason, evidence: path.join(app.evidence, 'hook-check-data.txt') };
-}
-
-/** Those volumes that need their service for it, between its hooks. */
-async function restoreWhileUp(attempt: HostAttempt, restoring: Restoring): Promise<TierFailure | null> {
-  const { app, archive } = restoring;
-  const deployed = await attempt.deployer.deploy(app);
-  passBoundary('restore.after-deploy');
-  if (!deployed.ok) return failedOn('what could be restored without it', deployed);
-  const before = await runHooks(attempt, app, 'restore', archive.hooks.beforeRestore);
-  const failed =
-    before ??
-    (await unpack(restoring, true)) ??
-    (await runHooks(attempt, app, 'restore', archive.hooks.afterRestore));
-  passBoundary('restore.after-hooks');
-  return failed;
-}
-
-async function unpack(
-  { app, volumes, backups, archive }: Restoring,
-  whileUp: boolean,
-): Promise<TierFailure | null> {
-  for (const archived of archive.volumes.filter((one) => one.whileUp === whileUp)) {
+/** Puts the archive over what is in the volumes of the running stack. */
+async function unpack({ app, volumes, backups, archive }: Restoring): Promise<TierFailure | null> {
+  for (const archived of archive.volumes) {
     const volume = volumes.find(({ name }) => name === archived.name);
     const blocked = volume ? await backups.unpack(app.stack, archived, volume) : null;
     if (blocked === null) continue;
     const evidence = await keep(app.evidence, 'restore.txt', `${blocked}\n`);
     return { result: 'fail', reason: quotableLine(blocked), evidence };
   }
+  passBoundary('restore.after-unpack');
   return null;
 }
 
@@ -235,19 +232,28 @@ function archiveText(plan: BackupPlan, { manifest, missing, notes }: Taken): str
   ].join('\n');
 }
 
+/** What the looks at the restored app found. */
+interface Looked {
+  marked: readonly string[];
+  lost: readonly string[];
+  /** Whether the recipe has a hook check-data. */
+  checks: boolean;
+  atOnce: TierFailure | null;
+  restarted: TierFailure | null;
+}
+
 /** restore.txt: by what the data was known again. */
-function checkedText(
-  marked: readonly string[],
-  lost: readonly string[],
-  data: { result: 'pass' } | TierFailure | null,
-): string {
+function checkedText({ marked, lost, checks, atOnce, restarted }: Looked): string {
   const found = marked.filter((name) => !lost.includes(name));
+  const said = (failure: TierFailure | null): string => failure?.reason ?? 'it is up, and its data is there';
   return [
     ...found.map((name) => `found: the mark that was put into volume ${name} before the backup`),
     ...lost.map((name) => `lost: the mark that was put into volume ${name} before the backup`),
-    data === null
-      ? 'not asked: the recipe has no hook check-data'
-      : `hook check-data: ${data.result}; before, on empty volumes, it failed as it should`,
+    checks
+      ? 'hook check-data: before the restore, on empty volumes, it failed as it should'
+      : 'not asked: the recipe has no hook check-data',
+    `at once: ${said(atOnce)}`,
+    `after a restart of its services: ${said(restarted)}`,
     '',
   ].join('\n');
 }

@@ -1,13 +1,13 @@
 import { planBackup } from '../domain/backup-plan.ts';
 import { passBoundary } from '../host/boundary.ts';
-import { missingMarkers, placeMarkers } from '../host/data-marker.ts';
+import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/data-marker.ts';
 import type { DeployedService, Deployment, ImageSeen, Volume } from '../host/deployer.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
 import { askTier, checkData, refuseUnlessRunning, writeData, type TierFailure } from './tier.ts';
 
-export type ColdResult = { result: 'pass'; images: Record<string, ImageSeen> } | TierFailure;
+export type ColdResult = { result: 'pass'; images: Record<string, ImageSeen>; note?: string } | TierFailure;
 
 export function coldTest(deps: Dependencies) {
   return {
@@ -42,6 +42,7 @@ export function coldTest(deps: Dependencies) {
         await refuseUnlessRunning(attempt, app, 'upgrade');
         return askTier(deps, attempt, app, 'upgrade', async () => {
           const before = await deployer.volumes(app.stack);
+          const held = await someFiles(before);
           const result = asResult(await deployer.deploy(app));
           passBoundary('cold-upgrade.after-deploy');
           if (result.result === 'fail') return result;
@@ -56,15 +57,19 @@ export function coldTest(deps: Dependencies) {
             return fail(`the upgrade lost volumes: ${lost.map(({ name }) => name).join(', ')}`);
           }
           const kept = lasting(app.stack, await deployer.services(app.stack), before);
-          const emptied = await missingMarkers(kept, run.workflow.runId);
-          if (emptied.length > 0) {
-            return fail(`the upgrade lost what was written in the volumes before: ${emptied.join(', ')}`);
-          }
+          const unmarked = await missingMarkers(kept, run.workflow.runId);
           // The release may have brought volumes of its own.
           await placeMarkers(after, run.workflow.runId);
           passBoundary('cold-upgrade.after-markers');
           const found = await checkData(attempt, app, 'upgrade');
-          return found?.result === 'fail' ? found : result;
+          if (found?.result === 'fail') return found;
+          if (unmarked.length === 0) return result;
+          // An image that fills its volume anew takes our mark with it, which is no loss of the app's.
+          const emptied = found === null ? await nothingLeft(held, unmarked) : [];
+          if (emptied.length > 0) {
+            return fail(`the upgrade lost what was written in the volumes before: ${emptied.join(', ')}`);
+          }
+          return { ...result, note: `it removed a file of ours from ${unmarked.join(', ')}` };
         });
       });
     },

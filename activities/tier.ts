@@ -15,7 +15,10 @@ export type TierFailure = {
 };
 
 /** What a tier says of the one cold deployment. */
-export type TierAnswer = { result: 'pass' } | TierFailure | { result: 'skipped'; reason: string };
+export type TierAnswer = TierPass | TierFailure | { result: 'skipped'; reason: string };
+
+/** With a note where it passed not quite as it should. */
+export type TierPass = { result: 'pass'; note?: string };
 
 /**
  * Asks one tier: the recipe's hook before it, the question itself, the hook after it unless it failed; and keeps

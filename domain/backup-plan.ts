@@ -27,8 +27,6 @@ export interface PlannedVolume {
   name: string;
   /** What is kept of it, relative to its root; null for all of it. */
   paths: string[] | null;
-  /** A service with a hook for the restore mounts it, so it is restored while that service runs. */
-  whileUp: boolean;
 }
 
 export interface BackupPlan {
@@ -125,17 +123,13 @@ function planOf(
     }
   }
 
-  const restored = new Set(
-    [...plan.hooks.beforeRestore, ...plan.hooks.afterRestore].map((one) => one.service),
-  );
-  const busy = new Set(services.flatMap(({ name, volumes: own }) => (restored.has(name) ? own : [])));
   for (const { name, elsewhere } of volumes) {
     if (elsewhere) plan.leftOut.push({ name, why: 'its driver options keep it elsewhere' });
     else if (off.has(name)) plan.leftOut.push({ name, why: 'its label says so' });
     else {
       const kept = [...(paths.get(name) ?? [])].sort();
       const all = kept.length === 0 || kept.includes('.');
-      plan.volumes.push({ name, paths: all ? null : kept, whileUp: busy.has(name) });
+      plan.volumes.push({ name, paths: all ? null : kept });
     }
   }
   return plan;

@@ -79,8 +79,8 @@ const MARGIN_MS = 250;
 const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned', 'remove']);
 
 /**
- * - failed: an update was rolled back or paused (UpdateStatus, or our label has an older value), or the
- *   deadline has passed and something is still not up. A crash before the deadline is not a failure: swarm
+ * - failed: an update was rolled back (UpdateStatus, or our label has an older value), or paused with tasks of the
+ *   release before left to run, or the deadline has passed and something is still not up. A crash before the deadline is not a failure: swarm
  *   apps crash until their database is up.
  * - stable until: every service has its full replicas, from the present spec, with the image asked for, and
  *   nothing older runs beside them; but some task has not yet been up for as long as it must: stableMs, or
@@ -122,7 +122,10 @@ function judgeService(
   { label, stableMs }: Expectation,
 ): ServiceJudgement {
   const update = service.update?.state ?? '';
-  if (update.startsWith('rollback_') || update === 'paused') {
+  const older = service.tasks.filter((task) => !task.current && !ENDED.has(task.state));
+  // A paused update replaces no more tasks. Where none is left to replace, what runs is what was asked for.
+  const stuck = update === 'paused' && older.some(({ desired }) => desired === 'running');
+  if (update.startsWith('rollback_') || stuck) {
     // The tasks that failed are no longer of the present spec once the swarm has gone back.
     const failed = newestFailure(service.tasks);
     const why = failed ?? service.update?.message ?? '';
@@ -145,7 +148,6 @@ function judgeService(
   const failing = lastFailure(service.tasks);
   const wait = (why: string): ServiceJudgement => ({ is: 'waiting', why, failing });
 
-  const older = service.tasks.filter((task) => !task.current && !ENDED.has(task.state));
   const live = service.tasks.filter((task) => task.current && task.desired === 'running');
   const done = service.oneShot ? completedSlots(service.tasks) : new Set<string>();
   const running = live.filter((task) => task.state === 'running');

@@ -12,6 +12,12 @@ export interface LintProblem {
   what: string;
 }
 
+/** What the tier restore finds, and no reading of files: data that is back only once the services are restarted. */
+export function restoreProblem(note: string): LintProblem {
+  const what = `the restored data is there ${note}; a backupbot.restore.post-hook could see to that`;
+  return { rule: 'restore-needs-restart', file: 'compose.yml', line: null, what };
+}
+
 /** The tiers that each level asks for beyond the level before; the highest asks for no lint problems. */
 const ASKED: readonly (readonly Tier[])[] = [['install'], ['upgrade'], ['backup', 'restore'], ['custom']];
 export const HIGHEST_LEVEL = ASKED.length + 1;

@@ -8,7 +8,13 @@ export const TIERS = ['install', 'upgrade', 'backup', 'restore', 'custom'] as co
 export type Tier = (typeof TIERS)[number];
 
 export type TierResult =
-  | { tier: Tier; result: 'pass'; ms?: number }
+  | {
+      tier: Tier;
+      result: 'pass';
+      ms?: number;
+      /** In what it passed not quite as it should. */
+      note?: string;
+    }
   | {
       tier: Tier;
       result: 'fail';
@@ -27,7 +33,8 @@ export const EXPECTED: Readonly<Record<Tier, string>> = {
     'every service at its full replicas and staying up, image and spec as asked for, and the app answering',
   upgrade: 'the release over the base in place, converged and answering, with the data written before',
   backup: 'hooks that succeed and an archive of everything that the backupbot labels name',
-  restore: 'after the data was destroyed: the app up on the restored data, with what was written before',
+  restore:
+    'put over a fresh deployment while it runs, and after a restart: the app up, with what was written before',
   custom: "every one of the recipe's own checks to exit 0 (or 77: not applicable)",
 };
 

@@ -17,8 +17,8 @@ import { packArguments, unpackArguments, wipeArguments } from './snapshots.ts';
 
 /**
  * The archive of a cold test: what the labels name of a stack's volumes, as one tar per volume or path, and a
- * manifest with their sums, in `<state>/backups/<stack>`. It is taken while the app runs, and partly put back
- * while it runs, so nothing in a volume is taken for what it was a moment ago. Needs root.
+ * manifest with their sums, in `<state>/backups/<stack>`. It is taken and put back while the app runs, so nothing
+ * in a volume is taken for what it was a moment ago. Needs root.
  */
 
 const hook = z.strictObject({ hook: z.string(), service: z.string(), command: z.string() });
@@ -43,11 +43,9 @@ const manifestSchema = z.strictObject({
   stack: z.string(),
   hooks: z.strictObject({ beforeRestore: z.array(hook), afterRestore: z.array(hook) }),
   volumes: z.array(
-    z.strictObject({
+    z.object({
       /** On the engine. */
       name: z.string(),
-      /** Put back while the app runs. */
-      whileUp: z.boolean(),
       /** Our mark was in it, and is in the archive. */
       marked: z.boolean(),
       archives: z.array(archive),
@@ -84,7 +82,10 @@ export interface Backups {
   hasBegun(stack: string): Promise<boolean>;
   /** Removes all that the volumes of a stopped stack hold. */
   wipe(volumes: readonly Volume[]): Promise<void>;
-  /** Puts one volume back from the (verified) archive. Answers what is in the way of that, or null. */
+  /**
+   * Puts one volume back from the (verified) archive, over what is in it while the app runs. Answers what is in the
+   * way of that, or null.
+   */
   unpack(stack: string, archived: ArchivedVolume, volume: Volume): Promise<string | null>;
 }
 
@@ -146,10 +147,6 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
     return (await runOnDisk(run, { file: 'find', args }, [0, 1])).stdout !== '';
   }
 
-  async function unpackInto(tar: string, folder: string): Promise<void> {
-    await runOnDisk(run, { file: 'tar', args: unpackArguments(tar, folder) });
-  }
-
   /**
    * Unpacks where no container can exchange a folder for a link while tar works, and moves what came into the
    * volume. Answers whether there was a way to where it belongs.
@@ -158,14 +155,14 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
     tar: string,
     mountpoint: string,
     parents: readonly Parent[],
-    exactly: boolean,
+    whole: boolean,
   ): Promise<boolean> {
     const staging = path.join(path.dirname(mountpoint), STAGING);
     const coming = path.join(staging, 'new');
     const aside = { folder: path.join(staging, 'old'), count: 0 };
     await clearStaging(staging);
     for (const folder of [staging, coming, aside.folder]) await mkdir(folder, { mode: 0o700 });
-    await unpackInto(tar, coming);
+    await runOnDisk(run, { file: 'tar', args: unpackArguments(tar, coming) });
     const folder = await descend(mountpoint, parents.length, async (above, index) => {
       const { name = '', uid = 0, gid = 0, mode = 0 } = parents[index] ?? {};
       const there = await openInside(above, name);
@@ -178,7 +175,7 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
     });
     if (folder === null) return false;
     try {
-      await moveInto(coming, folder, aside, exactly);
+      await moveInto(coming, folder, aside, whole);
     } finally {
       await folder.close();
     }
@@ -233,7 +230,7 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
           taken.missing.push(`volume ${name} holds files, and none of them is in the archive`);
         }
         const marked = planned.paths === null && !unmarked.includes(name);
-        taken.manifest.volumes.push({ name, whileUp: planned.whileUp, marked, archives });
+        taken.manifest.volumes.push({ name, marked, archives });
       }
       await writeJson(path.join(partial, 'manifest.json'), taken.manifest);
       await rename(partial, folder);
@@ -269,13 +266,12 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
       }
     },
 
-    async unpack(stack, { name, whileUp, archives }, { mountpoint }) {
+    async unpack(stack, { name, archives }, { mountpoint }) {
       for (const { file, path: what, parents } of archives) {
         await guard();
         report(`restoring volume ${name}`);
         const tar = path.join(folderOf(state, stack), file);
-        if (what === null && !whileUp) await unpackInto(tar, mountpoint);
-        else if (!(await unpackBeside(tar, mountpoint, parents, what === null))) {
+        if (!(await unpackBeside(tar, mountpoint, parents, what === null))) {
           return `volume ${name}: ${what} cannot be put back, since a folder above it is a file or a link now`;
         }
       }

@@ -63,6 +63,7 @@ export const BOUNDARIES = [
   'restore.after-unpack',
   'restore.after-deploy',
   'restore.after-hooks',
+  'restore.after-restart',
   'custom.after-checks',
   'teardown.after-remove',
   'teardown.after-checkouts',

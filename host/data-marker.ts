@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { open, rm, stat, type FileHandle } from 'node:fs/promises';
+import { lstat, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Volume } from './deployer.ts';
+import { inside, openFolder, openInside } from './inside-folder.ts';
 
 /**
  * A file of ours in each volume of a cold stack, by which a volume's data is known again after an upgrade or a
@@ -41,6 +42,59 @@ export async function missingMarkers(volumes: readonly Volume[], mark: string): 
     if (!(await isMarked(volume, mark))) missing.push(volume.name);
   }
   return missing;
+}
+
+/** A volume with fewer files is no witness of a loss. */
+const FEWEST_FILES = 2;
+const MOST_FILES = 1_000;
+
+/** Some of the files that each volume kept here holds, our mark not counted, by their paths on this host. */
+export async function someFiles(volumes: readonly Volume[]): Promise<Map<string, string[]>> {
+  const held = new Map<string, string[]>();
+  for (const volume of volumes.filter(isHere)) {
+    const files: string[] = [];
+    await addFiles(await openFolder(volume.mountpoint), volume.mountpoint, files);
+    held.set(
+      volume.name,
+      files.filter((file) => file !== markerOf(volume)),
+    );
+  }
+  return held;
+}
+
+/** Adds what is in an open folder, and closes it. */
+async function addFiles(folder: FileHandle, at: string, files: string[]): Promise<void> {
+  try {
+    for (const entry of await readdir(inside(folder, '.'), { withFileTypes: true })) {
+      if (files.length >= MOST_FILES) return;
+      const name = path.join(at, entry.name);
+      if (entry.isFile()) files.push(name);
+      const below = entry.isDirectory() ? await openInside(folder, entry.name) : null;
+      if (below !== null) await addFiles(below, name, files);
+    }
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Those of these volumes of whose files, as there were several, not one is there any more. */
+export async function nothingLeft(
+  held: ReadonlyMap<string, readonly string[]>,
+  names: readonly string[],
+): Promise<string[]> {
+  const emptied: string[] = [];
+  for (const name of names) {
+    const files = held.get(name) ?? [];
+    if (files.length < FEWEST_FILES) continue;
+    const left = await Promise.all(files.map((file) => lstat(file).then(Boolean, gone)));
+    if (!left.includes(true)) emptied.push(name);
+  }
+  return emptied;
+}
+
+function gone(error: unknown): false {
+  if (NOT_A_FILE.has(String((error as NodeJS.ErrnoException).code))) return false;
+  throw error;
 }
 
 function isHere({ elsewhere }: Volume): boolean {

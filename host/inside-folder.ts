@@ -57,14 +57,14 @@ export interface Aside {
 
 /**
  * Moves all that is in `from`, a folder of ours alone on the same disk, into an open folder, where it replaces
- * what has its name. Folders that are in both stay, since another volume may be mounted there, and become exactly
- * like the one that comes: its content, owner and mode, and nothing else. With `exactly`, so does `into`.
+ * what has its name, and nothing else, as tar does that unpacks over what is there. Folders that are in both stay,
+ * and get owner and mode of the one that comes; so does `into`, when `alike`.
  */
 export async function moveInto(
   from: string | Buffer,
   into: FileHandle,
   aside: Aside,
-  exactly: boolean,
+  alike: boolean,
 ): Promise<void> {
   const coming = await readdir(from, { encoding: 'buffer' });
   for (const name of coming) {
@@ -81,11 +81,7 @@ export async function moveInto(
       await both.close();
     }
   }
-  if (!exactly) return;
-  const kept = new Set(coming.map((name) => name.toString('latin1')));
-  for (const name of await readdir(inside(into, '.'), { encoding: 'buffer' })) {
-    if (!kept.has(name.toString('latin1'))) await putAside(inside(into, name), aside);
-  }
+  if (!alike) return;
   const { uid, gid, mode } = await lstat(from);
   await into.chown(uid, gid);
   await into.chmod(mode & 0o7777);

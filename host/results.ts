@@ -58,7 +58,7 @@ const resultKeys = {
   release: z.strictObject({ version: z.string(), commit: z.string() }).nullable(),
   tiers: z.array(
     z.discriminatedUnion('result', [
-      z.strictObject({ tier, result: z.literal('pass'), ms }),
+      z.strictObject({ tier, result: z.literal('pass'), ms, note: z.string().exactOptional() }),
       z.strictObject({ tier, result: z.literal('fail'), reason: z.string(), evidence: z.string(), ms }),
       z.strictObject({ tier, result: z.literal('skipped'), reason: z.string() }),
       z.strictObject({ tier, result: z.literal('not reached') }),
@@ -76,7 +76,7 @@ const lintProblem: z.ZodType<LintProblem> = z.strictObject({
   what: z.string(),
 });
 
-/** Results of schema 1 knew of no level and no lint problems, the first of schema 2 of no leftovers. */
+/** Results of schema 1 knew of no level and no lint problems, the first of schema 2 of no leftovers and no notes. */
 const resultSchema: z.ZodType<RecipeResult> = z.discriminatedUnion('schema', [
   z.strictObject({
     schema: z.literal(2),

@@ -3,7 +3,7 @@ import type { ColdStep } from '../activities/app.ts';
 import type { ColdResult } from '../activities/cold-test.ts';
 import type { TaggedCommit } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
-import type { LintProblem } from '../domain/level.ts';
+import { restoreProblem, type LintProblem } from '../domain/level.ts';
 import { TIERS, type Tier } from '../domain/outcome.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { upgradeBase } from '../domain/upgrade-base.ts';
@@ -85,7 +85,8 @@ async function askTiers(
       (steps, input) => steps.coldUpgrade(input),
     );
     if (answer.result === 'fail') return red(run, 'upgrade', answer, ms);
-    run.tiers.push({ tier: 'upgrade', result: 'pass', ms });
+    const { note } = answer;
+    run.tiers.push({ tier: 'upgrade', result: 'pass', ms, ...(note === undefined ? {} : { note }) });
     images = answer.images;
   } else run.tiers.push({ tier: 'upgrade', result: 'skipped', reason });
 
@@ -115,7 +116,7 @@ async function askTiers(
     if (answer.result === 'fail') return red(run, 'restore', answer, ms);
     run.tiers.push(
       answer.result === 'pass'
-        ? { tier: 'restore', result: 'pass', ms }
+        ? { tier: 'restore', ...answer, ms }
         : { tier: 'restore', result: 'skipped', reason: answer.reason },
     );
   }
@@ -133,6 +134,10 @@ async function askTiers(
   run.lint = await lintProblems(run, () =>
     ask('cold-test: lint', `lint ${head.version}`, head, (steps, input) => steps.lint(input)),
   );
+  const restored = run.tiers.find(({ tier }) => tier === 'restore');
+  if (run.lint !== null && restored?.result === 'pass' && restored.note !== undefined) {
+    run.lint.push(restoreProblem(restored.note));
+  }
   return { verdict: 'green', images };
 }
 

@@ -93,9 +93,9 @@ export function openRun({ recipe, sweep, left }: Pick<RecipeSweepInput, 'recipe'
 /** What was asked of the cold deployment so far, and what it answered. */
 export function tiersInMarkdown(tiers: readonly TierResult[]): string {
   return tiers
-    .map(
-      (tier) =>
-        `- ${tier.tier}: ${tier.result}${'reason' in tier ? ` (${quotableMarkdown(tier.reason)})` : ''}`,
-    )
+    .map((tier) => {
+      const said = 'reason' in tier ? tier.reason : 'note' in tier ? tier.note : undefined;
+      return `- ${tier.tier}: ${tier.result}${said === undefined ? '' : ` (${quotableMarkdown(said)})`}`;
+    })
     .join('\n');
 }

@@ -48,7 +48,7 @@ function tierLines(tier: TierResult, near: (file: string) => string): Line[] {
   const took = 'ms' in tier && tier.ms !== undefined ? formatDuration(tier.ms) : '';
   switch (tier.result) {
     case 'pass':
-      return [[tier.tier, took, green('pass')]];
+      return [[tier.tier, took, passText(tier.note)]];
     case 'fail':
       return [
         [tier.tier, took, red('fail')],
@@ -59,6 +59,10 @@ function tierLines(tier: TierResult, near: (file: string) => string): Line[] {
     case 'not reached':
       return [[tier.tier, '', dim('not reached')]];
   }
+}
+
+function passText(note: string | undefined): string {
+  return note === undefined ? green('pass') : `${green('pass')}, ${yellow(oneLine(note))}`;
 }
 
 function failureLines(

@@ -307,6 +307,17 @@ describe('a deployment', () => {
     expect(await deployer().deploy(app('late', { command }))).toMatchObject({ ok: true });
   }, 60_000);
 
+  it('forgives an update that the swarm paused over one crash, once all runs and stays up', async () => {
+    expect(await deployer().deploy(app('flicker', { onFailure: 'pause' }))).toMatchObject({ ok: true });
+    const command = `if [ ! -e /data/again ]; then touch /data/again; exit 1; fi; ${SERVE}`;
+    const next = app('flicker', { version: '1.0.1+1.0', onFailure: 'pause', command });
+    expect(await deployer().deploy(next)).toMatchObject({ ok: true });
+    const service = (
+      await docker.listServices({ filters: JSON.stringify({ name: [`${next.stack}_app`] }) })
+    )[0];
+    expect(service?.UpdateStatus?.State).toBe('paused');
+  }, 60_000);
+
   it('counts a one-shot service as done once it has left with 0', async () => {
     const services = [
       'setup:',
@@ -331,10 +342,12 @@ describe('a red deployment', () => {
     expect(path.dirname(evidence)).toBe(bad.evidence);
   }, 60_000);
 
-  it('is one whose update the swarm paused', async () => {
+  it('is one whose update the swarm paused, and that never runs', async () => {
     expect(await deployer().deploy(app('paused', { onFailure: 'pause' }))).toMatchObject({ ok: true });
-    const bad = app('paused', { version: '1.0.1+1.0', onFailure: 'pause', command: 'exit 3' });
-    expect(red(await deployer().deploy(bad)).reason).toMatch(/^app: update paused/);
+    const bad = app('paused', { version: '1.0.1+1.0', onFailure: 'pause', command: 'exit 3', timeout: 10 });
+    expect(red(await deployer().deploy(bad)).reason).toMatch(
+      /^not up at the deadline: app 0\/1; app: .*exit \(3\)/,
+    );
   }, 60_000);
 
   it('is one that flaps, although it mostly looks up', async () => {

@@ -65,8 +65,8 @@ describe('whether a backup is asked for', () => {
 describe('what of the volumes', () => {
   test('all of each, where no label says else', () => {
     expect(planned([service('app', ON, [data])]).volumes).toEqual([
-      { name: data, paths: null, whileUp: false },
-      { name: uploads, paths: null, whileUp: false },
+      { name: data, paths: null },
+      { name: uploads, paths: null },
     ]);
   });
 
@@ -169,14 +169,6 @@ describe('hooks', () => {
       service('db', { ...hooks, 'backupbot.backup': 'no' }),
     ]);
     expect(Object.values(found).flat()).toEqual([]);
-  });
-
-  test('for the restore keep the volumes of their service for when it runs', () => {
-    const plan = planned([service('app', ON, [uploads]), service('db', hooks, [data])]);
-    expect(plan.volumes.map(({ name, whileUp }) => [name, whileUp])).toEqual([
-      [data, true],
-      [uploads, false],
-    ]);
   });
 });
 

@@ -136,7 +136,11 @@ describe('a backup and its restore', () => {
     expect(evidence('backup', 'backup-hooks.txt')).toMatch(
       /^== backup pre-hook of service app: dump\n.*== exit status 0\n[^]*== backup post-hook/s,
     );
-    expect(evidence('restore', 'restore.txt')).toContain('hook check-data: pass');
+    expect(evidence('restore', 'restore.txt')).toContain(
+      'hook check-data: before the restore, on empty volumes, it failed as it should\n' +
+        'at once: it is up, and its data is there\n' +
+        'after a restart of its services: it is up, and its data is there\n',
+    );
   });
 
   it.each(['simple', 'database'])(
@@ -266,6 +270,78 @@ describe('the tier restore', () => {
       result: 'fail',
       reason: 'hook check-data: exit status 1',
     });
+  });
+
+  /** An app that reads its one file when it starts, and writes it when it ends if `saves`. */
+  function inMemory(saves: boolean): void {
+    database();
+    const memory = path.join(folder, 'memory');
+    machine.labels.set('ghost', ON);
+    machine.started = () => {
+      const table = inVolume('data', 'table');
+      writeFileSync(memory, existsSync(table) ? readFileSync(table) : 'nothing');
+    };
+    machine.stopped = () => {
+      if (saves) writeFileSync(inVolume('data', 'table'), readFileSync(memory));
+    };
+    hooks({
+      'write-data': `echo 42 | tee ${memory} > ${inVolume('data', 'table')}`,
+      'check-data': `grep -q 42 ${memory}`,
+    });
+  }
+
+  it('passes with a note when the data is there only after a restart', async () => {
+    inMemory(false);
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toEqual({
+      result: 'pass',
+      note: 'only after its services were restarted; at once: hook check-data: exit status 1',
+    });
+  });
+
+  it('fails when the app writes over it as it is restarted', async () => {
+    inMemory(true);
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toMatchObject({ result: 'fail', reason: 'hook check-data: exit status 1' });
+  });
+
+  it('fails when the restart loses what was there at once', async () => {
+    database();
+    machine.stopped = () => rmSync(inVolume('data', 'table'), { force: true });
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toMatchObject({
+      result: 'fail',
+      reason: expect.stringMatching(/^only until it was restarted: hook check-data: exit status 2: /),
+    });
+  });
+
+  it('fails when the restored app takes no more writes', async () => {
+    const table = inVolume('data', 'table');
+    hooks({
+      'write-data': `test "$TIER" = install && touch ${table}`,
+      'check-data': `test -e ${table}`,
+    });
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toMatchObject({
+      result: 'fail',
+      reason: 'on the restored data: hook write-data: exit status 1',
+    });
+  });
+
+  it('accuses nobody of a mark that is gone while the data is there', async () => {
+    const table = inVolume('data', 'table');
+    hooks({ 'write-data': `touch ${table}`, 'check-data': `test -e ${table}` });
+    machine.started = () => rmSync(inVolume('files', '.recipe-sweep'), { force: true });
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toEqual({ result: 'pass' });
+    expect(evidence('restore', 'restore.txt')).toContain(
+      `lost: the mark that was put into volume ${STACK}_files before the backup`,
+    );
   });
 
   it('fails with a hook of the restore', async () => {

@@ -48,6 +48,17 @@ function shown(result: RecipeResult, columns: number | null = 80): string[] {
   return text.replace(/\u001b\[\d+m/g, '').split('\n');
 }
 
+test('what passed not quite as it should says in what', () => {
+  const note = 'only after its services were restarted; at once: exit status 1';
+  const tiers = TIERS.map((tier) => ({
+    tier,
+    result: 'pass' as const,
+    ...(tier === 'restore' ? { note } : {}),
+  }));
+  const text = renderResult({ ...green, tiers }, { folder: FOLDER, columns: null, cwd: '/' });
+  expect(text).toContain(note);
+});
+
 describe('a result that a person reads', () => {
   test('of a red tier says what was expected, what was seen, and where the rest is', () => {
     expect(shown(red)).toEqual([

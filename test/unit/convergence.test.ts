@@ -217,18 +217,42 @@ describe('a stack is waited for while', () => {
   });
 });
 
+describe('an update that the swarm paused', () => {
+  const update = { state: 'paused', message: 'update paused due to failure' };
+
+  it('is over when all runs as asked for: the swarm never says anything else of it', () => {
+    expect(judged([service({ update })])).toEqual({ is: 'converged' });
+  });
+
+  it('is waited for while the task that failed is started again', () => {
+    expect(judged([service({ update, tasks: [{ ...crashed }] })])).toMatchObject({ is: 'waiting' });
+  });
+
+  it('is waited for while the task that was replaced still stops', () => {
+    const old = task({ id: 'old', current: false, desired: 'shutdown' });
+    expect(judged([service({ update, tasks: [task(), old] })])).toMatchObject({ is: 'waiting' });
+  });
+});
+
 describe('a stack has failed when', () => {
-  it.each(['rollback_started', 'rollback_paused', 'rollback_completed', 'paused'])(
-    'UpdateStatus is %s',
-    (state) => {
-      const update = { state, message: 'update paused due to failure' };
-      expect(judged([service({ update })])).toEqual({
-        is: 'failed',
-        service: 'app',
-        reason: `app: update ${state}: update paused due to failure`,
-      });
-    },
-  );
+  it.each(['rollback_started', 'rollback_paused', 'rollback_completed'])('UpdateStatus is %s', (state) => {
+    const update = { state, message: 'update paused due to failure' };
+    expect(judged([service({ update })])).toEqual({
+      is: 'failed',
+      service: 'app',
+      reason: `app: update ${state}: update paused due to failure`,
+    });
+  });
+
+  it('its update is paused while tasks of the release before are left', () => {
+    const update = { state: 'paused', message: 'update paused due to failure' };
+    const old = task({ id: 'old', slot: '2', current: false });
+    expect(judged([service({ update, replicas: 2, tasks: [task(), old] })])).toEqual({
+      is: 'failed',
+      service: 'app',
+      reason: 'app: update paused: update paused due to failure',
+    });
+  });
 
   it('the swarm went back, and the newest task that failed says why', () => {
     const update = { state: 'rollback_completed', message: 'rollback completed' };

@@ -3,7 +3,7 @@ import { lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DATA_MARKER, missingMarkers, placeMarkers } from '../../host/data-marker.ts';
+import { DATA_MARKER, missingMarkers, nothingLeft, placeMarkers, someFiles } from '../../host/data-marker.ts';
 import type { Volume } from '../../host/deployer.ts';
 
 let root: string;
@@ -39,6 +39,25 @@ test("a volume that lost it, or has another run's, is named", async () => {
   expect(await missingMarkers(volumes, MARK)).toEqual(['a_data', 'a_files']);
   await placeMarkers(volumes, MARK);
   expect(await missingMarkers(volumes, MARK)).toEqual([]);
+});
+
+test('a volume is empty when of the files that it held not one is left', async () => {
+  const [first = '', second = ''] = volumes.map(({ mountpoint }) => mountpoint);
+  await placeMarkers(volumes, MARK);
+  await mkdir(path.join(first, 'deep'));
+  for (const file of [path.join(first, 'deep/a'), path.join(first, 'b'), path.join(second, 'only')])
+    await writeFile(file, '');
+  await symlink('/etc', path.join(first, 'etc'));
+  const held = await someFiles(volumes);
+  expect(held.get('a_data')?.sort()).toEqual([path.join(first, 'b'), path.join(first, 'deep/a')]);
+  const names = volumes.map(({ name }) => name);
+  expect(await nothingLeft(held, names)).toEqual([]);
+  await rm(path.join(first, 'deep'), { recursive: true });
+  await rm(path.join(second, 'only'));
+  expect(await nothingLeft(held, names)).toEqual([]);
+  await rm(path.join(first, 'b'));
+  // One file is no witness.
+  expect(await nothingLeft(held, names)).toEqual(['a_data']);
 });
 
 test("it belongs to whoever the volume's folder belongs to, and all may read it", async () => {

@@ -61,6 +61,9 @@ export interface Machine {
   laterMs: number;
   /** Whatever was deployed, in order. */
   deployed: Pick<App, 'stack' | 'version' | 'env'>[];
+  /** What every app does when it starts, and when it is stopped. */
+  started: () => void;
+  stopped: () => void;
   /** What commands in containers do, by their text; others do nothing. */
   commands: Map<string, (stack: string) => ExecResult>;
   /** Runs one step in a worker; the worker may die of it. */
@@ -191,6 +194,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     const stop = async (stack: string): Promise<void> => {
       await change();
       const found = stacks.get(stack);
+      if (found?.running) machine.stopped();
       if (found) found.running = false;
       if (found?.lifetime === 'cold' && volumesOf(stack).length === 0) stacks.delete(stack);
       passBoundary('stop.after-networks');
@@ -215,8 +219,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         passBoundary('deploy.after-secrets');
         await change();
         deployed.push({ stack: app.stack, version: app.version, env: app.env });
-        stack.running = true;
         for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
+        if (!stack.running) machine.started();
+        stack.running = true;
         passBoundary('deploy.after-stack-deploy');
         await stillAlive();
         if (quality === 'fails on data attached again' && attachedAgain && app.lifetime === 'warm') {
@@ -339,6 +344,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     bytes: 1,
     laterMs: 0,
     imagesKept: [],
+    started: () => undefined,
+    stopped: () => undefined,
     state,
     stuck,
     upstreams,
