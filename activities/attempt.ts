@@ -22,6 +22,8 @@ export interface Attempt {
   run: ProcessRunner;
   /** Says what is being waited for; shown in the Temporal UI with the pending activity. */
   report(what: string): void;
+  /** When it is ended, milliseconds since the epoch. */
+  until: number;
   /** Ends it, since another came later. */
   overtaken(why: Fault): void;
 }
@@ -64,6 +66,7 @@ export async function inAttempt<T>(deps: Dependencies, body: (attempt: Attempt) 
       doing = what;
       context.heartbeat(what);
     },
+    until: Date.now() + context.info.startToCloseTimeoutMs,
     overtaken: (why) => overtaken.abort(why),
   };
   try {
@@ -156,10 +159,10 @@ export async function holdingHost<T>(
       passBoundary('attempt.after-enter');
       // Whoever came before us has ended; whoever came after us while we waited for that ends us.
       await guard();
-      const { signal, report } = attempt;
+      const { signal, report, until } = attempt;
       const mark = await deps.attempts.mark(generation);
       const run = deps.runnerFor({ signal, mark });
-      const deployer = deps.deployerFor({ run, mark, signal, guard, report });
+      const deployer = deps.deployerFor({ run, mark, signal, guard, report, until });
       const scripts = createAppScripts({ run, deployer, guard, report });
       const warm = createWarmData({
         zone: deps.config.zone,

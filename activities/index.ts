@@ -32,6 +32,8 @@ export interface AttemptBonds {
   /** Throws when this attempt no longer holds the host. */
   guard(): Promise<void>;
   report(what: string): void;
+  /** When the step is ended, milliseconds since the epoch. */
+  until: number;
 }
 
 /** The outside world as the steps see it. */

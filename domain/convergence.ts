@@ -123,8 +123,9 @@ function judgeService(
 ): ServiceJudgement {
   const update = service.update?.state ?? '';
   const older = service.tasks.filter((task) => !task.current && !ENDED.has(task.state));
-  // A paused update replaces no more tasks. Where none is left to replace, what runs is what was asked for.
-  const stuck = update === 'paused' && older.some(({ desired }) => desired === 'running');
+  // A paused update takes up no more slots. Where none is left, what runs is, or becomes, what was asked for.
+  const taken = new Set(service.tasks.filter((task) => task.current).map(({ slot }) => slot));
+  const stuck = update === 'paused' && older.some((one) => one.desired === 'running' && !taken.has(one.slot));
   if (update.startsWith('rollback_') || stuck) {
     // The tasks that failed are no longer of the present spec once the swarm has gone back.
     const failed = newestFailure(service.tasks);

@@ -17,6 +17,24 @@ export interface UpgradeQuestion {
   main: { commit: string; containsHead: boolean };
 }
 
+/** How many releases before a base that does not install are tried in its place. */
+const MOST_OLDER = 2;
+
+/**
+ * What to try in place of a base that does not install, best first: an image of it that is gone from its registry
+ * is no fault of the release that follows it, and would make red whatever does.
+ */
+export function basesBefore(
+  { version }: TaggedCommit | { version: null },
+  releases: readonly TaggedCommit[],
+): TaggedCommit[] {
+  if (version === null) return [];
+  return releases
+    .filter((release) => compareVersions(release.version, version) < 0)
+    .sort((a, b) => compareVersions(b.version, a.version))
+    .slice(0, MOST_OLDER);
+}
+
 /**
  * The commit that the upgrade tier starts from: a pure function of what is published and proven, with no
  * per-recipe pin. A base with a version is always strictly older than the head.

@@ -143,6 +143,11 @@ export function mirrorUrl(config: Pick<Config, 'mirrors'>, recipe: string): stri
 
 const GIT_CONFIG = fileURLToPath(new URL('gitconfig', import.meta.url));
 
+/** Where `docker login` keeps its logins for the worker. */
+export function dockerFolder({ state }: Pick<Config, 'state'>): string {
+  return path.join(state, 'home', '.docker');
+}
+
 /** The environment every command runs in: declared, so that it is the same whoever started the worker. */
 export function declaredEnvironment(
   config: Pick<Config, 'path' | 'state' | 'docker'>,
@@ -152,7 +157,7 @@ export function declaredEnvironment(
     HOME: path.join(config.state, 'home'),
     LANG: 'C.UTF-8',
     DOCKER_HOST: `unix://${config.docker.socket}`,
-    DOCKER_CONFIG: path.join(config.state, 'home', '.docker'),
+    DOCKER_CONFIG: dockerFolder(config),
     GIT_TERMINAL_PROMPT: '0',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: GIT_CONFIG,

@@ -20,6 +20,18 @@ export function repositoryOf(image: string): string {
     .replace(/^library\//, '');
 }
 
+/** What docker calls its own registry where it keeps logins. */
+export const DOCKER_HUB = 'https://index.docker.io/v1/';
+
+/** The registry that an image comes from, as `docker login` keeps it. */
+export function registryOf(image: string): string {
+  const name = nameOf(image);
+  const first = name.split('/')[0] ?? '';
+  // Docker's own rule: only what looks like a host is one.
+  const isHost = name.includes('/') && (/[.:]/.test(first) || first === 'localhost');
+  return !isHost || /^(index\.)?docker\.io$/.test(first) ? DOCKER_HUB : first;
+}
+
 /** Null where the name has none. */
 export function digestOf(name: string): string | null {
   return name.split('@')[1] ?? null;

@@ -1,8 +1,10 @@
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import { Fault } from '../domain/fault.ts';
 import { engine, engineMessage } from './daemon.ts';
-import { digestOf, nameOf, repositoryOf, shortName } from './image-name.ts';
+import { digestOf, DOCKER_HUB, nameOf, registryOf, repositoryOf, shortName } from './image-name.ts';
+import { loginFor } from './registry-login.ts';
 import { namedImage, type NamedImage, type PulledImages } from './pulled-images.ts';
 
 /** What keeps an image from being had: the package's fault (missing), or the platform's. */
@@ -11,17 +13,24 @@ export type PullTrouble = 'missing' | 'Registry' | 'Disk';
 const FULL = /no space left on device|disk quota exceeded/i;
 const PLATFORM =
   /toomanyrequests|too many requests|no such host|connection refused|connection reset|network is unreachable|no route to host|timeout|timed out|deadline exceeded|\btls\b|x509|certificate|\bEOF\b|temporary failure|server misbehaving|internal server error|bad gateway|service unavailable|unexpected status( code)?:? ?(429|5\d\d)|status: (429|5\d\d)|server gave HTTP response to HTTPS client/i;
+/** Docker's words for any "denied": of a repository that does not exist, or wants a login. */
+const HIDDEN = /repository does not exist or may require/i;
+const NO_LOGIN =
+  /unauthorized|no basic auth credentials|authentication required|\bdenied\b|status( code)?:? ?401/i;
 const MISSING =
-  /manifest unknown|manifest for .* not found|name unknown|not found|does not exist|access denied|access to the requested resource|unauthorized|\bdenied\b|invalid reference format|no matching manifest|no basic auth credentials/i;
+  /manifest unknown|manifest for .* not found|name unknown|not found|does not exist|invalid reference format|no matching manifest/i;
 
 /**
- * Sorts a pull's failure. Only words that say the image itself does not exist (registries answer "denied"
- * for that as well) count against the package; whatever is not understood is the platform's.
+ * Sorts a pull's failure. Only words that say the image itself does not exist count against the package; whatever
+ * is not understood is the platform's, and so is a login that is missing. Docker Hub, which every user of a recipe
+ * asks without a login, hides what does not exist behind "denied": there that word counts against the package too.
  */
 export function classifyPull(image: string, message: string): PullTrouble {
   const said = message.replaceAll(image, 'IMAGE').replaceAll(repositoryOf(image), 'IMAGE');
   if (FULL.test(said)) return 'Disk';
   if (PLATFORM.test(said)) return 'Registry';
+  if (HIDDEN.test(said)) return registryOf(image) === DOCKER_HUB ? 'missing' : 'Registry';
+  if (NO_LOGIN.test(said)) return 'Registry';
   return MISSING.test(said) ? 'missing' : 'Registry';
 }
 
@@ -43,6 +52,8 @@ export interface ImageHost {
   /** always asks the registry for each image anew, missing only for those not on the engine. */
   pull: 'always' | 'missing';
   signal: AbortSignal;
+  /** The file where `docker login` keeps what it was told, as the configuration's environment has it. */
+  logins: string;
   /** Awaited before each pull. */
   guard: () => Promise<void>;
   /** What we bring onto the engine, and when it was needed. */
@@ -100,12 +111,20 @@ export async function ensureImage(host: ImageHost, image: string): Promise<Ensur
       case 'Disk':
         throw new Fault('Disk', `pulling ${image}: the engine's disk is full: ${trouble}`);
       case 'Registry':
-        throw new Fault('Registry', `pulling ${image}: ${trouble}`);
+        throw new Fault('Registry', `pulling ${image}: ${trouble}${adviceOn(trouble, host.logins, image)}`);
     }
   }
   const present = await inspect(host.docker, image);
   if (!present) throw new Fault('Daemon', `${image} was pulled, but the engine does not have it`);
   return { ok: true, image: present };
+}
+
+/** What to do where a registry wants to know who asks. */
+function adviceOn(trouble: string, logins: string, image: string): string {
+  if (!NO_LOGIN.test(trouble)) return '';
+  const registry = registryOf(image);
+  const of = registry === DOCKER_HUB ? '' : ` ${registry}`;
+  return `; log in as the worker's user: docker --config ${path.dirname(logins)} login${of}`;
 }
 
 /** Pulls, and enters what of it was not there before. */
@@ -134,7 +153,8 @@ async function pull(host: ImageHost, image: string): Promise<string | null> {
   const signal = AbortSignal.any([host.signal, silence.signal]);
   let watch = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
-    const stream = await host.docker.pull(image, { abortSignal: signal });
+    const authconfig = await loginFor(host.logins, image);
+    const stream = await host.docker.pull(image, { abortSignal: signal, authconfig });
     for await (const line of createInterface({ input: stream, signal })) {
       clearTimeout(watch);
       watch = setTimeout(() => silence.abort(), SILENCE_MS);

@@ -12,12 +12,13 @@ import { createAppScripts, hookEvidence } from './app-scripts.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { watchClock } from './clock.ts';
-import { declaredEnvironment, type Config } from './config.ts';
+import { declaredEnvironment, dockerFolder, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
 import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-evidence.ts';
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
 import { freeBytes, gigabytes } from './headroom.ts';
 import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from './images.ts';
+import { refusePlatformTrouble } from './platform-trouble.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
@@ -49,6 +50,8 @@ export interface SwarmDeployerSettings {
   mark: string;
   /** Short texts on what is being waited for. */
   report: (what: string) => void;
+  /** When the step that deploys is ended, milliseconds since the epoch; several deployments share what is left. */
+  until?: number;
 }
 
 /** The client only hands specs over; it does not wait for tasks. */
@@ -170,10 +173,18 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       stableMs: config.limits.stable,
       deadline: Date.now() + Math.min(recipe.timeoutMs ?? config.limits.deploy, longestDeployment()),
     };
-    const outcome = await converge(app, expected, question);
+    const engineWatch = await watchEngine();
+    let outcome;
+    try {
+      outcome = await converge(app, expected, question);
+      if (!outcome.ok) await engineWatch.check(`watching ${app.stack}`);
+    } finally {
+      engineWatch.close();
+    }
     passBoundary('deploy.after-converge');
     if (!outcome.ok) {
       refuseTakenPort(app.stack, outcome.reason);
+      refusePlatformTrouble(app.stack, outcome.seen);
       const file = await keepDeployment(
         { swarm, stack: app.stack, folder: app.evidence, since: null },
         outcome.seen,
@@ -209,7 +220,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
   /** A recipe sets its own time, but not so much that the step ends before it can be judged. */
   function longestDeployment(): number {
-    return config.limits.tier * SHARE_OF_TIER;
+    const left = settings.until === undefined ? config.limits.tier : settings.until - Date.now();
+    return left * SHARE_OF_TIER;
   }
 
   function checkVersion(app: App, recipe: PreparedRecipe): void {
@@ -294,7 +306,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   async function presentImages(app: App, recipe: PreparedRecipe): Promise<Map<string, PresentImage>> {
     const names = [...new Set(recipe.services.map(({ image }) => image))];
     report(`images: ${names.join(', ')}`);
-    const host = { docker, pull: config.docker.pull, signal, guard, pulled };
+    const logins = path.join(dockerFolder(config), 'config.json');
+    const host = { docker, pull: config.docker.pull, logins, signal, guard, pulled };
     const proven = Object.values(app.provenImages ?? {}).map(({ image, digest }) => [image, digest] as const);
     const known = app.provenImages === null ? await readResolved(app.resolvedImages) : new Map(proven);
     const remedy =

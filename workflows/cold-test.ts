@@ -4,9 +4,9 @@ import type { ColdResult } from '../activities/cold-test.ts';
 import type { TaggedCommit } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { restoreProblem, type LintProblem } from '../domain/level.ts';
-import { TIERS, type Tier } from '../domain/outcome.ts';
+import { brief, TIERS, type Tier } from '../domain/outcome.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
-import { upgradeBase } from '../domain/upgrade-base.ts';
+import { basesBefore, upgradeBase } from '../domain/upgrade-base.ts';
 import type { Step } from './protocol.ts';
 import type { Run } from './run.ts';
 import { cleanupSteps, tierSteps } from './steps.ts';
@@ -43,7 +43,7 @@ async function askTiers(
   settings: SweepSettings,
   { head, found, dependencies }: Tested,
 ): Promise<ColdTest> {
-  const { base, reason } = upgradeBase({
+  const planned = upgradeBase({
     head,
     canonical: found.canonical,
     releases: found.releases,
@@ -62,18 +62,35 @@ async function askTiers(
     return { answer, ms: Date.now() - since };
   };
 
-  const first = base ?? head;
-  const install = await ask(
+  /** Why those before the base in use do not install. */
+  const unfit: string[] = [];
+  let base = planned.base;
+  let install = await ask(
     base ? 'cold-test: install base' : 'cold-test: install',
-    `install ${first.version ?? first.commit}`,
-    first,
+    `install ${(base ?? head).version ?? base?.commit}`,
+    base ?? head,
     (steps, input) => steps.coldInstall(input),
   );
-  const installed = install.answer;
-  if (installed.result === 'fail') {
-    const what = base ? `the upgrade base ${base.version ?? base.commit} does not install: ` : '';
-    return red(run, 'install', { ...installed, reason: what + installed.reason }, install.ms);
+  if (base && install.answer.result === 'fail') {
+    if (!patched('next-base')) {
+      const what = `the upgrade base ${base.version ?? base.commit} does not install: `;
+      return red(run, 'install', { ...install.answer, reason: what + install.answer.reason }, install.ms);
+    }
+    const others = [...basesBefore(base, found.releases), null];
+    for (const other of others) {
+      if (install.answer.result !== 'fail') break;
+      unfit.push(`${base?.version ?? base?.commit} does not install: ${brief(install.answer.reason)}`);
+      base = other;
+      install = await ask(
+        other ? 'cold-test: install an older base' : 'cold-test: install',
+        `install ${(other ?? head).version}`,
+        other ?? head,
+        (steps, input) => steps.coldInstall(input),
+      );
+    }
   }
+  const installed = install.answer;
+  if (installed.result === 'fail') return red(run, 'install', installed, install.ms);
   run.tiers.push({ tier: 'install', result: 'pass', ms: install.ms });
   let { images } = installed;
 
@@ -85,10 +102,14 @@ async function askTiers(
       (steps, input) => steps.coldUpgrade(input),
     );
     if (answer.result === 'fail') return red(run, 'upgrade', answer, ms);
-    const { note } = answer;
-    run.tiers.push({ tier: 'upgrade', result: 'pass', ms, ...(note === undefined ? {} : { note }) });
+    const from = unfit.length > 0 ? [`from ${base.version}, since ${unfit.join('; ')}`] : [];
+    const note = [...from, ...(answer.note === undefined ? [] : [answer.note])].join('; ');
+    run.tiers.push({ tier: 'upgrade', result: 'pass', ms, ...(note === '' ? {} : { note }) });
     images = answer.images;
-  } else run.tiers.push({ tier: 'upgrade', result: 'skipped', reason });
+  } else {
+    const reason = unfit.length > 0 ? `no base to upgrade from: ${unfit.join('; ')}` : planned.reason;
+    run.tiers.push({ tier: 'upgrade', result: 'skipped', reason });
+  }
 
   if (!patched('every-tier')) {
     for (const tier of ['backup', 'restore', 'custom'] as const) {

@@ -73,6 +73,7 @@ export type Step =
   | 'decide'
   | 'cold-test: dependencies'
   | 'cold-test: install base'
+  | 'cold-test: install an older base'
   | 'cold-test: install'
   | 'cold-test: upgrade'
   | 'cold-test: backup'

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,6 +24,8 @@ let registry: Registry;
 let packed: Map<string, RegistryAnswer>[];
 /** Which of the two images the tag stands for. */
 let current: 0 | 1;
+/** As whom the registry is to be asked. */
+let login: string | null = null;
 let nowMs: number;
 let pulled: PulledImages;
 let wanted: string;
@@ -34,13 +38,17 @@ beforeAll(async () => {
   });
   // From here on the engine has only what is pulled.
   for (const version of [1, 2]) await docker.getImage(local(version)).remove();
-  registry = await startRegistry((url) => packed[current]?.get(url.replace(/.*\//, '')) ?? null);
+  registry = await startRegistry(
+    (url) => packed[current]?.get(url.replace(/.*\//, '')) ?? null,
+    () => login,
+  );
   wanted = `${registry.host}/thing/app:1`;
 });
 
 beforeEach(() => {
   scratch = mkdtempSync(path.join(tmpdir(), 'pulled-images-'));
   current = 0;
+  login = null;
   nowMs = Date.now();
   pulled = createPulledImages(scratch, () => new Date(nowMs));
 });
@@ -65,6 +73,7 @@ const host = (): ImageHost => ({
   pull: 'always',
   signal: new AbortController().signal,
   guard: async () => undefined,
+  logins: path.join(scratch, 'docker', 'config.json'),
   pulled,
 });
 const digest = (version: 0 | 1): string => packed[version]?.get('1')?.digest ?? '';
@@ -89,6 +98,27 @@ async function remove(needed: readonly string[] = []): Promise<string[]> {
   expect(problems).toEqual([]);
   return removed.sort();
 }
+
+it('a registry that wants a login says nothing of the image, until docker login was told one', async () => {
+  login = 'ci:s3:cret';
+  const folder = path.join(scratch, 'docker');
+  const logIn = async (password: string): Promise<void> => {
+    const args = ['--config', folder, 'login', '--username', 'ci', '--password-stdin', registry.host];
+    // Not in this thread, which is the registry's.
+    const docker = execFile('docker', args);
+    docker.stdin?.end(password);
+    const [status] = (await once(docker, 'exit')) as [number];
+    expect(status).toBe(0);
+  };
+  await expect(ensureImage(host(), wanted)).rejects.toMatchObject({
+    type: 'Registry',
+    message: expect.stringContaining(`docker --config ${folder} login ${registry.host}`),
+  });
+  await logIn('s3:cret');
+  expect(await ensureImage(host(), wanted)).toMatchObject({ ok: true });
+  login = 'ci:changed';
+  await expect(ensureImage(host(), wanted)).rejects.toMatchObject({ type: 'Registry' });
+});
 
 it('an image that we pulled goes when nobody needs it, with all of its names', async () => {
   await ensureImage(host(), wanted);

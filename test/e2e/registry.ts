@@ -25,9 +25,24 @@ export function errorBody(code: string, message: string): Buffer {
   return Buffer.from(JSON.stringify({ errors: [{ code, message }] }));
 }
 
-/** An image registry on this machine, which the engine speaks plain HTTP to. */
-export async function startRegistry(answer: (url: string) => RegistryAnswer | null): Promise<Registry> {
+/**
+ * An image registry on this machine, which the engine speaks plain HTTP to. `login` says as whom, in the form
+ * `user:password`, it is to be asked; null for anybody.
+ */
+export async function startRegistry(
+  answer: (url: string) => RegistryAnswer | null,
+  login: () => string | null = () => null,
+): Promise<Registry> {
   const server = createServer((request, response) => {
+    const user = login();
+    if (user !== null && request.headers.authorization !== `Basic ${Buffer.from(user).toString('base64')}`) {
+      response.writeHead(401, {
+        'www-authenticate': 'Basic realm="test"',
+        'content-type': 'application/json',
+      });
+      response.end(errorBody('UNAUTHORIZED', 'authentication required'));
+      return;
+    }
     const found: RegistryAnswer =
       request.url === '/v2/'
         ? { status: 200, body: Buffer.from('{}') }

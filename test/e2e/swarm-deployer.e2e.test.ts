@@ -346,8 +346,20 @@ describe('a red deployment', () => {
     expect(await deployer().deploy(app('paused', { onFailure: 'pause' }))).toMatchObject({ ok: true });
     const bad = app('paused', { version: '1.0.1+1.0', onFailure: 'pause', command: 'exit 3', timeout: 10 });
     expect(red(await deployer().deploy(bad)).reason).toMatch(
-      /^not up at the deadline: app 0\/1; app: .*exit \(3\)/,
+      /^not up at the deadline: app .*; app: .*exit \(3\)/,
     );
+  }, 60_000);
+
+  it('is none that wants more memory than this host has; a constraint is its own', async () => {
+    const wanting = (deploy: string): string[] => ['big:', `  image: ${image(1)}`, `  deploy: ${deploy}`];
+    const big = app('big', { services: wanting('{resources: {reservations: {memory: 900G}}}'), timeout: 8 });
+    await expect(deployer().deploy(big)).rejects.toMatchObject({
+      type: 'Preflight',
+      message: expect.stringContaining('insufficient resources'),
+    });
+    const services = wanting('{placement: {constraints: ["node.labels.moon == yes"]}}');
+    const picky = app('picky', { services, timeout: 8 });
+    expect(red(await deployer().deploy(picky)).reason).toContain('scheduling constraints not satisfied');
   }, 60_000);
 
   it('is one that flaps, although it mostly looks up', async () => {

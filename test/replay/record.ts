@@ -23,6 +23,16 @@ const SHAPES: Record<string, FakeRecipe> = {
   'never-released': {},
   held: { releases: ['1.0.0+1'], hold: 'for now' },
   'red-install': { releases: ['1.0.0+1'], red: { 'cold-test: install': 'never healthy' } },
+  'older-base': {
+    releases: ['1.0.0+1', '1.1.0+1', '1.2.0+1'],
+    canonical: '1.1.0+1',
+    red: { 'cold-test: install base': 'manifest unknown' },
+  },
+  'no-base': {
+    releases: ['1.0.0+1', '1.1.0+1'],
+    canonical: '1.0.0+1',
+    red: { 'cold-test: install base': 'manifest unknown' },
+  },
   'red-upgrade': {
     releases: ['1.0.0+1', '1.1.0+1'],
     canonical: '1.0.0+1',

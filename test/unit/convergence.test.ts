@@ -228,10 +228,13 @@ describe('an update that the swarm paused', () => {
     expect(judged([service({ update, tasks: [{ ...crashed }] })])).toMatchObject({ is: 'waiting' });
   });
 
-  it('is waited for while the task that was replaced still stops', () => {
-    const old = task({ id: 'old', current: false, desired: 'shutdown' });
-    expect(judged([service({ update, tasks: [task(), old] })])).toMatchObject({ is: 'waiting' });
-  });
+  it.each(['running', 'shutdown'])(
+    'is waited for while the task that it replaces is still there: %s',
+    (desired) => {
+      const old = task({ id: 'old', current: false, desired });
+      expect(judged([service({ update, tasks: [{ ...crashed }, old] })])).toMatchObject({ is: 'waiting' });
+    },
+  );
 });
 
 describe('a stack has failed when', () => {

@@ -13,10 +13,8 @@ describe('a pull that failed', () => {
     ],
     [
       'the registry denies what may not exist',
-      `pull access denied for ${repositoryOf(image)}, repository does not exist or may require 'docker login': denied: requested access to the resource is denied`,
+      `name unknown: The repository with name 'team/app' does not exist in the registry`,
     ],
-    ['the registry wants a login', 'unauthorized: authentication required'],
-    ['another registry wants one', 'Head "https://r.example/v2/a/manifests/1": no basic auth credentials'],
     ['the name is no image name', 'invalid reference format: repository name must be lowercase'],
     [
       'there is none for this machine',
@@ -27,6 +25,16 @@ describe('a pull that failed', () => {
   });
 
   it.each([
+    ['it wants a login', 'unauthorized: authentication required'],
+    ['it lacks one', 'Head "https://r.example/v2/a/manifests/1": no basic auth credentials'],
+    [
+      'it says so by its status',
+      'error parsing HTTP 401 response body: unexpected HTTP status: 401 Unauthorized',
+    ],
+    [
+      'it denies what may exist',
+      `pull access denied for ${repositoryOf(image)}, repository does not exist or may require 'docker login': denied: requested access to the resource is denied`,
+    ],
     ['no DNS', 'Get "https://r.example/v2/": dial tcp: lookup r.example on 10.0.0.1:53: no such host'],
     [
       'connection refused',
@@ -44,6 +52,14 @@ describe('a pull that failed', () => {
     ['words nobody knows', 'something else went wrong'],
   ])('counts against the registry: %s', (_, message) => {
     expect(classifyPull(image, message)).toBe('Registry');
+  });
+
+  it('counts against the package when Docker Hub hides it, which everybody asks without a login', () => {
+    const said = (name: string): string =>
+      `pull access denied for ${name}, repository does not exist or may require 'docker login': denied`;
+    for (const name of ['nextcloud/gone', 'docker.io/nextcloud/gone', 'gone']) {
+      expect(classifyPull(`${name}:1`, said('x'))).toBe('missing');
+    }
   });
 
   it('counts against the disk when it is full, whatever else is said', () => {

@@ -182,7 +182,6 @@ describe('outcomes', () => {
   });
 
   test.each([
-    ['install', 'cold-test: install base'],
     ['upgrade', 'cold-test: upgrade'],
     ['backup', 'cold-test: backup'],
     ['restore', 'cold-test: restore'],
@@ -199,6 +198,51 @@ describe('outcomes', () => {
     expect(result.recipes[0]?.why).toContain('canonical unchanged: 1.0.0+1');
     expect(host.calls).toContain('bad teardown');
     expect(host.calls).not.toContain('bad promote');
+  });
+
+  test('a base that does not install is not the fault of what follows it: the release before it is the base', async () => {
+    const host = fakeHost({
+      plausible: {
+        releases: ['3.0.0+2', '3.0.1+2', '3.1.0+2'],
+        canonical: '3.0.1+2',
+        red: { 'cold-test: install base': 'clickhouse: manifest unknown' },
+      },
+    });
+    expect(outcomes(await sweepOf(host))).toEqual({ plausible: 'PASS (promoted 3.1.0+2)' });
+    expect(host.calls.filter((call) => /install|upgrade/.test(call))).toEqual([
+      'plausible cold-test: install base',
+      'plausible cold-test: install an older base',
+      'plausible cold-test: upgrade',
+    ]);
+    const note = 'from 3.0.0+2, since 3.0.1+2 does not install: clickhouse: manifest unknown';
+    expect([...host.results.values()][0]?.tiers[1]).toMatchObject({ tier: 'upgrade', result: 'pass', note });
+  });
+
+  test('a release none of whose bases installs is asked from nothing, and says why', async () => {
+    const gone = 'clickhouse: manifest unknown';
+    const host = fakeHost({
+      plausible: {
+        releases: ['3.0.0+2', '3.0.1+2', '3.1.0+2'],
+        canonical: '3.0.1+2',
+        red: { 'cold-test: install base': gone, 'cold-test: install an older base': gone },
+      },
+      worse: {
+        releases: ['1.0.0+1', '1.1.0+1'],
+        canonical: '1.0.0+1',
+        red: { 'cold-test: install base': gone, 'cold-test: install': 'never healthy' },
+      },
+    });
+    expect(outcomes(await sweepOf(host))).toEqual({
+      plausible: 'PASS (promoted 3.1.0+2)',
+      worse: 'FAIL',
+    });
+    const [plausible, worse] = [...host.results.values()];
+    expect(plausible?.tiers[1]).toEqual({
+      tier: 'upgrade',
+      result: 'skipped',
+      reason: `no base to upgrade from: 3.0.1+2 does not install: ${gone}; 3.0.0+2 does not install: ${gone}`,
+    });
+    expect(worse?.outcome).toMatchObject({ kind: 'FAIL', tier: 'install', why: 'never healthy' });
   });
 
   test('a promote that fails leaves the run Completed, says so and names the canonical', async () => {
