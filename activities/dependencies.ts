@@ -3,6 +3,7 @@ import type { ProvidedDependency } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
 import { coldDomain, stackName } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
+import { withoutPreReleases } from '../domain/version.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { prepareApp, type Deployable } from './app.ts';
 import { holdersOf, holdingHost, type Attempt } from './attempt.ts';
@@ -46,10 +47,12 @@ export function dependencies(deps: Dependencies) {
   async function releaseOf(attempt: Attempt, recipe: string): Promise<Deployable> {
     const mirrors = deps.mirrorsFor(attempt.run);
     attempt.report(`syncing the mirror of ${recipe}`);
-    await mirrors.sync(recipe, (await deps.recipes.one(recipe)).upstream);
+    const { upstream, preReleases } = await deps.recipes.one(recipe);
+    await mirrors.sync(recipe, upstream);
     const canonical = await deps.canonicals.readForOthers(recipe);
     if (canonical !== null) return { version: canonical.version, commit: canonical.commit };
-    const latest = (await mirrors.releases(recipe)).releases.at(-1);
+    const { releases } = await mirrors.releases(recipe);
+    const latest = (preReleases ? releases : withoutPreReleases(releases)).at(-1);
     if (latest === undefined) {
       throw new Fault('Dependency', `${recipe}, which is needed beside it, has no release`);
     }

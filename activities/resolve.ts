@@ -1,5 +1,6 @@
 import { Fault } from '../domain/fault.ts';
 import type { Found } from '../domain/run.ts';
+import { withoutPreReleases } from '../domain/version.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { inAttempt } from './attempt.ts';
 import { dependenciesOf } from './dependencies.ts';
@@ -10,7 +11,7 @@ export function resolve(deps: Dependencies) {
     /** Looks: the releases on the mirror, the canonical's record, and whether the recipe is held. Throws Fault BadInput for an exception. */
     async resolve({ recipe }: { recipe: string }): Promise<Found> {
       return inAttempt(deps, async (attempt) => {
-        const [{ main, releases }, canonical, { hold, exception }, needed] = await Promise.all([
+        const [{ main, releases }, canonical, { hold, exception, preReleases }, needed] = await Promise.all([
           deps.mirrorsFor(attempt.run).releases(recipe),
           deps.canonicals.read(recipe),
           deps.recipes.one(recipe),
@@ -23,7 +24,7 @@ export function resolve(deps: Dependencies) {
         passBoundary('resolve.after-look');
         return {
           main,
-          releases,
+          releases: preReleases ? releases : withoutPreReleases(releases),
           canonical: canonical && { version: canonical.version, commit: canonical.commit },
           hold,
           deps: needed,

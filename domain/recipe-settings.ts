@@ -64,6 +64,8 @@ export interface RecipeSettings {
   env: Record<string, string>;
   /** Set over `env` as well from the upgrade on: in the release that follows the upgrade base, and at promote. */
   upgradeEnv: Record<string, string>;
+  /** Whether a pre-release of the recipe (`2.0.0-rc1+…`) is tested like any release. */
+  preReleases: boolean;
   /** Recipes that must run beside it; each has a cold deployment of its own for the run. */
   deps: string[];
   /** Null: HTTP as the proxy's labels say, else the tasks alone are judged. */

@@ -32,20 +32,18 @@ const PRE_RELEASE_WORDS = ['dev', 'nightly', 'alpha', 'a', 'beta', 'b', 'pre', '
 /**
  * An app version as a list of ranked parts, each comparable with any other:
  * a pre-release word < the end of the text < another word < a number.
- * So `2.0.0-rc1 < 2.0.0 < 2.0.0-social < 2.0.0.1`.
+ * So `2.0.0-rc1 < 2.0.0 < 2.0.0-social < 2.0.0.1`. One letter right behind a number, with nothing behind it, counts
+ * up, as openssl and others have it: `1.1.1 < 1.1.1a`.
  */
 type Part = readonly [rank: number, number: bigint, word: string];
 const END: Part = [1, 0n, ''];
 
 function appParts(app: string): Part[] {
-  const tokens =
-    app
-      .replace(/^v(?=\d)/i, '')
-      .toLowerCase()
-      .match(/\d+|[a-z]+/g) ?? [];
-  return tokens.map((token): Part => {
-    if (/^\d/.test(token)) return [3, BigInt(token), ''];
-    const pre = PRE_RELEASE_WORDS.indexOf(token);
+  const text = app.replace(/^v(?=\d)/i, '').toLowerCase();
+  return [...text.matchAll(/(\d+)|(?<counting>(?<=\d)[a-z](?![a-z0-9]))|([a-z]+)/g)].map((match): Part => {
+    const [token, number] = match;
+    if (number !== undefined) return [3, BigInt(number), ''];
+    const pre = match.groups?.['counting'] === undefined ? PRE_RELEASE_WORDS.indexOf(token) : -1;
     return pre >= 0 ? [0, BigInt(pre), ''] : [2, 0n, token];
   });
 }
@@ -85,6 +83,14 @@ function release(tag: string): Release {
   const parsed = parseRelease(tag);
   if (!parsed) throw new RangeError(`not a release tag (x.y.z+app): ${JSON.stringify(tag)}`);
   return parsed;
+}
+
+/**
+ * Those whose recipe part is no pre-release (`2.0.0-rc1+…`), which operators are not given unasked; of the app's
+ * version that says nothing. Throws RangeError.
+ */
+export function withoutPreReleases<T extends { version: string }>(releases: readonly T[]): T[] {
+  return releases.filter(({ version }) => release(version).recipe.prerelease.length === 0);
 }
 
 /** The releases among these tags, oldest first. */

@@ -106,8 +106,16 @@ async function readSettings(recipes: string, recipe: string): Promise<Part<Writt
     ...unknownVariables(read.data, 'upgrade_env', deps),
   ];
   if (!checked.ok) return part(null, [...checked.mistakes, ...broken]);
-  const { upgrade_base: _, exception = null, hold = null, upgrade_env, probe = null, ...rest } = checked.data;
-  return part({ ...rest, exception, hold, upgradeEnv: upgrade_env, probe }, broken);
+  const {
+    upgrade_base: _,
+    exception = null,
+    hold = null,
+    upgrade_env: upgradeEnv,
+    prereleases: preReleases,
+    probe = null,
+    ...rest
+  } = checked.data;
+  return part({ ...rest, exception, hold, upgradeEnv, preReleases, probe }, broken);
 }
 
 /** What stands under a key, whatever else is wrong with the file. */

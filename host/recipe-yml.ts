@@ -147,6 +147,7 @@ export const recipeYml = z.strictObject({
   hold: z.string().min(1).optional(),
   env: variables,
   upgrade_env: variables,
+  prereleases: z.boolean().prefault(false),
   deps: z
     .array(z.string().refine(isRecipeName, 'not a recipe name (a-z, 0-9 and single hyphens)'))
     .refine(distinct, 'the same recipe twice')

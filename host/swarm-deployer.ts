@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
+import { stackName, warmDomain } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { ANY_ANSWER } from '../domain/recipe-settings.ts';
 import { createAppEnvironment } from './app-environment.ts';
@@ -23,6 +24,7 @@ import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
 import { routesOf } from './recipe-format/neighbours.ts';
+import { LONGEST_NAME, tooLongElsewhere } from './recipe-format/secrets.ts';
 import { PROXY_NETWORK } from './recipe-format/networks.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
@@ -138,6 +140,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   async function bringUp(app: App): Promise<Deployment> {
     const recipe = await prepare(app);
     checkVersion(app, recipe);
+    checkWarmNames(app, recipe);
     await checkSurroundings(app, recipe);
     await checkRoom();
     const question = questionFor(app.settings.probe, recipe);
@@ -232,6 +235,16 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       recipe.version === null
         ? `no label ${label}; the tag says ${app.version}`
         : `compose says version ${recipe.version}, the tag says ${app.version}`,
+    );
+  }
+
+  /** A release that is green at a throw-away domain must not fail to be promoted for a name of ours that is longer. */
+  function checkWarmNames(app: App, recipe: PreparedRecipe): void {
+    const long = tooLongElsewhere(recipe.secrets, app.stack, stackName(warmDomain(app.recipe, zone)));
+    if (long === null) return;
+    throw new Fault(
+      'BadConfig',
+      `at its warm domain the secret ${long} would be longer than docker's ${LONGEST_NAME} characters: give this host a shorter "zone"`,
     );
   }
 

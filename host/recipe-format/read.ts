@@ -22,16 +22,25 @@ const MOST_FILES = 20;
 
 /** Reads what `.env.sample` leads to. Throws RecipeProblem. */
 export async function readRecipe(
-  app: Pick<App, 'checkout' | 'domain' | 'stack' | 'env'>,
+  app: Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env'>,
 ): Promise<RecipeFiles> {
   const checkout = await openCheckout(app.checkout);
+  const own = { DOMAIN: app.domain, STACK_NAME: app.stack };
   const given = new Map(
-    Object.entries({ LETS_ENCRYPT_ENV: '', ...app.env, DOMAIN: app.domain, STACK_NAME: app.stack }),
+    Object.entries({ LETS_ENCRYPT_ENV: '', ...app.env, ...own }).map(([name, value]) => [
+      name,
+      value.replaceAll(/\$\{(DOMAIN|STACK_NAME)\}/g, (_, variable: keyof typeof own) => own[variable]),
+    ]),
   );
   const sampleFile = '.env.sample';
   const text = await checkout.read(sampleFile, wholeFile(sampleFile));
   if (text === null) throw new RecipeProblem(sampleFile, 'the recipe has none');
-  const sample = parseEnvSample(text, sampleFile, given);
+  // As abra makes an app's env file of it: whatever else is below that domain, too, is below the app's.
+  const sample = parseEnvSample(
+    text.replaceAll(`${app.recipe}.example.com`, () => app.domain),
+    sampleFile,
+    given,
+  );
   const exports = parseAbraExports((await checkout.read('abra.sh', wholeFile('abra.sh'))) ?? '');
   for (const [name, value] of exports) {
     if (!given.has(name)) sample.values.set(name, value);

@@ -60,6 +60,18 @@ export function neededSecrets(
   });
 }
 
+/** The name that one of a stack's secrets would have in another stack, if docker does not take it; else null. */
+export function tooLongElsewhere(
+  secrets: readonly Pick<NeededSecret, 'name'>[],
+  stack: string,
+  other: string,
+): string | null {
+  const names = secrets.flatMap(({ name }) =>
+    name.startsWith(`${stack}_`) ? [`${other}${name.slice(stack.length)}`] : [],
+  );
+  return names.find((name) => name.length > LONGEST_NAME) ?? null;
+}
+
 function howMade(
   sample: Pick<EnvSample, 'modifiers' | 'at'>,
   variable: string,

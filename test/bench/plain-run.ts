@@ -218,25 +218,32 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     return taken;
   }
 
-  /** The backup by the recipe's own labels, then the data destroyed, put back and looked at by a deployment. */
+  /** The backup by the recipe's own labels, put over a fresh deployment that runs, which is then restarted. */
   async function backUpAndRestore(deployed: string, commit: string): Promise<void> {
     const app = await prepare(deployed, commit);
     const { stack } = app;
-    for (const [service, { deploy: { labels } = {} }] of app.compose.flatMap((one) =>
-      Object.entries(one.services),
-    )) {
-      const hook = labelsOf(labels).get('backupbot.backup.pre-hook');
-      if (hook === undefined) continue;
-      const name = `label=${SERVICE_LABEL}=${stack}_${service}`;
-      await docker('exec', '--', await docker('ps', '--quiet', '--filter', name), 'sh', '-c', hook);
-    }
+    const runHooks = async (label: string): Promise<void> => {
+      for (const [service, { deploy: { labels } = {} }] of app.compose.flatMap((one) =>
+        Object.entries(one.services),
+      )) {
+        const hook = labelsOf(labels).get(label);
+        if (hook === undefined) continue;
+        const name = `label=${SERVICE_LABEL}=${stack}_${service}`;
+        await docker('exec', '--', await docker('ps', '--quiet', '--filter', name), 'sh', '-c', hook);
+      }
+    };
+    await runHooks('backupbot.backup.pre-hook');
     const archive = await snapshot(stack);
     await undeploy(stack);
     for (const [mountpoint, tar] of archive) {
-      await output({ file: 'find', args: wipeArguments(mountpoint) });
       await output({ file: 'openssl', args: ['dgst', '-sha256', tar] });
-      await output({ file: 'tar', args: unpackArguments(tar, mountpoint) });
+      await output({ file: 'find', args: wipeArguments(mountpoint) });
     }
+    await deploy(deployed, commit);
+    for (const [mountpoint, tar] of archive)
+      await output({ file: 'tar', args: unpackArguments(tar, mountpoint) });
+    await runHooks('backupbot.restore.post-hook');
+    await undeploy(stack);
     await deploy(deployed, commit);
   }
 

@@ -11,6 +11,7 @@ import { RecipeProblem } from '../../host/recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from '../../host/recipe-format/render.ts';
 import { secretValue } from '../../host/secrets.ts';
 import { stackDeploy } from '../../host/swarm-deployer.ts';
+import { tooLongElsewhere } from '../../host/recipe-format/secrets.ts';
 import { refuseTakenPort } from '../../host/taken-ports.ts';
 
 let scratch: string;
@@ -933,4 +934,35 @@ describe('the compose files that docker is given', () => {
       ],
     );
   });
+});
+
+describe('what an operator would have after abra app new', () => {
+  const COMPOSE = {
+    'compose.yml':
+      'services:\n  app:\n    image: nginx:1\n    environment: ["OWN=${OWN}", "SANDBOX=${SANDBOX}", "OTHER=${OTHER}", "GIVEN=${GIVEN}"]\n',
+    '.env.sample':
+      'TYPE=thing\nDOMAIN=thing.example.com\nOWN=https://thing.example.com/x\nSANDBOX=sandbox.thing.example.com\nOTHER=other.example.com\nGIVEN=\n',
+  };
+
+  it('has its own domain wherever the sample has <recipe>.example.com, and below it', async () => {
+    const { files } = await prepare(COMPOSE);
+    expect(JSON.stringify(files)).toContain('OWN=https://thing.example.org/x');
+    expect(JSON.stringify(files)).toContain('SANDBOX=sandbox.thing.example.org');
+    expect(JSON.stringify(files)).toContain('OTHER=other.example.com');
+  });
+
+  it('has it where recipe.yml says ${DOMAIN}, and nothing else expanded', async () => {
+    const { files } = await prepare(COMPOSE, {
+      env: { GIVEN: '${DOMAIN}, ${STACK_NAME}, $DOMAIN, ${PATH}' },
+    });
+    expect(JSON.stringify(files)).toContain('GIVEN=thing.example.org, thing_example_org, $DOMAIN, ${PATH}');
+  });
+});
+
+it('a name of ours that is longer at the warm domain is found before the cold test', () => {
+  const cold = 'matr-abc123_ci_example_org';
+  const secrets = [{ name: `${cold}_form_secret_v1` }, { name: 'shared_v1' }];
+  expect(tooLongElsewhere(secrets, cold, 'warm-matrix-synapse_ci_example_org')).toBeNull();
+  const warm = `warm-matrix-synapse_${'x'.repeat(40)}_org`;
+  expect(tooLongElsewhere(secrets, cold, warm)).toBe(`${warm}_form_secret_v1`);
 });

@@ -82,7 +82,12 @@ describe('the example', () => {
       upstream: 'https://git.coopcloud.tech/coop-cloud/hedgedoc.git',
       exception: null,
       hold: null,
-      env: { CMD_ALLOW_ANONYMOUS: 'true', CMD_OAUTH2_BASEURL: '${DEP_KEYCLOAK_URL}' },
+      preReleases: false,
+      env: {
+        CMD_ALLOW_ANONYMOUS: 'true',
+        CMD_CSP_REPORTURI: 'https://reports.${DOMAIN}/csp',
+        CMD_OAUTH2_BASEURL: '${DEP_KEYCLOAK_URL}',
+      },
       upgradeEnv: { CMD_ALLOW_EMAIL_REGISTER: 'false' },
       deps: ['keycloak'],
       probe: {
@@ -127,6 +132,7 @@ test('a recipe.yml that says no more than its upstream has these settings', asyn
     upstream: '/srv/one.git',
     exception: null,
     hold: null,
+    preReleases: false,
     env: {},
     upgradeEnv: {},
     deps: [],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import semver from 'semver';
 import { describe, expect, test } from 'vitest';
-import { compareVersions, parseRelease, releasesOf } from '../../domain/version.ts';
+import { compareVersions, parseRelease, releasesOf, withoutPreReleases } from '../../domain/version.ts';
 
 const number = fc.nat({ max: 30 });
 const recipePart = fc.tuple(number, number, number).map((parts) => parts.join('.'));
@@ -62,6 +62,11 @@ describe('version order', () => {
     ['1.0.0+1.0.5', '1.0.0+1.0.5-social-amd64', 'a variant follows the plain version'],
     ['1.0.0-rc1+9', '1.0.0+1', 'a recipe pre-release precedes its release'],
     ['1.0.0+2', '1.0.0+v2', 'the tie rule: code units of the whole tag'],
+    ['1.0.0+1.1.1', '1.0.0+1.1.1a', 'a letter right behind a number counts up'],
+    ['1.0.0+1.1.1a', '1.0.0+1.1.1b', 'and the next one further'],
+    ['1.0.0+1.1.1b', '1.0.0+1.1.2', 'but not to the next number'],
+    ['1.0.0+2.0b1', '1.0.0+2.0', 'with a number behind it, it is the word it always was'],
+    ['1.0.0+2.0-b', '1.0.0+2.0', 'and so is one that stands apart'],
     ['1.0.0+20240401', '1.0.0+20240501', 'dates count as numbers'],
   ])('%s < %s: %s', (older, newer) => {
     expect(compareVersions(older, newer)).toBeLessThan(0);
@@ -110,4 +115,9 @@ describe('version order', () => {
     const tags = ['2.0.0+1', 'v9', '1.10.0+1', 'nightly', '1.9.0+1'];
     expect(releasesOf(tags).map(({ tag }) => tag)).toEqual(['1.9.0+1', '1.10.0+1', '2.0.0+1']);
   });
+});
+
+test('a pre-release of the recipe is told from one of its app', () => {
+  const found = ['1.0.0+2.0.0-rc1', '2.0.0-rc1+3', '2.0.0+3'].map((version) => ({ version }));
+  expect(withoutPreReleases(found).map(({ version }) => version)).toEqual(['1.0.0+2.0.0-rc1', '2.0.0+3']);
 });
