@@ -1,3 +1,4 @@
+import type { VolumeMount } from '../domain/backup-plan.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
 
@@ -88,8 +89,7 @@ export interface DeployedService {
   name: string;
   /** `deploy.labels`. */
   labels: Readonly<Record<string, string>>;
-  /** Names on the engine of the volumes it mounts. */
-  volumes: string[];
+  mounts: VolumeMount[];
 }
 
 export interface Deployer {

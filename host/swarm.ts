@@ -385,9 +385,9 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
         return {
           name: (Spec?.Name ?? '').slice(stack.length + 1),
           labels: Spec?.Labels ?? {},
-          volumes: [
-            ...new Set(mounts.flatMap(({ Type, Source }) => (Type === 'volume' && Source ? [Source] : []))),
-          ],
+          mounts: mounts.flatMap(({ Type, Source, Target }) =>
+            Type === 'volume' && Source && Target ? [{ volume: Source, target: Target }] : [],
+          ),
         };
       });
     },

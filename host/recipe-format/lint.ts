@@ -1,3 +1,4 @@
+import { CONTAINER_PATHS, containerPaths, isWithin } from '../../domain/backup-plan.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { quotableLine } from '../../domain/printable.ts';
 import type { App } from '../deployer.ts';
@@ -15,6 +16,9 @@ import { LONGEST_NAME } from './secrets.ts';
  */
 export const LINT_RULES = {
   'app-missing': 'a service is called app',
+  'backup-path-off-volume':
+    'each path of backupbot.backup.path is on a volume, since nothing else is archived',
+  'backup-twice': 'backupbot.backup=true stands on one service: the specification knows one switch for all',
   'config-unversioned': 'the name of each config has a version that abra.sh exports, so that it can change',
   'env-sample-missing': 'there is an .env.sample',
   'healthcheck-missing': 'each service has a healthcheck',
@@ -79,6 +83,7 @@ export function lintRelease(release: LintedRelease): LintProblem[] {
     ...(services.has('app') ? [] : [problem('app-missing', topOf(release), 'no service is called app')]),
     ...versionLabel(release),
     ...traefik(release),
+    ...backup(release, services),
     ...[...services.values()].flatMap(healthcheck),
     ...[...services.values()].flatMap(image),
     ...configs(release),
@@ -191,6 +196,40 @@ function traefik({ sample, files }: LintedRelease): LintProblem[] {
   if (enabled || !files.some(({ compose }) => hasService(compose, 'app'))) return [];
   const what = 'no service has traefik.enable=true, so nobody finds the app at its domain';
   return [problem('traefik-disabled', placeOfLabels(files), what)];
+}
+
+const ON = new Set(['true', '1', 'yes', 'on']);
+
+function backup({ files }: LintedRelease, services: ReadonlyMap<string, LintedService>): LintProblem[] {
+  const labels = labelsIn(files);
+  const [, ...again] = labels.filter(
+    ({ name, value }) => name === 'backupbot.backup' && ON.has(value.trim().toLowerCase()),
+  );
+  // In the older form each service answers for itself.
+  const older = labels.some(({ name }) => name === CONTAINER_PATHS);
+  const twice = older
+    ? []
+    : again.map(({ place }) => problem('backup-twice', place(), 'another service has it already'));
+  const off = labels
+    .filter(({ name }) => name === CONTAINER_PATHS)
+    .flatMap(({ service, value, place }) => {
+      const targets = mountTargets(services.get(service));
+      return containerPaths(value)
+        .filter((path) => !targets.some((target) => isWithin(path, target) || isWithin(target, path)))
+        .map((path) =>
+          problem('backup-path-off-volume', place(), `${path} is on no volume: it is never archived`),
+        );
+    });
+  return [...twice, ...off];
+}
+
+/** Where a service's volumes are in its container. */
+function mountTargets(service: LintedService | undefined): string[] {
+  const written = service?.keys.get('volumes')?.value;
+  return (Array.isArray(written) ? (written as unknown[]) : []).flatMap((mount) => {
+    if (typeof mount === 'string') return [mount.split(':')[1] ?? ''].filter((target) => target !== '');
+    return isMapping(mount) && typeof mount['target'] === 'string' ? [mount['target']] : [];
+  });
 }
 
 function healthcheck({ keys, place }: LintedService): LintProblem[] {

@@ -25,7 +25,7 @@ async function told({ via, labels = {}, running = {}, dependencies = [], probe }
     config: { probe: { via } },
     swarm: {
       services: async (stack) =>
-        of(stack).map(([name, one]) => ({ name, labels: one.labels ?? {}, volumes: [] })),
+        of(stack).map(([name, one]) => ({ name, labels: one.labels ?? {}, mounts: [] })),
       observe: async (stack) =>
         ({
           services: of(stack).map(([name]) => ({

@@ -10,7 +10,8 @@ function service(
   labels: Record<string, string>,
   volumes: readonly string[] = [],
 ): LabelledService {
-  return { name, labels, volumes };
+  const mounts = volumes.map((volume) => ({ volume, target: `/srv/${volume.slice(STACK.length + 1)}` }));
+  return { name, labels, mounts };
 }
 
 function asked(services: readonly LabelledService[], names: readonly string[] = [data, uploads]) {
@@ -172,9 +173,74 @@ describe('hooks', () => {
   });
 });
 
+describe('paths in a container, as the first backup-bot had them', () => {
+  const PATH = 'backupbot.backup.path';
+  const plan = (paths: string, labels: Record<string, string> = {}, volumes = [data, uploads]): BackupPlan =>
+    planned([service('app', { ...ON, [PATH]: paths, ...labels }, volumes)]);
+
+  it.each([
+    ['/srv/data', null],
+    ['/srv/data/', null],
+    ['/srv//data/dumps/all.sql', ['dumps/all.sql']],
+    ["'/srv/data/a, /srv/data/b/'", ['a', 'b']],
+  ])('%s leads through the mounts of its service', (written, paths) => {
+    const found = plan(written);
+    expect(found.volumes).toEqual([{ name: data, paths }]);
+    expect(found.leftOut).toEqual([{ name: uploads, why: `no ${PATH} leads to it` }]);
+    expect(found.ignored).toEqual([]);
+  });
+
+  test('a folder above mounts is all of them', () => {
+    expect(plan('/srv').volumes.map(({ name, paths }) => [name, paths])).toEqual([
+      [data, null],
+      [uploads, null],
+    ]);
+  });
+
+  it.each(['/postgres.dump.gz', '/srv/database', '/srv/data/../../etc', 'data'])(
+    '%s lies on no volume, is never archived, and is named',
+    (written) => {
+      const found = plan(`${written},/srv/data`);
+      expect(found.volumes).toEqual([{ name: data, paths: null }]);
+      expect(found.ignored).toEqual([`${PATH} of service app: ${written} lies on no volume`]);
+    },
+  );
+
+  test('make each service answer for its own volumes', () => {
+    const cache = `${STACK}_cache`;
+    const found = planBackup(
+      STACK,
+      [
+        service('admin', { ...ON, [PATH]: '/srv/data' }, [data]),
+        service('imap', ON, [uploads]),
+        service('redis', {}, [cache]),
+      ],
+      [data, uploads, cache].map((name) => ({ name })),
+    );
+    expect(found).toMatchObject({
+      plan: {
+        volumes: [{ name: data }, { name: uploads }],
+        leftOut: [{ name: cache }],
+      },
+    });
+  });
+
+  test('volumes that a label names are among them', () => {
+    const named = { 'backupbot.volumes.uploads': 'true' };
+    expect(plan('/srv/data', named).volumes.map(({ name }) => name)).toEqual([data, uploads]);
+  });
+
+  test('the old name of the label about a volume means the same', () => {
+    const labels = { ...ON, 'backupbot.volumes.uploads': 'false', 'backupbot.volumes.data.path': 'dump' };
+    const found = planned([service('app', labels)]);
+    expect(found.volumes).toEqual([{ name: data, paths: ['dump'] }]);
+    expect(found.leftOut).toEqual([{ name: uploads, why: 'its label says so' }]);
+  });
+});
+
 test('labels of another specification are named', () => {
   const { ignored } = planned([
-    service('app', { ...ON, 'backupbot.backup.path': '/data', 'traefik.x': '1' }),
+    service('app', { ...ON, 'backupbot.backup.cron': '/data', 'traefik.x': '1' }),
   ]);
-  expect(ignored).toEqual(['backupbot.backup.path of service app: not in the specification']);
+  expect(ignored).toEqual(['backupbot.backup.cron of service app: not in the specification']);
 });

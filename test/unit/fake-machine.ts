@@ -261,7 +261,11 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       async services(stack) {
         await stillAlive();
         const labels = allLabels.get(stacks.get(stack)?.recipe ?? '') ?? { 'backupbot.backup': 'true' };
-        return [{ name: 'app', labels, volumes: volumesOf(stack) }];
+        const mounts = volumesOf(stack).map((name) => ({
+          volume: name,
+          target: `/${name.slice(stack.length + 1)}`,
+        }));
+        return [{ name: 'app', labels, mounts }];
       },
       async exec(stack, _service, command) {
         await change();

@@ -107,6 +107,35 @@ describe('a good recipe', () => {
   });
 });
 
+describe('the labels of its backup', () => {
+  const backup = (labels: string[], volumes: string[], other = ''): Changes => ({
+    'compose.yml': (good) =>
+      good
+        .replace('traefik.enable=true', ['traefik.enable=true', ...labels].join('\n        - '))
+        .replace('secrets: [key]', `secrets: [key]\n    volumes: ${JSON.stringify(volumes)}`)
+        .replace('configs:', `${other}configs:`),
+  });
+  const ON = 'backupbot.backup=true';
+  const PATH = 'backupbot.backup.path=/srv/data/dump,/etc/thing';
+  const again = `${WEB}    deploy: {labels: {backupbot.backup: 'true'}}\n`;
+
+  it('name paths on volumes', async () => {
+    expect(await lint(backup([ON, PATH], ['data:/srv/data', 'conf:/etc/thing/conf:ro']))).toEqual([]);
+    expect(await lint(backup([ON, PATH], ['data:/srv/data']))).toEqual([
+      'backup-path-off-volume compose.yml:12 services.app.deploy.labels.2: /etc/thing is on no volume: it is never archived',
+    ]);
+  });
+
+  it('turn it on once, but for the older form, where each service answers for itself', async () => {
+    expect(await lint(backup([ON], [], again))).toEqual([
+      expect.stringMatching(
+        /^backup-twice compose.yml:\d+ services.web.deploy.labels\S*: another service has it already$/,
+      ),
+    ]);
+    expect(await lint(backup([ON, PATH], ['a:/srv/data', 'b:/etc/thing'], again))).toEqual([]);
+  });
+});
+
 describe('a recipe has a problem', () => {
   it.each<[string, Changes, string]>([
     ['without a README', { 'README.md': null }, 'readme-missing README.md:- '],

@@ -122,7 +122,7 @@ function prober(via: 'proxy' | 'task', { addresses = {}, services = [], publishe
     via,
     signal: new AbortController().signal,
     swarm: {
-      services: async () => services.map((name) => ({ name, labels: {}, volumes: [] })),
+      services: async () => services.map((name) => ({ name, labels: {}, mounts: [] })),
       containers: async () =>
         Object.values(addresses).map((taskId) => ({ id: `c-${taskId}`, service: '', taskId, imageId: '' })),
       hostAddress: async (id) =>
