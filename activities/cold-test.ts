@@ -1,4 +1,5 @@
 import { planBackup } from '../domain/backup-plan.ts';
+import { quotableLine } from '../domain/printable.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/data-marker.ts';
 import type { DeployedService, Deployment, ImageSeen, Volume } from '../host/deployer.ts';
@@ -63,13 +64,20 @@ export function coldTest(deps: Dependencies) {
           passBoundary('cold-upgrade.after-markers');
           const found = await checkData(attempt, app, 'upgrade');
           if (found?.result === 'fail') return found;
-          if (unmarked.length === 0) return result;
           // An image that fills its volume anew takes our mark with it, which is no loss of the app's.
           const emptied = found === null ? await nothingLeft(held, unmarked) : [];
           if (emptied.length > 0) {
             return fail(`the upgrade lost what was written in the volumes before: ${emptied.join(', ')}`);
           }
-          return { ...result, note: `it removed a file of ours from ${unmarked.join(', ')}` };
+          const deployed = await deployer.services(app.stack);
+          const older = deployed.filter(({ name }) => !Object.hasOwn(result.images, name));
+          const notes = [
+            ...older.map(
+              ({ name }) => `${name}, which it no longer has, still runs, as it does where it is upgraded`,
+            ),
+            ...(unmarked.length > 0 ? [`it removed a file of ours from ${unmarked.join(', ')}`] : []),
+          ];
+          return notes.length === 0 ? result : { ...result, note: quotableLine(notes.join('; ')) };
         });
       });
     },

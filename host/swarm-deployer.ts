@@ -76,14 +76,16 @@ const CLIENT_VARIABLES = new Set([
   COMMAND_MARK,
 ]);
 
-/** The client's arguments. Compose files are named relative to the folder it is run in. */
+/**
+ * The client's arguments. Compose files are named relative to the folder it is run in. As with abra, a service that a
+ * release no longer has is not removed.
+ */
 export function stackDeploy(stack: string, files: readonly string[]): string[] {
   return [
     'stack',
     'deploy',
     '--resolve-image',
     'never',
-    '--prune',
     ...files.flatMap((file) => ['--compose-file', file]),
     '--',
     stack,

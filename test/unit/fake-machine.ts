@@ -61,9 +61,13 @@ export interface Machine {
   laterMs: number;
   /** Whatever was deployed, in order. */
   deployed: Pick<App, 'stack' | 'version' | 'env'>[];
+  /** Services that run beside the one that every release has. */
+  older: string[];
   /** What every app does when it starts, and when it is stopped. */
   started: () => void;
   stopped: () => void;
+  /** What every app does when it is taken to another release while it runs. */
+  upgraded: () => void;
   /** What commands in containers do, by their text; others do nothing. */
   commands: Map<string, (stack: string) => ExecResult>;
   /** Runs one step in a worker; the worker may die of it. */
@@ -220,7 +224,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         await change();
         deployed.push({ stack: app.stack, version: app.version, env: app.env });
         for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
-        if (!stack.running) machine.started();
+        if (stack.running) machine.upgraded();
+        else machine.started();
         stack.running = true;
         passBoundary('deploy.after-stack-deploy');
         await stillAlive();
@@ -265,7 +270,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
           volume: name,
           target: `/${name.slice(stack.length + 1)}`,
         }));
-        return [{ name: 'app', labels, mounts }];
+        const older = machine.older.map((name) => ({ name, labels: {}, mounts: [] }));
+        return [{ name: 'app', labels, mounts }, ...older];
       },
       async exec(stack, _service, command) {
         await change();
@@ -348,8 +354,10 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     bytes: 1,
     laterMs: 0,
     imagesKept: [],
+    older: [],
     started: () => undefined,
     stopped: () => undefined,
+    upgraded: () => undefined,
     state,
     stuck,
     upstreams,

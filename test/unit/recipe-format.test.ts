@@ -924,7 +924,6 @@ describe('the compose files that docker is given', () => {
         'deploy',
         '--resolve-image',
         'never',
-        '--prune',
         '--compose-file',
         'deployed-1-compose.yml',
         '--compose-file',
