@@ -27,6 +27,12 @@ const APPS = {
 const NAMES = Object.keys(APPS) as (keyof typeof APPS)[];
 
 /**
+ * Gitea has its database open, which is a file, and Keycloak remembers realms: neither looks again at what is put
+ * beneath it, and neither recipe has a hook that would make it.
+ */
+const NEEDS_RESTART = new Set<string>(['gitea', 'keycloak']);
+
+/**
  * Two systems, which sweep at the same time: each has a zone, a state folder and a worker of its own, and most of
  * a sweep is waiting.
  */
@@ -162,7 +168,10 @@ describe('real apps', () => {
         ...TIERS.map((tier) => `${tier} pass`),
         `PASS (promoted ${second})`,
       ]);
-      expect([name, result?.lint, result?.level]).toEqual([name, [], 5]);
+      const rules = result?.lint?.map(({ rule }) => rule);
+      expect([name, rules, result?.level]).toEqual(
+        NEEDS_RESTART.has(name) ? [name, ['restore-needs-restart'], 4] : [name, [], 5],
+      );
       expect((await systemOf(name).canonical(name))?.version).toBe(second);
       expect(await evidence(result, `check-${check}.txt`)).toContain(says);
     }
