@@ -138,7 +138,8 @@ function shown({ timeouts, upstream, ...rest }: RecipeSettings): ShownRecipe {
 }
 
 function renderSettings(settings: ShownRecipe, folder: string, cwd: string): string {
-  const { exception, hold, env, upgradeEnv, deps, allow, timeouts, hooks, checks, overlay } = settings;
+  const { exception, hold, env, upgradeEnv, preReleases, deps, allow, timeouts, hooks, checks, overlay } =
+    settings;
   const variables = (values: Readonly<Record<string, string>>): string[] =>
     Object.entries(values).map(([name, value]) => `${name}=${value}`);
   const rows: [string, readonly string[]][] = [
@@ -148,6 +149,7 @@ function renderSettings(settings: ShownRecipe, folder: string, cwd: string): str
     ['held', [hold === null ? 'no' : `yes: ${hold}`]],
     ['env', variables(env)],
     ['upgrade env', variables(upgradeEnv)],
+    ['prereleases', [preReleases ? 'tested too' : 'not tested']],
     ['deps', deps],
     ['probe', [probeWords(settings.probe)]],
     ['allow', allow],
