@@ -61,8 +61,8 @@ export function backup(deps: Dependencies) {
     },
 
     /**
-     * Does what an operator with a new host does: deploys the release on empty volumes, puts the archive over what is there while it runs, between the restore's
-     * hooks, and looks for the data; at once, and after a restart.
+     * Does what an operator with a new host does: deploys the release on empty volumes, puts the archive over what is
+     * there while it runs, between the restore's hooks, and looks for the data; at once, and after a restart.
      */
     async coldRestore(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;

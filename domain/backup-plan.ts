@@ -120,8 +120,7 @@ function planOf(
   const answeredFor = new Set<string>();
 
   for (const service of services) {
-    const asks = switchOf(service, 'backupbot.backup') === true;
-    if (asks && CONTAINER_PATHS in service.labels) {
+    if (CONTAINER_PATHS in service.labels) {
       for (const one of containerPaths(service.labels[CONTAINER_PATHS] ?? '')) {
         const led = volumesAt(service, one);
         if (led.length === 0) {
@@ -132,7 +131,9 @@ function planOf(
           add(volume, [path]);
         }
       }
-    } else if (asks) for (const { volume } of service.mounts) answeredFor.add(volume);
+    } else if (switchOf(service, 'backupbot.backup') === true) {
+      for (const { volume } of service.mounts) answeredFor.add(volume);
+    }
     for (const written of Object.keys(service.labels).sort()) {
       if (!written.startsWith(PREFIX) || written === 'backupbot.backup' || written === CONTAINER_PATHS)
         continue;
@@ -181,13 +182,17 @@ function planOf(
 const YES = new Set(['true', '1', 'yes', 'on']);
 const NO = new Set(['false', '0', 'no', 'off', '']);
 
+/** Whether the value of a label that is a switch turns it on. */
+export function saysYes(written: string): boolean {
+  return YES.has(unquoted(written).toLowerCase());
+}
+
 /** Undefined without the label. */
 function switchOf(service: LabelledService, label: string): boolean | undefined {
   const written = service.labels[label];
   if (written === undefined) return undefined;
-  const value = unquoted(written).toLowerCase();
-  if (YES.has(value)) return true;
-  if (NO.has(value)) return false;
+  if (saysYes(written)) return true;
+  if (NO.has(unquoted(written).toLowerCase())) return false;
   throw wrong(service, label, `neither true nor false: ${written}`);
 }
 

@@ -47,13 +47,16 @@ export async function missingMarkers(volumes: readonly Volume[], mark: string): 
 /** A volume with fewer files is no witness of a loss. */
 const FEWEST_FILES = 2;
 const MOST_FILES = 1_000;
+/** Each level keeps a folder open while what is below is looked at. */
+const DEEPEST = 16;
+const MOST_FOLDERS = 1_000;
 
 /** Some of the files that each volume kept here holds, our mark not counted, by their paths on this host. */
 export async function someFiles(volumes: readonly Volume[]): Promise<Map<string, string[]>> {
   const held = new Map<string, string[]>();
   for (const volume of volumes.filter(isHere)) {
     const files: string[] = [];
-    await addFiles(await openFolder(volume.mountpoint), volume.mountpoint, files);
+    await addFiles(await openFolder(volume.mountpoint), volume.mountpoint, { files, folders: 0, depth: 0 });
     held.set(
       volume.name,
       files.filter((file) => file !== markerOf(volume)),
@@ -63,14 +66,23 @@ export async function someFiles(volumes: readonly Volume[]): Promise<Map<string,
 }
 
 /** Adds what is in an open folder, and closes it. */
-async function addFiles(folder: FileHandle, at: string, files: string[]): Promise<void> {
+async function addFiles(
+  folder: FileHandle,
+  at: string,
+  found: { files: string[]; folders: number; depth: number },
+): Promise<void> {
   try {
     for (const entry of await readdir(inside(folder, '.'), { withFileTypes: true })) {
-      if (files.length >= MOST_FILES) return;
+      if (found.files.length >= MOST_FILES || found.folders >= MOST_FOLDERS) return;
       const name = path.join(at, entry.name);
-      if (entry.isFile()) files.push(name);
-      const below = entry.isDirectory() ? await openInside(folder, entry.name) : null;
-      if (below !== null) await addFiles(below, name, files);
+      if (entry.isFile()) found.files.push(name);
+      if (!entry.isDirectory() || found.depth >= DEEPEST) continue;
+      const below = await openInside(folder, entry.name);
+      if (below === null) continue;
+      found.folders++;
+      found.depth++;
+      await addFiles(below, name, found);
+      found.depth--;
     }
   } finally {
     await folder.close();

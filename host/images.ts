@@ -2,7 +2,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type Dockerode from 'dockerode';
 import { Fault } from '../domain/fault.ts';
-import { engine, engineMessage } from './daemon.ts';
+import { engine, engineMessage, saysDiskFull } from './daemon.ts';
 import { digestOf, DOCKER_HUB, nameOf, registryOf, repositoryOf, shortName } from './image-name.ts';
 import { loginFor } from './registry-login.ts';
 import { namedImage, type NamedImage, type PulledImages } from './pulled-images.ts';
@@ -10,7 +10,6 @@ import { namedImage, type NamedImage, type PulledImages } from './pulled-images.
 /** What keeps an image from being had: the package's fault (missing), or the platform's. */
 export type PullTrouble = 'missing' | 'Registry' | 'Disk';
 
-const FULL = /no space left on device|disk quota exceeded/i;
 const PLATFORM =
   /toomanyrequests|too many requests|no such host|connection refused|connection reset|network is unreachable|no route to host|timeout|timed out|deadline exceeded|\btls\b|x509|certificate|\bEOF\b|temporary failure|server misbehaving|internal server error|bad gateway|service unavailable|unexpected status( code)?:? ?(429|5\d\d)|status: (429|5\d\d)|server gave HTTP response to HTTPS client/i;
 /** Docker's words for any "denied": of a repository that does not exist, or wants a login. */
@@ -27,7 +26,7 @@ const MISSING =
  */
 export function classifyPull(image: string, message: string): PullTrouble {
   const said = message.replaceAll(image, 'IMAGE').replaceAll(repositoryOf(image), 'IMAGE');
-  if (FULL.test(said)) return 'Disk';
+  if (saysDiskFull(said)) return 'Disk';
   if (PLATFORM.test(said)) return 'Registry';
   if (HIDDEN.test(said)) return registryOf(image) === DOCKER_HUB ? 'missing' : 'Registry';
   if (NO_LOGIN.test(said)) return 'Registry';

@@ -1,4 +1,4 @@
-import { CONTAINER_PATHS, containerPaths, isWithin } from '../../domain/backup-plan.ts';
+import { CONTAINER_PATHS, containerPaths, isWithin, saysYes } from '../../domain/backup-plan.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { quotableLine } from '../../domain/printable.ts';
 import type { App } from '../deployer.ts';
@@ -198,13 +198,9 @@ function traefik({ sample, files }: LintedRelease): LintProblem[] {
   return [problem('traefik-disabled', placeOfLabels(files), what)];
 }
 
-const ON = new Set(['true', '1', 'yes', 'on']);
-
 function backup({ files }: LintedRelease, services: ReadonlyMap<string, LintedService>): LintProblem[] {
   const labels = labelsIn(files);
-  const [, ...again] = labels.filter(
-    ({ name, value }) => name === 'backupbot.backup' && ON.has(value.trim().toLowerCase()),
-  );
+  const [, ...again] = labels.filter(({ name, value }) => name === 'backupbot.backup' && saysYes(value));
   // In the older form each service answers for itself.
   const older = labels.some(({ name }) => name === CONTAINER_PATHS);
   const twice = older

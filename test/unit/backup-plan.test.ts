@@ -225,6 +225,11 @@ describe('paths in a container, as the first backup-bot had them', () => {
     });
   });
 
+  test('count where the switch stands on another service', () => {
+    const found = planned([service('app', { [PATH]: '/srv/data' }, [data]), service('web', ON, [uploads])]);
+    expect(found.volumes.map(({ name }) => name)).toEqual([data, uploads]);
+  });
+
   test('volumes that a label names are among them', () => {
     const named = { 'backupbot.volumes.uploads': 'true' };
     expect(plan('/srv/data', named).volumes.map(({ name }) => name)).toEqual([data, uploads]);

@@ -60,6 +60,19 @@ test('a volume is empty when of the files that it held not one is left', async (
   expect(await nothingLeft(held, names)).toEqual(['a_data']);
 });
 
+test('a volume that is deeper, or wider, than anybody needs is not followed to its end', async () => {
+  const [first = '', second = ''] = volumes.map(({ mountpoint }) => mountpoint);
+  const deep = path.join(first, 'd/'.repeat(100));
+  await mkdir(deep, { recursive: true });
+  await writeFile(path.join(deep, 'bottom'), '');
+  await writeFile(path.join(first, 'top'), '');
+  for (let index = 0; index < 1_100; index++) await mkdir(path.join(second, String(index)));
+  await writeFile(path.join(second, '999/late'), '');
+  const held = await someFiles(volumes);
+  expect(held.get('a_data')).toEqual([path.join(first, 'top')]);
+  expect(held.get('a_files')?.length).toBeLessThanOrEqual(1);
+});
+
 test("it belongs to whoever the volume's folder belongs to, and all may read it", async () => {
   execFileSync('chown', ['1234:4321', root, volumes[0]?.mountpoint ?? '']);
   await placeMarkers(volumes, MARK);
