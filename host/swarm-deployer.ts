@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
 import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
-import { stackName, warmDomain } from '../domain/names.ts';
+import { parseRecipeRunId, stackName, warmDomain } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { ANY_ANSWER } from '../domain/recipe-settings.ts';
 import { createAppEnvironment } from './app-environment.ts';
@@ -242,6 +242,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
   /** A release that is green at a throw-away domain must not fail to be promoted for a name of ours that is longer. */
   function checkWarmNames(app: App, recipe: PreparedRecipe): void {
+    // What another recipe needs beside it is promoted by no run but its own.
+    if (parseRecipeRunId(app.run)?.recipe !== app.recipe) return;
     const long = tooLongElsewhere(recipe.secrets, app.stack, stackName(warmDomain(app.recipe, zone)));
     if (long === null) return;
     throw new Fault(

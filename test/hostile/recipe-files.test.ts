@@ -1,3 +1,4 @@
+import { LONGEST_NAME } from '../../host/recipe-format/secrets.ts';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type Dockerode from 'dockerode';
@@ -127,6 +128,30 @@ test.each(REFUSED)('$name: $hostile', async ({ files, says }) => {
   // A step whose worker does not beat for 20 s is given to another.
   expect(Date.now() - begun).toBeLessThan(10_000);
   await around.expectUntouched();
+});
+
+test('a name of ours that is too long at the warm domain is no fault of the recipe, and none of who needs it', async () => {
+  const long = `\${STACK_NAME}_${'k'.repeat(LONGEST_NAME - STACK.length - 5)}_v1`;
+  const app = await released({
+    'compose.yml': `version: "3.8"
+services:
+  app:
+    image: localhost/x:1
+    secrets: [key]
+    deploy: {labels: ["coop-cloud.\${STACK_NAME}.version=${RELEASE}"]}
+secrets:
+  key: {external: true, name: "${long}"}
+`,
+  });
+  const recipe = 'thing-with-a-name-of-many-words';
+  const own = { ...app, recipe, run: `sweep/${recipe}` };
+  await expect(deployer().deploy(own)).rejects.toMatchObject({
+    type: 'BadConfig',
+    message: expect.stringContaining(`warm-${recipe}`),
+  });
+  // The next thing that is looked at is the engine.
+  const needed = { ...app, recipe, run: 'sweep/other' };
+  await expect(deployer().deploy(needed)).rejects.toThrow('the engine was asked');
 });
 
 test.each(OVERLAY_CASES)('$name: $hostile', async ({ files, overlay, says }) => {
