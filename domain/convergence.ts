@@ -31,8 +31,8 @@ export interface ServiceSeen {
   image: string;
   /** Tasks that should run: the replicas, or the nodes of a global service. */
   replicas: number;
-  /** The swarm does not start its tasks again once they left with 0, so leaving is not failing. */
-  oneShot: boolean;
+  /** Which tasks the swarm starts again once they left: all, those that failed, none. Those of a job: none. */
+  restarts: 'any' | 'on-failure' | 'none';
   /** Milliseconds. */
   restartDelayMs: number;
   /** Milliseconds over which an update watches each new task. */
@@ -50,7 +50,13 @@ export interface Observation {
 export interface Expectation {
   /** The label that each service of this very deployment carries; a rollback brings back an older value. */
   label: { name: string; value: string };
-  services: readonly { name: string; image: string; imageId: string }[];
+  services: readonly {
+    name: string;
+    image: string;
+    imageId: string;
+    /** It is done once it left with 0, also where the swarm would start it again had it failed. */
+    oneShot: boolean;
+  }[];
   /** How long each task must stay up at the least, in milliseconds. */
   stableMs: number;
   /** When to give up, milliseconds since the epoch. */
@@ -80,13 +86,16 @@ const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned',
 
 /**
  * - failed: an update was rolled back (UpdateStatus, or our label has an older value), or paused with tasks of the
- *   release before left to run, or the deadline has passed and something is still not up. A crash before the deadline is not a failure: swarm
- *   apps crash until their database is up.
+ *   release before left to run, or a service left with 0 that the swarm does not start again and that nobody
+ *   calls one-shot, or the deadline has passed and something is still not up. A crash before the deadline is not
+ *   a failure: swarm apps crash until their database is up.
  * - stable until: every service has its full replicas, from the present spec, with the image asked for, and
  *   nothing older runs beside them; but some task has not yet been up for as long as it must: stableMs, or
  *   longer than update monitor + restart delay + what the longest-lived task lived that ended in this
  *   deployment, whichever is more.
- * - converged: that time has passed too. One-shot tasks count once they have left with 0.
+ * - converged: that time has passed too. One-shot tasks count once they have left with 0: those that the swarm
+ *   never starts again, and those of a service that is called so. `on-failure` alone does not make a service
+ *   one-shot, since recipes write it for what must run on.
  */
 export function judge(seen: Observation, expected: Expectation): Judgement {
   const waiting: { service: string; why: string; failing: string | null }[] = [];
@@ -150,7 +159,16 @@ function judgeService(
   const wait = (why: string): ServiceJudgement => ({ is: 'waiting', why, failing });
 
   const live = service.tasks.filter((task) => task.current && task.desired === 'running');
-  const done = service.oneShot ? completedSlots(service.tasks) : new Set<string>();
+  const left = completedSlots(service.tasks);
+  const oneShot = service.restarts === 'none' || (service.restarts === 'on-failure' && wanted.oneShot);
+  if (service.restarts === 'on-failure' && !oneShot && left.size > 0) {
+    return {
+      is: 'failed',
+      reason:
+        'it left with 0, and with restart policy on-failure the swarm does not start it again; a service that is done then is one_shot in recipe.yml',
+    };
+  }
+  const done = oneShot ? left : new Set<string>();
   const running = live.filter((task) => task.state === 'running');
   const wrong = running.find((task) => task.imageId !== null && task.imageId !== wanted.imageId);
   const count = new Set([...running.map(({ slot }) => slot), ...done]).size;

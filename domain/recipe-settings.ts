@@ -66,6 +66,8 @@ export interface RecipeSettings {
   upgradeEnv: Record<string, string>;
   /** Whether a pre-release of the recipe (`2.0.0-rc1+…`) is tested like any release. */
   preReleases: boolean;
+  /** Services that are done once they left with 0, although their restart policy is on-failure. */
+  oneShot: string[];
   /** Recipes that must run beside it; each has a cold deployment of its own for the run. */
   deps: string[];
   /** Null: HTTP as the proxy's labels say, else the tasks alone are judged. */

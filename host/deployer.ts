@@ -26,7 +26,7 @@ export interface App {
   /** Set over what .env.sample says. */
   env: Readonly<Record<string, string>>;
   /** What the recipe's folder brings: probe, allowances, overlay, hooks, checks and their time. */
-  settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'checks' | 'timeouts'>;
+  settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'checks' | 'timeouts' | 'oneShot'>;
   /** Apps that were provided for this one. */
   dependencies: readonly ProvidedDependency[];
   /** The file that says what the run's images were when it first looked; may not be there yet. */

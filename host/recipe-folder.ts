@@ -112,10 +112,11 @@ async function readSettings(recipes: string, recipe: string): Promise<Part<Writt
     hold = null,
     upgrade_env: upgradeEnv,
     prereleases: preReleases,
+    one_shot: oneShot,
     probe = null,
     ...rest
   } = checked.data;
-  return part({ ...rest, exception, hold, upgradeEnv, preReleases, probe }, broken);
+  return part({ ...rest, exception, hold, upgradeEnv, preReleases, oneShot, probe }, broken);
 }
 
 /** What stands under a key, whatever else is wrong with the file. */

@@ -89,12 +89,11 @@ const httpProbe = z.strictObject({
   certificate: z.enum(['any', 'trusted']).prefault('any'),
 });
 
+const service = z.string().regex(/^[A-Za-z0-9._-]+$/, 'a service, as compose names it');
+
 const socket = {
   port: z.number().int().min(1).max(65_535),
-  service: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]+$/, 'a service, as compose names it')
-    .prefault('app'),
+  service: service.prefault('app'),
 };
 
 const tcpProbe = z.strictObject({
@@ -148,6 +147,7 @@ export const recipeYml = z.strictObject({
   env: variables,
   upgrade_env: variables,
   prereleases: z.boolean().prefault(false),
+  one_shot: z.array(service).refine(distinct, 'the same service twice').prefault([]),
   deps: z
     .array(z.string().refine(isRecipeName, 'not a recipe name (a-z, 0-9 and single hyphens)'))
     .refine(distinct, 'the same recipe twice')

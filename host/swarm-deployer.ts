@@ -174,7 +174,12 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     passBoundary('deploy.after-stack-deploy');
     const expected: Expectation = {
       label: { name: LABEL.deployment, value: deployment },
-      services: [...images].map(([name, { reference, id }]) => ({ name, image: reference, imageId: id })),
+      services: [...images].map(([name, { reference, id }]) => ({
+        name,
+        image: reference,
+        imageId: id,
+        oneShot: app.settings.oneShot.includes(name),
+      })),
       stableMs: config.limits.stable,
       deadline: Date.now() + Math.min(recipe.timeoutMs ?? config.limits.deploy, longestDeployment()),
     };

@@ -548,8 +548,12 @@ function serviceSeen(
     replicas: mode?.Replicated
       ? (mode.Replicated.Replicas ?? 1)
       : (mode?.ReplicatedJob?.TotalCompletions ?? Math.max(1, status?.DesiredTasks ?? 1)),
-    oneShot:
-      condition === 'none' || condition === 'on-failure' || Boolean(mode?.ReplicatedJob ?? mode?.GlobalJob),
+    restarts:
+      condition === 'none' || (mode?.ReplicatedJob ?? mode?.GlobalJob)
+        ? 'none'
+        : condition === 'on-failure'
+          ? 'on-failure'
+          : 'any',
     restartDelayMs: milliseconds(template?.RestartPolicy?.Delay) ?? DEFAULT_RESTART_DELAY_MS,
     updateMonitorMs: milliseconds(spec?.UpdateConfig?.Monitor) ?? DEFAULT_UPDATE_MONITOR_MS,
     update: update?.State === undefined ? null : { state: update.State, message: update.Message ?? '' },

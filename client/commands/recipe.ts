@@ -138,7 +138,7 @@ function shown({ timeouts, upstream, ...rest }: RecipeSettings): ShownRecipe {
 }
 
 function renderSettings(settings: ShownRecipe, folder: string, cwd: string): string {
-  const { exception, hold, env, upgradeEnv, preReleases, deps, allow, timeouts, hooks, checks, overlay } =
+  const { exception, hold, env, upgradeEnv, preReleases, oneShot, deps, allow, timeouts, hooks, checks } =
     settings;
   const variables = (values: Readonly<Record<string, string>>): string[] =>
     Object.entries(values).map(([name, value]) => `${name}=${value}`);
@@ -150,13 +150,14 @@ function renderSettings(settings: ShownRecipe, folder: string, cwd: string): str
     ['env', variables(env)],
     ['upgrade env', variables(upgradeEnv)],
     ['prereleases', [preReleases ? 'tested too' : 'not tested']],
+    ['one-shot', oneShot],
     ['deps', deps],
     ['probe', [probeWords(settings.probe)]],
     ['allow', allow],
     ['timeouts', [`hook ${formatDuration(timeouts.hookMs)}, check ${formatDuration(timeouts.checkMs)}`]],
     ['hooks', Object.keys(hooks)],
     ['checks', checks.map((file) => path.basename(file))],
-    ['overlay', overlay === null ? [] : [path.basename(overlay)]],
+    ['overlay', settings.overlay === null ? [] : [path.basename(settings.overlay)]],
   ];
   const lines = rows.flatMap(([name, values]) =>
     (values.length === 0 ? ['none'] : values).map(

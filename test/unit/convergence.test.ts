@@ -30,7 +30,7 @@ function service(changes: Partial<ServiceSeen> = {}): ServiceSeen {
     labels: { deployment: 'second' },
     image: 'app:2',
     replicas: 1,
-    oneShot: false,
+    restarts: 'any',
     restartDelayMs: DELAY,
     updateMonitorMs: MONITOR,
     update: null,
@@ -42,7 +42,7 @@ function service(changes: Partial<ServiceSeen> = {}): ServiceSeen {
 function expectation(changes: Partial<Expectation> = {}): Expectation {
   return {
     label: { name: 'deployment', value: 'second' },
-    services: [{ name: 'app', image: 'app:2', imageId: 'sha256:new' }],
+    services: [{ name: 'app', image: 'app:2', imageId: 'sha256:new', oneShot: false }],
     stableMs: 0,
     deadline: DEADLINE,
     ...changes,
@@ -151,30 +151,58 @@ describe('a one-shot service', () => {
   });
 
   it('is done once its task has left with 0', () => {
-    expect(judged([service({ oneShot: true, tasks: [done] })])).toEqual({ is: 'converged' });
+    expect(judged([service({ restarts: 'none', tasks: [done] })])).toEqual({ is: 'converged' });
   });
 
   it('is done when a later attempt left with 0', () => {
-    expect(judged([service({ oneShot: true, tasks: [crashed, done] })])).toEqual({ is: 'converged' });
+    expect(judged([service({ restarts: 'none', tasks: [crashed, done] })])).toEqual({ is: 'converged' });
   });
 
   it('is not done when its newest task failed', () => {
     const again = { ...crashed, created: NOW - 500, since: NOW };
-    expect(judged([service({ oneShot: true, tasks: [done, again] })])).toEqual({
+    expect(judged([service({ restarts: 'none', tasks: [done, again] })])).toEqual({
       is: 'waiting',
       why: 'app 0/1',
     });
   });
 
   it('is not done by what an earlier release did', () => {
-    expect(judged([service({ oneShot: true, tasks: [{ ...done, current: false }] })])).toEqual({
+    expect(judged([service({ restarts: 'none', tasks: [{ ...done, current: false }] })])).toEqual({
       is: 'waiting',
       why: 'app 0/1',
     });
   });
 
+  it('is one where recipe.yml says so, if the swarm starts it again only when it fails', () => {
+    const services = expectation().services.map((wanted) => ({ ...wanted, oneShot: true }));
+    expect(judged([service({ restarts: 'on-failure', tasks: [crashed, done] })], { services })).toEqual({
+      is: 'converged',
+    });
+    expect(judged([service({ restarts: 'any', tasks: [done] })], { services })).toMatchObject({
+      is: 'waiting',
+    });
+  });
+
+  it('is none for its restart policy on-failure alone: what should run on and left with 0 stays away', () => {
+    expect(judged([service({ restarts: 'on-failure', tasks: [crashed] })])).toMatchObject({ is: 'waiting' });
+    expect(judged([service({ restarts: 'on-failure', tasks: [crashed, done] })])).toEqual({
+      is: 'failed',
+      service: 'app',
+      reason:
+        'app: it left with 0, and with restart policy on-failure the swarm does not start it again; a service that is done then is one_shot in recipe.yml',
+    });
+    const before = { ...done, current: false };
+    expect(judged([service({ restarts: 'on-failure', tasks: [before, task()] })])).toEqual({
+      is: 'converged',
+    });
+    const replaced = { ...done, created: NOW - 21_000, since: NOW - 20_000 };
+    expect(judged([service({ restarts: 'on-failure', tasks: [replaced, task()] })])).toMatchObject({
+      is: 'stable until',
+    });
+  });
+
   it('may also keep running', () => {
-    expect(judged([service({ oneShot: true })])).toEqual({ is: 'converged' });
+    expect(judged([service({ restarts: 'none' })])).toEqual({ is: 'converged' });
   });
 });
 
@@ -296,7 +324,7 @@ describe('a stack has failed when', () => {
 
   it('something is not up at the deadline, and blames the service that has an error', () => {
     const services = [service({ tasks: [] }), service({ name: 'db', tasks: [crashed] })];
-    const both = [...expectation().services, { name: 'db', image: 'app:2', imageId: 'sha256:new' }];
+    const both = [...expectation().services, { ...expectation().services[0]!, name: 'db' }];
     expect(judged(services, { services: both, deadline: NOW })).toEqual({
       is: 'failed',
       service: 'db',

@@ -29,7 +29,7 @@ const swarm: Partial<Swarm> = {
         labels: {},
         image: 'nginx:1.26',
         replicas: 1,
-        oneShot: false,
+        restarts: 'any',
         restartDelayMs: 0,
         updateMonitorMs: 0,
         update: null,

@@ -146,8 +146,11 @@ function seen(service: string, ...tasks: Partial<TaskSeen>[]): Observation {
     current: true,
     ...changes,
   });
-  const rest = { labels: {}, image: '', replicas: 1, oneShot: false, restartDelayMs: 0, updateMonitorMs: 0 };
-  return { at: 0, services: [{ name: service, ...rest, update: null, tasks: tasks.map(task) }] };
+  const rest = { labels: {}, image: '', replicas: 1, restartDelayMs: 0, updateMonitorMs: 0 };
+  return {
+    at: 0,
+    services: [{ name: service, ...rest, restarts: 'any', update: null, tasks: tasks.map(task) }],
+  };
 }
 
 const limits = { timeoutMs: 1_000, signal: new AbortController().signal };

@@ -83,6 +83,7 @@ describe('the example', () => {
       exception: null,
       hold: null,
       preReleases: false,
+      oneShot: ['migrate'],
       env: {
         CMD_ALLOW_ANONYMOUS: 'true',
         CMD_CSP_REPORTURI: 'https://reports.${DOMAIN}/csp',
@@ -133,6 +134,7 @@ test('a recipe.yml that says no more than its upstream has these settings', asyn
     exception: null,
     hold: null,
     preReleases: false,
+    oneShot: [],
     env: {},
     upgradeEnv: {},
     deps: [],
