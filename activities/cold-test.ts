@@ -10,6 +10,8 @@ import { askTier, checkData, refuseUnlessRunning, writeData, type TierFailure } 
 
 export type ColdResult = { result: 'pass'; images: Record<string, ImageSeen>; note?: string } | TierFailure;
 
+const NOT_ASKED = 'nobody was asked whether it serves: no service has a port label, and recipe.yml no probe';
+
 export function coldTest(deps: Dependencies) {
   return {
     /** Deploys a commit on the run's throw-away domain, from nothing, and has data written there. */
@@ -73,6 +75,7 @@ export function coldTest(deps: Dependencies) {
           const deployed = await deployer.services(app.stack);
           const older = deployed.filter(({ name }) => !Object.hasOwn(result.images, name));
           const notes = [
+            ...(result.note === undefined ? [] : [result.note]),
             ...older.map(
               ({ name }) => `${name}, which it no longer has, still runs, as it does where it is upgraded`,
             ),
@@ -99,6 +102,10 @@ function lasting(
 
 function asResult(deployment: Deployment): ColdResult {
   return deployment.ok
-    ? { result: 'pass', images: deployment.images }
+    ? {
+        result: 'pass',
+        images: deployment.images,
+        ...(deployment.asked ? {} : { note: NOT_ASKED }),
+      }
     : { result: 'fail', reason: deployment.reason, evidence: deployment.evidence };
 }

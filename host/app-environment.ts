@@ -59,7 +59,7 @@ export function createAppEnvironment({ config, swarm, servicesOf }: AppEnvironme
     ];
     return {
       ...told,
-      ...(http ? { APP_URL: `${http.scheme}://${domain}:${http.port}` } : {}),
+      ...(typeof http?.port === 'number' ? { APP_URL: `${http.scheme}://${domain}:${http.port}` } : {}),
       ...Object.fromEntries(addresses.filter((entry): entry is [string, string] => entry[1] !== null)),
     };
   };

@@ -49,7 +49,12 @@ export interface ImageSeen {
  * package (registry, network, daemon, disk) is thrown as a Fault instead.
  */
 export type Deployment =
-  | { ok: true; images: Record<string, ImageSeen> }
+  | {
+      ok: true;
+      images: Record<string, ImageSeen>;
+      /** False where nothing says how: then it was judged by its tasks alone. */
+      asked: boolean;
+    }
   | { ok: false; reason: string; /** The file with the rest. */ evidence: string };
 
 export interface ExecResult {

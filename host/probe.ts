@@ -21,18 +21,20 @@ import { runningContainer, type Swarm } from './swarm.ts';
 export interface Question {
   /** As compose names it. */
   service: string;
-  /** Inside the container. */
-  port: number;
+  /** Inside the container; null where no label says it, and only the proxy is asked. */
+  port: number | null;
   /** What the port speaks, where it is HTTP. */
   scheme: 'http' | 'https';
   probe: Probe;
 }
 
 const SERVER_LABEL = /^traefik\.http\.services\.[^.]+\.loadbalancer\.server\.(port|scheme)$/;
+/** By these traefik and caddy-docker-proxy take visitors; the one finds no port by itself in a swarm, the other may. */
+const ROUTE_LABEL = /^(traefik\.http\.routers\.[^.]+\.rule|caddy(_\d+)?)$/;
 
 /**
- * The service that the proxy sends visitors to, and its port; the service app where several are. Null when
- * none has a traefik port label, or none a port in it.
+ * The service that the proxy sends visitors to, and its port; the service app where several are. The port is null
+ * where none has a traefik port label with a port in it, but one has a route. Null when none has either.
  */
 export function httpService(
   services: readonly Pick<PreparedService, 'name' | 'labels'>[],
@@ -43,21 +45,27 @@ export function httpService(
     const scheme = written.get('scheme') === 'https' ? ('https' as const) : ('http' as const);
     return Number.isInteger(port) && port > 0 && port < 65_536 ? [{ service: name, port, scheme }] : [];
   });
-  return found.find(({ service }) => service === 'app') ?? found[0] ?? null;
+  const routed = services
+    .filter(({ labels }) => [...labels.keys()].some((label) => ROUTE_LABEL.test(label)))
+    .map(({ name }) => ({ service: name, port: null, scheme: 'http' as const }));
+  const choice = found.length > 0 ? found : routed;
+  return choice.find(({ service }) => service === 'app') ?? choice[0] ?? null;
 }
 
 /**
  * The recipe's own probe; without one any answer over HTTP, where the proxy sends visitors. Null when nobody
- * is to be asked, and the tasks alone are judged. Throws RecipeProblem when the release has nothing that the
- * probe could ask.
+ * is to be asked, and the tasks alone are judged: nothing has a route, or there is no proxy and no label tells the
+ * port. Throws RecipeProblem when the release has nothing that the probe could ask.
  */
 export function questionFor(
   probe: Probe | null,
   { services, at }: Pick<PreparedRecipe, 'services' | 'at'>,
+  via: Config['probe']['via'],
 ): Question | null {
   if (probe === null || probe.protocol === 'http') {
     const http = httpService(services);
-    if (http !== null) return { ...http, probe: probe ?? ANY_ANSWER };
+    if (http !== null && (http.port !== null || via === 'proxy'))
+      return { ...http, probe: probe ?? ANY_ANSWER };
     if (probe === null) return null;
     const label = 'traefik.http.services.<name>.loadbalancer.server.port';
     throw new RecipeProblem(at('services'), `its probe asks over HTTP, but none has the label ${label}`);
@@ -107,6 +115,16 @@ export async function taskAddress(
   return container === null ? null : swarm.hostAddress(container);
 }
 
+function isRedirect(status = 0): boolean {
+  return status >= 300 && status < 400;
+}
+
+/** Whether an app that serves may have said this itself, whatever the proxy asks of a visitor before. */
+function fits(status = 0, probe: Probe): boolean {
+  const named = probe.protocol === 'http' && probe.status?.includes(status);
+  return named || (status >= 200 && status < 400);
+}
+
 const CHECK_FREE_MS = 10_000;
 
 type Limits = Parameters<Prober['ask']>[3];
@@ -128,7 +146,7 @@ export function createProber({ via, swarm, signal }: ProberSettings): Prober {
   /** Asks the task itself: all that the probe wants to know, or only whether it speaks HTTP at all. */
   function askTask(
     { domain }: Asked,
-    { port, scheme, probe }: Question,
+    { port, scheme, probe }: Question & { port: number },
     address: string,
     limits: Limits & Pick<HttpQuestion, 'anyAnswer'>,
   ): Promise<Answer> {
@@ -152,21 +170,30 @@ export function createProber({ via, swarm, signal }: ProberSettings): Prober {
     },
 
     async ask(app, question, seen, limits) {
-      const { service, probe } = question;
-      const address = await taskAddress(swarm, app.stack, seen, service);
+      const { service, port, probe } = question;
+      const address = port === null ? null : await taskAddress(swarm, app.stack, seen, service);
+      const own = port === null || address === null ? null : { address, question: { ...question, port } };
       if (via === 'task') {
-        return address === null
+        return own === null
           ? refused(`the task of ${service} has no address on docker_gwbridge`)
-          : askTask(app, question, address, limits);
+          : askTask(app, own.question, own.address, limits);
       }
       const [visitor, task] = await Promise.all([
         probe.protocol === 'http' ? askDomain(app, probe, limits) : askPublished(app, probe, limits),
-        address === null ? null : askTask(app, question, address, { ...limits, anyAnswer: true }),
+        own && askTask(app, own.question, own.address, { ...limits, anyAnswer: true }),
       ]);
-      if (!visitor.serves || task === null || task.serves) return visitor;
-      return refused(
-        `${visitor.what}; but that may be another app's answer, since its own task gives none: ${task.why}`,
-      );
+      if (!visitor.serves || task === null) return visitor;
+      if (!task.serves) {
+        const what = `${visitor.what}; but that may be another app's answer`;
+        return refused(`${what}, since its own task gives none: ${task.why}`);
+      }
+      // A middleware of the proxy sends visitors to a login before the app is asked anything.
+      if (isRedirect(visitor.status) && !fits(task.status, probe)) {
+        return refused(
+          `${visitor.what}; but a redirect may be the proxy's own, and its task says: ${task.what}`,
+        );
+      }
+      return visitor;
     },
   };
 }

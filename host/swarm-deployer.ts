@@ -145,7 +145,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     checkWarmNames(app, recipe);
     await checkSurroundings(app, recipe);
     await checkRoom();
-    const question = questionFor(app.settings.probe, recipe);
+    const question = questionFor(app.settings.probe, recipe, config.probe.via);
     const images = await presentImages(app, recipe);
     if (question !== null) await prober.checkFree(app, question);
     passBoundary('deploy.after-images');
@@ -206,7 +206,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       const present = images.get(name);
       return present ? [[name, { image, digest: present.digest }]] : [];
     });
-    return { ok: true, images: Object.fromEntries(seen) };
+    return { ok: true, images: Object.fromEntries(seen), asked: question !== null };
   }
 
   /** Runs the recipe's hook install. Answers the secrets that it brings, which are on no disk any more then. */

@@ -4,6 +4,8 @@ export type Answer =
       serves: true;
       /** What answered, in a few words. */
       what: string;
+      /** Where it was HTTP. */
+      status?: number;
     }
   | {
       serves: false;

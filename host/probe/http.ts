@@ -152,7 +152,7 @@ function judge(page: Page, { probe, proxied, anyAnswer = false }: HttpQuestion, 
   const { status, body } = page;
   const title = titleOf(body);
   const what = quotableLine(`${called}: ${status}${title === '' ? '' : ` ${JSON.stringify(title)}`}`);
-  if (anyAnswer) return { serves: true, what };
+  if (anyAnswer) return { serves: true, what, status };
   const no = (why: string): Answer => refused(`${called}: ${status}, ${why}`);
   if (proxied && isProxyPage(page)) return no("the proxy's own page");
   const accepted = probe.status === null ? status >= 200 && status < 400 : probe.status.includes(status);
@@ -163,5 +163,5 @@ function judge(page: Page, { probe, proxied, anyAnswer = false }: HttpQuestion, 
   const server = defaultPageOf(page);
   if (server !== null && !found) return no(`the default page of ${server}`);
   if (probe.contains !== null && !found) return no(`without ${JSON.stringify(probe.contains)} in its body`);
-  return { serves: true, what };
+  return { serves: true, what, status };
 }

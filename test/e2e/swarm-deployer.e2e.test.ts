@@ -325,7 +325,7 @@ describe('a deployment', () => {
       seconds: 5,
       timeout: 60,
     });
-    expect(await deployer().deploy(next)).toEqual({ ok: true, images: expect.anything() });
+    expect(await deployer().deploy(next)).toEqual({ ok: true, images: expect.anything(), asked: true });
     const service = (
       await docker.listServices({ filters: JSON.stringify({ name: [`${next.stack}_app`] }) })
     )[0];

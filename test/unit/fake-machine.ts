@@ -63,6 +63,8 @@ export interface Machine {
   deployed: Pick<App, 'stack' | 'version' | 'env'>[];
   /** Services that run beside the one that every release has. */
   older: string[];
+  /** Whether anything says how an app is asked if it serves. */
+  asked: boolean;
   /** What every app does when it starts, and when it is stopped. */
   started: () => void;
   stopped: () => void;
@@ -244,7 +246,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
           writeFileSync(path.join(volume(name), `row-${visitors}`), String(visitors));
         }
         passBoundary('deploy.after-converge');
-        return { ok: true, images: { app: { image: app.commit, digest: `sha256:${app.commit}` } } };
+        const images = { app: { image: app.commit, digest: `sha256:${app.commit}` } };
+        return { ok: true, images, asked: machine.asked };
       },
       undeploy: stop,
       async remove(stack) {
@@ -355,6 +358,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     laterMs: 0,
     imagesKept: [],
     older: [],
+    asked: true,
     started: () => undefined,
     stopped: () => undefined,
     upgraded: () => undefined,

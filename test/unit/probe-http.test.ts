@@ -102,6 +102,7 @@ describe('an answer', () => {
     const origin = await replying({ body: '<html><TITLE lang=en>\n My  App </TITLE>' });
     expect(await ask(origin)).toEqual({
       serves: true,
+      status: 200,
       what: `GET ${origin}/ (Host ${DOMAIN}): 200 "My App"`,
     });
   });

@@ -57,18 +57,33 @@ describe('the question', () => {
   const recipe = (...services: ReturnType<typeof labelled>[]) => ({ services, at });
 
   it('is any answer over HTTP when the recipe has no probe', () => {
-    const question = questionFor(null, recipe(labelled('app', '80')));
+    const question = questionFor(null, recipe(labelled('app', '80')), 'task');
     expect(question).toEqual({ service: 'app', port: 80, scheme: 'http', probe: ANY_ANSWER });
   });
 
   it('is none when it has none, and nothing speaks HTTP', () => {
-    expect(questionFor(null, recipe(labelled('app')))).toBeNull();
+    expect(questionFor(null, recipe(labelled('app')), 'proxy')).toBeNull();
+  });
+
+  it.each([
+    ['a router of traefik', { 'traefik.http.routers.stack.rule': 'Host(`app.example.org`)' }],
+    ['caddy-docker-proxy', { caddy: 'app.example.org', 'caddy.reverse_proxy': '{{upstreams 8080}}' }],
+  ])('is for the proxy alone where %s has a route, and no label tells the port', (_, labels) => {
+    const routed = recipe(labelled('db'), labelled('web', undefined, labels));
+    expect(questionFor(null, routed, 'proxy')).toEqual({
+      service: 'web',
+      port: null,
+      scheme: 'http',
+      probe: ANY_ANSWER,
+    });
+    expect(questionFor(null, routed, 'task')).toBeNull();
+    expect(() => questionFor(ANY_ANSWER, routed, 'task')).toThrow('none has the label');
   });
 
   it('is the recipe’s own', () => {
     const probe: HttpProbe = { ...ANY_ANSWER, path: '/status' };
-    expect(questionFor(probe, recipe(labelled('app', '80')))).toMatchObject({ port: 80, probe });
-    expect(questionFor(SOCKET, recipe(labelled('app', '80'), labelled('voice')))).toMatchObject({
+    expect(questionFor(probe, recipe(labelled('app', '80')), 'task')).toMatchObject({ port: 80, probe });
+    expect(questionFor(SOCKET, recipe(labelled('app', '80'), labelled('voice')), 'task')).toMatchObject({
       service: 'voice',
       port: 64738,
       probe: SOCKET,
@@ -76,13 +91,13 @@ describe('the question', () => {
   });
 
   it('over HTTP is red for a release in which nothing speaks it', () => {
-    expect(() => questionFor(ANY_ANSWER, recipe(labelled('app')))).toThrow(
+    expect(() => questionFor(ANY_ANSWER, recipe(labelled('app')), 'task')).toThrow(
       'compose.yml:3: services: its probe asks over HTTP, but none has the label traefik.http.services.<name>.loadbalancer.server.port',
     );
   });
 
   it('to a service is red for a release without it', () => {
-    expect(() => questionFor(SOCKET, recipe(labelled('app')))).toThrow(
+    expect(() => questionFor(SOCKET, recipe(labelled('app')), 'task')).toThrow(
       'compose.yml:3: services: its probe asks voice on tcp port 64738, but there is no service voice',
     );
   });
@@ -91,7 +106,11 @@ describe('the question', () => {
 const APP = { domain: 'app.example.org', stack: 'app_example_org' };
 const HTTP: Question = { service: 'app', port: 8080, scheme: 'http', probe: ANY_ANSWER };
 const VOICE: Question = { service: 'voice', port: 64738, scheme: 'http', probe: SOCKET };
-const SERVES: Answer = { serves: true, what: 'GET https://app.example.org/: 200 "Somebody"' };
+const SERVES: Answer = {
+  serves: true,
+  what: 'GET https://app.example.org/: 200 "Somebody"',
+  status: 200,
+};
 const SILENT: Answer = { serves: false, why: 'ECONNREFUSED', unreachable: false };
 
 let answers: Record<string, Answer>;
@@ -201,6 +220,38 @@ describe('through the proxy', () => {
     answers = { [domain]: SERVES };
     expect(await prober('proxy').ask(APP, HTTP, seen('app', {}), limits)).toEqual(SERVES);
   });
+
+  it('without a port label the domain alone is asked', async () => {
+    answers = { [domain]: SERVES };
+    const question = { ...HTTP, port: null };
+    expect(await prober('proxy', host).ask(APP, question, seen('app', {}), limits)).toEqual(SERVES);
+    expect(asked).toEqual([domain]);
+  });
+
+  it.each([
+    [500, null, false],
+    [404, null, false],
+    [401, [302, 401], true],
+    [200, [302], true],
+    [302, null, true],
+  ])(
+    'of a redirect the task answers too: %s where the probe accepts %j',
+    async (status, accepted, serves) => {
+      answers = {
+        [domain]: { serves: true, what: 'GET https://app.example.org/: 302', status: 302 },
+        [task]: { serves: true, what: `GET http://172.18.0.3:8080/: ${status}`, status },
+      };
+      const question = { ...HTTP, probe: { ...ANY_ANSWER, status: accepted } };
+      expect(await prober('proxy', host).ask(APP, question, seen('app', {}), limits)).toMatchObject(
+        serves
+          ? { serves }
+          : {
+              serves,
+              why: `GET https://app.example.org/: 302; but a redirect may be the proxy's own, and its task says: GET http://172.18.0.3:8080/: ${status}`,
+            },
+      );
+    },
+  );
 
   it('the domain’s own refusal is what counts', async () => {
     answers = { [domain]: { serves: false, why: '502', unreachable: true }, [task]: SERVES };

@@ -66,6 +66,14 @@ it('says of a service that the release no longer has that it still runs', async 
   });
 });
 
+it('says that nobody was asked whether it serves', async () => {
+  machine.asked = false;
+  expect(await upgrade()).toMatchObject({
+    result: 'pass',
+    note: 'nobody was asked whether it serves: no service has a port label, and recipe.yml no probe',
+  });
+});
+
 it('accuses nobody of our mark alone', async () => {
   writeFileSync(path.join(machine.volume(`${STACK}_files`), 'upload'), '');
   emptied(['.recipe-sweep']);
