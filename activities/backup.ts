@@ -20,11 +20,15 @@ import {
   writeData,
   type TierAnswer,
   type TierFailure,
+  type TierPass,
 } from './tier.ts';
 
+/** So often a backup is taken whose hooks lose their containers. */
+const MOST_TRIES = 3;
+
 export function backup(deps: Dependencies) {
-  const backupsOf = ({ run, guard, report }: HostAttempt): Backups =>
-    createBackups({ state: deps.config.state, run, guard, report });
+  const backupsOf = ({ run, signal, guard, report }: HostAttempt): Backups =>
+    createBackups({ state: deps.config.state, run, signal, guard, report });
 
   return {
     /** Archives what the backupbot labels name of the run's deployment, while it runs. */
@@ -43,19 +47,21 @@ export function backup(deps: Dependencies) {
             return { result: 'fail', reason: quotableLine(asked.reason), evidence };
           }
           const { plan } = asked;
-          const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);
-          passBoundary('backup.after-pre-hooks');
-          if (before) return before;
-          const unmarked = await missingMarkers(volumes, run.workflow.runId);
-          const taken = await backupsOf(attempt).take(app.stack, plan, volumes, unmarked);
-          passBoundary('backup.after-archive');
-          const evidence = await keep(app.evidence, 'backup.txt', archiveText(plan, taken));
-          const after = await runHooks(attempt, app, 'backup', plan.hooks.afterBackup);
-          if (after) return after;
-          const lack = lackOf(taken);
-          return lack === null
-            ? { result: 'pass' }
-            : { result: 'fail', reason: quotableLine(lack), evidence };
+          return whileHooksHaveTheirContainers(attempt, app, plan, async () => {
+            const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);
+            passBoundary('backup.after-pre-hooks');
+            if (before) return before;
+            const unmarked = await missingMarkers(volumes, run.workflow.runId);
+            const taken = await backupsOf(attempt).take(app.stack, plan, volumes, unmarked);
+            passBoundary('backup.after-archive');
+            const evidence = await keep(app.evidence, 'backup.txt', archiveText(plan, taken));
+            const after = await runHooks(attempt, app, 'backup', plan.hooks.afterBackup);
+            if (after) return after;
+            const lack = lackOf(taken);
+            return lack === null
+              ? { result: 'pass' }
+              : { result: 'fail', reason: quotableLine(lack), evidence };
+          });
         });
       });
     },
@@ -91,6 +97,50 @@ export function backup(deps: Dependencies) {
       });
     },
   };
+}
+
+/**
+ * Takes a backup once nothing of the app is in flight, and again when a container went meanwhile in which one of its
+ * hooks runs: a dump may be half of one then, whatever the hook said. Apps crash until their database is up, and
+ * are backed up all the same; one that goes each time cannot be.
+ */
+async function whileHooksHaveTheirContainers(
+  { deployer, report }: HostAttempt,
+  app: App,
+  { hooks }: BackupPlan,
+  take: () => Promise<TierPass | TierFailure>,
+): Promise<TierPass | TierFailure> {
+  const services = [...new Set([...hooks.beforeBackup, ...hooks.afterBackup].map(({ service }) => service))];
+  const failed = async (reason: string): Promise<TierFailure> => {
+    const evidence = await keep(app.evidence, 'backup.txt', `${reason}\n`);
+    return { result: 'fail', reason: quotableLine(reason), evidence };
+  };
+  for (let tries = 1; ; tries++) {
+    const rest = await deployer.atRest(app);
+    if (!rest.ok) return failed(`not all of it is up before the backup: ${rest.reason}`);
+    let answer: TierPass | TierFailure | null = null;
+    let broken: unknown = null;
+    try {
+      answer = await take();
+    } catch (error) {
+      // How a command in a container ends that goes meanwhile.
+      if (!(error instanceof Fault && error.type === 'Daemon')) throw error;
+      broken = error;
+    }
+    const gone = await deployer.goneTasks(app.stack, rest.tasks, answer?.result !== 'pass');
+    const went = services.filter((name) => gone.includes(name)).join(', ');
+    if (went === '') {
+      if (answer === null) throw broken;
+      if (tries === 1 || answer.result === 'fail') return answer;
+      return { ...answer, note: `taken ${tries} times, since a container went in which its hooks run` };
+    }
+    if (tries === MOST_TRIES) {
+      return failed(
+        `${MOST_TRIES} times the container of ${went} went while it was backed up, with its hooks`,
+      );
+    }
+    report(`the container of ${went} went meanwhile, so the backup is taken again`);
+  }
 }
 
 /** What a restore works with. */

@@ -131,7 +131,7 @@ function judgeService(
   { label, stableMs }: Expectation,
 ): ServiceJudgement {
   const update = service.update?.state ?? '';
-  const older = service.tasks.filter((task) => !task.current && !ENDED.has(task.state));
+  const older = olderTasks(service);
   // A paused update takes up no more slots. Where none is left, what runs is, or becomes, what was asked for.
   const taken = new Set(service.tasks.filter((task) => task.current).map(({ slot }) => slot));
   const stuck = update === 'paused' && older.some((one) => one.desired === 'running' && !taken.has(one.slot));
@@ -158,28 +158,44 @@ function judgeService(
   const failing = lastFailure(service.tasks);
   const wait = (why: string): ServiceJudgement => ({ is: 'waiting', why, failing });
 
-  const live = service.tasks.filter((task) => task.current && task.desired === 'running');
   const left = completedSlots(service.tasks);
-  const oneShot = service.restarts === 'none' || (service.restarts === 'on-failure' && wanted.oneShot);
-  if (service.restarts === 'on-failure' && !oneShot && left.size > 0) {
+  if (service.restarts === 'on-failure' && !wanted.oneShot && left.size > 0) {
     return {
       is: 'failed',
       reason:
         'it left with 0, and with restart policy on-failure the swarm does not start it again; a service that is done then is one_shot in recipe.yml',
     };
   }
-  const done = oneShot ? left : new Set<string>();
-  const running = live.filter((task) => task.state === 'running');
+  const running = runningTasks(service);
   const wrong = running.find((task) => task.imageId !== null && task.imageId !== wanted.imageId);
-  const count = new Set([...running.map(({ slot }) => slot), ...done]).size;
   if (wrong) return wait(`runs image ${wrong.imageId}, not ${wanted.imageId}`);
   if (running.some(({ imageId }) => imageId === null)) return wait('has no container to look at yet');
-  if (count < service.replicas) return wait(`${count}/${service.replicas}`);
-  if (running.length > service.replicas) return wait(`${running.length}/${service.replicas}`);
-  if (older.length > 0) return wait('still runs a task of the release before');
-  if (update === 'updating') return wait('is still being updated');
+  const moving = inFlight(service, wanted);
+  if (moving !== null) return wait(moving);
   const windowMs = Math.max(stableMs, watchedMs + longestFailedLife(service.tasks) + MARGIN_MS);
   return { is: 'up', until: Math.max(0, ...running.map(({ since }) => since + windowMs)) };
+}
+
+/** What of a service has yet to come or to go, as `0/1`; null when nothing has. */
+export function inFlight(service: ServiceSeen, { oneShot }: { oneShot: boolean }): string | null {
+  const { replicas, restarts, update } = service;
+  const running = runningTasks(service);
+  const ends = restarts === 'none' || (restarts === 'on-failure' && oneShot);
+  const done = ends ? completedSlots(service.tasks) : [];
+  const count = new Set([...running.map(({ slot }) => slot), ...done]).size;
+  if (count < replicas) return `${count}/${replicas}`;
+  if (running.length > replicas) return `${running.length}/${replicas}`;
+  if (olderTasks(service).length > 0) return 'still runs a task of the release before';
+  return update?.state === 'updating' ? 'is still being updated' : null;
+}
+
+/** Those of the present spec. */
+export function runningTasks({ tasks }: ServiceSeen): TaskSeen[] {
+  return tasks.filter((task) => task.current && task.desired === 'running' && task.state === 'running');
+}
+
+function olderTasks({ tasks }: ServiceSeen): TaskSeen[] {
+  return tasks.filter((task) => !task.current && !ENDED.has(task.state));
 }
 
 /** Slots whose newest task of the present spec left with 0. */

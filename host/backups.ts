@@ -1,5 +1,5 @@
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
@@ -8,10 +8,11 @@ import { Fault } from '../domain/fault.ts';
 import { passBoundary } from './boundary.ts';
 import { DATA_MARKER } from './data-marker.ts';
 import type { Volume } from './deployer.ts';
+import { lackOfDump } from './dump.ts';
 import { readJson, syncFolder, writeJson } from './durable-file.ts';
 import { runOnDisk } from './disk-command.ts';
 import { differenceFrom, sumWhile } from './file-sum.ts';
-import { has, inside, moveInto, openFolder, openInside, outside } from './inside-folder.ts';
+import { has, inside, moveInto, openFileInside, openFolder, openInside, outside } from './inside-folder.ts';
 import type { Finished, ProcessRunner } from './process.ts';
 import { packArguments, unpackArguments, wipeArguments } from './snapshots.ts';
 
@@ -92,6 +93,7 @@ export interface Backups {
 export interface BackupsSettings {
   state: string;
   run: ProcessRunner;
+  signal: AbortSignal;
   /** Awaited before each volume is changed. */
   guard(): Promise<void>;
   report(what: string): void;
@@ -114,10 +116,14 @@ export async function removeBackups(state: string): Promise<void> {
 
 /** tar's status when files changed while it read them. */
 const CHANGED = 1;
+/** What a file is called that a hook dumped a database into. */
+const DUMP = /\.(sql|dump)(\.gz)?$/;
+/** So many files of one folder are looked into. */
+const MOST_DUMPS = 100;
 /** Beside a volume's data, on the same disk and where no container sees it. */
 const STAGING = 'recipe-sweep-restore';
 
-export function createBackups({ state, run, guard, report }: BackupsSettings): Backups {
+export function createBackups({ state, run, signal, guard, report }: BackupsSettings): Backups {
   const begunFile = (stack: string): string => path.join(folderOf(state, stack), 'restore-has-begun');
 
   /** Packs something in a folder that may be in use. Answers how it was read, too, if that is worth knowing. */
@@ -183,6 +189,32 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
     return true;
   }
 
+  /**
+   * What is wrong with what a hook dumped at a path, one line each: with the file, or with those that lie in the
+   * folder and are called like a dump.
+   */
+  async function wrongDumps({ folder }: Located, what: string): Promise<string[]> {
+    const name = path.basename(what);
+    const inFolder = await openInside(folder, name);
+    try {
+      const names = inFolder === null ? [name] : await readdir(outside(inFolder));
+      const dumps = inFolder === null ? names : names.filter((one) => DUMP.test(one)).sort();
+      const wrong: string[] = [];
+      for (const one of dumps.slice(0, MOST_DUMPS)) {
+        const file = await openFileInside(inFolder ?? folder, one);
+        try {
+          const lack = file === null ? null : await lackOfDump(file, signal);
+          if (lack !== null) wrong.push(`${inFolder === null ? what : `${what}/${one}`} ${lack}`);
+        } finally {
+          await file?.close();
+        }
+      }
+      return wrong;
+    } finally {
+      await inFolder?.close();
+    }
+  }
+
   /** What had to make room may still be in use by the app, so it is removed as a volume is wiped. */
   async function clearStaging(staging: string): Promise<void> {
     if (existsSync(staging)) await runOnDisk(run, { file: 'find', args: [staging, '-xdev', '-delete'] });
@@ -221,6 +253,9 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
             const { changed, ...entry } = packed;
             archives.push({ file, path: one, parents: found.parents, ...entry });
             if (changed !== null) taken.notes.push(`volume ${name} changed while it was read: ${changed}`);
+            const wrong =
+              one !== null && plan.hooks.beforeBackup.length > 0 ? await wrongDumps(found, one) : [];
+            taken.missing.push(...wrong.map((line) => `volume ${name}: ${line}`));
           } finally {
             await found.folder.close();
           }
@@ -282,11 +317,13 @@ export function createBackups({ state, run, guard, report }: BackupsSettings): B
 
 type Parent = z.output<typeof parent>;
 
+interface Located {
+  folder: FileHandle;
+  parents: Parent[];
+}
+
 /** The folder that a path of a volume is in, opened, and what leads to it; null when it is not there. */
-async function locate(
-  { mountpoint }: Volume,
-  what: string | null,
-): Promise<{ folder: FileHandle; parents: Parent[] } | null> {
+async function locate({ mountpoint }: Volume, what: string | null): Promise<Located | null> {
   const names = what?.split('/').slice(0, -1) ?? [];
   const parents: Parent[] = [];
   const folder = await descend(mountpoint, names.length, async (above, index) => {

@@ -57,6 +57,11 @@ export type Deployment =
     }
   | { ok: false; reason: string; /** The file with the rest. */ evidence: string };
 
+/** How a release is once nothing of it is in flight, or at the deadline. */
+export type Rest =
+  | { ok: true; /** IDs of the tasks that run, by service. */ tasks: Readonly<Record<string, string>> }
+  | { ok: false; reason: string };
+
 export interface ExecResult {
   status: number | null;
   /** Both streams, the last part of it. */
@@ -104,6 +109,13 @@ export interface Deployer {
    * for, and the app itself answers. Runs the recipe's hooks install and ready at their moments. Ends at its own deadline. Safe to call again on a half-done deployment.
    */
   deploy(app: App): Promise<Deployment>;
+  /** Waits until each service of the release has its replicas, and none is being updated. Ends at its own deadline. */
+  atRest(app: App): Promise<Rest>;
+  /**
+   * The services of which other tasks run than those. With `suspected` they are asked for as long as the swarm may
+   * take to hear that a container ended.
+   */
+  goneTasks(stack: string, tasks: Readonly<Record<string, string>>, suspected: boolean): Promise<string[]>;
   /** The services of a stack that is deployed. */
   services(stack: string): Promise<DeployedService[]>;
   /**

@@ -8,10 +8,12 @@ import path from 'node:path';
  * other. Names are bytes, whatever they are encoded in.
  */
 
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /** What open says of a name that is not there, or is no folder but a link or a file. */
 const NO_FOLDER = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+/** What it says of a name that is not there, a link, or a socket. */
+const NO_FILE = new Set(['ENOENT', 'ELOOP', 'ENXIO']);
 
 /** Opens a folder whose path is ours. */
 export async function openFolder(folder: string): Promise<FileHandle> {
@@ -26,6 +28,21 @@ export async function openInside(folder: FileHandle, name: string | Buffer): Pro
     if (NO_FOLDER.has(String((error as NodeJS.ErrnoException).code))) return null;
     throw error;
   }
+}
+
+/** Opens a regular file in a folder; null when there is none of that name. */
+export async function openFileInside(folder: FileHandle, name: string | Buffer): Promise<FileHandle | null> {
+  let file;
+  try {
+    // A pipe that nobody writes to would keep us waiting.
+    file = await open(inside(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (NO_FILE.has(String((error as NodeJS.ErrnoException).code))) return null;
+    throw error;
+  }
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  return null;
 }
 
 /** A name in an open folder, for calls of this process that follow no link at their last step. */

@@ -3,7 +3,14 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Dockerode from 'dockerode';
-import { judge, lastFailure, type Expectation, type Observation } from '../domain/convergence.ts';
+import {
+  inFlight,
+  judge,
+  lastFailure,
+  runningTasks,
+  type Expectation,
+  type Observation,
+} from '../domain/convergence.ts';
 import { Fault } from '../domain/fault.ts';
 import { parseRecipeRunId, stackName, warmDomain } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
@@ -486,7 +493,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       const until = Date.now() + SWARM_LAG_MS;
       for (;;) {
         const now = await swarm.observe(app.stack);
-        const replaced = runningTasks(now) !== runningTasks(seen);
+        const replaced = allRunning(now) !== allRunning(seen);
         if (replaced && now.at < expected.deadline) return { ok: true };
         if (replaced || now.at >= until) {
           return { ok: false, reason: done.reason, service: null, seen: now, evidence: done.evidence };
@@ -515,7 +522,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
           if (!made.ok) return made;
           continue;
         } else {
-          const tasks = runningTasks(seen);
+          const tasks = allRunning(seen);
           const unanswered = question !== null && asked.served !== tasks;
           if (!unanswered && judgement.is === 'converged') return { ok: true };
           if (unanswered && seen.at >= expected.deadline) {
@@ -605,6 +612,47 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     async secrets(stack) {
       const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
       return things.flatMap(({ kind, name }) => (kind === 'secret' ? [name] : [])).sort();
+    },
+
+    async atRest(app) {
+      const services = await servicesOf(app);
+      const deadline = Date.now() + Math.min(config.limits.deploy, longestDeployment());
+      const changes = swarm.changes(app.stack);
+      try {
+        for (;;) {
+          const seen = await swarm.observe(app.stack);
+          const moving = services.flatMap(({ name }) => {
+            const service = seen.services.find((one) => one.name === name);
+            const oneShot = app.settings.oneShot.includes(name);
+            const what = service === undefined ? 'is gone' : inFlight(service, { oneShot });
+            const failure = lastFailure(service?.tasks ?? []);
+            return what === null ? [] : [`${name} ${what}${failure === null ? '' : ` (${failure})`}`];
+          });
+          if (moving.length === 0) return { ok: true, tasks: tasksByService(seen) };
+          const reason = quotableLine(moving.join(', '));
+          if (seen.at >= deadline) return { ok: false, reason };
+          report(`waiting: ${reason}`);
+          await changes.next(Math.min(POLL_MS, deadline - seen.at));
+        }
+      } finally {
+        changes.close();
+      }
+    },
+
+    async goneTasks(stack, tasks, suspected) {
+      const until = Date.now() + (suspected ? SWARM_LAG_MS : 0);
+      const changes = swarm.changes(stack);
+      try {
+        for (;;) {
+          const seen = await swarm.observe(stack);
+          const now = tasksByService(seen);
+          const gone = Object.keys(tasks).filter((service) => now[service] !== tasks[service]);
+          if (gone.length > 0 || seen.at >= until) return gone;
+          await changes.next(until - seen.at);
+        }
+      } finally {
+        changes.close();
+      }
     },
 
     services: (stack) => swarm.services(stack),
@@ -703,7 +751,16 @@ function noAnswer({ service: asked }: Question, refusal: string, seen: Observati
   return `${asked} does not answer as it should at the deadline: ${refusal}${failure.join('')}`;
 }
 
-function runningTasks(seen: Observation): string {
+function tasksByService({ services }: Observation): Record<string, string> {
+  return Object.fromEntries(
+    services.map((service): [string, string] => {
+      const ids = runningTasks(service).map(({ id }) => id);
+      return [service.name, ids.sort().join(' ')];
+    }),
+  );
+}
+
+function allRunning(seen: Observation): string {
   return seen.services
     .flatMap(({ tasks }) => tasks.filter(({ state }) => state === 'running').map(({ id }) => id))
     .sort()

@@ -77,6 +77,7 @@ interface Changes {
   mark?: string;
   via?: 'proxy' | 'task';
   headroom?: number;
+  deploy?: number;
 }
 
 function deployer(changes: Changes = {}) {
@@ -84,7 +85,11 @@ function deployer(changes: Changes = {}) {
   return createSwarmDeployer({
     config: {
       ...config,
-      limits: { ...config.limits, headroom: changes.headroom ?? 0 },
+      limits: {
+        ...config.limits,
+        headroom: changes.headroom ?? 0,
+        deploy: changes.deploy ?? config.limits.deploy,
+      },
       docker: { ...config.docker, pull: changes.pull ?? 'missing' },
       probe: { via: changes.via ?? 'task' },
     },
@@ -344,6 +349,31 @@ describe('a deployment', () => {
     const services = leaving('on-failure');
     expect(await deployer().deploy(app('called', { services }, called))).toMatchObject({ ok: true });
     expect(red(await deployer().deploy(app('gone', { services }))).reason).toMatch(/^setup: it left with 0/);
+  }, 60_000);
+});
+
+describe('what is in flight', () => {
+  it('is waited for, and a container that went is told', async () => {
+    const command = `trap 'exit 1' TERM; echo hello > /www/index.html; httpd -p 8080 -h /www; while :; do sleep 1; done`;
+    const one = app('restless', { command, services: DB });
+    expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+    const before = await deployer().atRest(one);
+    if (!before.ok) throw new Error(before.reason);
+    expect(await deployer().goneTasks(one.stack, before.tasks, false)).toEqual([]);
+    await deployer().exec(one.stack, 'app', 'kill -TERM 1', 10_000);
+    expect(await deployer().goneTasks(one.stack, before.tasks, true)).toEqual(['app']);
+    const after = await deployer().atRest(one);
+    expect(after).toEqual({ ok: true, tasks: { ...before.tasks, app: expect.stringMatching(/^\w+$/) } });
+    expect(after).not.toEqual(before);
+  }, 60_000);
+
+  it('is said when it does not come to rest', async () => {
+    const one = app('never', { command: 'exit 3', timeout: 5 });
+    expect(await deployer().deploy(one)).toMatchObject({ ok: false });
+    expect(await deployer({ deploy: 3_000 }).atRest(one)).toMatchObject({
+      ok: false,
+      reason: expect.stringMatching(/^app 0\/1 \(task failed: .*exit \(3\)/),
+    });
   }, 60_000);
 });
 

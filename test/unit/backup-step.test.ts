@@ -238,6 +238,68 @@ describe('the tier backup', () => {
     expect(await step(back)).toMatchObject({ result: 'fail', reason });
   });
 
+  it('waits for no app that does not come to rest', async () => {
+    await step(install);
+    machine.restless = 'db 0/1';
+    expect(await step(back)).toMatchObject({
+      result: 'fail',
+      reason: 'not all of it is up before the backup: db 0/1',
+    });
+  });
+
+  /** A dump that is cut, whatever its hook says, because its container goes so often. */
+  function interrupted(times: number): void {
+    database();
+    const dump = machine.commands.get('dump');
+    machine.commands.set('dump', (stack) => {
+      if (machine.crashes >= times) return dump?.(stack) ?? { status: 1, output: '' };
+      machine.crashes++;
+      mkdirSync(inVolume('data', 'dumps'), { recursive: true });
+      writeFileSync(inVolume('data', 'dumps/all.sql'), '');
+      return { status: machine.crashes === 1 ? 0 : 137, output: '' };
+    });
+  }
+
+  it('is taken again when the container of a hook went meanwhile', async () => {
+    interrupted(2);
+    await step(install);
+    expect(await step(back)).toEqual({
+      result: 'pass',
+      note: 'taken 3 times, since a container went in which its hooks run',
+    });
+    expect(await step(restore)).toMatchObject({ result: 'pass' });
+  });
+
+  it('fails when that goes each time', async () => {
+    interrupted(3);
+    await step(install);
+    expect(await step(back)).toMatchObject({
+      result: 'fail',
+      reason: '3 times the container of app went while it was backed up, with its hooks',
+    });
+  });
+
+  it.each([
+    ['empty', '', 'is empty'],
+    [
+      'cut',
+      '-- PostgreSQL database dump\n--\n42\n',
+      'is cut: it does not end with "-- PostgreSQL database dump complete"',
+    ],
+  ])('fails when what a hook dumped is %s', async (_, content, why) => {
+    database();
+    machine.commands.set('dump', () => {
+      mkdirSync(inVolume('data', 'dumps'), { recursive: true });
+      writeFileSync(inVolume('data', 'dumps/all.sql'), content);
+      return { status: 0, output: '' };
+    });
+    await step(install);
+    expect(await step(back)).toMatchObject({
+      result: 'fail',
+      reason: `the backup is partial: volume ${STACK}_data: dumps/all.sql ${why}`,
+    });
+  });
+
   it('fails when there is nothing but our mark in its volumes', async () => {
     await step(install);
     for (const volume of ['data', 'files']) rmSync(inVolume(volume, 'row-1'));

@@ -39,6 +39,7 @@ beforeEach(async () => {
   backups = createBackups({
     state: path.join(root, 'state'),
     run: processRunner({ environment: { PATH: process.env['PATH'] ?? '' } }),
+    signal: new AbortController().signal,
     guard: async () => void guarded++,
     report: () => undefined,
   });
@@ -195,6 +196,23 @@ describe('paths of a volume', () => {
         .sort(),
     );
     for (const name of ['dumps', 'dumps/today/a -x.sql', 'deep']) expect(after[name]).toBe(before[name]);
+  });
+
+  test('are looked into where a hook dumped something: the file, or what is called like a dump in a folder', async () => {
+    await mkdir(inside('dumps/old.sql'));
+    for (const name of ['b.sql', 'a.sql.gz', 'lock']) await writeFile(inside(`dumps/${name}`), '');
+    await writeFile(inside('dumps/whole.sql'), 'rows');
+    await symlink('/etc/passwd', inside('dumps/c.sql'));
+    execFileSync('mkfifo', [inside('dumps/d.sql')]);
+    await writeFile(inside('lock'), '');
+    const asked = plan(['dumps', 'lock']);
+    expect((await take(asked)).missing).toEqual([]);
+    const beforeBackup = [{ hook: 'backup pre-hook', service: 'db', command: 'dump' }];
+    expect((await take({ ...asked, hooks: { ...asked.hooks, beforeBackup } })).missing).toEqual([
+      `volume ${volume.name}: dumps/a.sql.gz is empty`,
+      `volume ${volume.name}: dumps/b.sql is empty`,
+      `volume ${volume.name}: lock is empty`,
+    ]);
   });
 
   test('replace what the app has there now, and nothing beside it', async () => {

@@ -63,6 +63,10 @@ export interface Machine {
   deployed: Pick<App, 'stack' | 'version' | 'env'>[];
   /** Services that run beside the one that every release has. */
   older: string[];
+  /** What of every app is in flight; null when nothing is. */
+  restless: string | null;
+  /** How often the container of an app went. */
+  crashes: number;
   /** Whether anything says how an app is asked if it serves. */
   asked: boolean;
   /** What every app does when it starts, and when it is stopped. */
@@ -266,6 +270,16 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       async keptElsewhere({ recipe }) {
         return elsewhere.get(recipe) ?? [];
       },
+      async atRest() {
+        await stillAlive();
+        return machine.restless === null
+          ? { ok: true, tasks: { app: String(machine.crashes) } }
+          : { ok: false, reason: machine.restless };
+      },
+      async goneTasks(_stack, tasks) {
+        await stillAlive();
+        return tasks['app'] === String(machine.crashes) ? [] : ['app'];
+      },
       async services(stack) {
         await stillAlive();
         const labels = allLabels.get(stacks.get(stack)?.recipe ?? '') ?? { 'backupbot.backup': 'true' };
@@ -359,6 +373,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     imagesKept: [],
     older: [],
     asked: true,
+    restless: null,
+    crashes: 0,
     started: () => undefined,
     stopped: () => undefined,
     upgraded: () => undefined,
