@@ -163,7 +163,7 @@ export async function holdingHost<T>(
       const mark = await deps.attempts.mark(generation);
       const run = deps.runnerFor({ signal, mark });
       const deployer = deps.deployerFor({ run, mark, signal, guard, report, until });
-      const scripts = createAppScripts({ run, deployer, guard, report });
+      const scripts = createAppScripts({ run, deployer, guard, report, until });
       const warm = createWarmData({
         zone: deps.config.zone,
         headroom: deps.config.limits.headroom,

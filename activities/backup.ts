@@ -1,10 +1,10 @@
 import { appendFile } from 'node:fs/promises';
 import path from 'node:path';
-import ms from 'ms';
 import { planBackup, type BackupPlan, type ServiceHook } from '../domain/backup-plan.ts';
 import { Fault } from '../domain/fault.ts';
 import type { Tier } from '../domain/outcome.ts';
 import { quotableLine } from '../domain/printable.ts';
+import { timeWithin, tooLong } from '../host/app-scripts.ts';
 import { createBackups, type BackupManifest, type Backups, type Taken } from '../host/backups.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { missingMarkers } from '../host/data-marker.ts';
@@ -234,7 +234,7 @@ function failedOn(what: string, { reason, evidence }: Extract<Deployment, { ok: 
 
 /** Runs hooks in their services until one fails, and keeps what they print without the stack's secrets. */
 async function runHooks(
-  { deployer, report }: HostAttempt,
+  { deployer, report, until }: HostAttempt,
   app: App,
   tier: Tier,
   hooks: readonly ServiceHook[],
@@ -244,10 +244,11 @@ async function runHooks(
   for (const { hook, service, command } of hooks) {
     const what = `${hook} of service ${service}`;
     report(what);
-    const timeoutMs = app.settings.timeouts.hook;
+    const allowedMs = app.settings.timeouts.hook;
+    const timeoutMs = timeWithin(until, allowedMs);
     const { status, output } = await deployer.exec(app.stack, service, command, timeoutMs);
     const said = await fit(output);
-    const how = status === null ? `not finished after ${ms(timeoutMs)}, ended` : `exit status ${status}`;
+    const how = status === null ? tooLong(timeoutMs, allowedMs) : `exit status ${status}`;
     await appendFile(evidence, [`== ${what}: ${await fit(command)}`, said, `== ${how}`, '', ''].join('\n'));
     if (status === 0) continue;
     const last = said.split('\n').at(-1) ?? '';

@@ -50,6 +50,24 @@ export interface AppScriptsSettings {
   /** Awaited before each script, since it may change things. */
   guard(): Promise<void>;
   report(what: string): void;
+  /** When the step ends, milliseconds since the epoch: no script may outlast it. */
+  until: number;
+}
+
+/** So long before the step's end its scripts end, in milliseconds: what they printed is kept, and judged. */
+const RESERVE_MS = 30_000;
+/** Whatever is left of it. */
+const LEAST_MS = 1_000;
+
+/** Milliseconds that a script may take which is allowed so many, in a step that ends then. */
+export function timeWithin(until: number, allowedMs: number): number {
+  return Math.min(allowedMs, Math.max(LEAST_MS, until - RESERVE_MS - Date.now()));
+}
+
+/** Why what took too long was ended. */
+export function tooLong(timeoutMs: number, allowedMs: number): string {
+  const left = timeoutMs < allowedMs ? ', which is all that was left of its step' : '';
+  return `not finished after ${ms(timeoutMs)}${left}, ended`;
 }
 
 /** The folder that stands first in the path of scripts. */
@@ -68,6 +86,8 @@ interface Script {
   /** The file in the app's evidence; what is in it already stays. */
   evidence: string;
   timeoutMs: number;
+  /** What the recipe allows it. */
+  allowedMs: number;
   options: HookOptions;
 }
 
@@ -76,7 +96,7 @@ export function hookEvidence(app: App, name: Hook): string {
   return path.join(app.evidence, `hook-${name}.txt`);
 }
 
-export function createAppScripts({ run, deployer, guard, report }: AppScriptsSettings): AppScripts {
+export function createAppScripts({ run, deployer, guard, report, until }: AppScriptsSettings): AppScripts {
   async function start(app: App, script: Script): Promise<Finished | CommandFailed> {
     const told = { ...(await deployer.environment(app)), ...script.options.environment };
     const mark = randomUUID();
@@ -113,7 +133,7 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
   }
 
   async function judge(app: App, script: Script): Promise<ScriptResult> {
-    const { what, file, timeoutMs } = script;
+    const { what, file, timeoutMs, allowedMs } = script;
     const started = new Date();
     const ended = await start(app, script);
     const failure = ended instanceof CommandFailed ? ended : null;
@@ -122,7 +142,7 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
 
     const how = failure
       ? failure.ending === 'deadline'
-        ? `not finished after ${ms(timeoutMs)}, ended`
+        ? tooLong(timeoutMs, allowedMs)
         : failure.how
       : `exit status ${ended.status}`;
     const secrets = (await script.options.secrets?.()) ?? [];
@@ -157,16 +177,18 @@ export function createAppScripts({ run, deployer, guard, report }: AppScriptsSet
     async hook(app, name, options = {}) {
       const file = app.settings.hooks[name];
       if (file === undefined) return null;
-      const timeoutMs = app.settings.timeouts.hook;
+      const allowedMs = app.settings.timeouts.hook;
+      const timeoutMs = timeWithin(until, allowedMs);
       const evidence = hookEvidence(app, name);
-      return perform(app, { what: `hook ${name}`, file, evidence, timeoutMs, options });
+      return perform(app, { what: `hook ${name}`, file, evidence, timeoutMs, allowedMs, options });
     },
 
     async check(app, file, { withinMs, ...options } = {}) {
       const name = path.basename(file);
-      const timeoutMs = Math.min(app.settings.timeouts.check, withinMs ?? Infinity);
+      const allowedMs = app.settings.timeouts.check;
+      const timeoutMs = timeWithin(until, Math.min(allowedMs, withinMs ?? Infinity));
       const evidence = path.join(app.evidence, `check-${name}.txt`);
-      return perform(app, { what: `check ${name}`, file, evidence, timeoutMs, options });
+      return perform(app, { what: `check ${name}`, file, evidence, timeoutMs, allowedMs, options });
     },
   };
 }

@@ -70,6 +70,8 @@ const SHARE_OF_TIER = 0.8;
 const POLL_MS = 1_000;
 /** The longest that the swarm takes to learn that a container has ended. */
 const SWARM_LAG_MS = 2_000;
+/** Before the step ends, what came of the deployment is judged and kept. */
+const CLOSING_MS = 60_000;
 const PROBE_TIMEOUT_MS = 10_000;
 const PING_MS = 10_000;
 const PROBE_LEAST_MS = 500;
@@ -119,7 +121,14 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const environment = createAppEnvironment({ config, swarm, servicesOf });
   const fit = (stack: string, text: string): Promise<string> => fitToKeep(swarm, stack, text);
   const { watchEngine } = swarm;
-  const scripts = createAppScripts({ run, deployer: { environment, fit, watchEngine }, guard, report });
+  const until = settings.until ?? Date.now() + config.limits.tier;
+  const scripts = createAppScripts({
+    run,
+    deployer: { environment, fit, watchEngine },
+    guard,
+    report,
+    until,
+  });
   const pulled = createPulledImages(config.state, () => new Date());
   const prepared = new WeakMap<App, Promise<PreparedRecipe>>();
   /** Of the latest deployment, by evidence folder. */
@@ -237,8 +246,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
   /** A recipe sets its own time, but not so much that the step ends before it can be judged. */
   function longestDeployment(): number {
-    const left = settings.until === undefined ? config.limits.tier : settings.until - Date.now();
-    return left * SHARE_OF_TIER;
+    return (until - Date.now()) * SHARE_OF_TIER;
   }
 
   function checkVersion(app: App, recipe: PreparedRecipe): void {
@@ -486,19 +494,20 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       const began = Date.now();
       const done = await scripts.hook(app, 'ready');
       passBoundary('deploy.after-ready-hook');
-      const latest = asFirst.deadline + app.settings.timeouts.hook;
+      const within = Math.min(asFirst.deadline + app.settings.timeouts.hook, until - CLOSING_MS);
+      const latest = Math.max(asFirst.deadline, within);
       expected.deadline = Math.min(expected.deadline + Date.now() - began, latest);
       ready = done?.result !== 'fail';
       if (done?.result !== 'fail') return { ok: true };
-      const until = Date.now() + SWARM_LAG_MS;
+      const heardBy = Date.now() + SWARM_LAG_MS;
       for (;;) {
         const now = await swarm.observe(app.stack);
         const replaced = allRunning(now) !== allRunning(seen);
         if (replaced && now.at < expected.deadline) return { ok: true };
-        if (replaced || now.at >= until) {
+        if (replaced || now.at >= heardBy) {
           return { ok: false, reason: done.reason, service: null, seen: now, evidence: done.evidence };
         }
-        await changes.next(until - now.at);
+        await changes.next(heardBy - now.at);
       }
     };
 
@@ -640,15 +649,15 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     },
 
     async goneTasks(stack, tasks, suspected) {
-      const until = Date.now() + (suspected ? SWARM_LAG_MS : 0);
+      const heardBy = Date.now() + (suspected ? SWARM_LAG_MS : 0);
       const changes = swarm.changes(stack);
       try {
         for (;;) {
           const seen = await swarm.observe(stack);
           const now = tasksByService(seen);
           const gone = Object.keys(tasks).filter((service) => now[service] !== tasks[service]);
-          if (gone.length > 0 || seen.at >= until) return gone;
-          await changes.next(until - seen.at);
+          if (gone.length > 0 || seen.at >= heardBy) return gone;
+          await changes.next(heardBy - seen.at);
         }
       } finally {
         changes.close();

@@ -169,7 +169,7 @@ it('a hook inserts a secret, another one seeds content, and a check finds both',
   expect(await deployer().deploy(one)).toMatchObject({ ok: true });
   expect(await deployer().secrets(one.stack)).toEqual([`${one.stack}_by_hand_v1`, `${one.stack}_made_v1`]);
 
-  const scripts = createAppScripts({ ...bonds(), deployer: deployer() });
+  const scripts = createAppScripts({ ...bonds(), deployer: deployer(), until: Date.now() + 600_000 });
   expect(await scripts.check(one, one.settings.checks[0] ?? '')).toEqual({ result: 'pass' });
   // Without the line end, and neither secret as it is.
   expect(kept(one, 'check-check.txt')).toMatch(/ n +g\n0000022\n\*{6}in-service: \S+_nobody has no running/);

@@ -32,6 +32,8 @@ interface Changes {
   told?: Record<string, string>;
   signal?: AbortSignal;
   path?: string;
+  /** When the step ends. */
+  until?: number;
   /** The engine was, while the script ran. */
   restarted?: boolean;
 }
@@ -54,6 +56,7 @@ function scripts(changes: Changes = {}): AppScripts {
       guarded += 1;
     },
     report: () => undefined,
+    until: changes.until ?? Date.now() + 3_600_000,
   });
 }
 
@@ -194,6 +197,16 @@ describe('a script that does not end', () => {
     expect(isRunning(readFileSync(pids, 'utf8').trim())).toBe(false);
   });
 
+  it('fails before its step ends, which would say nothing of the app', async () => {
+    const one = app(sh('echo begun; sleep 100'), 3_600_000);
+    expect(await scripts({ until: Date.now() + 31_500 }).hook(one, 'ready')).toMatchObject({
+      result: 'fail',
+      reason: expect.stringMatching(
+        /^hook ready: not finished after \d+m?s, which is all that was left of its step, ended: begun$/,
+      ),
+    });
+  });
+
   it('is not waited for when something that left its process group holds its output open', async () => {
     const pids = path.join(folder, 'pids');
     const one = app(sh(`setsid sleep 100 & echo $! > ${pids}`, 'exit 0'), 500);
@@ -269,7 +282,7 @@ describe('a check', () => {
 
   it('may have less time than its recipe says', async () => {
     expect(await check(app(sh('sleep 100')), { withinMs: 200 })).toMatchObject({
-      reason: 'check hello: not finished after 200ms, ended',
+      reason: 'check hello: not finished after 200ms, which is all that was left of its step, ended',
     });
   });
 });

@@ -390,7 +390,10 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     commands,
     volume,
     async attempt(worker, number, step) {
-      const environment = new MockActivityEnvironment({ attempt: number }, { logger: QUIET });
+      const environment = new MockActivityEnvironment(
+        { attempt: number, startToCloseTimeoutMs: 3_600_000 },
+        { logger: QUIET },
+      );
       return mortality.run(worker, () => environment.run(() => step(activities)));
     },
     rows: (stack) => new Map(volumesOf(stack).map((name) => [name, readdirSync(volume(name)).sort()])),
