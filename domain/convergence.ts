@@ -33,6 +33,8 @@ export interface ServiceSeen {
   replicas: number;
   /** Which tasks the swarm starts again once they left: all, those that failed, none. Those of a job: none. */
   restarts: 'any' | 'on-failure' | 'none';
+  /** Each task has a limit of its own of the memory it may use. */
+  memoryLimited: boolean;
   /** Milliseconds. */
   restartDelayMs: number;
   /** Milliseconds over which an update watches each new task. */

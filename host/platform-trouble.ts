@@ -1,4 +1,5 @@
-import { lastFailure, type Observation } from '../domain/convergence.ts';
+import { readFile } from 'node:fs/promises';
+import { lastFailure, type Observation, type ServiceSeen } from '../domain/convergence.ts';
 import { Fault, type FaultType } from '../domain/fault.ts';
 import { saysDiskFull } from './daemon.ts';
 
@@ -29,11 +30,43 @@ const TROUBLES: readonly { isSaid: (failure: string) => boolean; type: FaultType
   },
 ];
 
-/** Throws a Fault when what a task of the stack last failed of is no fault of the package. */
-export function refusePlatformTrouble(stack: string, { services }: Observation): void {
+/** The status of what was ended by SIGKILL. */
+const KILLED = 137;
+
+/**
+ * How many processes this host's kernel has ended for want of memory since it started (proc(5), /proc/vmstat); null
+ * where it does not say.
+ */
+export async function oomKills(vmstat = '/proc/vmstat'): Promise<number | null> {
+  const text = await readFile(vmstat, 'utf8').catch(() => '');
+  const count = /^oom_kill (\d+)$/m.exec(text)?.[1];
+  return count === undefined ? null : Number(count);
+}
+
+/**
+ * Throws a Fault when what a task of the stack last failed of is no fault of the package. `killed`: whether the kernel
+ * ended anything for want of memory while it was deployed.
+ */
+export function refusePlatformTrouble(stack: string, { services }: Observation, killed: boolean): void {
+  const ended = services.filter(wasKilled);
+  // The kernel counts those too that had used up a limit of their own.
+  if (killed && ended.length > 0 && !ended.some(({ memoryLimited }) => memoryLimited)) {
+    const names = ended.map(({ name }) => name).join(', ');
+    throw new Fault(
+      'Preflight',
+      `${stack}: ${names}: ended by this host's kernel, which had no memory left (exit 137, without a limit of its own): hold this recipe, or give this host more memory`,
+    );
+  }
   for (const { name, tasks } of services) {
     const failure = lastFailure(tasks);
     const trouble = failure === null ? undefined : TROUBLES.find(({ isSaid }) => isSaid(failure));
     if (trouble) throw new Fault(trouble.type, `${stack}: ${name}: ${failure}: ${trouble.advice}`);
   }
+}
+
+/** What is ended for being unhealthy leaves with the same status. */
+function wasKilled({ tasks }: ServiceSeen): boolean {
+  return tasks.some(
+    ({ current, exitCode, error }) => current && exitCode === KILLED && !/unhealthy/i.test(error ?? ''),
+  );
 }

@@ -26,7 +26,7 @@ import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-e
 import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
 import { freeBytes, gigabytes } from './headroom.ts';
 import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from './images.ts';
-import { refusePlatformTrouble } from './platform-trouble.ts';
+import { oomKills, refusePlatformTrouble } from './platform-trouble.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
@@ -177,6 +177,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     if (!secrets.ok) throw new RecipeProblem('.env.sample', secrets.reason);
 
     passBoundary('deploy.after-secrets');
+    const killedBefore = await oomKills();
     const deployment = [app.run, app.version ?? 'untagged', app.commit, randomBytes(4).toString('hex')].join(
       ' ',
     );
@@ -210,7 +211,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     passBoundary('deploy.after-converge');
     if (!outcome.ok) {
       refuseTakenPort(app.stack, outcome.reason);
-      refusePlatformTrouble(app.stack, outcome.seen);
+      refusePlatformTrouble(app.stack, outcome.seen, killedBefore !== (await oomKills()));
       const file = await keepDeployment(
         { swarm, stack: app.stack, folder: app.evidence, since: null },
         outcome.seen,

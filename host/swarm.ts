@@ -554,6 +554,7 @@ function serviceSeen(
         : condition === 'on-failure'
           ? 'on-failure'
           : 'any',
+    memoryLimited: Boolean(template?.Resources?.Limits?.MemoryBytes),
     restartDelayMs: milliseconds(template?.RestartPolicy?.Delay) ?? DEFAULT_RESTART_DELAY_MS,
     updateMonitorMs: milliseconds(spec?.UpdateConfig?.Monitor) ?? DEFAULT_UPDATE_MONITOR_MS,
     update: update?.State === undefined ? null : { state: update.State, message: update.Message ?? '' },

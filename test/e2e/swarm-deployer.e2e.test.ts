@@ -22,6 +22,7 @@ import { ANY_ANSWER, type Probe, type SocketProbe } from '../../domain/recipe-se
 import { stackName } from '../../domain/names.ts';
 import type { App, Deployment } from '../../host/deployer.ts';
 import { declaredEnvironment } from '../../host/config.ts';
+import { oomKills } from '../../host/platform-trouble.ts';
 import { processRunner } from '../../host/process.ts';
 import { BROWSERS } from '../../host/screenshot.ts';
 import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
@@ -408,6 +409,19 @@ describe('a red deployment', () => {
     const services = wanting('{placement: {constraints: ["node.labels.moon == yes"]}}');
     const picky = app('picky', { services, timeout: 8 });
     expect(red(await deployer().deploy(picky)).reason).toContain('scheduling constraints not satisfied');
+  }, 60_000);
+
+  it('is one that uses up the memory that its own compose file allows it', async () => {
+    const services = [
+      'greedy:',
+      `  image: ${image(1)}`,
+      "  command: ['/bin/sh', '-c', 'x=aaaaaaaa; while true; do x=$$x$$x; done']",
+      '  deploy: {resources: {limits: {memory: 16M}}, restart_policy: {delay: 1s}}',
+    ];
+    const killed = await oomKills();
+    const greedy = app('greedy', { services, timeout: 8 });
+    expect(red(await deployer().deploy(greedy)).reason).toMatch(/greedy: task failed: .*\(137\)/);
+    expect(await oomKills()).not.toBe(killed);
   }, 60_000);
 
   it('is one that flaps, although it mostly looks up', async () => {

@@ -31,6 +31,7 @@ function service(changes: Partial<ServiceSeen> = {}): ServiceSeen {
     image: 'app:2',
     replicas: 1,
     restarts: 'any',
+    memoryLimited: false,
     restartDelayMs: DELAY,
     updateMonitorMs: MONITOR,
     update: null,

@@ -30,6 +30,7 @@ const swarm: Partial<Swarm> = {
         image: 'nginx:1.26',
         replicas: 1,
         restarts: 'any',
+        memoryLimited: false,
         restartDelayMs: 0,
         updateMonitorMs: 0,
         update: null,

@@ -1,6 +1,9 @@
-import { expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../domain/convergence.ts';
-import { refusePlatformTrouble } from '../../host/platform-trouble.ts';
+import { oomKills, refusePlatformTrouble } from '../../host/platform-trouble.ts';
 
 const seen = (error: string | null, current = true): Observation =>
   ({
@@ -17,7 +20,9 @@ it.each([
     'Preflight',
   ],
 ])('%s is no fault of the package, but %s', (error, type) => {
-  expect(() => refusePlatformTrouble('a_stack', seen(error))).toThrow(expect.objectContaining({ type }));
+  expect(() => refusePlatformTrouble('a_stack', seen(error), false)).toThrow(
+    expect.objectContaining({ type }),
+  );
 });
 
 it.each([
@@ -25,9 +30,65 @@ it.each([
   ['a crash', 'task: non-zero exit (1)'],
   ['nothing', null],
 ])('%s is', (_, error) => {
-  expect(() => refusePlatformTrouble('a_stack', seen(error))).not.toThrow();
+  expect(() => refusePlatformTrouble('a_stack', seen(error), false)).not.toThrow();
 });
 
 it('what an earlier deployment died of says nothing', () => {
-  expect(() => refusePlatformTrouble('a_stack', seen('no space left on device', false))).not.toThrow();
+  expect(() => refusePlatformTrouble('a_stack', seen('no space left on device', false), false)).not.toThrow();
+});
+
+describe('memory that this host had no more of', () => {
+  const service = (name: string, more: object = {}, memoryLimited = false) => ({
+    name,
+    memoryLimited,
+    tasks: [
+      {
+        state: 'failed',
+        created: 0,
+        error: 'task: non-zero exit (137)',
+        exitCode: 137,
+        current: true,
+        ...more,
+      },
+    ],
+  });
+  const refuse =
+    (killed: boolean, ...services: object[]) =>
+    () =>
+      refusePlatformTrouble('a_stack', { at: 0, services } as unknown as Observation, killed);
+
+  it('is no fault of the package', () => {
+    expect(refuse(true, service('app'), service('db', { exitCode: 1 }))).toThrow(
+      expect.objectContaining({
+        type: 'Preflight',
+        message: expect.stringMatching(
+          /^a_stack: app: ended by this host's kernel, which had no memory left/,
+        ),
+      }),
+    );
+  });
+
+  it.each([
+    ['the kernel ended nothing', refuse(false, service('app'))],
+    ['it had used up a limit of its own', refuse(true, service('app'), service('db', {}, true))],
+    [
+      'it was unhealthy',
+      refuse(true, service('app', { error: 'task: non-zero exit (137): dockerexec: unhealthy container' })),
+    ],
+    ['that was before', refuse(true, service('app', { current: false }))],
+    ['it left by itself', refuse(true, service('app', { exitCode: 1 }))],
+  ])('is not blamed when %s', (_, refusing) => {
+    expect(refusing).not.toThrow();
+  });
+
+  it('is counted by the kernel', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'vmstat-'));
+    const file = path.join(folder, 'vmstat');
+    writeFileSync(file, 'pgfault 1\noom_kill 5\nnuma_hit 3\n');
+    expect(await oomKills(file)).toBe(5);
+    writeFileSync(file, 'pgfault 1\n');
+    expect(await oomKills(file)).toBeNull();
+    expect(await oomKills(path.join(folder, 'none'))).toBeNull();
+    rmSync(folder, { recursive: true });
+  });
 });

@@ -165,7 +165,14 @@ function seen(service: string, ...tasks: Partial<TaskSeen>[]): Observation {
     current: true,
     ...changes,
   });
-  const rest = { labels: {}, image: '', replicas: 1, restartDelayMs: 0, updateMonitorMs: 0 };
+  const rest = {
+    labels: {},
+    image: '',
+    replicas: 1,
+    memoryLimited: false,
+    restartDelayMs: 0,
+    updateMonitorMs: 0,
+  };
   return {
     at: 0,
     services: [{ name: service, ...rest, restarts: 'any', update: null, tasks: tasks.map(task) }],
