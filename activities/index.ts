@@ -14,6 +14,7 @@ import { canonical } from './canonical.ts';
 import { coldTest } from './cold-test.ts';
 import { custom } from './custom.ts';
 import { dependencies } from './dependencies.ts';
+import { ledger } from './ledger.ts';
 import { lint } from './lint.ts';
 import { mirrorSync } from './mirror-sync.ts';
 import { promote } from './promote.ts';
@@ -69,6 +70,7 @@ export function createActivities(deps: Dependencies) {
     ...record(deps),
     ...reap(deps),
     ...canonical(deps),
+    ...ledger(deps),
   };
 }
 

@@ -12,10 +12,11 @@ import type { Dependencies } from './index.ts';
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
 export interface RunEnd extends Omit<
   RecipeResult,
-  'schema' | 'leftovers' | 'level' | 'lint' | 'started' | 'ended'
+  'schema' | 'leftovers' | 'notes' | 'level' | 'lint' | 'started' | 'ended'
 > {
-  /** Absent, like `level` and `lint`, from what an older workflow knows. */
+  /** Absent, like `notes`, `level` and `lint`, from what an older workflow knows. */
   leftovers?: string | null;
+  notes?: string[];
   level?: number | null;
   lint?: LintProblem[] | null;
   startedMs: number;
@@ -42,10 +43,10 @@ export interface Recorded {
 
 export function record(deps: Dependencies) {
   async function write(end: RunEnd): Promise<void> {
-    const { startedMs, endedMs, leftovers = null, level = null, lint = null, ...rest } = end;
+    const { startedMs, endedMs, leftovers = null, notes = [], level = null, lint = null, ...rest } = end;
     const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
     passBoundary('record.before');
-    await deps.results.writeResult({ schema: 2, ...rest, leftovers, level, lint, started, ended });
+    await deps.results.writeResult({ schema: 2, ...rest, leftovers, notes, level, lint, started, ended });
     passBoundary('record.after');
     const { outcome, recipe, workflow } = rest;
     const alert = { recipe, run: workflow.id };

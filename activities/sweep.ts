@@ -217,6 +217,6 @@ function unrecorded({
 }): RecipeResult {
   const { workflowId: sweep, runId } = holder;
   const workflow = { id: sweep, runId };
-  const nothing = { leftovers: null, release: null, tiers: [], level: null, lint: null };
+  const nothing = { leftovers: null, notes: [], release: null, tiers: [], level: null, lint: null };
   return { schema: 2, recipe, sweep, outcome, ...nothing, started, ended, workflow };
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addCanonicalCommands } from './commands/canonical.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addLedgerCommands } from './commands/ledger.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addRecipeCommands } from './commands/recipe.ts';
 import { addResultsCommand } from './commands/results.ts';
@@ -53,6 +54,7 @@ function buildProgram(session: Session): Command {
   addSteerCommands(program, session);
   addResultsCommand(program, session);
   addCanonicalCommands(program, session);
+  addLedgerCommands(program, session);
   addRecipeCommands(program, session);
   addScheduleCommands(program, session);
   addServeCommands(program, session);

@@ -43,3 +43,26 @@ export function decide({ latest, canonical, hold }: Seen): Decision {
         : `latest release ${latest} is older than canonical ${canonical}`,
   };
 }
+
+/**
+ * {@link decide} of what was found. No commit is decided on; but where the latest release is the canonical's by its
+ * version and not by its commit, since its tag moved and an operator accepted that, the reason says that what is there
+ * now was never tested.
+ */
+export function decideOn({
+  latest,
+  canonical,
+  hold,
+}: {
+  latest: TaggedCommit | null;
+  canonical: TaggedCommit | null;
+  hold: string | null;
+}): Decision {
+  const [newest, proven] = [latest?.version ?? null, canonical?.version ?? null];
+  const decision = decide({ latest: newest, canonical: proven, hold });
+  const sameRelease = latest !== null && canonical !== null && newest === proven;
+  if (decision.decision !== 'skip' || decision.because !== 'no-new-version') return decision;
+  if (!sameRelease || latest.commit === canonical.commit) return decision;
+  const reason = `${decision.reason}, proven at commit ${canonical.commit}; its tag moved since, and what it leads to now, ${latest.commit}, was not tested (to have it tested: recipe-sweep canonical forget)`;
+  return { ...decision, reason };
+}

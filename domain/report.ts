@@ -9,6 +9,8 @@ export interface RecipeResult {
   outcome: Outcome;
   /** What is left of it that nobody could remove, and why: no part of the outcome. Null when nothing is. */
   leftovers: string | null;
+  /** What was seen beside it and is nobody's fault: tags that are no releases' and moved. */
+  notes: string[];
   /** The release that was looked at, where one was found. */
   release: { version: string; commit: string } | null;
   tiers: TierResult[];

@@ -5,12 +5,12 @@ import type { TaggedCommit } from '../domain/decide.ts';
 import { Fault, type FaultType } from '../domain/fault.ts';
 import { checkGitUrl, type GitUrl } from '../domain/git-url.ts';
 import { isRecipeName } from '../domain/names.ts';
-import { releasesOf } from '../domain/version.ts';
+import { parseRelease, releasesOf } from '../domain/version.ts';
 import { passBoundary } from './boundary.ts';
 import { mirrorUrl, type Config } from './config.ts';
 import { syncFile, syncFolder } from './durable-file.ts';
 import * as git from './git.ts';
-import type { Ledger, Recorded } from './ledger.ts';
+import type { Accepted, Ledger, Recorded } from './ledger.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { takeTurn } from './turn-file.ts';
 
@@ -21,16 +21,23 @@ import { takeTurn } from './turn-file.ts';
 export interface Mirrors {
   /**
    * Makes the mirror's main and tags exactly upstream's, by force, and enters new tags into the ledger; the
-   * mirror's other branches and refs stay. `tags` counts upstream's tags; `changed` says whether anything was
-   * pushed. Throws Fault TagMoved, pushing nothing, when a tag has another commit than the ledger has;
-   * MirrorSync or Disk when it could not be done, BadConfig for a URL that git must not be given.
+   * mirror's other branches and refs stay. Throws Fault TagMoved, pushing nothing, when a release's tag has another
+   * commit than the ledger has; MirrorSync or Disk when it could not be done, BadConfig for a URL that git must not
+   * be given.
    */
-  sync(recipe: string, upstream: string): Promise<{ main: string; tags: number; changed: boolean }>;
+  sync(recipe: string, upstream: string): Promise<Synced>;
   /**
    * Main's tip and the releases reachable on it, oldest first, as of the last sync. Throws Fault TagMoved when
    * one has another commit than the ledger has, MirrorSync when there was no sync.
    */
   releases(recipe: string): Promise<{ main: string; releases: TaggedCommit[] }>;
+  /**
+   * Enters into the ledger that a release's tag, which moved, is to be where upstream has it now. The mirror is left to
+   * the next sync, which refuses the tag again if it has moved once more by then. Asked twice for the same acceptance,
+   * enters it once. Throws Fault BadInput, entering nothing, for a tag that is no release's, that no sync has seen,
+   * that upstream has no longer, that did not move, or that leads to no commit; else as sync does.
+   */
+  accept(recipe: string, upstream: string, asked: AskedAcceptance): Promise<Moved>;
   /**
    * Writes exactly the files of a commit into `folder`, which is emptied first: no hook, filter or attribute
    * changes or leaves out anything; submodules are empty folders. Throws Fault MirrorSync or Disk.
@@ -43,6 +50,28 @@ export interface Mirrors {
   keep(recipe: string, commit: string): Promise<boolean>;
   /** Lets go of every commit that was kept but this one. */
   keepOnly(recipe: string, commit: string | null): Promise<void>;
+}
+
+export interface Synced {
+  main: string;
+  /** How many upstream has. */
+  tags: number;
+  /** Whether anything was pushed. */
+  changed: boolean;
+  /** The tags that are no releases' and lead elsewhere than at the sync before: they were mirrored like all others. */
+  moved: Moved[];
+}
+
+export interface Moved {
+  tag: string;
+  from: string;
+  commit: string;
+}
+
+export interface AskedAcceptance extends Accepted {
+  tag: string;
+  /** When it was asked for, in ISO 8601: by which it is known when it is asked for twice. */
+  ts: string;
 }
 
 export interface MirrorsDependencies {
@@ -251,19 +280,26 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
     );
   }
 
-  async function enterNewTags(
+  /** What is new, and where tags that are no releases' moved to; answers the latter. */
+  async function enterTags(
     recipe: string,
-    upstream: git.Refs,
-    known: ReadonlyMap<string, Recorded>,
-  ): Promise<void> {
-    const fresh = new Map([...upstream.tags].filter(([tag]) => !known.has(tag)));
-    if (fresh.size === 0) return;
-    const tagged = await taggedCommits(workFolder(recipe), fresh);
+    upstream: git.RemoteRefs,
+    recorded: ReadonlyMap<string, Recorded>,
+  ): Promise<Moved[]> {
+    const fresh = [...upstream.tags].filter(
+      ([tag]) => recorded.get(tag)?.commit !== upstream.peeled.get(tag),
+    );
+    if (fresh.length === 0) return [];
+    const tagged = await taggedCommits(workFolder(recipe), new Map(fresh));
     const ts = now().toISOString();
     await ledger.append(
       recipe,
       tagged.map(({ tag, commit }) => ({ tag, commit, ts })),
     );
+    return tagged.flatMap(({ tag, commit }) => {
+      const from = recorded.get(tag)?.commit;
+      return from === undefined ? [] : [{ tag, from, commit }];
+    });
   }
 
   async function push(recipe: string, mirror: GitUrl, wanted: git.Refs, main: string): Promise<void> {
@@ -285,17 +321,27 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
     });
   }
 
-  async function syncNow(
+  /** Throws Fault MirrorSync also when it has no main. */
+  async function upstreamRefs(
     recipe: string,
     from: GitUrl,
-    mirror: GitUrl,
-  ): Promise<{ main: string; tags: number; changed: boolean }> {
-    const advice =
-      `Check the upstream URL in recipes/${recipe}/recipe.yml and that it is reachable from this host; ` +
-      `the recipe is not tested against an old mirror.`;
+    advice: string,
+  ): Promise<git.RemoteRefs & { main: string }> {
+    const refs = await step(recipe, `reading upstream ${from.url}`, advice, () => remoteRefs(from));
+    const { main } = refs;
+    if (main !== null) return { ...refs, main };
+    throw syncFault(
+      recipe,
+      `upstream ${from.url} has no branch main`,
+      'Releases are tags on main: ask upstream for a main branch, or record the recipe as an exception.',
+    );
+  }
+
+  async function syncNow(recipe: string, from: GitUrl, mirror: GitUrl): Promise<Synced> {
+    const advice = `${checkUpstream(recipe)}; the recipe is not tested against an old mirror.`;
     const [known, reading, mirrored] = await Promise.allSettled([
       ledger.read(recipe),
-      step(recipe, `reading upstream ${from.url}`, advice, () => remoteRefs(from)),
+      upstreamRefs(recipe, from, advice),
       step(
         recipe,
         `reading the mirror ${mirror.url}`,
@@ -305,27 +351,55 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
     ]);
     const [recorded, upstream, before] = [settled(known), settled(reading), settled(mirrored)];
     const { main } = upstream;
-    if (main === null) {
-      throw syncFault(
-        recipe,
-        `upstream ${from.url} has no branch main`,
-        'Releases are tags on main: ask upstream for a main branch, or record the recipe as an exception.',
-      );
-    }
     refuseUnusableTags(recipe, upstream);
-    refuseMovedTags(recipe, upstream.peeled, recorded);
-    await step(recipe, `fetching upstream ${from.url}`, advice, async () => {
+    refuseMovedUpstream(recipe, upstream.peeled, recorded);
+    const moved = await step(recipe, `fetching upstream ${from.url}`, advice, async () => {
       await bringWork(recipe, from, upstream, main);
       passBoundary('mirror-sync.after-fetch');
-      await enterNewTags(recipe, upstream, recorded);
+      const entered = await enterTags(recipe, upstream, recorded);
       passBoundary('mirror-sync.after-ledger');
+      return entered;
     });
     const changed = !sameRefs(before, upstream);
     if (changed) {
       await push(recipe, mirror, upstream, main);
       passBoundary('mirror-sync.after-push');
     }
-    return { main, tags: upstream.tags.size, changed };
+    return { main, tags: upstream.tags.size, changed, moved };
+  }
+
+  async function acceptNow(recipe: string, from: GitUrl, asked: AskedAcceptance): Promise<Moved> {
+    const { tag, ts, by, reason } = asked;
+    const known = (await ledger.read(recipe)).get(tag);
+    if (known === undefined) throw notAccepted(recipe, tag, 'no sweep has seen it, so it did not move');
+    const { accepted } = known;
+    if (accepted?.by === by && accepted.reason === reason && known.ts === ts) {
+      return { tag, from: accepted.from, commit: known.commit };
+    }
+    const advice = `${checkUpstream(recipe)}; nothing was accepted.`;
+    const upstream = await upstreamRefs(recipe, from, advice);
+    const commit = upstream.peeled.get(tag);
+    const onRecord = `${known.commit}, on record since ${known.ts}`;
+    if (commit === undefined) {
+      throw notAccepted(recipe, tag, `upstream has it no longer; it was at ${onRecord}`);
+    }
+    if (commit === known.commit) throw notAccepted(recipe, tag, `it did not move: it is at ${onRecord}`);
+    const beside = workFolder(recipe).replace(/git$/, 'accepted.git');
+    await step(recipe, `fetching upstream ${from.url}`, advice, async () => {
+      // Not into the cache, which is to hold what the mirror does.
+      await rm(beside, { recursive: true, force: true });
+      try {
+        await createBare(beside, upstream.main);
+        await fetch(recipe, beside, from);
+        if ((await commitsOf(beside, [commit]))[0] !== commit) {
+          throw notAccepted(recipe, tag, `it is at ${commit}, which is no commit, or it moves right now`);
+        }
+      } finally {
+        await rm(beside, { recursive: true, force: true });
+      }
+    });
+    await ledger.accept(recipe, { tag, from: known.commit, commit, ts, by, reason });
+    return { tag, from: known.commit, commit };
   }
 
   /** A mirror on this host that does not exist yet is empty; it is made when there is something to push. */
@@ -336,9 +410,17 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
 
   return {
     async sync(recipe, upstream) {
-      const from = place(upstream, `recipes/${recipe}/recipe.yml: upstream`);
+      const from = placeOfUpstream(recipe, upstream);
       const mirror = mirrorOf(recipe);
       return inTurn(recipe, () => syncNow(recipe, from, mirror));
+    },
+
+    async accept(recipe, upstream, asked) {
+      if (parseRelease(asked.tag) === null) {
+        throw notAccepted(recipe, asked.tag, "it is no release's (x.y.z+app): such a tag may move");
+      }
+      const from = placeOfUpstream(recipe, upstream);
+      return inTurn(recipe, () => acceptNow(recipe, from, asked));
     },
 
     async releases(recipe) {
@@ -351,7 +433,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
         });
         const commits = new Map(tagged.map(({ tag, commit }) => [tag, commit]));
         const recorded = await ledger.read(recipe);
-        refuseMovedTags(recipe, commits, recorded);
+        refuseMovedOnMirror(recipe, commits, recorded);
         const releases = releasesOf(commits.keys()).map(({ tag }) => {
           const commit = recorded.get(tag)?.commit;
           if (commit === undefined) {
@@ -459,6 +541,10 @@ function place(text: string, where: string): GitUrl {
   return checked;
 }
 
+function placeOfUpstream(recipe: string, upstream: string): GitUrl {
+  return place(upstream, `recipes/${recipe}/recipe.yml: upstream`);
+}
+
 function remoteCommand(remote: GitUrl, command: Pick<Command, 'args' | 'cwd' | 'timeoutMs'>): Command {
   return { file: 'git', ...git.withCredentials(remote.credentials), ...command };
 }
@@ -517,25 +603,67 @@ function refuseUnusableTags(recipe: string, upstream: git.Refs): void {
   }
 }
 
-function refuseMovedTags(
+/** The releases' tags that are elsewhere than the ledger has them: their names, and a line about each. */
+function movedReleases(
+  commits: ReadonlyMap<string, string>,
+  recorded: ReadonlyMap<string, Recorded>,
+): { tags: string[]; lines: string[] } {
+  const moved = [...recorded].filter(([tag, { commit }]) => {
+    const found = commits.get(tag);
+    return found !== undefined && found !== commit && parseRelease(tag) !== null;
+  });
+  const named = moved.slice(0, TAGS_NAMED);
+  const lines = named.map(
+    ([tag, { commit, ts }]) =>
+      `  tag ${JSON.stringify(tag)}, at commit ${commit} on record since ${ts}, is now at ${commits.get(tag)}`,
+  );
+  if (moved.length > named.length) lines.push(`  and ${moved.length - named.length} more`);
+  return { tags: named.map(([tag]) => tag), lines };
+}
+
+function refuseMovedUpstream(
   recipe: string,
   commits: ReadonlyMap<string, string>,
   recorded: ReadonlyMap<string, Recorded>,
 ): void {
-  const moved = [...recorded].flatMap(([tag, { commit, ts }]) => {
-    const found = commits.get(tag);
-    return found === undefined || found === commit
-      ? []
-      : [`tag ${JSON.stringify(tag)}, first seen ${ts} at commit ${commit}, is now at ${found}`];
-  });
-  if (moved.length === 0) return;
-  const more = moved.length > TAGS_NAMED ? [`and ${moved.length - TAGS_NAMED} more`] : [];
+  const { tags, lines } = movedReleases(commits, recorded);
+  if (tags.length === 0) return;
   throw new Fault(
     'TagMoved',
-    `${recipe}: a tag moved upstream, so nothing was pushed to its mirror and nothing is tested:\n` +
-      [...moved.slice(0, TAGS_NAMED), ...more].map((line) => `  ${line}`).join('\n') +
-      '\nAsk upstream to put the tag back where it was, or to publish a new release instead.',
+    [
+      `${recipe}: a release's tag moved upstream, so nothing was pushed to its mirror and nothing is tested:`,
+      ...lines,
+      'Ask upstream to put the tag back where it was, or to publish a new release instead. To have it tested where it is now, once you have looked at what changed, type:',
+      // A release's tag is written in letters that mean nothing to a shell.
+      ...tags.map((tag) => `  recipe-sweep ledger accept ${recipe} ${tag} --reason "<why>"`),
+    ].join('\n'),
   );
+}
+
+/** Right after a sync the mirror has what upstream has, so that somebody else wrote to it, or to the ledger. */
+function refuseMovedOnMirror(
+  recipe: string,
+  commits: ReadonlyMap<string, string>,
+  recorded: ReadonlyMap<string, Recorded>,
+): void {
+  const { tags, lines } = movedReleases(commits, recorded);
+  if (tags.length === 0) return;
+  throw new Fault(
+    'TagMoved',
+    [
+      `${recipe}: its mirror has a release's tag elsewhere than the ledger, so nothing is tested:`,
+      ...lines,
+      `Sync ${recipe} again (recipe-sweep plan ${recipe}); if it stays, look at what else pushes to the mirror.`,
+    ].join('\n'),
+  );
+}
+
+function notAccepted(recipe: string, tag: string, why: string): Fault {
+  return new Fault('BadInput', `${recipe}: nothing to accept of tag ${JSON.stringify(tag)}: ${why}`);
+}
+
+function checkUpstream(recipe: string): string {
+  return `Check the upstream URL in recipes/${recipe}/recipe.yml and that it is reachable from this host`;
 }
 
 function syncFault(recipe: string, what: string, advice: string, cause?: unknown): Fault {

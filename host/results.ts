@@ -55,6 +55,7 @@ const resultKeys = {
   sweep: z.string(),
   outcome: outcomeSchema,
   leftovers: z.string().nullable().default(null),
+  notes: z.array(z.string()).default([]),
   release: z.strictObject({ version: z.string(), commit: z.string() }).nullable(),
   tiers: z.array(
     z.discriminatedUnion('result', [

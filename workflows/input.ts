@@ -8,7 +8,8 @@ import {
 import type { FaultType } from '../domain/fault.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
-import type { CanonicalChange, RecipeSweepInput } from './protocol.ts';
+import { parseRelease } from '../domain/version.ts';
+import type { CanonicalChange, RecipeSweepInput, TagAcceptance } from './protocol.ts';
 
 /**
  * Checks what somebody typed as the input of a sweep. Null stands for all enrolled recipes.
@@ -85,6 +86,34 @@ export function parseCanonicalInput(input: unknown): CanonicalChange {
     wrong.push(`change: ${shown(change)} is neither "forget" nor "rebuild"`);
   if (wrong.length > 0) throw badInput(wrong, 'Expected {"recipe": "<name>", "change": "forget"}');
   return input as CanonicalChange;
+}
+
+/** As long as anybody reads. */
+const LONGEST_REASON = 500;
+const LONGEST_NAME = 200;
+const WORDS = /[\p{L}\p{N}]/u;
+
+/** Checks which tag of which recipe is accepted, by whom and why. */
+export function parseTagAcceptance(input: unknown): TagAcceptance {
+  const { recipe, tag, reason, by } = fieldsOf(input);
+  const wrong: string[] = [];
+  if (typeof recipe !== 'string' || !isRecipeName(recipe))
+    wrong.push(`recipe: ${shown(recipe)} is not a recipe name`);
+  if (typeof tag !== 'string' || parseRelease(tag) === null)
+    wrong.push(`tag: ${shown(tag)} is not a release's (x.y.z+app); no other needs to be accepted`);
+  for (const [name, value, longest] of [
+    ['reason', reason, LONGEST_REASON],
+    ['by', by, LONGEST_NAME],
+  ] as const) {
+    if (typeof value !== 'string' || !WORDS.test(value)) wrong.push(`${name}: ${shown(value)} says nothing`);
+    else if (value.length > longest) wrong.push(`${name}: longer than ${longest} characters`);
+  }
+  if (wrong.length > 0)
+    throw badInput(
+      wrong,
+      'Expected {"recipe": "<name>", "tag": "<x.y.z+app>", "reason": "<why>", "by": "<who>"}',
+    );
+  return input as TagAcceptance;
 }
 
 /** The failure of a sweep that was given, by hand, what only a sweep hands to its next run. */

@@ -1,4 +1,4 @@
-import { decide } from '../domain/decide.ts';
+import { decideOn } from '../domain/decide.ts';
 import { openingSteps } from './steps.ts';
 import { parseSweepInput, reasonOf } from './input.ts';
 import type { PlanEntry, SweepInput } from './protocol.ts';
@@ -19,9 +19,8 @@ async function planRecipe(recipe: string): Promise<PlanEntry> {
     await steps.mirrorSync({ recipe, run: null });
     const { releases, canonical, hold } = await steps.resolve({ recipe });
     const latest = releases.at(-1) ?? null;
-    const seen = { latest: latest?.version ?? null, canonical: canonical?.version ?? null, hold };
-    const { decision, reason } = decide(seen);
-    return { recipe, latest, canonical: seen.canonical, decision, reason };
+    const { decision, reason } = decideOn({ latest, canonical, hold });
+    return { recipe, latest, canonical: canonical?.version ?? null, decision, reason };
   } catch (error) {
     return { recipe, latest: null, canonical: null, decision: 'error', reason: reasonOf(error) };
   }

@@ -13,6 +13,7 @@ export const SCHEDULE_ID = 'recipe-sweep-weekly';
 export const SWEEP_WORKFLOW = 'sweepWorkflow';
 export const PLAN_WORKFLOW = 'planWorkflow';
 export const CANONICAL_WORKFLOW = 'canonicalWorkflow';
+export const LEDGER_WORKFLOW = 'ledgerWorkflow';
 export const REAP_WORKFLOW = 'reapWorkflow';
 export const REAP_WORKFLOW_ID = 'reap';
 
@@ -64,6 +65,15 @@ export interface RecipeSweepResult {
 export interface CanonicalChange {
   recipe: string;
   change: 'forget' | 'rebuild';
+}
+
+/** Input of ledgerWorkflow, as `recipe-sweep ledger accept` gives it. */
+export interface TagAcceptance {
+  recipe: string;
+  tag: string;
+  reason: string;
+  /** Who accepts it: user and host. */
+  by: string;
 }
 
 /** The steps of a recipe's run, in the words of the spec, with the tiers of the cold test by name. */

@@ -41,6 +41,7 @@ export function showOutcome(run: Run, outcome: Outcome): void {
       ...(run.release ? [`Release \`${run.release.version}\`, commit \`${run.release.commit}\`.`] : []),
       tiersInMarkdown(run.tiers),
       ...run.leftovers.map((left) => `**Left behind**: ${quotableMarkdown(left)}`),
+      ...run.notes.map((note) => `Note: ${quotableMarkdown(note)}`),
       ...(run.unrecorded === null ? [] : [`**Not on disk**: ${quotableMarkdown(run.unrecorded)}`]),
       ...(evidence ? [`Evidence: \`${evidence}\``] : []),
     ].join('\n\n'),

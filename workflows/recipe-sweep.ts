@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
 import type { PromoteInput, PromoteResult } from '../activities/promote.ts';
-import { decide, type TaggedCommit } from '../domain/decide.ts';
+import { decideOn } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { levelOf } from '../domain/level.ts';
 import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
@@ -23,10 +23,12 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
   const { ref } = run;
   upsertSearchAttributes(runAttributes(ref));
   try {
-    await run.at('mirror-sync', () => mirrorSteps(settings, recipe).mirrorSync({ recipe, run: ref }));
+    const { mirrorSync } = mirrorSteps(settings, recipe);
+    const synced = await run.at('mirror-sync', () => mirrorSync({ recipe, run: ref }));
+    run.notes = synced.notes ?? [];
     const found = await run.at('resolve', () => shortSteps(settings, recipe).resolve({ recipe }));
     const head = (run.release = found.releases.at(-1) ?? null);
-    const decision = await run.at('decide', async () => decideOn(head, found));
+    const decision = await run.at('decide', async () => decideOn({ ...found, latest: head }));
     if (head === null || decision.decision === 'skip') {
       const because = decision.decision === 'skip' ? decision.because : 'never-released';
       return await record(run, settings, { kind: 'SKIP', because, why: decision.reason });
@@ -48,10 +50,6 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
     const message = `${outcomeTitle(outcome)}: ${reasonOf(error)}`;
     throw ApplicationFailure.create({ type: faultOf(error), message, nonRetryable: true });
   }
-}
-
-function decideOn(head: TaggedCommit | null, { canonical, hold }: Found) {
-  return decide({ latest: head?.version ?? null, canonical: canonical?.version ?? null, hold });
 }
 
 /** An outcome, and the cancellation that came while it was being made, if one did. */
@@ -139,7 +137,7 @@ async function promote(run: Run, settings: SweepSettings, found: Found, input: P
  * knows better: also when the warm data could not be settled, or the run was reset after it had promoted.
  */
 async function record(run: Run, settings: SweepSettings, found: Outcome): Promise<RecipeSweepResult> {
-  const { ref, release, tiers, lint, startedMs } = run;
+  const { ref, notes, release, tiers, lint, startedMs } = run;
   const leftovers = run.leftovers.length === 0 ? null : run.leftovers.join('; ');
   publishOutcome(found, leftovers);
   const steps = cleanupSteps(settings, outcomeTitle(found));
@@ -151,6 +149,7 @@ async function record(run: Run, settings: SweepSettings, found: Outcome): Promis
         sweep: ref.sweep.id,
         outcome: found,
         leftovers,
+        notes,
         release,
         tiers,
         level: found.kind === 'SKIP' || found.kind === 'ERROR' ? null : levelOf(tiers, lint),

@@ -27,6 +27,8 @@ export interface Run {
   lint: LintProblem[] | null;
   /** What is left of it, or of a run before it, that nobody could remove: facts beside the outcome. */
   leftovers: string[];
+  /** What was seen beside it, for the result. */
+  notes: string[];
   /** Why its outcome is not on disk; null unless writing it failed. */
   unrecorded: string | null;
   /** Does a step, having said so. */
@@ -58,6 +60,7 @@ export function openRun({ recipe, sweep, left }: Pick<RecipeSweepInput, 'recipe'
     tiers: [],
     lint: null,
     leftovers: left ? [left] : [],
+    notes: [],
     unrecorded: null,
     async at(step, body) {
       begin(step);

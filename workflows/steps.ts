@@ -25,7 +25,9 @@ function options(
 }
 
 /** Steps that take their limits from no configuration, since they run before it is read. */
-export function openingSteps(summary: string): Pick<Activities, 'enrolled' | 'mirrorSync' | 'resolve'> {
+export function openingSteps(
+  summary: string,
+): Pick<Activities, 'enrolled' | 'mirrorSync' | 'resolve' | 'acceptTag'> {
   return proxyActivities<Activities>(options('10m', 4, summary));
 }
 

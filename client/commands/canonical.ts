@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { messageOf } from '../../domain/fault.ts';
 import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/canonicals.ts';
-import { CANONICAL_WORKFLOW, TASK_QUEUE, type CanonicalChange } from '../../workflows/protocol.ts';
-import { requireWorker, workflowUrl } from '../connect.ts';
-import { CommandStopped, EXIT, explain } from '../failure.ts';
+import { CANONICAL_WORKFLOW, type CanonicalChange } from '../../workflows/protocol.ts';
+import { askWorker } from '../ask-worker.ts';
+import { CommandStopped, EXIT } from '../failure.ts';
 import { formatBytes, formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
-import { configOf, printJson, withServer, type Session } from '../session.ts';
+import { configOf, printJson, type Session } from '../session.ts';
 import { checkRecipeNames } from './sweep.ts';
 
 /** Reads the canonicals from disk, which needs neither server nor worker; what changes one is a workflow's. */
@@ -74,26 +74,14 @@ export function addCanonicalCommands(program: Command, session: Session): void {
     });
 }
 
-/** Has the worker do it, holding the host; says what was done. */
+/** Has the worker do it, holding the host. */
 async function change(session: Session, command: Command, what: CanonicalChange): Promise<void> {
   checkRecipeNames([what.recipe]);
-  await withServer(session, command, async (server, config) => {
-    await requireWorker(server);
-    const workflowId = `canonical-${what.change}-${what.recipe}-${new Date().toISOString()}`;
-    try {
-      const done = await server.client.workflow.execute<(input: CanonicalChange) => Promise<string>>(
-        CANONICAL_WORKFLOW,
-        {
-          workflowId,
-          taskQueue: TASK_QUEUE,
-          args: [what],
-          staticSummary: `${what.change} the canonical of ${what.recipe}`,
-        },
-      );
-      session.terminal.out(safeLines(done));
-    } catch (error) {
-      throw new CommandStopped(`${explain(error)}\ntemporal  ${workflowUrl(config, workflowId)}`);
-    }
+  await askWorker(session, command, {
+    workflow: CANONICAL_WORKFLOW,
+    name: `canonical-${what.change}-${what.recipe}`,
+    input: what,
+    summary: `${what.change} the canonical of ${what.recipe}`,
   });
 }
 

@@ -23,7 +23,7 @@ export function renderResult(
   result: RecipeResult,
   { folder, columns, cwd }: { folder: string; columns: number | null; cwd: string },
 ): string {
-  const { recipe, release, outcome, leftovers, tiers, level, lint, started, ended } = result;
+  const { recipe, release, outcome, leftovers, notes, tiers, level, lint, started, ended } = result;
   const what = bold(oneLine(release === null ? recipe : `${recipe} ${release.version}`));
   const took = formatDuration(Date.parse(ended) - Date.parse(started));
   const near = (file: string): string => oneLine(nearPath(file, cwd));
@@ -37,6 +37,7 @@ export function renderResult(
   if ('canonical' in outcome) lines.push(['canonical', '', oneLine(outcome.canonical ?? 'none')]);
   if (level !== null) lines.push(['level', '', levelText(level, result)]);
   if (lint !== null) lines.push(...lintLines(lint));
+  lines.push(...notes.map((note, at): Line => [at === 0 ? 'notes' : '', '', oneLine(note)]));
   if (leftovers !== null) lines.push(['left', '', yellow(oneLine(leftovers))]);
   lines.push(['files', '', '', `${near(folder)}${path.sep}`]);
 

@@ -72,6 +72,7 @@ const never = (): Promise<never> => Promise.reject(new Fault('MirrorSync', 'ther
 const mirrors: Mirrors = {
   sync: never,
   releases: never,
+  accept: never,
   async checkout(recipe, _commit, target) {
     rmSync(target, { recursive: true, force: true });
     mkdirSync(target, { recursive: true });

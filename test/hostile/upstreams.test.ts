@@ -5,6 +5,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { parseRelease } from '../../domain/version.ts';
 import { CANARY, filledIn } from './cases/hostile-case.ts';
 import { RELEASE } from './cases/recipe-files.ts';
 import { REF_CASES } from './cases/refs.ts';
@@ -55,6 +56,30 @@ test.each(REF_CASES)('$name: $hostile', async (hostile) => {
     const message = await messageOf(checkedOut());
     expectClear(message, hostile.says);
   }
+  await around.expectUntouched();
+});
+
+test('tags that move, with names that are commands, options and tricks: told in a few plain lines, and no release is held up', async () => {
+  const repo = await around.upstream(RECIPE);
+  const names = REF_CASES.flatMap(({ refs = [], says }) => (says === null ? refs : []))
+    .map(({ name }) => filledIn(name, around))
+    .filter((name) => name.startsWith('refs/tags/') && parseRelease(name.slice('refs/tags/'.length)) === null)
+    // Where a mirror has this one already, git does not know which main is meant, and refuses the push.
+    .filter((name) => name !== 'refs/tags/refs/heads/main');
+  const pointAt = async (commit: string): Promise<void> => {
+    for (const name of names) await repo.git('update-ref', name, commit);
+  };
+  const first = await repo.commit({ 'compose.yml': 'services: {}\n' });
+  await repo.git('tag', RELEASE);
+  await pointAt(first);
+  await enrol(repo.folder);
+  await releasesAfterSync();
+  await pointAt(await repo.commit({ 'compose.yml': 'services: { }\n' }));
+  const { notes = [] } = await steps.run((all) => all.mirrorSync, { recipe: RECIPE, run: null });
+  expect(names.length).toBeGreaterThan(6);
+  expect(notes).toHaveLength(6);
+  for (const note of notes) expectClear(note, 'moved');
+  expect(await releasesAfterSync()).toEqual([{ version: RELEASE, commit: first }]);
   await around.expectUntouched();
 });
 

@@ -77,6 +77,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
         canonical: null,
       },
       leftovers: null,
+      notes: [],
       release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
       tiers: [{ tier: 'install', result: 'fail', reason: 'app exited', evidence: 'app.log' }],
       level: 0,
@@ -114,6 +115,43 @@ describe('what is typed wrong ends with status 2 and one message', () => {
     const { status, err } = await type('results');
     expect(status).toBe(2);
     expect(err).toContain('copy recipe-sweep.example.yml');
+  });
+});
+
+describe('ledger accept', () => {
+  const accept = (recipe: string, tag: string, ...more: string[]) =>
+    type('ledger', 'accept', recipe, tag, ...more);
+
+  test.each([
+    ['../etc', '1.0.0+1', 'not a recipe name: "../etc"'],
+    ['$(id)', '1.0.0+1', 'not a recipe name: "$(id)"'],
+    ['ghost', 'stable', 'not a release\'s tag: "stable" (x.y.z+app)'],
+    ['ghost', '../../1.0.0+1', 'not a release\'s tag: "../../1.0.0+1"'],
+    ['ghost', '1.0.0+1;id', 'not a release\'s tag: "1.0.0+1;id"'],
+    ['ghost', '1.0.0+\u001b[2J\u202e', 'not a release\'s tag: "1.0.0+'],
+    ['ghost', '--upload-pack=id', "unknown option '--upload-pack=id'"],
+  ])('of %j %j is refused before anybody is asked', async (recipe, tag, says) => {
+    const { status, out, err } = await accept(recipe, tag, '--reason', 'why not');
+    expect([status, out]).toEqual([2, '']);
+    expect(err).toContain(says);
+    expect(err).not.toMatch(/[\u001b\u202e]/);
+  });
+
+  test('wants a reason', async () => {
+    expect((await accept('ghost', '1.0.0+1')).err).toContain(
+      "required option '--reason <why>' not specified",
+    );
+    expect(await accept('ghost', '1.0.0+1', '--reason', ' \n')).toEqual({
+      status: 2,
+      out: '',
+      err: 'recipe-sweep: --reason is empty: the ledger keeps why, for good',
+    });
+  });
+
+  test('asks the worker, whose ledger it is', async () => {
+    const { status, err } = await accept('ghost', '1.0.0+1', '--reason', 'looked at it');
+    expect(status).toBe(2);
+    expect(err).toContain('no Temporal server answers');
   });
 });
 

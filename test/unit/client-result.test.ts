@@ -20,6 +20,7 @@ const red: RecipeResult = {
     canonical: '3.5.0+1.24.1',
   },
   leftovers: null,
+  notes: [],
   release: { version: '3.6.0+1.24.2', commit: 'c'.repeat(40) },
   tiers: [
     { tier: 'install', result: 'pass', ms: 61_250 },
@@ -167,6 +168,15 @@ test.each([
   ['', 4, ['']],
 ])('%j in %s columns', (line, columns, lines) => {
   expect(wrapped(line, columns)).toEqual(lines);
+});
+
+test('a result says what was noted beside it, each on a line', () => {
+  const lines = shown({ ...green, notes: ['tag "stable" moved', 'tag "la\u202etest" moved'] });
+  const at = lines.findIndex((line) => line.startsWith('  notes '));
+  expect(lines.slice(at, at + 2).map((line) => line.trim())).toEqual([
+    expect.stringMatching(/^notes +tag "stable" moved$/),
+    'tag "la test" moved',
+  ]);
 });
 
 test('a result says what was left behind, beside its outcome', () => {

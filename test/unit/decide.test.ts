@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decide } from '../../domain/decide.ts';
+import { decide, decideOn } from '../../domain/decide.ts';
 import { promoteGate } from '../../domain/promote-gate.ts';
 import { upgradeBase, type UpgradeQuestion } from '../../domain/upgrade-base.ts';
 import { compareVersions } from '../../domain/version.ts';
@@ -12,6 +12,31 @@ const versions = fc
 const at = (version: string): { version: string; commit: string } => ({
   version,
   commit: `commit of ${version}`,
+});
+
+describe('a canonical whose tag moved', () => {
+  const [was, is] = ['a'.repeat(40), 'b'.repeat(40)];
+  const canonical = { version: '1.0.0+1', commit: was };
+
+  test('is at the latest release, and the reason says which commit of it was never tested', () => {
+    const latest = { version: '1.0.0+1', commit: is };
+    const decision = decideOn({ latest, canonical, hold: null });
+    expect(decision).toMatchObject({ decision: 'skip', because: 'no-new-version' });
+    for (const part of [was, is, 'was not tested', 'recipe-sweep canonical forget']) {
+      expect(decision.reason).toContain(part);
+    }
+  });
+
+  test.each([
+    ['the same commit', canonical, null],
+    ['a newer release', { version: '1.1.0+1', commit: is }, null],
+    ['an older release', { version: '0.9.0+1', commit: is }, null],
+    ['no release', null, null],
+    ['a hold', { version: '1.0.0+1', commit: is }, 'for now'],
+  ])('beside %s is decided on by the versions alone', (_situation, latest, hold) => {
+    const versionsSeen = { latest: latest?.version ?? null, canonical: canonical.version, hold };
+    expect(decideOn({ latest, canonical, hold })).toEqual(decide(versionsSeen));
+  });
 });
 
 describe('decide', () => {

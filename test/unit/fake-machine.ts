@@ -136,7 +136,12 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       await stillAlive();
       mirrored.set(recipe, [...upstream]);
       passBoundary('mirror-sync.after-push');
-      return { main: upstream.at(-1)?.commit ?? 'f'.repeat(40), tags: upstream.length, changed: true };
+      return {
+        main: upstream.at(-1)?.commit ?? 'f'.repeat(40),
+        tags: upstream.length,
+        changed: true,
+        moved: [],
+      };
     },
     async releases(recipe) {
       await stillAlive();
@@ -147,6 +152,12 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         return found ? [{ version: tag, commit: found.commit }] : [];
       });
       return { main: tags.at(-1)?.commit ?? 'f'.repeat(40), releases };
+    },
+    async accept(recipe, _upstream, { tag, ts, by, reason }) {
+      const from = (await ledger.read(recipe)).get(tag)?.commit ?? '';
+      const commit = upstreams.get(recipe)?.find(({ version }) => version === tag)?.commit ?? '';
+      await ledger.accept(recipe, { tag, from, commit, ts, by, reason });
+      return { tag, from, commit };
     },
     async checkout(_recipe, _commit, target) {
       await stillAlive();

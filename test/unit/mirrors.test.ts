@@ -124,7 +124,7 @@ const work = (): string => path.join(state, 'work', 'ghost.git');
 describe('sync', () => {
   test('makes a mirror that does not exist yet, with HEAD on main', async () => {
     const main = await upstream.peel('main');
-    expect(await sync()).toEqual({ main, tags: 0, changed: true });
+    expect(await sync()).toEqual({ main, tags: 0, changed: true, moved: [] });
     await expectFaithful();
     expect(await readFile(path.join(mirror, 'HEAD'), 'utf8')).toBe('ref: refs/heads/main\n');
   });
@@ -243,7 +243,7 @@ describe('sync', () => {
   });
 });
 
-describe('a tag that moved upstream', () => {
+describe("a release's tag that moved upstream", () => {
   async function moved(): Promise<{ first: string; second: string }> {
     const first = await upstream.peel('main');
     await upstream.git('tag', '1.0.0+5.0.0');
@@ -261,7 +261,8 @@ describe('a tag that moved upstream', () => {
     const refused = expect.objectContaining({ type: 'TagMoved' });
     const error: unknown = await sync().catch((thrown: unknown) => thrown);
     expect(error).toEqual(refused);
-    for (const part of ['ghost', '"1.0.0+5.0.0"', first, second, NOW.toISOString(), 'Ask upstream']) {
+    const command = 'recipe-sweep ledger accept ghost 1.0.0+5.0.0 --reason "<why>"';
+    for (const part of ['"1.0.0+5.0.0"', first, second, NOW.toISOString(), 'Ask upstream', command]) {
       expect((error as Error).message).toContain(part);
     }
     expect(subcommands().sort()).toEqual(['ls-remote', 'ls-remote']);
@@ -277,23 +278,34 @@ describe('a tag that moved upstream', () => {
   });
 
   test('is refused when it was deleted in between', async () => {
-    await upstream.git('tag', 'v1');
+    await moved();
+    await upstream.git('tag', '--delete', '1.0.0+5.0.0');
     await sync();
-    await upstream.git('tag', '--delete', 'v1');
+    await upstream.git('tag', '1.0.0+5.0.0');
+    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+  });
+
+  test('is refused with the first few of many named, and how to accept each of those', async () => {
+    const tags = Array.from({ length: 7 }, (_, index) => `1.0.${index}+5.0.0`);
+    for (const tag of tags) await upstream.git('tag', tag);
     await sync();
     await upstream.commit({ 'compose.yml': 'changed' });
-    await upstream.git('tag', 'v1');
-    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+    for (const tag of tags) await upstream.git('tag', '--force', tag);
+    const { message } = (await sync().catch((thrown: unknown) => thrown)) as Error;
+    expect(message.match(/ledger accept ghost 1\.0\.\d\+5\.0\.0 /g)).toHaveLength(5);
+    expect(message).toContain('and 2 more');
   });
 
   test('is no release, though somebody moved it on the mirror and the cache was lost', async () => {
     const { second } = await moved();
     await upstream.git('push', '--quiet', '--force', mirror, 'main', 'refs/tags/1.0.0+5.0.0');
     await rm(work(), { recursive: true });
-    await expect(mirrors.releases(RECIPE)).rejects.toMatchObject({
-      type: 'TagMoved',
-      message: expect.stringContaining(second),
-    });
+    const error = (await mirrors.releases(RECIPE).catch((thrown: unknown) => thrown)) as Error;
+    expect(error).toMatchObject({ type: 'TagMoved' });
+    expect(error.message).toContain(second);
+    // Upstream did not move it, so there is nothing to accept.
+    expect(error.message).not.toContain('ledger accept');
+    expect(error.message).toContain('recipe-sweep plan ghost');
   });
 
   test('with another message but the same commit has not moved', async () => {
@@ -303,13 +315,181 @@ describe('a tag that moved upstream', () => {
     expect(await sync()).toMatchObject({ changed: true });
     await expectFaithful();
   });
+});
 
-  test('shows a hostile name without its tricks', async () => {
-    await upstream.git('update-ref', 'refs/tags/v\u202e1', 'main');
+describe("a tag that is no release's and moved upstream", () => {
+  test.each(['stable', '1.0.0', '-f', '$(id)', 'v\u202e1', `1.0.0+${'x'.repeat(130)}`])(
+    '%s is mirrored to where it is now and told once, and blocks nothing',
+    async (tag) => {
+      const ref = `refs/tags/${tag}`;
+      const from = await upstream.peel('main');
+      await upstream.git('tag', '1.0.0+5.0.0');
+      await upstream.git('update-ref', ref, from);
+      expect((await sync()).moved).toEqual([]);
+      const commit = await upstream.commit({ 'compose.yml': 'changed' });
+      await upstream.git('update-ref', ref, commit);
+      expect(await sync()).toMatchObject({ changed: true, moved: [{ tag, from, commit }] });
+      await expectFaithful();
+      expect((await ledger.read(RECIPE)).get(tag)).toEqual({ commit, ts: NOW.toISOString() });
+      expect(await sync()).toMatchObject({ changed: false, moved: [] });
+      expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: '1.0.0+5.0.0', commit: from }]);
+    },
+  );
+
+  test('onto a file instead of a commit keeps what is on record', async () => {
+    const from = await upstream.peel('main');
+    await upstream.git('tag', 'stable');
     await sync();
+    const blob = await upstream.git('rev-parse', 'main:compose.yml');
+    await upstream.git('tag', '--force', 'stable', blob);
+    for (const changed of [true, false]) expect(await sync()).toMatchObject({ changed, moved: [] });
+    await expectFaithful();
+    expect((await ledger.read(RECIPE)).get('stable')?.commit).toBe(from);
+  });
+
+  test("does not come through beside a release's that moved", async () => {
+    await upstream.git('tag', '1.0.0+5.0.0');
+    await upstream.git('tag', 'stable');
+    await sync();
+    const before = [await refs(mirror), await ledger.read(RECIPE)];
     await upstream.commit({ 'compose.yml': 'changed' });
-    await upstream.git('update-ref', 'refs/tags/v\u202e1', 'main');
-    await expect(sync()).rejects.toMatchObject({ message: expect.stringContaining('"v\\u{202e}1"') });
+    for (const tag of ['1.0.0+5.0.0', 'stable']) await upstream.git('tag', '--force', tag);
+    await expect(sync()).rejects.toMatchObject({
+      type: 'TagMoved',
+      message: expect.not.stringContaining('stable'),
+    });
+    expect([await refs(mirror), await ledger.read(RECIPE)]).toEqual(before);
+  });
+});
+
+describe('an operator who accepts that a tag moved', () => {
+  const TAG = '1.0.0+5.0.0';
+  const LATER = '2025-01-06T08:00:00.000Z';
+  const asked = { tag: TAG, by: 'ada@ci', reason: 'only the notes changed', ts: LATER };
+  const accept = (more: Partial<typeof asked> = {}): ReturnType<Mirrors['accept']> =>
+    mirrors.accept(RECIPE, upstream.folder, { ...asked, ...more });
+
+  async function moved(...tags: string[]): Promise<{ from: string; commit: string }> {
+    const from = await upstream.peel('main');
+    for (const tag of [TAG, ...tags]) await upstream.git('tag', tag);
+    await sync();
+    const commit = await upstream.commit({ 'compose.yml': 'changed' });
+    for (const tag of [TAG, ...tags]) {
+      await upstream.git('tag', '--force', '--annotate', '--message', tag, tag);
+    }
+    return { from, commit };
+  }
+
+  async function ledgerText(): Promise<string> {
+    return readFile(path.join(state, 'ledger', `${RECIPE}.jsonl`), 'utf8');
+  }
+
+  test('has it on record with who, when and why, and the next sync goes on', async () => {
+    const { from, commit } = await moved();
+    const before = [await refs(mirror), await refs(work())];
+    expect(await accept()).toEqual({ tag: TAG, from, commit });
+    expect((await ledger.read(RECIPE)).get(TAG)).toEqual({
+      commit,
+      ts: LATER,
+      accepted: { from, by: asked.by, reason: asked.reason },
+    });
+    // Until then mirror and cache are as a run that goes on beside found them.
+    expect([await refs(mirror), await refs(work())]).toEqual(before);
+    expect((await readdir(path.join(state, 'work'))).sort()).toEqual(['ghost.git', 'ghost.lock']);
+    expect(await sync()).toMatchObject({ changed: true, moved: [] });
+    await expectFaithful();
+    expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: TAG, commit }]);
+  });
+
+  test('accepts that very commit: one that moves again before the sync is refused again', async () => {
+    const { commit } = await moved();
+    await accept();
+    const third = await upstream.commit({ 'compose.yml': 'changed again' });
+    await upstream.git('tag', '--force', TAG);
+    const { message } = (await sync().catch((thrown: unknown) => thrown)) as Error;
+    expect(message).toContain(`at commit ${commit} on record since ${LATER}, is now at ${third}`);
+  });
+
+  test('and finds it put back where it was: that is a move as well', async () => {
+    const { from, commit } = await moved();
+    await accept();
+    await upstream.git('tag', '--force', TAG, from);
+    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+    expect(await accept({ ts: '2025-01-07T08:00:00.000Z' })).toEqual({
+      tag: TAG,
+      from: commit,
+      commit: from,
+    });
+    await sync();
+    await expectFaithful();
+  });
+
+  test('in an attempt that died after it was on record has it there once', async () => {
+    const { from, commit } = await moved();
+    await accept();
+    const before = await ledgerText();
+    expect(await accept()).toEqual({ tag: TAG, from, commit });
+    expect(await ledgerText()).toBe(before);
+    await expect(accept({ ts: '2025-01-07T08:00:00.000Z' })).rejects.toMatchObject({ type: 'BadInput' });
+  });
+
+  test('of several accepts each on its own', async () => {
+    await moved('1.1.0+5.1.0');
+    await accept();
+    await expect(sync()).rejects.toMatchObject({ message: expect.not.stringContaining(TAG) });
+    await accept({ tag: '1.1.0+5.1.0' });
+    await sync();
+    await expectFaithful();
+  });
+
+  test.each<[string, () => Promise<unknown>, string, string]>([
+    ['did not move', () => upstream.git('tag', '--force', TAG, 'main~1'), TAG, 'it did not move'],
+    ['was never seen', () => upstream.git('tag', '2.0.0+6.0.0'), '2.0.0+6.0.0', 'no sweep has seen it'],
+    ['is gone upstream', () => upstream.git('tag', '--delete', TAG), TAG, 'upstream has it no longer'],
+    ["is no release's", () => upstream.git('tag', '--force', 'stable'), 'stable', "no release's"],
+    [
+      'leads to no commit any more',
+      async () => upstream.git('tag', '--force', TAG, await upstream.git('rev-parse', 'main:compose.yml')),
+      TAG,
+      'which is no commit',
+    ],
+    ['is an option', async () => undefined, '--reason', "no release's"],
+    ['climbs', async () => undefined, '../../1.0.0+1', "no release's"],
+    ['would be run by a shell', async () => undefined, '1.0.0+1$(id)', "no release's"],
+    ['steers a terminal', async () => undefined, '1.0.0+\u001b[2J\u202e', "no release's"],
+  ])('is refused where the tag %s, and nothing is on record', async (_what, prepare, tag, says) => {
+    await moved('stable');
+    await prepare();
+    const before = await ledgerText();
+    const error = (await accept({ tag }).catch((thrown: unknown) => thrown)) as Error;
+    expect(error).toMatchObject({ type: 'BadInput' });
+    expect(error.message).toContain(says);
+    expect(error.message).not.toMatch(/[\u001b\u202e]/);
+    expect(await ledgerText()).toBe(before);
+    expect((await readdir(path.join(state, 'work'))).sort()).toEqual(['ghost.git', 'ghost.lock']);
+  });
+
+  test('waits for the turn of a sync that goes on', async () => {
+    const { commit } = await moved();
+    const turn = await takeTurn(path.join(state, 'work', `${RECIPE}.lock`), {
+      run,
+      endOrphans: async () => undefined,
+    });
+    const before = await ledgerText();
+    const waiting = accept();
+    await sleep(500);
+    expect(await ledgerText()).toBe(before);
+    await turn.giveBack();
+    expect(await waiting).toMatchObject({ commit });
+  });
+
+  test('while upstream is away is told so', async () => {
+    await moved();
+    await rm(upstream.folder, { recursive: true });
+    await expect(accept()).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('nothing was accepted'),
+    });
   });
 });
 

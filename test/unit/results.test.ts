@@ -21,6 +21,7 @@ const result: RecipeResult = {
   sweep: 'sweep-1',
   outcome: { kind: 'PASS', promoted: '3.6.0+1' },
   leftovers: null,
+  notes: [],
   release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
   tiers: [
     { tier: 'install', result: 'pass', ms: 61_250 },
@@ -47,7 +48,13 @@ const report: SweepReport = {
 };
 
 /** The same as a version wrote it that knew of no levels. */
-function ofSchema1({ level: _level, lint: _lint, leftovers: _leftovers, ...rest }: RecipeResult): object {
+function ofSchema1({
+  level: _level,
+  lint: _lint,
+  leftovers: _leftovers,
+  notes: _notes,
+  ...rest
+}: RecipeResult): object {
   return { ...rest, schema: 1 };
 }
 
@@ -106,8 +113,8 @@ test('reports that cannot be read, and stray files, hide no others', async () =>
   for (const name of ['newer', 'cut']) expect(unreadable.join()).toContain(`${name}/report.json`);
 });
 
-test('results and reports from before there were leftovers and problems say that there are none', async () => {
-  const { leftovers: _leftovers, ...older } = result;
+test('results and reports from before there were leftovers, notes and problems say that there are none', async () => {
+  const { leftovers: _leftovers, notes: _notes, ...older } = result;
   await writeFile(await resultFile(), JSON.stringify(older));
   expect(await results.readResult('sweep-1', 'gitea')).toEqual(result);
   const { problems: _problems, ...olderReport } = report;

@@ -136,6 +136,7 @@ describe('a sweep that opens', () => {
       sweep,
       outcome,
       leftovers: null,
+      notes: [],
       release: null,
       tiers: [],
       level: null,

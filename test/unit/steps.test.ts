@@ -32,7 +32,7 @@ const step = <T>(body: (activities: Activities) => Promise<T>): Promise<T> =>
 
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'steps-'));
-  machine = createMachine(folder, ['ghost']);
+  machine = createMachine(folder, ['ghost', 'blog']);
   machine.open.add('sweep');
   machine.upstreams.set('ghost', [{ ...RELEASE, quality: 'good' }]);
   await step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
@@ -76,6 +76,68 @@ describe('a run that is gone without a word', () => {
     await promote();
     writeFileSync(path.join(machine.state, 'canonicals', 'ghost', 'canonical.json'), '{');
     expect(await lost(0)).toMatchObject([{ outcome: { kind: 'ERROR' } }]);
+  });
+});
+
+describe("a release's tag that moved, and an operator who accepts it", () => {
+  const OTHER = '1'.repeat(40);
+  const asked = { recipe: 'ghost', tag: RELEASE.version, by: 'ada@ci', reason: 'the notes\u202e', atMs: 0 };
+  const accept = () => step(({ acceptTag }) => acceptTag(asked));
+  const move = () => machine.upstreams.set('ghost', [{ ...RELEASE, commit: OTHER, quality: 'good' }]);
+  const sync = () => step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
+  const record = (): unknown =>
+    JSON.parse(readFileSync(path.join(machine.state, 'canonicals', 'ghost', 'canonical.json'), 'utf8'));
+
+  test('the next sync goes on, and the canonical stays what it was proven to be', async () => {
+    await promote();
+    const before = record();
+    move();
+    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+    const said = await accept();
+    for (const part of [COMMIT, OTHER, 'recipe-sweep canonical forget ghost']) expect(said).toContain(part);
+    await sync();
+    expect(record()).toEqual(before);
+    const { releases, canonical } = await step(({ resolve }) => resolve({ recipe: 'ghost' }));
+    expect(releases).toEqual([{ version: RELEASE.version, commit: OTHER }]);
+    expect(canonical).toEqual(RELEASE);
+  });
+
+  test('says nothing of a canonical where there is none, and keeps the reason as it can be shown', async () => {
+    move();
+    expect(await accept()).not.toContain('canonical');
+    const lines = readFileSync(path.join(machine.state, 'ledger', 'ghost.jsonl'), 'utf8').trimEnd();
+    expect(JSON.parse(lines.split('\n').at(-1) ?? '')).toEqual({
+      schema: 2,
+      tag: RELEASE.version,
+      from: COMMIT,
+      commit: OTHER,
+      ts: '1970-01-01T00:00:00.000Z',
+      accepted: { by: 'ada@ci', reason: 'the notes\\u{202e}' },
+    });
+  });
+
+  test('a run that tested it where it was before does not promote it', async () => {
+    move();
+    await accept();
+    expect(await promote()).toMatchObject({
+      promoted: false,
+      why: `the ledger has ${RELEASE.version} at ${OTHER}, tested was ${COMMIT}`,
+    });
+  });
+
+  test('is refused for a recipe that is not enrolled, unless one that is needs it', async () => {
+    move();
+    machine.settings.set('ghost', { exception: 'a service' });
+    await expect(accept()).rejects.toMatchObject({
+      type: 'BadInput',
+      message: 'ghost is not enrolled, it is an exception: a service',
+    });
+    await expect(step(({ acceptTag }) => acceptTag({ ...asked, recipe: 'ghostly' }))).rejects.toMatchObject({
+      type: 'BadInput',
+      message: expect.stringContaining('ghostly is not enrolled: it has no folder in'),
+    });
+    machine.settings.set('blog', { deps: ['ghost'] });
+    expect(await accept()).toContain(OTHER);
   });
 });
 

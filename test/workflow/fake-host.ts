@@ -17,6 +17,8 @@ export interface FakeRecipe {
   releases?: string[];
   canonical?: string | null;
   hold?: string;
+  /** What its mirror-sync has to say besides. */
+  notes?: string[];
   /** Steps that answer red, with the reason. */
   red?: Partial<Record<Step, string>>;
   /** Tiers that do not apply to it, with the reason. */
@@ -46,6 +48,8 @@ export interface FakeHost {
   canonicals: Map<string, string>;
   /** By recipe, the run that wrote its record. */
   promotions: Map<string, string>;
+  /** What operators accepted. */
+  accepted: Parameters<Activities['acceptTag']>[0][];
   /** Steps of the sweep itself that throw a fault, as often as said (always, when not). */
   faults: Partial<Record<string, { type: FaultType; times?: number }>>;
   /** What the reaper answers that it could not remove. */
@@ -71,6 +75,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     calls: [],
     results: new Map(),
     canonicals: new Map(),
+    accepted: [],
     promotions: new Map(),
     faults: {},
     left: [],
@@ -119,7 +124,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async mirrorSync({ recipe }) {
         await call(recipe, 'mirror-sync');
-        return { main: commitOf('main'), changed: false };
+        return { main: commitOf('main'), changed: false, notes: recipes[recipe]?.notes ?? [] };
       },
       async resolve({ recipe }) {
         await call(recipe, 'resolve');
@@ -166,7 +171,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
         return version ? { version, run: run.workflow.id } : null;
       },
-      async record({ startedMs, endedMs, leftovers = null, level = null, lint = null, ...end }) {
+      async record({ startedMs, endedMs, leftovers = null, notes = [], level = null, lint = null, ...end }) {
         await call(end.recipe, 'record');
         const rest = { ...end, outcome: asRecorded(end) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
@@ -174,6 +179,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           schema: 2,
           ...rest,
           leftovers,
+          notes,
           level,
           lint,
           started,
@@ -188,6 +194,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           const at = new Date(atMs).toISOString();
           const common = {
             leftovers: null,
+            notes: [],
             release: null,
             tiers: [],
             level: null,
@@ -223,6 +230,10 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async rebuildCanonical({ recipe }) {
         return `the canonical of ${recipe} is as its history says`;
+      },
+      async acceptTag(asked) {
+        host.accepted.push(asked);
+        return `tag ${asked.tag} of ${asked.recipe} is accepted`;
       },
       async release() {
         await call('sweep', 'release');

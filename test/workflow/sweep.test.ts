@@ -12,7 +12,7 @@ import {
   type SweepResult,
 } from '../../workflows/protocol.ts';
 import { rootFailure } from '../../workflows/input.ts';
-import type { planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
+import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
 import { fakeHost, type FakeHost, type FakeRecipe } from './fake-host.ts';
 import { quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
 
@@ -302,6 +302,19 @@ describe('outcomes', () => {
       expect(run.status.name).toBe('FAILED');
       expect(run.typedSearchAttributes.get(SEARCH_ATTRIBUTES.RecipeOutcome)).toBe(name);
     });
+  });
+
+  test('what its mirror-sync has to say besides is in the result, and changes no outcome', async () => {
+    const notes = ['tag "stable" moved'];
+    const host = fakeHost({
+      moving: { releases: ['1.0.0+1'], notes },
+      still: { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
+    });
+    expect(outcomes(await sweepOf(host))).toEqual({
+      moving: 'PASS (promoted 1.0.0+1)',
+      still: 'SKIP no-new-version',
+    });
+    expect([...host.results.values()].map((result) => result.notes)).toEqual([notes, []]);
   });
 
   test('a registry that comes back is retried, and says nothing of the release', async () => {
@@ -712,5 +725,39 @@ describe('plan and reap', () => {
       }),
     );
     expect(answer).toContain('sweep-1');
+  });
+});
+
+describe('accepting a tag that moved', () => {
+  const asked = { recipe: 'ghost', tag: '1.0.0+1', reason: 'only the notes', by: 'ada@ci' };
+
+  async function accepted(host: FakeHost, input: unknown): Promise<string> {
+    return server.withWorker(host, async () =>
+      server.client.workflow.execute<typeof ledgerWorkflow>('ledgerWorkflow', {
+        workflowId: `ledger-${randomUUID()}`,
+        taskQueue: TASK_QUEUE,
+        args: [input as typeof asked],
+      }),
+    );
+  }
+
+  test('is one step, told when it was asked for', async () => {
+    const host = fakeHost({});
+    expect(await accepted(host, asked)).toBe('tag 1.0.0+1 of ghost is accepted');
+    expect(host.accepted).toEqual([{ ...asked, atMs: expect.any(Number) }]);
+  });
+
+  test.each([
+    [{ ...asked, recipe: '../ghost' }, 'recipe: "../ghost" is not a recipe name'],
+    [{ ...asked, tag: '-f' }, 'tag: "-f" is not a release\'s'],
+    [{ ...asked, tag: 'stable' }, 'tag: "stable" is not a release\'s'],
+    [{ ...asked, reason: ' \u200b ' }, 'reason: " \\u{200b} " says nothing'],
+    [{ ...asked, reason: 'x'.repeat(501) }, 'reason: longer than 500 characters'],
+    [{ ...asked, by: '' }, 'by: "" says nothing'],
+    [{}, 'reason: undefined says nothing'],
+  ])('%j is refused before anything is done', async (input, says) => {
+    const host = fakeHost({});
+    expect((await failureOf(accepted(host, input))).message).toContain(says);
+    expect(host.accepted).toEqual([]);
   });
 });

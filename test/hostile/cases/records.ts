@@ -124,6 +124,17 @@ export const RECORD_CASES: readonly RecordCase[] = [
     hostile: 'a ledger that has another commit for the release',
     file: LEDGER,
     text: (good) => good.replace(/"commit":"[0-9a-f]{40}"/, `"commit":"${'b'.repeat(40)}"`),
-    says: 'a tag moved upstream',
+    says: "has a release's tag elsewhere than the ledger",
+  },
+  {
+    name: 'ledger-moved-from-nowhere',
+    hostile: 'a ledger in which a tag was accepted that moved from a commit it never had',
+    file: LEDGER,
+    text: (good) =>
+      good +
+      good
+        .replace('"schema":1', `"schema":2,"accepted":{"by":"x","reason":"x"},"from":"${'b'.repeat(40)}"`)
+        .replace(/"commit":"[0-9a-f]{40}"/, `"commit":"${'c'.repeat(40)}"`),
+    says: 'moved from a commit that it did not have',
   },
 ];

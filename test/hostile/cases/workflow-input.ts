@@ -2,13 +2,15 @@ import type { HostileCase } from './hostile-case.ts';
 
 /** What somebody types as the input of a workflow, in the UI or with the temporal command. */
 export interface InputCase extends HostileCase {
-  workflow: 'sweepWorkflow' | 'recipeSweepWorkflow' | 'planWorkflow';
+  workflow: 'sweepWorkflow' | 'recipeSweepWorkflow' | 'planWorkflow' | 'ledgerWorkflow';
   input: readonly unknown[];
 }
 
 const sweep = { id: 'sweep', runId: 'r' };
 const settings = { attempts: 2, tierMs: 60_000, promoteMs: 60_000, sweepMs: 60_000 };
 const run = { recipe: 'thing', sweep, settings, deadlineMs: 4e12 };
+
+const acceptance = { recipe: 'thing', tag: '1.0.0+1', reason: 'looked at it', by: 'ada@ci' };
 
 export const INPUT_CASES: readonly InputCase[] = [
   {
@@ -97,5 +99,40 @@ export const INPUT_CASES: readonly InputCase[] = [
     workflow: 'recipeSweepWorkflow',
     input: [{ ...run, settings: { ...settings, attempts: 1e308, tierMs: -1 }, deadlineMs: 'never' }],
     says: 'settings.tierMs: -1 is not a whole number above 0',
+  },
+  {
+    name: 'accept-climbs',
+    hostile: 'an accepted tag of a recipe whose ledger would lie outside the state folder',
+    workflow: 'ledgerWorkflow',
+    input: [{ ...acceptance, recipe: '../../../hostile-canary' }],
+    says: 'recipe: "../../../hostile-canary" is not a recipe name',
+  },
+  {
+    name: 'accept-option',
+    hostile: 'an accepted tag named like an option of git',
+    workflow: 'ledgerWorkflow',
+    input: [{ ...acceptance, tag: '--upload-pack=touch /tmp/hostile-canary' }],
+    says: "is not a release's (x.y.z+app)",
+  },
+  {
+    name: 'accept-escapes',
+    hostile: 'an accepted tag that steers a terminal',
+    workflow: 'ledgerWorkflow',
+    input: [{ ...acceptance, tag: '1.0.0+1\u001b[2J\u202e' }],
+    says: "is not a release's (x.y.z+app)",
+  },
+  {
+    name: 'accept-no-words',
+    hostile: 'an acceptance by nobody, for a reason that cannot be seen',
+    workflow: 'ledgerWorkflow',
+    input: [{ ...acceptance, by: '', reason: '\u200b\u202e' }],
+    says: 'by: "" says nothing',
+  },
+  {
+    name: 'accept-not-enrolled',
+    hostile: "an accepted tag of a recipe that is nobody's",
+    workflow: 'ledgerWorkflow',
+    input: [{ ...acceptance, recipe: 'nobody' }],
+    says: 'nobody is not enrolled',
   },
 ];

@@ -1,0 +1,55 @@
+import os from 'node:os';
+import type { Command } from 'commander';
+import { parseRelease } from '../../domain/version.ts';
+import { LEDGER_WORKFLOW, type TagAcceptance } from '../../workflows/protocol.ts';
+import { askWorker } from '../ask-worker.ts';
+import { CommandStopped } from '../failure.ts';
+import type { Session } from '../session.ts';
+import { checkRecipeNames } from './sweep.ts';
+
+/** An operator's word on what the ledger alone would refuse; the worker writes it, whose ledger it is. */
+export function addLedgerCommands(program: Command, session: Session): void {
+  const ledger = program.command('ledger').description("the commit that each release's tag has on record");
+
+  ledger
+    .command('accept')
+    .description("a release's tag that moved upstream: let it be where it is now; the next sweep goes on")
+    .argument('<recipe>')
+    .argument('<tag>')
+    .requiredOption('--reason <why>', 'kept in the ledger, with who and when')
+    .action(async (recipe: string, tag: string, { reason }: { reason: string }, command: Command) => {
+      checkRecipeNames([recipe]);
+      checkTag(tag);
+      if (reason.trim() === '') throw new CommandStopped('--reason is empty: the ledger keeps why, for good');
+      const input: TagAcceptance = { recipe, tag, reason, by: whoTypes() };
+      await askWorker(session, command, {
+        workflow: LEDGER_WORKFLOW,
+        name: `ledger-accept-${recipe}`,
+        input,
+        summary: `accept where a tag of ${recipe} is now`,
+      });
+    });
+}
+
+/** What no ledger would take is refused here; whether the tag moved, the worker says. */
+function checkTag(tag: string): void {
+  if (parseRelease(tag) !== null) return;
+  throw new CommandStopped(
+    `not a release's tag: ${JSON.stringify(tag)} (x.y.z+app); any other may move, and stops nothing`,
+  );
+}
+
+/** The person, also where sudo made them root. */
+function whoTypes(): string {
+  const user = process.env['SUDO_USER'] ?? loginName();
+  return `${user}@${os.hostname()}`;
+}
+
+function loginName(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    // A user that this host has no name for.
+    return `uid ${process.getuid?.()}`;
+  }
+}
