@@ -603,41 +603,40 @@ function refuseUnusableTags(recipe: string, upstream: git.Refs): void {
   }
 }
 
-/** The releases' tags that are elsewhere than the ledger has them: their names, and a line about each. */
+/**
+ * Null unless a release's tag is elsewhere than the ledger has it; else one line about each of the first few, which
+ * begins as `begin` says.
+ */
 function movedReleases(
   commits: ReadonlyMap<string, string>,
   recorded: ReadonlyMap<string, Recorded>,
-): { tags: string[]; lines: string[] } {
+  begin: (tag: string) => string,
+): string[] | null {
   const moved = [...recorded].filter(([tag, { commit }]) => {
     const found = commits.get(tag);
     return found !== undefined && found !== commit && parseRelease(tag) !== null;
   });
+  if (moved.length === 0) return null;
   const named = moved.slice(0, TAGS_NAMED);
+  const more = moved.length > named.length ? [`  and ${moved.length - named.length} more`] : [];
   const lines = named.map(
-    ([tag, { commit, ts }]) =>
-      `  tag ${JSON.stringify(tag)}, at commit ${commit} on record since ${ts}, is now at ${commits.get(tag)}`,
+    ([tag, { commit, ts }]) => `  ${begin(tag)}\n    now ${commits.get(tag)}, was ${commit} since ${ts}`,
   );
-  if (moved.length > named.length) lines.push(`  and ${moved.length - named.length} more`);
-  return { tags: named.map(([tag]) => tag), lines };
+  return [...lines, ...more];
 }
 
+/** Short, and what to type before the rest: a sweep's end shows the beginning of it. */
 function refuseMovedUpstream(
   recipe: string,
   commits: ReadonlyMap<string, string>,
   recorded: ReadonlyMap<string, Recorded>,
 ): void {
-  const { tags, lines } = movedReleases(commits, recorded);
-  if (tags.length === 0) return;
-  throw new Fault(
-    'TagMoved',
-    [
-      `${recipe}: a release's tag moved upstream, so nothing was pushed to its mirror and nothing is tested:`,
-      ...lines,
-      'Ask upstream to put the tag back where it was, or to publish a new release instead. To have it tested where it is now, once you have looked at what changed, type:',
-      // A release's tag is written in letters that mean nothing to a shell.
-      ...tags.map((tag) => `  recipe-sweep ledger accept ${recipe} ${tag} --reason "<why>"`),
-    ].join('\n'),
-  );
+  // A release's tag is written in letters that mean nothing to a shell.
+  const accept = (tag: string): string => `recipe-sweep ledger accept ${recipe} ${tag} --reason "<why>"`;
+  const lines = movedReleases(commits, recorded, accept);
+  if (lines === null) return;
+  const what = `${recipe}: a release's tag moved upstream; nothing was pushed, nothing is tested. Ask upstream to put it back, or for a new release. Or look at it, and accept it where it is now:`;
+  throw new Fault('TagMoved', [what, ...lines].join('\n'));
 }
 
 /** Right after a sync the mirror has what upstream has, so that somebody else wrote to it, or to the ledger. */
@@ -646,16 +645,10 @@ function refuseMovedOnMirror(
   commits: ReadonlyMap<string, string>,
   recorded: ReadonlyMap<string, Recorded>,
 ): void {
-  const { tags, lines } = movedReleases(commits, recorded);
-  if (tags.length === 0) return;
-  throw new Fault(
-    'TagMoved',
-    [
-      `${recipe}: its mirror has a release's tag elsewhere than the ledger, so nothing is tested:`,
-      ...lines,
-      `Sync ${recipe} again (recipe-sweep plan ${recipe}); if it stays, look at what else pushes to the mirror.`,
-    ].join('\n'),
-  );
+  const lines = movedReleases(commits, recorded, (tag) => `tag ${tag}`);
+  if (lines === null) return;
+  const what = `${recipe}: its mirror has a release's tag elsewhere than the ledger, so nothing is tested. Sync it again (recipe-sweep plan ${recipe}); if it stays, look at what else pushes to the mirror:`;
+  throw new Fault('TagMoved', [what, ...lines].join('\n'));
 }
 
 function notAccepted(recipe: string, tag: string, why: string): Fault {

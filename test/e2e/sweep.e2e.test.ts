@@ -212,15 +212,65 @@ describe('what goes wrong around a release', () => {
     await expectOnlyCanonicalData();
   });
 
-  test('a tag that moved upstream is refused, alerted, and changes nothing', async () => {
+  const MOVED = '1.1.0+0.1.22';
+
+  test("a release's tag that moved upstream is refused, alerted, and changes nothing", async () => {
     const before = await system.canonical('webdis');
-    await system.upstreams.moveTag('webdis', '1.1.0+0.1.22');
+    await system.upstreams.moveTag('webdis', MOVED);
     const { status, stdout } = await system.cli('sweep', 'webdis');
     expect(stdout).toContain('ERROR tag-moved');
+    expect(stdout).toContain(`recipe-sweep ledger accept webdis ${MOVED} --reason "<why>"`);
     expect(status).toBe(2);
     expect(await system.canonical('webdis')).toEqual(before);
     const alerts = await readdir(path.join(system.state, 'alerts'));
     expect(alerts.filter((name) => name.startsWith('tag-moved-webdis'))).toHaveLength(1);
+  });
+
+  test('an operator who looked at it accepts it: the sweep goes on, and what was proven stays that', async () => {
+    const before = await system.canonical('webdis');
+    expect((await system.cli('ledger', 'accept', 'webdis', MOVED)).status).toBe(2);
+    const reason = "only a note changed; 'looked' at $(it)";
+    const { status, stdout, stderr } = await system.cli(
+      'ledger',
+      'accept',
+      'webdis',
+      MOVED,
+      '--reason',
+      reason,
+    );
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`was  ${before?.commit}`);
+    expect(stdout).toContain('recipe-sweep canonical forget webdis');
+    const ledger = await readFile(path.join(system.state, 'ledger', 'webdis.jsonl'), 'utf8');
+    expect(JSON.parse(ledger.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
+      tag: MOVED,
+      from: before?.commit,
+      accepted: { reason },
+    });
+    const again = await system.cli('ledger', 'accept', 'webdis', MOVED, '--reason', reason);
+    expect(again.status).toBe(2);
+    expect(again.stderr).toContain('it did not move');
+    const { recipes } = await (await startSweep(['webdis'])).result();
+    expect(recipes).toMatchObject([
+      { outcome: 'SKIP no-new-version', why: expect.stringContaining('was not tested') },
+    ]);
+    expect(await system.canonical('webdis')).toEqual(before);
+  });
+
+  test("a tag that is no release's and moves holds up no release, and the result notes it", async () => {
+    await system.upstreams.publish('webdis', 'stable', MOVED);
+    await system.cli('plan', 'webdis');
+    await system.upstreams.moveTag('webdis', 'stable');
+    // From data that was proven at a commit which no tag leads to any more.
+    const { commit } = await system.upstreams.publish('webdis', '1.2.0+0.1.22', MOVED);
+    const result = await (await startSweep(['webdis'])).result();
+    expect(outcomesOf(result)).toEqual({ webdis: 'PASS (promoted 1.2.0+0.1.22)' });
+    await expectWholeCanonical('webdis', '1.2.0+0.1.22', commit);
+    expect((await lastReport()).recipes[0]?.notes).toEqual([
+      expect.stringMatching(/^tag "stable", no release's, moved upstream from /),
+    ]);
+    expect((await system.cli('results')).stdout).toMatch(/notes +tag "stable"/);
+    await expectOnlyCanonicalData();
   });
 
   test('an upstream that is gone never leads to a test of the old mirror, and stops nobody else', async () => {
