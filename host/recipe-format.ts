@@ -12,6 +12,7 @@ import {
 import { checkNetworksDeclared } from './recipe-format/declared.ts';
 import { parseEnvFile } from './recipe-format/env.ts';
 import { isImageReference } from './recipe-format/image-reference.ts';
+import { checkDurations } from './recipe-format/literals.ts';
 import { checkAliases, checkOwnNames } from './recipe-format/neighbours.ts';
 import { checkPolicy } from './recipe-format/policy.ts';
 import { publishedPorts, type PublishedPort } from './recipe-format/ports.ts';
@@ -89,6 +90,7 @@ async function prepare(
   { clientVariables }: PrepareSettings,
 ): Promise<PreparedRecipe> {
   const { checkout, sample, written, files } = await readRecipe(app);
+  checkDurations(written);
   const lookup = (name: string): string | undefined => sample.values.get(name);
   const folders = files.map(() => checkout);
   if (app.settings.overlay !== null) {

@@ -222,7 +222,8 @@ const CASTS: ReadonlyMap<string, Cast> = new Map<string, Cast>([
   ['configs.*.external', 'boolean'],
 ]);
 
-function castAt(path: readonly Key[]): Cast | undefined {
+/** What the docker CLI casts the value to that these keys lead to, once its variables are replaced. */
+export function castAt(path: readonly Key[]): Cast | undefined {
   const pattern = path.map((part, depth) => (typeof part === 'number' ? '[]' : depth === 1 ? '*' : part));
   const named = CASTS.get(pattern.join('.'));
   if (named !== undefined || pattern[2] !== 'ulimits') return named;
@@ -283,7 +284,7 @@ function castTo(cast: Cast, text: string, place: () => Place): number | boolean 
   throw new RecipeProblem(place(), `must be ${CAST_NAMES[cast]}, not ${JSON.stringify(text)}`);
 }
 
-const CAST_NAMES: Record<Cast, string> = {
+export const CAST_NAMES: Record<Cast, string> = {
   integer: 'a whole number',
   number: 'a number',
   boolean: 'true or false',

@@ -4,6 +4,7 @@ import { quotableLine } from '../../domain/printable.ts';
 import type { App } from '../deployer.ts';
 import { openCheckout } from './checkout.ts';
 import { isMapping, labelsOf, type ComposeSource, type Mapping } from './compose.ts';
+import { earlyVariables, saidOf } from './literals.ts';
 import { publishedPorts } from './ports.ts';
 import { pathed, RecipeProblem, type Key, type Place } from './problem.ts';
 import { readRecipe, wholeFile, type RecipeFiles } from './read.ts';
@@ -31,6 +32,8 @@ export const LINT_RULES = {
   'secret-name-too-long': "the name of each secret, the stack's before it, is within docker's 64 characters",
   'traefik-disabled': 'an app with a domain is enabled at traefik, or publishes a port',
   unreadable: 'the files can be read',
+  'variable-too-early':
+    'no variable stands for a number or a duration, which abra checks before it replaces it',
   'version-label-wrong': 'the version label on app says the release',
 } as const;
 
@@ -88,6 +91,9 @@ export function lintRelease(release: LintedRelease): LintProblem[] {
     ...[...services.values()].flatMap(image),
     ...configs(release),
     ...secrets(release),
+    ...earlyVariables(release.written).map((early) =>
+      problem('variable-too-early', early.place, saidOf(early)),
+    ),
   ];
 }
 

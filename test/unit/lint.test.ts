@@ -90,6 +90,10 @@ describe('a good recipe', () => {
       },
     ],
     [
+      'with a variable where any text will do, and a dollar sign where none is',
+      compose('deploy:', "environment: {A: '${B:-c}'}\n    deploy:\n      mode: ${MODE:-replicated}"),
+    ],
+    [
       'whose files complete each other',
       {
         ...compose("    healthcheck: {test: ['CMD', 'true']}\n", ''),
@@ -217,6 +221,21 @@ describe('a recipe has a problem', () => {
       'with a secret of a long name',
       compose('_key_', `_${'k'.repeat(60)}_`),
       'secret-name-too-long compose.yml:16 secrets.key: thing_example_org_kkk',
+    ],
+    [
+      'with a variable for a duration, whatever its default',
+      compose("{test: ['CMD', 'true']}", "{test: ['CMD', 'true'], start_period: '${START:-5m}'}"),
+      'variable-too-early compose.yml:5 services.app.healthcheck.start_period: abra asks for a duration before it replaces variables, and refuses "${START:-5m}": write it out',
+    ],
+    [
+      'with a variable for a number',
+      compose('deploy:', 'deploy:\n      replicas: ${REPLICAS:-1}'),
+      'variable-too-early compose.yml:8 services.app.deploy.replicas: abra asks for a whole number before',
+    ],
+    [
+      'with a variable in a port',
+      compose('deploy:', "ports: ['${SSH_PORT:-22}:22']\n    deploy:"),
+      'variable-too-early compose.yml:7 services.app.ports.0: abra asks for ports before',
     ],
   ])('%s', async (_, changes, expected) => {
     const found = await lint(changes);

@@ -391,6 +391,30 @@ services:
   });
 });
 
+describe('a variable that stands for a duration', () => {
+  const withGrace = (grace: string): Files => ({
+    '.env.sample': 'GRACE=5m\n',
+    'compose.yml': `services:\n  app:\n    image: x\n    stop_grace_period: ${grace}\n`,
+  });
+
+  it.each(['${GRACE}', '${GRACE:-5m}', '"${GRACE}"', '${NUMBER:-5}m'])(
+    'is refused as abra refuses it: %s',
+    async (grace) => {
+      const said = JSON.stringify(grace.replaceAll('"', ''));
+      expect(await problemOf(withGrace(grace))).toBe(
+        `compose.yml:4: services.app.stop_grace_period: abra asks for a duration before it replaces variables, and refuses ${said}: write it out`,
+      );
+    },
+  );
+
+  it('is for us to write in an overlay, which abra never sees', async () => {
+    const { files } = await prepare(withGrace('1m'), {
+      folder: { 'overlay.yml': 'services: {app: {stop_grace_period: "${GRACE}"}}' },
+    });
+    expect(files.at(-1)?.compose).toMatchObject({ services: { app: { stop_grace_period: '5m' } } });
+  });
+});
+
 describe('a recipe', () => {
   it('sets the domain, the stack and no certificate resolver, and the settings over .env.sample', async () => {
     const sample = 'DOMAIN=sample.example.com\nLETS_ENCRYPT_ENV=production\nTITLE=sample\nOTHER=sample\n';
