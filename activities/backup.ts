@@ -159,7 +159,7 @@ async function restore(attempt: HostAttempt, restoring: Restoring): Promise<Tier
   const checks = app.settings.hooks['check-data'] !== undefined;
 
   await destroy(attempt, restoring);
-  const fresh = await deployer.deploy(app);
+  const fresh = await deployer.deploy(app, 'deploy');
   passBoundary('restore.after-deploy');
   if (!fresh.ok) return failedOn('empty volumes', fresh);
   // A check that passes on an app without its data would say nothing of the restore.
@@ -202,7 +202,7 @@ async function restore(attempt: HostAttempt, restoring: Restoring): Promise<Tier
 
 /** Judges the app like any deployment, and asks whether its data is there; null when all is well. */
 async function look(attempt: HostAttempt, app: App): Promise<TierFailure | null> {
-  const deployed = await attempt.deployer.deploy(app);
+  const deployed = await attempt.deployer.deploy(app, 'restart');
   if (!deployed.ok) return failedOn('the restored data', deployed);
   const data = await checkData(attempt, app, 'restore');
   return data?.result === 'fail' ? data : null;

@@ -24,7 +24,7 @@ export function coldTest(deps: Dependencies) {
         await deployer.remove(app.stack);
         passBoundary('cold-install.after-remove');
         return askTier(deps, attempt, app, 'install', async () => {
-          const result = asResult(await deployer.deploy(app));
+          const result = asResult(await deployer.deploy(app, 'deploy'));
           passBoundary('cold-install.after-deploy');
           if (result.result === 'fail') return result;
           await placeMarkers(await deployer.volumes(app.stack), run.workflow.runId);
@@ -47,7 +47,7 @@ export function coldTest(deps: Dependencies) {
           const before = await deployer.volumes(app.stack);
           const checks = app.settings.hooks['check-data'] !== undefined;
           const held = await someFiles(checks ? [] : before);
-          const result = asResult(await deployer.deploy(app));
+          const result = asResult(await deployer.deploy(app, 'upgrade'));
           passBoundary('cold-upgrade.after-deploy');
           if (result.result === 'fail') return result;
           const after = await deployer.volumes(app.stack);

@@ -94,7 +94,7 @@ export function dependencies(deps: Dependencies) {
         );
         await attempt.deployer.remove(app.stack);
         passBoundary('dependency.after-remove');
-        const deployment = await attempt.deployer.deploy(app);
+        const deployment = await attempt.deployer.deploy(app, 'deploy');
         passBoundary('dependency.after-deploy');
         if (!deployment.ok) {
           throw new Fault(

@@ -70,6 +70,7 @@ export function promote(deps: Dependencies) {
           report(`${step} at ${domain}`);
           const reattached = await deployer.deploy(
             await prepareApp(deps, attempt, { ...where, step, upgraded: false }, before),
+            'restart',
           );
           if (!reattached.ok) {
             return refuse(
@@ -82,7 +83,7 @@ export function promote(deps: Dependencies) {
           passBoundary('promote.after-reattach');
         }
         report(`promote at ${domain}`);
-        const installed = await deployer.deploy(app);
+        const installed = await deployer.deploy(app, before ? 'upgrade' : 'deploy');
         if (!installed.ok) {
           const how = before ? `upgrading the canonical's data from ${before.version}` : 'a fresh install';
           return refuse(`${how} at ${domain}: ${installed.reason}`, installed.evidence);

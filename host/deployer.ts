@@ -62,6 +62,13 @@ export type Rest =
   | { ok: true; /** IDs of the tasks that run, by service. */ tasks: Readonly<Record<string, string>> }
   | { ok: false; reason: string };
 
+/**
+ * What an operator would do where we deploy: install or deploy again with `abra app deploy`, take what runs to the
+ * release with `abra app upgrade`, or start again what was stopped. The first two end with the commands that the
+ * recipe has for them.
+ */
+export type Occasion = 'deploy' | 'upgrade' | 'restart';
+
 export interface ExecResult {
   status: number | null;
   /** Both streams, the last part of it. */
@@ -106,9 +113,11 @@ export interface Deployer {
   /**
    * Brings the app up, or takes it to this release in place, and judges it: every service at its full
    * replicas and stable across a window longer than its restart delay, no rollback, image and spec as asked
-   * for, and the app itself answers. Runs the recipe's hooks install and ready at their moments. Ends at its own deadline. Safe to call again on a half-done deployment.
+   * for, and the app itself answers. Runs the recipe's hooks install and ready at their moments, and its commands
+   * for the occasion, which is 'deploy' unless it is said. Ends at its own deadline. Safe to call again on a
+   * half-done deployment.
    */
-  deploy(app: App): Promise<Deployment>;
+  deploy(app: App, occasion?: Occasion): Promise<Deployment>;
   /** Waits until each service of the release has its replicas, and none is being updated. Ends at its own deadline. */
   atRest(app: App): Promise<Rest>;
   /**

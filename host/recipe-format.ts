@@ -16,6 +16,7 @@ import { checkDurations } from './recipe-format/literals.ts';
 import { checkAliases, checkOwnNames } from './recipe-format/neighbours.ts';
 import { checkPolicy } from './recipe-format/policy.ts';
 import { publishedPorts, type PublishedPort } from './recipe-format/ports.ts';
+import { postCommands, type Post, type PostOccasion } from './recipe-format/post-commands.ts';
 import { RecipeProblem, type Key, type Place } from './recipe-format/problem.ts';
 import { readRecipe, wholeFile } from './recipe-format/read.ts';
 import { deployLabels, externalKeys } from './recipe-format/render.ts';
@@ -46,6 +47,8 @@ export interface PreparedRecipe {
   timeoutMs: number | null;
   /** The label `coop-cloud.<stack>.version` of the service app. */
   version: string | null;
+  /** What the app's env has run in its containers on that occasion; null for nothing. Throws RecipeProblem. */
+  post(occasion: PostOccasion): Post | null;
 }
 
 export interface PreparedService {
@@ -89,7 +92,8 @@ async function prepare(
   overlayName: string,
   { clientVariables }: PrepareSettings,
 ): Promise<PreparedRecipe> {
-  const { checkout, sample, written, files } = await readRecipe(app);
+  const read = await readRecipe(app);
+  const { checkout, sample, written, files } = read;
   checkDurations(written);
   const lookup = (name: string): string | undefined => sample.values.get(name);
   const folders = files.map(() => checkout);
@@ -123,6 +127,12 @@ async function prepare(
     ports: publishedPorts(files),
     timeoutMs: timeoutOf([...(main ? [main] : []), ...services], app.stack),
     version: main?.labels.get(`coop-cloud.${app.stack}.version`) ?? null,
+    post: (occasion) =>
+      postCommands(
+        occasion,
+        read,
+        services.map(({ name }) => name),
+      ),
   };
 }
 

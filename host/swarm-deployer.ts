@@ -16,23 +16,25 @@ import { parseRecipeRunId, stackName, warmDomain } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { ANY_ANSWER } from '../domain/recipe-settings.ts';
 import { createAppEnvironment } from './app-environment.ts';
-import { createAppScripts, hookEvidence } from './app-scripts.ts';
+import { createAppScripts, hookEvidence, type ScriptResult } from './app-scripts.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { passBoundary } from './boundary.ts';
 import { watchClock } from './clock.ts';
 import { declaredEnvironment, dockerFolder, type Config } from './config.ts';
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from './daemon.ts';
 import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-evidence.ts';
-import type { App, Deployer, Deployment, ImageSeen, OwnedStack, Volume } from './deployer.ts';
+import type { App, Deployer, Deployment, ImageSeen, Occasion, OwnedStack, Volume } from './deployer.ts';
 import { freeBytes, gigabytes } from './headroom.ts';
 import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from './images.ts';
 import { oomKills, refusePlatformTrouble } from './platform-trouble.ts';
+import { createPostCommands } from './post-commands.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
 import { routesOf } from './recipe-format/neighbours.ts';
 import { LONGEST_NAME, tooLongElsewhere } from './recipe-format/secrets.ts';
 import { PROXY_NETWORK } from './recipe-format/networks.ts';
+import type { Post } from './recipe-format/post-commands.ts';
 import { RecipeProblem } from './recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from './recipe-format/render.ts';
 import { createPulledImages, removeUnneededImages } from './pulled-images.ts';
@@ -70,8 +72,6 @@ const SHARE_OF_TIER = 0.8;
 const POLL_MS = 1_000;
 /** The longest that the swarm takes to learn that a container has ended. */
 const SWARM_LAG_MS = 2_000;
-/** Before the step ends, what came of the deployment is judged and kept. */
-const CLOSING_MS = 60_000;
 const PROBE_TIMEOUT_MS = 10_000;
 const PING_MS = 10_000;
 const PROBE_LEAST_MS = 500;
@@ -129,6 +129,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     report,
     until,
   });
+  const postCommands = createPostCommands({ run, swarm, guard, report, fit });
   const pulled = createPulledImages(config.state, () => new Date());
   const prepared = new WeakMap<App, Promise<PreparedRecipe>>();
   /** Of the latest deployment, by evidence folder. */
@@ -155,8 +156,9 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     }
   }
 
-  async function bringUp(app: App): Promise<Deployment> {
+  async function bringUp(app: App, occasion: Occasion): Promise<Deployment> {
     const recipe = await prepare(app);
+    const post = occasion === 'restart' ? null : recipe.post(occasion);
     checkVersion(app, recipe);
     checkWarmNames(app, recipe);
     await checkSurroundings(app, recipe);
@@ -203,7 +205,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const engineWatch = await watchEngine();
     let outcome;
     try {
-      outcome = await converge(app, expected, question);
+      outcome = await converge(app, expected, question, post);
       if (!outcome.ok) await engineWatch.check(`watching ${app.stack}`);
     } finally {
       engineWatch.close();
@@ -433,11 +435,43 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         evidence?: string;
       };
 
+  /** What is done to an app that is up, before it is asked. */
+  interface Preparation {
+    /** Whether all must have been up for as long as they are watched. */
+    onceStable: boolean;
+    run(): Promise<ScriptResult | null>;
+    /** How far it may move the deadline, in milliseconds: its time is not the app's. */
+    graceMs: number;
+  }
+
+  /** The recipe's commands come when an operator's abra would have them come, our folder's hook after them. */
+  function preparationsOf(app: App, post: Post | null): Preparation[] {
+    const ready = {
+      onceStable: false,
+      graceMs: app.settings.timeouts.hook,
+      run: async () => {
+        const done = await scripts.hook(app, 'ready');
+        passBoundary('deploy.after-ready-hook');
+        return done;
+      },
+    };
+    if (post === null) return [ready];
+    const run = (): Promise<ScriptResult> => postCommands.run(app, post, longestDeployment());
+    return [{ onceStable: true, graceMs: Infinity, run }, ready];
+  }
+
   /** Waits until everything runs, is made ready, stays up and serves, or for the deadline. */
-  async function converge(app: App, asFirst: Expectation, question: Question | null): Promise<Outcome> {
+  async function converge(
+    app: App,
+    asFirst: Expectation,
+    question: Question | null,
+    post: Post | null,
+  ): Promise<Outcome> {
     const expected = { ...asFirst };
     pictures.delete(app.evidence);
-    let ready = false;
+    const preparations = preparationsOf(app, post);
+    /** Since when all is up and only has to stay so before it is prepared. */
+    let heldSince: number | null = null;
     const changes = swarm.changes(app.stack);
     let reported = '';
     const say = (what: string): void => {
@@ -488,18 +522,21 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     };
 
     /**
-     * Runs the recipe's hook ready; its time is not the app's. One that fails while tasks are replaced found an app
-     * that crashed, as apps may until the deadline: it is run again when all run again.
+     * One that fails while tasks are replaced found an app that crashed, as apps may until the deadline: it is run
+     * again when all run again.
      */
-    const makeReady = async (seen: Observation): Promise<Outcome> => {
-      const began = Date.now();
-      const done = await scripts.hook(app, 'ready');
-      passBoundary('deploy.after-ready-hook');
-      const within = Math.min(asFirst.deadline + app.settings.timeouts.hook, until - CLOSING_MS);
-      const latest = Math.max(asFirst.deadline, within);
-      expected.deadline = Math.min(expected.deadline + Date.now() - began, latest);
-      ready = done?.result !== 'fail';
-      if (done?.result !== 'fail') return { ok: true };
+    const makeReady = async (seen: Observation, preparation: Preparation): Promise<Outcome> => {
+      const began = heldSince ?? Date.now();
+      const done = await preparation.run();
+      heldSince = null;
+      const grace = Math.min(Date.now() - began, preparation.graceMs);
+      preparation.graceMs -= grace;
+      // The step must not end before the app can be judged.
+      expected.deadline = Math.min(expected.deadline + grace, Date.now() + longestDeployment());
+      if (done?.result !== 'fail') {
+        preparations.shift();
+        return { ok: true };
+      }
       const heardBy = Date.now() + SWARM_LAG_MS;
       for (;;) {
         const now = await swarm.observe(app.stack);
@@ -520,15 +557,21 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         refuseSetClock(app.stack, clockSet());
         refuseVanished(app.stack, expected, seen);
         const judgement = judge(seen, expected);
+        const [preparation] = preparations;
         let wait = POLL_MS;
         if (judgement.is === 'failed') {
           return { ok: false, reason: judgement.reason, service: judgement.service, seen };
         }
         if (judgement.is === 'waiting') {
           stopAsking();
+          heldSince = null;
           say(`waiting: ${judgement.why}`);
-        } else if (!ready) {
-          const made = await makeReady(seen);
+        } else if (preparation !== undefined && preparation.onceStable && judgement.is !== 'converged') {
+          heldSince ??= seen.at;
+          say('all up; its commands are run once it stayed so');
+          wait = Math.min(wait, judgement.until - seen.at);
+        } else if (preparation !== undefined) {
+          const made = await makeReady(seen, preparation);
           if (!made.ok) return made;
           continue;
         } else {
@@ -591,9 +634,9 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   }
 
   return {
-    async deploy(app) {
+    async deploy(app, occasion = 'deploy') {
       try {
-        return await bringUp(app);
+        return await bringUp(app, occasion);
       } catch (error) {
         if (error instanceof Red) return { ok: false, reason: error.message, evidence: error.file };
         if (!(error instanceof RecipeProblem)) throw error;

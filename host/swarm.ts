@@ -416,7 +416,7 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
         for (;;) {
           const { Running, ExitCode } = await engine(what, () => exec.inspect());
           if (!Running) {
-            if (ExitCode === KILLED && (await endsSoon(containerId))) throw endedMeanwhile(what);
+            if (ExitCode === KILLED && (await endsSoon(containerId))) throw new ContainerEnded(what);
             return { status: ExitCode, output: output.text() };
           }
           await sleep(EXEC_POLL_MS, undefined, { signal: until });
@@ -426,7 +426,7 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
         signal.throwIfAborted();
         if (late.aborted) return { status: null, output: output.text() };
         if (!NOT_RUNNING.has(engineStatus(error) ?? 0)) throw error;
-        throw endedMeanwhile(what);
+        throw new ContainerEnded(what);
       }
     },
 
@@ -502,8 +502,11 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
   };
 }
 
-function endedMeanwhile(what: string): Fault {
-  return new Fault('Daemon', `${what}: the container ended meanwhile, so nothing was learned; see its log`);
+/** The container in which a command ran ended before the command did. */
+export class ContainerEnded extends Fault {
+  constructor(what: string) {
+    super('Daemon', `${what}: the container ended meanwhile, so nothing was learned; see its log`);
+  }
 }
 
 /**

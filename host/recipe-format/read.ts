@@ -9,6 +9,8 @@ export interface RecipeFiles {
   checkout: Checkout;
   /** Its values are those of .env.sample, abra.sh and the app together. */
   sample: EnvSample;
+  /** abra.sh; null where the recipe has none. */
+  abraSh: string | null;
   /** Names that abra.sh exports. */
   exported: ReadonlySet<string>;
   /** The compose files that COMPOSE_FILE names, as they are written. */
@@ -41,7 +43,8 @@ export async function readRecipe(
     sampleFile,
     given,
   );
-  const exports = parseAbraExports((await checkout.read('abra.sh', wholeFile('abra.sh'))) ?? '');
+  const abraSh = await checkout.read('abra.sh', wholeFile('abra.sh'));
+  const exports = parseAbraExports(abraSh ?? '');
   for (const [name, value] of exports) {
     if (!given.has(name)) sample.values.set(name, value);
   }
@@ -54,7 +57,7 @@ export async function readRecipe(
   }
   const lookup = (name: string): string | undefined => sample.values.get(name);
   const files = written.map((source) => interpolateCompose(source, lookup));
-  return { checkout, sample, exported: new Set(exports.keys()), written, files };
+  return { checkout, sample, abraSh, exported: new Set(exports.keys()), written, files };
 }
 
 /** A file of the recipe, when it is not known yet what stands in it. */

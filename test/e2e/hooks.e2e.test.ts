@@ -71,8 +71,15 @@ const deployer = (signal?: AbortSignal) =>
 
 let folders = 0;
 
+interface Changes {
+  command?: string;
+  /** Added to .env.sample. */
+  env?: string;
+  abraSh?: string;
+}
+
 /** A recipe that serves its volume, which is empty at first, and needs a secret that is inserted. */
-function app(name: string, hooks: Partial<Record<Hook, string>>, changes: { command?: string } = {}): App {
+function app(name: string, hooks: Partial<Record<Hook, string>>, changes: Changes = {}): App {
   const folder = path.join(scratch, `${++folders}`);
   for (const one of ['recipe', 'evidence', 'hooks']) mkdirSync(path.join(folder, one), { recursive: true });
   const written = (file: string, text: string): string => {
@@ -109,8 +116,10 @@ secrets:
   );
   writeFileSync(
     path.join(checkout, '.env.sample'),
-    'TYPE=thing\nDOMAIN=thing.example.com\nSECRET_BY_HAND_VERSION=v1 # generate=false\nSECRET_MADE_VERSION=v1 # length=20\n',
+    'TYPE=thing\nDOMAIN=thing.example.com\nSECRET_BY_HAND_VERSION=v1 # generate=false\nSECRET_MADE_VERSION=v1 # length=20\n' +
+      (changes.env ?? ''),
   );
+  if (changes.abraSh !== undefined) writeFileSync(path.join(checkout, 'abra.sh'), changes.abraSh);
   const domain = `${name}.${zone}`;
   return {
     recipe: 'thing',
@@ -150,7 +159,9 @@ test -f "$RECIPE_DIR/compose.yml"`;
 const kept = (one: App, file: string): string => readFileSync(path.join(one.evidence, file), 'utf8');
 
 beforeAll(async () => {
-  importBusybox(image, ['sh', 'httpd', 'sleep', 'cat', 'test', 'touch']);
+  importBusybox(image, ['sh', 'httpd', 'sleep', 'cat', 'grep', 'test', 'touch'], (root) =>
+    mkdirSync(path.join(root, 'tmp')),
+  );
   removeProxy = await ensureProxyNetwork(docker);
 }, 60_000);
 
@@ -231,6 +242,89 @@ it('a hook that failed on an app which crashed meanwhile is run again when that 
   expect(await deployer().deploy(one)).toMatchObject({ ok: true });
   expect(kept(one, 'hook-ready.txt').match(/== started/g)).toHaveLength(2);
 }, 90_000);
+
+/** Serves what its abra.sh wrote; the hook ready and the page depend on it. */
+const ABRA_SH = `export VERSION=v1
+seed() {
+  test "$1" = "it's" || return 4
+  echo "seeded by $TARGET of $APP_NAME in $STACK_NAME" > /data/index.html
+}
+count() { echo x >> /data/counted; }
+fall() { touch /data/fall; sleep 100; }
+tell() { echo asked for a reason; cat /run/secrets/made; echo; return 7; }
+`;
+
+it('commands of the recipe are run in its containers as abra does, each on its occasion', async () => {
+  const one = app(
+    'commands',
+    { install: INSTALL, ready: "in-service app cat /data/index.html | grep -q '^seeded by app of commands'" },
+    {
+      abraSh: ABRA_SH,
+      env: `POST_DEPLOY_CMDS="app seed it\\\\'s|app count"\nPOST_UPGRADE_CMDS="app count"\n`,
+    },
+  );
+  const counted = async (): Promise<number> => {
+    const { output } = await deployer().exec(one.stack, 'app', 'cat /data/counted', 5_000);
+    return output.trim().split('\n').length;
+  };
+  expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+  const { output } = await deployer().exec(one.stack, 'app', 'cat /data/index.html', 5_000);
+  expect(output).toBe(`seeded by app of ${one.domain} in ${one.stack}\n`);
+  expect(await counted()).toBe(1);
+  expect(await deployer().deploy(one, 'restart')).toMatchObject({ ok: true });
+  expect(await counted()).toBe(1);
+  expect(await deployer().deploy(one, 'upgrade')).toMatchObject({ ok: true });
+  expect(await counted()).toBe(2);
+  expect(kept(one, 'post-upgrade-commands.txt')).toMatch(/^== POST_UPGRADE_CMDS: app count\n/);
+}, 120_000);
+
+it('a command that fails is red, with what it printed but no secrets', async () => {
+  const one = app(
+    'failing',
+    { install: INSTALL },
+    { abraSh: ABRA_SH, env: 'POST_DEPLOY_CMDS="app tell me|app count"\n' },
+  );
+  expect(await deployer().deploy(one)).toEqual({
+    ok: false,
+    reason: 'POST_DEPLOY_CMDS: app tell me: exit status 7: ***',
+    evidence: path.join(one.evidence, 'post-deploy-commands.txt'),
+  });
+  expect(kept(one, 'post-deploy-commands.txt')).toMatch(
+    /^== POST_DEPLOY_CMDS: app tell me\n== started \S+\nasked for a reason\n\*\*\*\n== ended \S+, exit status 7\n\n$/,
+  );
+  expect(readdirSync(one.scratch)).toEqual([]);
+}, 60_000);
+
+it('commands that cannot be meant are red before anything is deployed', async () => {
+  const changes = { abraSh: ABRA_SH, env: 'POST_DEPLOY_CMDS="app seed | db migrate"\n' };
+  const one = app('malformed', { install: INSTALL }, changes);
+  expect(await deployer().deploy(one)).toMatchObject({
+    ok: false,
+    reason:
+      '.env.sample:5: POST_DEPLOY_CMDS: " db migrate": the recipe has no service ""; no blank may stand before a service',
+  });
+  expect(await deployer().owned()).toEqual([]);
+});
+
+it('a command whose container went meanwhile is run again when the app is up', async () => {
+  // It falls over once, while the command runs.
+  const command =
+    'httpd -f -p 8080 -h /data & while [ ! -e /data/fall ] || [ -e /data/fell ]; do sleep 1; done; touch /data/fell; exit 1';
+  const one = app(
+    'fallen',
+    { install: INSTALL, ready: READY },
+    {
+      command,
+      abraSh: `${ABRA_SH}once() { [ -e /data/fell ] || fall; }\n`,
+      env: 'POST_DEPLOY_CMDS="app once"\n',
+    },
+  );
+  expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+  expect(kept(one, 'post-deploy-commands.txt').match(/== ended .*/g)).toEqual([
+    expect.stringContaining('the container of app ended meanwhile'),
+    expect.stringContaining('exit status 0'),
+  ]);
+}, 120_000);
 
 it('a hook that takes too long is red, and what it began in a container is ended', async () => {
   const sleep = `sleep 4${hex.replaceAll(/\D/g, '1')}`;

@@ -107,6 +107,19 @@ function evidence(tier: string, file: string): string {
 }
 
 describe('a backup and its restore', () => {
+  it('bring up a new deployment, and start it again once', async () => {
+    machine.labels.set('ghost', ON);
+    await step(install);
+    await step(back);
+    await step(restore);
+    expect(machine.deployed.map(({ occasion }) => occasion)).toEqual([
+      'deploy',
+      'deploy',
+      'restart',
+      'restart',
+    ]);
+  });
+
   it('pass when each volume has its mark again, and teardown leaves no archive', async () => {
     await step(install);
     const before = machine.rows(STACK);

@@ -9,7 +9,7 @@ import { createAlerts } from '../../host/alerts.ts';
 import { passBoundary } from '../../host/boundary.ts';
 import { createCanonicals } from '../../host/canonicals.ts';
 import type { Config } from '../../host/config.ts';
-import type { App, Deployer, ExecResult, OwnedStack } from '../../host/deployer.ts';
+import type { App, Deployer, ExecResult, Occasion, OwnedStack } from '../../host/deployer.ts';
 import { createHostLock } from '../../host/host-lock.ts';
 import { createLedger } from '../../host/ledger.ts';
 import type { Mirrors } from '../../host/mirrors.ts';
@@ -60,7 +60,7 @@ export interface Machine {
   /** How much later it is here than elsewhere, in milliseconds. */
   laterMs: number;
   /** Whatever was deployed, in order. */
-  deployed: Pick<App, 'stack' | 'version' | 'env'>[];
+  deployed: (Pick<App, 'stack' | 'version' | 'env'> & { occasion: Occasion })[];
   /** Services that run beside the one that every release has. */
   older: string[];
   /** What of every app is in flight; null when nothing is. */
@@ -224,7 +224,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       if (volumesOf(stack).length === 0 && stacks.get(stack)?.secrets.size === 0) stacks.delete(stack);
     };
     return {
-      async deploy(app) {
+      async deploy(app, occasion = 'deploy') {
         const { quality } = tagOf(app.recipe, app.commit);
         const attachedAgain = volumesOf(app.stack).length > 0;
         await change();
@@ -239,7 +239,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         stack.secrets.add(`${app.stack}_password_v1`);
         passBoundary('deploy.after-secrets');
         await change();
-        deployed.push({ stack: app.stack, version: app.version, env: app.env });
+        deployed.push({ stack: app.stack, version: app.version, env: app.env, occasion });
         for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
         if (stack.running) machine.upgraded();
         else machine.started();

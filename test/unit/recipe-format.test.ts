@@ -785,6 +785,56 @@ configs: {c: {file: page.html, name: "\${STACK_NAME}_c"}}
   });
 });
 
+describe('the commands that follow a deployment', () => {
+  const recipe = (env: string, abraSh = 'migrate() { :; }\nset_admin() { :; }\n'): Files => ({
+    'compose.yml': 'services:\n  app:\n    image: x\n  db:\n    image: y\n',
+    '.env.sample': `DOMAIN=thing.example.com\n${env}\n`,
+    'abra.sh': abraSh,
+  });
+
+  it('are those of the occasion, in their order, with their arguments as they are written', async () => {
+    const { post } = await prepare(
+      recipe(
+        `POST_DEPLOY_CMDS="app set_admin a@$DOMAIN  'b c'|db migrate"\nPOST_UPGRADE_CMDS="db migrate --all"`,
+      ),
+    );
+    expect(post('deploy')?.commands).toEqual([
+      { service: 'app', call: "set_admin a@thing.example.org  'b c'" },
+      { service: 'db', call: 'migrate' },
+    ]);
+    expect(post('upgrade')?.commands).toEqual([{ service: 'db', call: 'migrate --all' }]);
+    expect(post('upgrade')?.abraSh).toContain('migrate() {');
+  });
+
+  it('are none where the env has none, or recipe.yml says so', async () => {
+    const { post } = await prepare(recipe('POST_DEPLOY_CMDS='));
+    expect([post('deploy'), post('upgrade')]).toEqual([null, null]);
+    const given = { env: { POST_DEPLOY_CMDS: '' } };
+    const other = await prepare(recipe('POST_DEPLOY_CMDS="app migrate"'), given);
+    expect(other.post('deploy')).toBeNull();
+  });
+
+  it.each([
+    ['of a service that the recipe does not have', 'web migrate', 'the recipe has no service "web"'],
+    ['of a service alone', 'app', '"app" is not "<service> <command> <arguments>"'],
+    ['that ends with a bar', 'app migrate|', '"" is not "<service>'],
+    ['with a blank behind a bar', 'app migrate | db migrate', 'the recipe has no service ""; no blank may'],
+    ['that abra.sh does not have', 'app migrant', '"app migrant": abra.sh has no "migrant"'],
+  ])('are wrong: one %s', async (_, written, expected) => {
+    const { post } = await prepare(recipe(`POST_UPGRADE_CMDS="${written}"`));
+    expect(post('deploy')).toBeNull();
+    expect(() => post('upgrade')).toThrow(RecipeProblem);
+    expect(() => post('upgrade')).toThrow('.env.sample:2: POST_UPGRADE_CMDS: ');
+    expect(() => post('upgrade')).toThrow(expected);
+  });
+
+  it('are wrong without an abra.sh', async () => {
+    const { 'abra.sh': _, ...without } = recipe('POST_DEPLOY_CMDS="app migrate"');
+    const { post } = await prepare(without);
+    expect(() => post('deploy')).toThrow('the recipe has no abra.sh');
+  });
+});
+
 describe("a recipe's secrets", () => {
   const compose = (names: string[]): string =>
     `services: {app: {image: x, secrets: [${names.join(', ')}]}}\nsecrets:\n${names

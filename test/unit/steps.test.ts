@@ -372,6 +372,17 @@ describe('nothing proven is lost:', () => {
     expect(machine.deployed.filter(({ stack }) => stack === STACK)).toHaveLength(1);
   });
 
+  test('the first is a deployment, the next an upgrade of what is only started again', async () => {
+    await promote();
+    await publishNext();
+    await promoteNext();
+    expect(machine.deployed.map(({ version, occasion }) => `${version} ${occasion}`)).toEqual([
+      '1.0.0+1 deploy',
+      '1.0.0+1 restart',
+      '1.1.0+1 upgrade',
+    ]);
+  });
+
   test('a canonical is attached again in the environment that it was proven in', async () => {
     machine.settings.set('ghost', { env: { LANG: 'de' }, upgradeEnv: { MIGRATE: 'no' } });
     await promote();

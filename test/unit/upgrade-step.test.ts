@@ -56,6 +56,10 @@ function emptied(names: readonly string[]): void {
 
 it('passes when all is there', async () => {
   expect(await upgrade()).toEqual({ result: 'pass', images: expect.any(Object) });
+  expect(machine.deployed.map(({ version, occasion }) => `${version} ${occasion}`)).toEqual([
+    '1.0.0+1 deploy',
+    '1.1.0+1 upgrade',
+  ]);
 });
 
 it('says of a service that the release no longer has that it still runs', async () => {
