@@ -47,6 +47,8 @@ export interface PreparedRecipe {
   timeoutMs: number | null;
   /** The label `coop-cloud.<stack>.version` of the service app. */
   version: string | null;
+  /** The whole of the app's env. */
+  env: ReadonlyMap<string, string>;
   /** What the app's env has run in its containers on that occasion; null for nothing. Throws RecipeProblem. */
   post(occasion: PostOccasion): Post | null;
 }
@@ -127,6 +129,7 @@ async function prepare(
     ports: publishedPorts(files),
     timeoutMs: timeoutOf([...(main ? [main] : []), ...services], app.stack),
     version: main?.labels.get(`coop-cloud.${app.stack}.version`) ?? null,
+    env: sample.values,
     post: (occasion) =>
       postCommands(
         occasion,

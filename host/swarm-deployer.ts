@@ -31,6 +31,7 @@ import { createPostCommands } from './post-commands.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
 import { prepareRecipe, type PreparedRecipe } from './recipe-format.ts';
+import { withExposedEnv } from './recipe-format/exposed-env.ts';
 import { routesOf } from './recipe-format/neighbours.ts';
 import { LONGEST_NAME, tooLongElsewhere } from './recipe-format/secrets.ts';
 import { PROXY_NETWORK } from './recipe-format/networks.ts';
@@ -184,7 +185,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       ' ',
     );
     const files = labelled(
-      recipe.files,
+      withExposedEnv(recipe.files, recipe.env, app),
       objects,
       { [LABEL.run]: app.run, [LABEL.deployment]: deployment },
       Object.fromEntries([...images].map(([service, { reference }]) => [service, reference])),

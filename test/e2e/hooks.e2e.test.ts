@@ -247,7 +247,7 @@ it('a hook that failed on an app which crashed meanwhile is run again when that 
 const ABRA_SH = `export VERSION=v1
 seed() {
   test "$1" = "it's" || return 4
-  echo "seeded by $TARGET of $APP_NAME in $STACK_NAME" > /data/index.html
+  echo "seeded by $TARGET of $APP_NAME in $STACK_NAME, $TYPE" > /data/index.html
 }
 count() { echo x >> /data/counted; }
 fall() { touch /data/fall; sleep 100; }
@@ -269,7 +269,7 @@ it('commands of the recipe are run in its containers as abra does, each on its o
   };
   expect(await deployer().deploy(one)).toMatchObject({ ok: true });
   const { output } = await deployer().exec(one.stack, 'app', 'cat /data/index.html', 5_000);
-  expect(output).toBe(`seeded by app of ${one.domain} in ${one.stack}\n`);
+  expect(output).toBe(`seeded by app of ${one.domain} in ${one.stack}, thing:1.0.0+1.0\n`);
   expect(await counted()).toBe(1);
   expect(await deployer().deploy(one, 'restart')).toMatchObject({ ok: true });
   expect(await counted()).toBe(1);

@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { prepareRecipe, type PreparedRecipe } from '../../host/recipe-format.ts';
 import { parseCompose, type ComposeFile } from '../../host/recipe-format/compose.ts';
 import { parseAbraExports, parseEnvSample } from '../../host/recipe-format/env.ts';
+import { withExposedEnv } from '../../host/recipe-format/exposed-env.ts';
 import { portName } from '../../host/recipe-format/ports.ts';
 import { RecipeProblem } from '../../host/recipe-format/problem.ts';
 import { LABEL, labelled, writeCompose } from '../../host/recipe-format/render.ts';
@@ -1006,6 +1007,47 @@ describe('the compose files that docker is given', () => {
         'thing_example_org',
       ],
     );
+  });
+});
+
+describe("the app's env", () => {
+  const env = new Map([
+    ['TYPE', 'thing'],
+    ['DOMAIN', 'thing.example.org'],
+    ['A', '$1'],
+    ['B', 'of env'],
+  ]);
+  const release = { recipe: 'thing', version: '1.2.0+1' };
+  const exposed = (...files: Record<string, unknown>[]): unknown[] =>
+    withExposedEnv(
+      files.map((services, index) => ({ name: `${index}.yml`, compose: { services } })),
+      env,
+      release,
+    ).map(({ compose }) => compose['services']);
+
+  it('is in the environment of the service app, under what stands there', () => {
+    expect(exposed({ app: { image: 'x', environment: ['B=own', 'NONE'] }, db: { image: 'y' } })).toEqual([
+      {
+        app: {
+          image: 'x',
+          environment: ['TYPE=thing:1.2.0+1', 'DOMAIN=thing.example.org', 'A=$1', 'B=own', 'NONE'],
+        },
+        db: { image: 'y' },
+      },
+    ]);
+    expect(exposed({ app: { environment: { B: null } } })).toEqual([
+      { app: { environment: { TYPE: 'thing:1.2.0+1', DOMAIN: 'thing.example.org', A: '$1', B: null } } },
+    ]);
+  });
+
+  it('is under what a later file says too, and nowhere without a service app', () => {
+    const later = { app: { environment: ['B=later', 'A=later'] } };
+    expect(exposed({ db: {} }, { app: { image: 'x' } }, later)).toEqual([
+      { db: {} },
+      { app: { image: 'x', environment: { TYPE: 'thing:1.2.0+1', DOMAIN: 'thing.example.org' } } },
+      later,
+    ]);
+    expect(exposed({ web: {} })).toEqual([{ web: {} }]);
   });
 });
 
