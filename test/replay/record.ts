@@ -2,7 +2,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { ensureTemporal } from '../../setup/temporal.ts';
-import type { planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
+import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
 import { pauseUpdate, recipeWorkflowId, TASK_QUEUE } from '../../workflows/protocol.ts';
 import { fakeHost, type FakeRecipe } from '../workflow/fake-host.ts';
 import { quietRuntime, startWorkflowServer } from '../workflow/server.ts';
@@ -113,6 +113,12 @@ await server.withWorker(host, async () => {
     args: [{ recipes: ['newer-release', 'mirror-sync-error'] }],
   });
   await save('plan', 'plan');
+  await server.client.workflow.execute<typeof ledgerWorkflow>('ledgerWorkflow', {
+    workflowId: 'ledger',
+    taskQueue: TASK_QUEUE,
+    args: [{ recipe: 'no-new-version', tag: '1.0.0+1', reason: 'only the notes changed', by: 'ada@ci' }],
+  });
+  await save('ledger', 'ledger');
   await server.client.workflow.execute<typeof reapWorkflow>('reapWorkflow', {
     workflowId: 'reap',
     taskQueue: TASK_QUEUE,
