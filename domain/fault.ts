@@ -8,7 +8,7 @@ export const FAULTS = {
   /** The configuration, a recipe.yml or a workflow's input is wrong. */
   BadConfig: { retryable: false },
   BadInput: { retryable: false },
-  /** A tag has another commit than the ledger recorded. */
+  /** A release's tag has another commit than the ledger has; other tags may move. */
   TagMoved: { retryable: false },
   /** A record on disk cannot be read; it is never taken for an absent one. */
   RecordUnreadable: { retryable: false },

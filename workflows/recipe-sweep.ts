@@ -25,6 +25,7 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
   try {
     const { mirrorSync } = mirrorSteps(settings, recipe);
     const synced = await run.at('mirror-sync', () => mirrorSync({ recipe, run: ref }));
+    // An older worker's step answers none.
     run.notes = synced.notes ?? [];
     const found = await run.at('resolve', () => shortSteps(settings, recipe).resolve({ recipe }));
     const head = (run.release = found.releases.at(-1) ?? null);
