@@ -11,6 +11,8 @@ import { lastLogLines, startService, type Service } from '../host/service.ts';
 import { createSwarmDeployer } from '../host/swarm-deployer.ts';
 import type { Ready } from '../setup/main.ts';
 // oxlint-disable-next-line no-restricted-imports -- the demo plays with the recipes that the tests play with
+import { startImageRegistry, type ImageRegistry } from '../test/fixtures/image-registry.ts';
+// oxlint-disable-next-line no-restricted-imports -- as above
 import { writeRecipesFolder } from '../test/fixtures/recipes-folder.ts';
 // oxlint-disable-next-line no-restricted-imports -- as above
 import { createUpstreams, type Upstreams } from '../test/fixtures/upstreams.ts';
@@ -18,7 +20,7 @@ import { connect, ensureNamespaceReady, pollingWorkers, type TemporalServer } fr
 import { devServerSettings, startDevServer, type DevServer } from './dev.ts';
 import { CommandStopped } from './failure.ts';
 
-/** Everything the demo runs on: a folder of its own, a server, a worker process, upstreams on disk. */
+/** Everything the demo runs on: a folder of its own, a server, a worker process, a registry, upstreams on disk. */
 export interface Stage {
   config: Config;
   configFile: string;
@@ -39,26 +41,33 @@ const WORKER_START_MS = 60_000;
 /** Sets the stage on a host that is ready. What an earlier demo left is removed first. */
 export async function setStage(
   enrolled: readonly string[],
-  { temporal, madeProxyNetwork }: Ready,
+  { temporal, registry, madeProxyNetwork }: Ready,
 ): Promise<Stage> {
   await refuseSecondDemo();
   await rm(FOLDER, { recursive: true, force: true });
-  const upstreams = createUpstreams(path.join(FOLDER, 'upstreams'));
-  await writeRecipesFolder(path.join(FOLDER, 'recipes'), upstreams, enrolled);
   const config = await writeConfig();
   const settings = devServerSettings(config, temporal);
   await mkdir(path.dirname(settings.dbFile), { recursive: true });
 
-  const started: { devServer?: DevServer; worker?: Service; server?: TemporalServer } = {};
+  const started: {
+    devServer?: DevServer;
+    registry?: ImageRegistry;
+    server?: TemporalServer;
+    worker?: Service;
+  } = {};
   const strike = async (): Promise<void> => {
     await started.server?.close();
     await started.worker?.stop();
     await started.devServer?.stop();
     await removeDeployed(config);
+    await started.registry?.close();
     if (madeProxyNetwork) await removeProxyNetwork(config);
   };
   try {
     await removeDeployed(config);
+    started.registry = await startImageRegistry(registry, path.join(FOLDER, 'registry'));
+    const upstreams = createUpstreams(path.join(FOLDER, 'upstreams'), started.registry);
+    await writeRecipesFolder(path.join(FOLDER, 'recipes'), upstreams, enrolled);
     started.devServer = await startDevServer(settings);
     started.server = await connect(config);
     await ensureNamespaceReady(started.server.connection, started.server.namespace);
@@ -100,8 +109,7 @@ async function writeConfig(): Promise<Config> {
     recipes: './recipes',
     mirrors: path.join(FOLDER, 'mirrors', '{recipe}.git'),
     path: process.env['PATH'],
-    // The demo's images are made here and come from no registry, and there is no proxy in front.
-    docker: { pull: 'missing' },
+    // There is no proxy in front.
     probe: { via: 'task' },
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
     // What is broken here breaks at once.

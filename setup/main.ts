@@ -2,6 +2,7 @@ import { ensureDocker } from './docker.ts';
 import { ensureFixtureImages } from './images.ts';
 import type { FixtureImage } from './images/catalogue.ts';
 import type { Say } from './machine.ts';
+import { ensureRegistry } from './registry.ts';
 import { ensureProxyNetwork, ensureSwarm } from './swarm.ts';
 import { ensureTemporal } from './temporal.ts';
 import { ensureTools, SWEEP_PROGRAMS, TEST_PROGRAMS } from './tools.ts';
@@ -13,6 +14,8 @@ const WORTH_SAYING_MS = 1_000;
 export interface Ready {
   /** Path of the Temporal CLI. */
   temporal: string;
+  /** Path of the image registry that the fixture images are pulled from. */
+  registry: string;
   /** Whether the proxy network is of our making. */
   madeProxyNetwork: boolean;
 }
@@ -25,7 +28,7 @@ export interface Wanted {
 
 /**
  * Takes a bare Debian or Ubuntu with Node and git to where this project's tests run: tools, a docker engine
- * in swarm mode, the Temporal CLI and those images of the fixture recipes. What is there already is used; each
+ * in swarm mode, the Temporal CLI, an image registry and those images of the fixture recipes. What is there already is used; each
  * step says what it will do before it does it. Needs root where something is missing.
  */
 export async function setUp(say: Say, { images, tests }: Wanted): Promise<Ready> {
@@ -35,8 +38,9 @@ export async function setUp(say: Say, { images, tests }: Wanted): Promise<Ready>
   await timed(say, 'swarm', () => ensureSwarm(say));
   const madeProxyNetwork = await timed(say, 'network', () => ensureProxyNetwork(say));
   const temporal = await timed(say, 'temporal', () => ensureTemporal(say));
+  const registry = await timed(say, 'image registry', () => ensureRegistry(say));
   await timed(say, 'fixture images', () => ensureFixtureImages(say, images));
-  return { temporal, madeProxyNetwork };
+  return { temporal, registry, madeProxyNetwork };
 }
 
 async function timed<T>(say: Say, name: string, step: () => Promise<T>): Promise<T> {

@@ -40,22 +40,30 @@ const inTurn = createQueue();
 
 /** A part of an image: the programs and folders of a Go module. */
 export function goProgram(program: GoProgram): Part {
-  const fingerprint = fingerprintOf(program, RECIPE, process.arch);
-  const folder = `${program.name}-${program.version}-${fingerprint}`;
   return {
-    fingerprint,
+    fingerprint: fingerprint(program),
     async putInto(context, say) {
-      const built = await cached(`go/${folder}`, (scratch) => inTurn(() => build(say, program, scratch)));
+      const built = await ensureGoProgram((line) => say(`fixture images: ${line}`), program);
       await cp(built, context, { recursive: true });
     },
   };
+}
+
+/** The folder of the cache with the programs and folders of a Go module, which are built unless they are there. */
+export function ensureGoProgram(say: Say, program: GoProgram): Promise<string> {
+  const folder = `${program.name}-${program.version}-${fingerprint(program)}`;
+  return cached(`go/${folder}`, (scratch) => inTurn(() => build(say, program, scratch)));
+}
+
+function fingerprint(program: GoProgram): string {
+  return fingerprintOf(program, RECIPE, process.arch);
 }
 
 async function build(say: Say, program: GoProgram, folder: string): Promise<void> {
   const go = await ensureGo(say);
   if (program.cgo) await ensureProgram(say, 'gcc', ['gcc', 'libc6-dev']);
   const name = `${program.name}-${program.version}`;
-  say(`fixture images: building ${program.name} ${program.version} with Go (${program.takes} on 2 cores)`);
+  say(`building ${program.name} ${program.version} with Go (${program.takes} on 2 cores)`);
   const source = `${folder}.source`;
   try {
     await mkdir(folder);

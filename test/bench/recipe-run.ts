@@ -97,7 +97,8 @@ async function measure(
   setting: Setting,
 ): Promise<{ first: Pair; newer: Pair; reactions: Reactions }> {
   const { recipe, versions, probePath, stableMs, hurry } = setting;
-  const system = await startSystem(temporalBinary, [recipe]);
+  // The plain script pulls nothing.
+  const system = await startSystem(temporalBinary, [recipe], { images: 'local' });
   const { folder, zone, upstreams } = system;
   const label = zone.slice(0, zone.indexOf('.'));
   const plain = plainRun({

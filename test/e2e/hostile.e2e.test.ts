@@ -59,6 +59,7 @@ beforeAll(async () => {
   system = await startSystem(inject('temporal'), [], {
     workerEnv: { WORKER_SECRET: planted['variable of the worker'] },
     limits: { attempts: 2, stable: '2s' },
+    images: 'local',
   });
   const { folder } = system;
   neighbour = `neighbour${randomBytes(3).toString('hex')}_example_org`;

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { outcomeReason } from '../../domain/outcome.ts';
 import type { SweepReport } from '../../domain/report.ts';
 import type { Service } from '../../host/service.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
@@ -13,9 +15,13 @@ import {
   type Step,
   type SweepResult,
 } from '../../workflows/protocol.ts';
+import { LOGIN } from '../fixtures/image-registry.ts';
 import { startSystem, until, type System } from './system.ts';
 
-/** One story on one host, in order: each test finds the system as the one before left it. */
+/**
+ * One story on one host, in order: each test finds the system as the one before left it. Images are pulled from a
+ * registry, as by default.
+ */
 
 let system: System;
 let worker: Service;
@@ -102,6 +108,10 @@ describe('a weekly sweep', () => {
     for (const { recipe, release } of report.recipes) {
       if (release) await expectWholeCanonical(recipe, release.version, release.commit);
     }
+    const image = `${system.registry.host}/recipe-sweep/nginx:1.22`;
+    expect(await system.canonical('custom-html')).toMatchObject({
+      images: { app: { image, digest: await system.registry.digest(image) } },
+    });
     await expectOnlyCanonicalData();
   });
 
@@ -203,11 +213,16 @@ describe('what goes wrong around a release', () => {
     await expectOnlyCanonicalData();
   });
 
-  test('an image that no registry can be asked for says nothing of the release: ERROR infrastructure', async () => {
+  test('an image that its registry does not have is red', async () => {
     await system.upstreams.publish('custom-html', '1.3.0+1.99');
-    const { status, stdout } = await system.cli('sweep', 'custom-html');
-    expect(stdout).toContain('ERROR infrastructure');
-    expect(status).toBe(2);
+    const { status } = await system.cli('sweep', 'custom-html');
+    const { outcome } = (await lastReport()).recipes[0] as SweepReport['recipes'][number];
+    expect(outcome).toMatchObject({
+      kind: 'FAIL',
+      tier: 'upgrade',
+      why: expect.stringContaining('manifest unknown'),
+    });
+    expect(status).toBe(1);
     expect((await system.canonical('custom-html'))?.version).toBe('1.0.0+1.22');
     await expectOnlyCanonicalData();
   });
@@ -310,6 +325,57 @@ describe('what goes wrong around a release', () => {
     } finally {
       await writeFile(file, whole);
     }
+  });
+});
+
+describe('the registry of a release that works', () => {
+  const version = '1.4.0+1.26';
+  const swept = async (): Promise<SweepReport['recipes'][number]> => {
+    await system.cli('sweep', 'custom-html');
+    return (await lastReport()).recipes[0] as SweepReport['recipes'][number];
+  };
+
+  test('is gone: that says nothing of the release', async () => {
+    await system.upstreams.publish('custom-html', version, '1.1.0+1.26');
+    await system.registry.stop();
+    const { outcome } = await swept();
+    expect(outcome).toMatchObject({ kind: 'ERROR', cause: 'infrastructure' });
+    expect(outcomeReason(outcome)).toContain('connection refused');
+    expect((await system.canonical('custom-html'))?.version).toBe('1.0.0+1.22');
+    await expectOnlyCanonicalData();
+  });
+
+  test('wants a login: nor does that, and it is said what to type', async () => {
+    await system.registry.start('restricted');
+    const { outcome } = await swept();
+    expect(outcome).toMatchObject({ kind: 'ERROR', cause: 'infrastructure' });
+    const typed = /log in as the worker's user: docker (--config (\S+) login (\S+))/.exec(
+      outcomeReason(outcome),
+    );
+    expect(typed?.slice(2)).toEqual([path.join(system.state, 'home', '.docker'), system.registry.host]);
+    const args = typed?.[1]?.split(' ') ?? [];
+    await execa('docker', [...args, '--username', LOGIN.user, '--password-stdin'], { input: LOGIN.password });
+  });
+
+  test('has a tag moved while it is tested: what was tested is what is promoted', async () => {
+    const { registry, state, canonical } = system;
+    const [old, tag] = ['1.22', '1.26'].map((one) => `${registry.host}/recipe-sweep/nginx:${one}`) as [
+      string,
+      string,
+    ];
+    const tested = await registry.digest(tag);
+    const sweep = await startSweep(['custom-html']);
+    const file = path.join(state, 'sweeps', sweep.workflowId, 'custom-html', 'resolved-images.json');
+    await until(async () => (await readFile(file, 'utf8').catch(() => '')).includes(tag), 120_000);
+    await registry.moveTag(tag, old);
+    expect(outcomesOf(await sweep.result())).toEqual({ 'custom-html': `PASS (promoted ${version})` });
+    expect(await registry.digest(tag)).not.toBe(tested);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ images: { [tag]: tested } });
+    expect(await canonical('custom-html')).toMatchObject({
+      version,
+      images: { app: { image: tag, digest: tested } },
+    });
+    await expectOnlyCanonicalData();
   });
 });
 

@@ -10,14 +10,16 @@ import { connect, type TemporalServer } from '../../client/connect.ts';
 import { startDevServer, type DevServer } from '../../client/dev.ts';
 import { stackName } from '../../domain/names.ts';
 import { startService, type Service } from '../../host/service.ts';
+import { ensureRegistry } from '../../setup/registry.ts';
 import { SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
+import { startImageRegistry, type ImageRegistry } from '../fixtures/image-registry.ts';
 import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
 import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
 import { ofZone } from './engine.ts';
 
 /**
  * The whole system on this machine, as an operator would have it: a Temporal server, a worker process, the
- * swarm, upstream repositories on disk. What it asserts about docker it asks docker itself.
+ * swarm, an image registry, upstream repositories on disk. What it asserts about docker it asks docker itself.
  */
 export interface System {
   folder: string;
@@ -25,6 +27,8 @@ export interface System {
   configFile: string;
   zone: string;
   upstreams: Upstreams;
+  /** Where the images of the upstreams' releases are, and nowhere else by the names that they have in recipes. */
+  registry: ImageRegistry;
   temporal: TemporalServer;
   docker: Dockerode;
   /** Runs the command line as typed, and answers what it printed. */
@@ -53,6 +57,8 @@ export interface SystemOptions {
   /** Megabytes of a disk of its own for the state folder. */
   stateMegabytes?: number;
   limits?: Readonly<Record<string, unknown>>;
+  /** Recipes name images that are on this engine alone; else they are pulled from the registry. */
+  images?: 'local';
 }
 
 const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
@@ -106,7 +112,9 @@ export async function startSystem(
   const zone = `t${randomBytes(3).toString('hex')}.test`;
   const [port, uiPort] = [await getPort(), await getPort()];
   const docker = new Dockerode({ socketPath: SOCKET });
-  const upstreams = createUpstreams(path.join(folder, 'upstreams'));
+  const registry = await startImageRegistry(await ensureRegistry(console.log), path.join(folder, 'registry'));
+  const pulls = options.images !== 'local';
+  const upstreams = createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined);
   await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
   const configFile = path.join(folder, 'recipe-sweep.yml');
   let config: Record<string, unknown> = {
@@ -116,7 +124,7 @@ export async function startSystem(
     recipes: './recipes',
     mirrors: path.join(folder, 'mirrors', '{recipe}.git'),
     path: process.env['PATH'],
-    docker: { pull: 'missing' },
+    ...(pulls ? {} : { docker: { pull: 'missing' } }),
     probe: { via: 'task' },
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
     limits: { headroom: '1GB', attempts: 3, stable: '8s', ...options.limits },
@@ -146,6 +154,7 @@ export async function startSystem(
     configFile,
     zone,
     upstreams,
+    registry,
     temporal,
     docker,
     ours: () => ofZone(docker, zone),
@@ -224,6 +233,7 @@ export async function startSystem(
       await temporal.close();
       await server.stop();
       await removeZone(docker, zone);
+      await registry.close();
       if (options.stateMegabytes !== undefined) await execa('umount', ['--lazy', state], { reject: false });
       await rm(folder, { recursive: true, force: true });
     },

@@ -55,6 +55,18 @@ test('the same releases have the same commits anywhere', async () => {
   );
 });
 
+test('with a registry a release names its images as they are called there', async () => {
+  const registry = {
+    publish: async (compose: string) => compose.replaceAll('localhost/', '127.0.0.1:5000/'),
+  };
+  const { commit, url } = await createUpstreams(folder, registry).publish('webdis', '1.0.0+0.1.9');
+  const compose = await git(url, 'show', `${commit}:compose.yml`);
+  expect([...compose.matchAll(/image: (.*)/g)].map(([, image]) => image)).toEqual([
+    '127.0.0.1:5000/recipe-sweep/webdis:0.1.9',
+    '127.0.0.1:5000/recipe-sweep/redis:7.0',
+  ]);
+});
+
 test('a moved tag leads to another commit, which main has', async () => {
   const upstreams = createUpstreams(folder);
   const first = await upstreams.publish('custom-html', '1.0.0+1.22');
