@@ -45,6 +45,7 @@ export async function setStage(
 ): Promise<Stage> {
   await refuseSecondDemo();
   await rm(FOLDER, { recursive: true, force: true });
+  await mkdir(FOLDER);
   const config = await writeConfig();
   const settings = devServerSettings(config, temporal);
   await mkdir(path.dirname(settings.dbFile), { recursive: true });
