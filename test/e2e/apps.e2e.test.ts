@@ -52,7 +52,7 @@ beforeAll(async () => {
     await systemOf(name).upstreams.publish(name, '1.0.0+1.22');
   }
   for (const system of systems) await system.startWorker();
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   events?.close();

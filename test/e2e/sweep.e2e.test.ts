@@ -16,11 +16,12 @@ import {
   type SweepResult,
 } from '../../workflows/protocol.ts';
 import { LOGIN } from '../fixtures/image-registry.ts';
+import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
 import { startSystem, until, type System } from './system.ts';
 
 /**
  * One story on one host, in order: each test finds the system as the one before left it. Images are pulled from a
- * registry, as by default.
+ * registry, and apps are asked at their domains through a proxy, as by default.
  */
 
 let system: System;
@@ -28,12 +29,12 @@ let worker: Service;
 let sweeps = 0;
 
 beforeAll(async () => {
-  system = await startSystem(inject('temporal'), ['custom-html', 'webdis', 'unreleased']);
+  system = await startSystem(inject('temporal'), ['custom-html', 'webdis', 'unreleased'], { proxy: true });
   await system.upstreams.publish('custom-html', '1.0.0+1.22');
   await system.upstreams.publish('webdis', '1.0.0+0.1.9');
   await system.upstreams.publish('unreleased', 'v1.0.0');
   worker = await system.startWorker();
-}, 120_000);
+}, 180_000);
 
 afterAll(async () => {
   await system?.stop();
@@ -112,6 +113,13 @@ describe('a weekly sweep', () => {
     expect(await system.canonical('custom-html')).toMatchObject({
       images: { app: { image, digest: await system.registry.digest(image) } },
     });
+    // Nobody answers before the app runs, cold and then warm.
+    const cold = `cust-[0-9a-f]+.${system.zone}`;
+    const warm = `warm-custom-html.${system.zone}`;
+    const visits = (await system.front?.visits())?.filter((one) => /^(cust|warm-custom-html)[.-]/.test(one));
+    expect(visits?.join('\n')).toMatch(
+      new RegExp(`^${cold} 404\n(.*\n)*${cold} 200\n(.*\n)*${warm} 404\n(.*\n)*${warm} 200$`),
+    );
     await expectOnlyCanonicalData();
   });
 
@@ -326,6 +334,24 @@ describe('what goes wrong around a release', () => {
       await writeFile(file, whole);
     }
   });
+});
+
+test("a recipe's hooks and checks ask the app at its domain, like anybody", async () => {
+  await writeRecipesFolder(path.join(system.folder, 'recipes'), system.upstreams, ['pinboard']);
+  await system.upstreams.publish('pinboard', '1.0.0+1.22');
+  await system.cli('sweep', 'pinboard');
+  const { outcome, tiers } = (await lastReport()).recipes[0] as SweepReport['recipes'][number];
+  expect(outcome).toMatchObject({ kind: 'PASS' });
+  expect(tiers.map(({ tier, result }) => `${tier} ${result}`)).toEqual([
+    'install pass',
+    'upgrade skipped',
+    'backup pass',
+    'restore pass',
+    'custom pass',
+  ]);
+  const board = `pinb-[0-9a-f]+.${system.zone}`;
+  expect((await system.front?.visits())?.join('\n')).toMatch(new RegExp(`^${board} 200$`, 'm'));
+  await expectOnlyCanonicalData();
 });
 
 describe('the registry of a release that works', () => {

@@ -16,6 +16,7 @@ import { startImageRegistry, type ImageRegistry } from '../fixtures/image-regist
 import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
 import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
 import { ofZone } from './engine.ts';
+import { startFront, type Front } from './front.ts';
 
 /**
  * The whole system on this machine, as an operator would have it: a Temporal server, a worker process, the
@@ -29,6 +30,8 @@ export interface System {
   upstreams: Upstreams;
   /** Where the images of the upstreams' releases are, and nowhere else by the names that they have in recipes. */
   registry: ImageRegistry;
+  /** Null where apps are asked at their tasks' own addresses. */
+  front: Front | null;
   temporal: TemporalServer;
   docker: Dockerode;
   /** Runs the command line as typed, and answers what it printed. */
@@ -59,6 +62,8 @@ export interface SystemOptions {
   limits?: Readonly<Record<string, unknown>>;
   /** Recipes name images that are on this engine alone; else they are pulled from the registry. */
   images?: 'local';
+  /** Apps are asked at their domains, through a proxy; else each at its task's own address. */
+  proxy?: true;
 }
 
 const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
@@ -113,6 +118,7 @@ export async function startSystem(
   const [port, uiPort] = [await getPort(), await getPort()];
   const docker = new Dockerode({ socketPath: SOCKET });
   const registry = await startImageRegistry(await ensureRegistry(console.log), path.join(folder, 'registry'));
+  const front = options.proxy ? await startFront(docker, zone, path.join(folder, 'front')) : null;
   const pulls = options.images !== 'local';
   const upstreams = createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined);
   await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
@@ -125,7 +131,7 @@ export async function startSystem(
     mirrors: path.join(folder, 'mirrors', '{recipe}.git'),
     path: process.env['PATH'],
     ...(pulls ? {} : { docker: { pull: 'missing' } }),
-    probe: { via: 'task' },
+    ...(options.proxy ? {} : { probe: { via: 'task' } }),
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
     limits: { headroom: '1GB', attempts: 3, stable: '8s', ...options.limits },
   };
@@ -155,6 +161,7 @@ export async function startSystem(
     zone,
     upstreams,
     registry,
+    front,
     temporal,
     docker,
     ours: () => ofZone(docker, zone),
@@ -171,9 +178,9 @@ export async function startSystem(
     },
     async startWorker(nodeArguments = []) {
       const logFile = path.join(folder, `worker-${workers.length + 1}.log`);
+      const args = [...nodeArguments, BIN, '--config', configFile, 'worker'];
       const worker = startService({
-        file: process.execPath,
-        args: [...nodeArguments, BIN, '--config', configFile, 'worker'],
+        ...(front?.before(process.execPath, args) ?? { file: process.execPath, args }),
         env: { PATH: process.env['PATH'] ?? '', ...options.workerEnv },
         logFile,
       });
@@ -233,6 +240,7 @@ export async function startSystem(
       await temporal.close();
       await server.stop();
       await removeZone(docker, zone);
+      await front?.stop();
       await registry.close();
       if (options.stateMegabytes !== undefined) await execa('umount', ['--lazy', state], { reject: false });
       await rm(folder, { recursive: true, force: true });
