@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
+import type { RecipeResult } from '../../domain/report.ts';
+import { processRunner } from '../../host/process.ts';
+import type { sweepWorkflow } from '../../workflows/index.ts';
+import { TASK_QUEUE } from '../../workflows/protocol.ts';
+import { ensureProxyNetwork, importBusybox } from '../e2e/engine.ts';
+import { errorBody, packImage, startRegistry } from '../e2e/registry.ts';
+import { startSystem } from '../e2e/system.ts';
+import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
+import { filesOf, versionOf, type Entry, type Folder, type Names } from './entry.ts';
+import { judge, type Verdict } from './judge.ts';
+
+/** Sweeps entries of the catalogue on the real system, one after the other. */
+export interface Stage {
+  play(entry: Entry): Promise<Verdict>;
+  close(): Promise<void>;
+}
+
+/** What the fixture image can run, besides what is written into it below. */
+const PROGRAMS = [
+  ...[
+    'sh',
+    'cat',
+    'cp',
+    'date',
+    'echo',
+    'expr',
+    'false',
+    'grep',
+    'gzip',
+    'httpd',
+    'kill',
+    'ls',
+    'mkdir',
+    'mv',
+  ],
+  ...['nc', 'printf', 'rm', 'sleep', 'sync', 'test', 'touch', 'trap', 'true', 'wc', 'wget'],
+];
+
+/** Scripts of the image, by their place in it. */
+const SCRIPTS = {
+  // A page at port 8080, or another one.
+  'bin/serve': 'exec httpd -f -p "${1:-8080}" -h /www',
+  // The same status for every request.
+  'bin/answer':
+    'while true; do printf "HTTP/1.0 $1\\r\\nContent-Length: 0\\r\\n\\r\\n" | nc -l -p 8080; done',
+};
+
+const LEAVING = 'leaving';
+
+export async function openStage(temporalBinary: string): Promise<Stage> {
+  const image = `localhost/recipe-sweep/faults-${randomBytes(3).toString('hex')}:1.0`;
+  importBusybox(image, PROGRAMS, (root) => {
+    for (const folder of ['data', 'tmp', 'www']) mkdirSync(path.join(root, folder));
+    writeFileSync(path.join(root, 'www/index.html'), 'a page\n');
+    for (const [name, text] of Object.entries(SCRIPTS)) {
+      writeFileSync(path.join(root, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    }
+  });
+  execFileSync('docker', ['tag', image, image.replace(/:.*/, ':latest')]);
+  let left = false;
+  const packed = packImage(image);
+  const registry = await startRegistry((url) => {
+    const [, name = '', what] = /^\/v2\/([^/]+)\/(manifests|blobs)\//.exec(url) ?? [];
+    const found = name === LEAVING && !left ? packed.get(url.replace(/.*\//, '')) : undefined;
+    if (found !== undefined || what !== 'manifests') return found ?? null;
+    return { status: 404, body: errorBody('MANIFEST_UNKNOWN', 'manifest unknown') };
+  });
+  const names: Names = {
+    image,
+    latest: image.replace(/:.*/, ':latest'),
+    registry: registry.host,
+    leaving: `${registry.host}/${LEAVING}:1`,
+    port: registry.host.replace(/.*:/, ''),
+  };
+  const system = await startSystem(temporalBinary, [], {
+    limits: { headroom: '1MB', attempts: 2, stable: '1s', deploy: '30s' },
+  });
+  const removeProxy = await ensureProxyNetwork(system.docker);
+  const git = processRunner({ environment: { PATH: process.env['PATH'] ?? '' } });
+  let sweeps = 0;
+
+  async function close(): Promise<void> {
+    await system.stop();
+    registry.close();
+    await removeProxy();
+    for (const name of [image, names.latest, names.leaving]) {
+      await system.docker
+        .getImage(name)
+        .remove({ force: true })
+        .catch((error: { statusCode?: number }) => {
+          if (error.statusCode !== 404) throw error;
+        });
+    }
+  }
+
+  async function sweep(recipe: string): Promise<RecipeResult> {
+    const workflowId = `faults-${++sweeps}`;
+    const { client } = system.temporal;
+    const { note, problems } = await client.workflow.execute<typeof sweepWorkflow>('sweepWorkflow', {
+      workflowId,
+      taskQueue: TASK_QUEUE,
+      args: [{ recipes: [recipe] }],
+    });
+    const told = [...(note === null ? [] : [note]), ...(problems ?? [])];
+    if (told.length > 0) throw new Error(`the sweep itself: ${told.join('; ')}`);
+    const file = path.join(system.state, 'sweeps', workflowId, recipe, 'result.json');
+    return JSON.parse(readFileSync(file, 'utf8')) as RecipeResult;
+  }
+
+  async function leave(): Promise<void> {
+    left = true;
+    await system.docker.getImage(names.leaving).remove({ force: true });
+  }
+
+  async function playReleases(entry: Entry): Promise<Omit<Verdict, 'entry' | 'seconds'>> {
+    left = false;
+    const upstream = await createGitRepo(git, path.join(system.folder, 'upstreams', entry.name));
+    writeFolder(path.join(system.folder, 'recipes', entry.name), upstream.folder, entry.folder);
+    const { releases } = entry;
+    for (const [index, release] of releases.entries()) {
+      const { tag = versionOf(entry, index), moves = [] } = release;
+      await publish(upstream, filesOf(entry, index, names), [tag, ...moves]);
+      if (release.unswept) continue;
+      const result = await sweep(entry.name);
+      if (index === releases.length - 1) return judge(entry, result);
+      if (result.outcome.kind !== 'PASS') {
+        const seen = `${outcomeTitle(result.outcome)}: ${outcomeReason(result.outcome)}`;
+        return { mark: 'wrong outcome', seen, wrong: [`${versionOf(entry, index)}, before it, must pass`] };
+      }
+      if (release.imageLeaves) await leave();
+    }
+    throw new RangeError(`${entry.name}: the last release is not swept`);
+  }
+
+  try {
+    await system.startWorker();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    async play(entry) {
+      const began = Date.now();
+      const verdict = await playReleases(entry);
+      return { entry, ...verdict, seconds: Math.round((Date.now() - began) / 1000) };
+    },
+    close,
+  };
+}
+
+/** A commit whose tree is exactly these files, with these tags. */
+async function publish(
+  upstream: GitRepo,
+  files: Record<string, string>,
+  tags: readonly string[],
+): Promise<void> {
+  for (const name of await readdir(upstream.folder)) {
+    if (name !== '.git') await rm(path.join(upstream.folder, name), { recursive: true });
+  }
+  await upstream.commit(files);
+  for (const tag of tags) {
+    await upstream.git('tag', '--force', '--annotate', '--message', `publish ${tag}`, '--', tag);
+  }
+}
+
+function writeFolder(folder: string, upstream: string, { settings, hooks, checks }: Folder = {}): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'recipe.yml'), stringify({ upstream, ...settings }));
+  for (const [kind, scripts] of Object.entries({ hooks, checks })) {
+    for (const [name, text] of Object.entries(scripts ?? {})) {
+      mkdirSync(path.join(folder, kind), { recursive: true });
+      writeFileSync(path.join(folder, kind, name), `#!/bin/sh\nset -eu\n${text}\n`, { mode: 0o755 });
+    }
+  }
+}
