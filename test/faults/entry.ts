@@ -6,7 +6,7 @@ import type { Tier, TierResult } from '../../domain/outcome.ts';
  * data alone: the base recipe below, what this one has instead, and the verdict.
  */
 export interface Entry {
-  /** Also the recipe's name. */
+  /** The recipe is called by it, with a number behind it. */
   name: string;
   /** What is wrong with it, or only odd. */
   planted: string;
@@ -72,8 +72,8 @@ export interface Tree {
   readonly [key: string]: Tree | string | number | boolean | null | readonly unknown[];
 }
 
-/** What `{{name}}` in the files of recipes stands for, which differs from one installation to the next. */
-export type Names = Readonly<Record<'image' | 'latest' | 'registry' | 'leaving' | 'port', string>>;
+/** What `{{name}}` in the files of recipes stands for, which differs from one time to the next. */
+export type Names = Readonly<Record<'recipe' | 'image' | 'latest' | 'registry' | 'leaving' | 'port', string>>;
 
 /** The version of an entry's nth release. */
 export function versionOf({ releases }: Entry, index: number): string {
@@ -81,26 +81,22 @@ export function versionOf({ releases }: Entry, index: number): string {
 }
 
 /** The files of an entry's nth release. */
-export function filesOf(entry: Entry, index: number, installation: Names): Record<string, string> {
+export function filesOf(entry: Entry, index: number, names: Names): Record<string, string> {
   const release = entry.releases[index];
   if (release === undefined) throw new RangeError(`${entry.name} has no release ${index}`);
   const version = versionOf(entry, index);
   const files: Record<string, string | null> = {
-    'README.md': `# ${entry.name}\n`,
+    'README.md': '# {{recipe}}\n',
     'abra.sh': '',
-    '.env.sample': [
-      `TYPE=${entry.name}`,
-      `DOMAIN=${entry.name}.example.com`,
-      ...(release.env ?? []),
-      '',
-    ].join('\n'),
+    '.env.sample': ['TYPE={{recipe}}', 'DOMAIN={{recipe}}.example.com', ...(release.env ?? []), ''].join(
+      '\n',
+    ),
     'compose.yml': stringify(laidOver(baseRecipe(release), release.compose ?? {})),
     [`release/${version}`]: 'Nothing to do.\n',
     ...release.files,
   };
-  const names = { ...installation, version };
   const filled = Object.entries(files).flatMap(([name, text]) =>
-    text === null ? [] : [[name, fill(text, names)] as const],
+    text === null ? [] : [[name, fill(text, { ...names, version })] as const],
   );
   return Object.fromEntries(filled);
 }

@@ -1,5 +1,5 @@
 import type { RecipeResult } from '../../domain/report.ts';
-import { outcomeName, outcomeReason } from '../../domain/outcome.ts';
+import { outcomeName, outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
 import { versionOf, type Entry, type Expected } from './entry.ts';
 
 /** What the catalogue says of a sweep's answer, from good to bad. */
@@ -29,9 +29,8 @@ type Judged = Pick<RecipeResult, 'outcome' | 'tiers' | 'level' | 'lint'>;
 export function judge(entry: Entry, result: Judged): Pick<Verdict, 'mark' | 'seen' | 'wrong'> {
   const { expected } = entry;
   const { outcome } = result;
-  const seen = [outcomeName(outcome), outcome.kind === 'FAIL' ? outcome.tier : '', outcomeReason(outcome)]
-    .filter((part) => part !== '')
-    .join(': ');
+  const notes = result.tiers.flatMap((one) => (one.result === 'pass' && one.note ? [one.note] : []));
+  const seen = [outcomeTitle(outcome), outcomeReason(outcome), ...notes].join('; ');
   const name = outcomeName(outcome);
   if (name !== expected.outcome) {
     const mark = falsely(expected, outcome.kind);

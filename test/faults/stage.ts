@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { stringify } from 'yaml';
+import { messageOf } from '../../domain/fault.ts';
 import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { processRunner } from '../../host/process.ts';
@@ -54,27 +55,37 @@ const SCRIPTS = {
 
 const LEAVING = 'leaving';
 
-export async function openStage(temporalBinary: string): Promise<Stage> {
-  const image = `localhost/recipe-sweep/faults-${randomBytes(3).toString('hex')}:1.0`;
-  importBusybox(image, PROGRAMS, (root) => {
+function importFixture(tag: string, page: string): void {
+  importBusybox(tag, PROGRAMS, (root) => {
     for (const folder of ['data', 'tmp', 'www']) mkdirSync(path.join(root, folder));
-    writeFileSync(path.join(root, 'www/index.html'), 'a page\n');
+    writeFileSync(path.join(root, 'www/index.html'), page);
     for (const [name, text] of Object.entries(SCRIPTS)) {
       writeFileSync(path.join(root, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     }
   });
-  execFileSync('docker', ['tag', image, image.replace(/:.*/, ':latest')]);
+}
+
+export async function openStage(temporalBinary: string): Promise<Stage> {
+  const repository = `localhost/recipe-sweep/faults-${randomBytes(3).toString('hex')}`;
+  const image = `${repository}:1.0`;
+  const latest = `${repository}:latest`;
+  importFixture(image, 'a page\n');
+  execFileSync('docker', ['tag', image, latest]);
+  // Other contents, so that nothing on the engine has it once it left.
+  const local = `${repository}:leaving`;
+  importFixture(local, 'a page that leaves\n');
+  const packed = packImage(local);
+  execFileSync('docker', ['rmi', local]);
   let left = false;
-  const packed = packImage(image);
   const registry = await startRegistry((url) => {
     const [, name = '', what] = /^\/v2\/([^/]+)\/(manifests|blobs)\//.exec(url) ?? [];
     const found = name === LEAVING && !left ? packed.get(url.replace(/.*\//, '')) : undefined;
     if (found !== undefined || what !== 'manifests') return found ?? null;
     return { status: 404, body: errorBody('MANIFEST_UNKNOWN', 'manifest unknown') };
   });
-  const names: Names = {
+  const installed = {
     image,
-    latest: image.replace(/:.*/, ':latest'),
+    latest,
     registry: registry.host,
     leaving: `${registry.host}/${LEAVING}:1`,
     port: registry.host.replace(/.*:/, ''),
@@ -84,13 +95,14 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
   });
   const removeProxy = await ensureProxyNetwork(system.docker);
   const git = processRunner({ environment: { PATH: process.env['PATH'] ?? '' } });
+  let plays = 0;
   let sweeps = 0;
 
   async function close(): Promise<void> {
     await system.stop();
     registry.close();
     await removeProxy();
-    for (const name of [image, names.latest, names.leaving]) {
+    for (const name of [image, latest, installed.leaving]) {
       await system.docker
         .getImage(name)
         .remove({ force: true })
@@ -109,26 +121,29 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
       args: [{ recipes: [recipe] }],
     });
     const told = [...(note === null ? [] : [note]), ...(problems ?? [])];
-    if (told.length > 0) throw new Error(`the sweep itself: ${told.join('; ')}`);
+    if (told.length > 0) throw new Error(told.join('; '));
     const file = path.join(system.state, 'sweeps', workflowId, recipe, 'result.json');
     return JSON.parse(readFileSync(file, 'utf8')) as RecipeResult;
   }
 
   async function leave(): Promise<void> {
     left = true;
-    await system.docker.getImage(names.leaving).remove({ force: true });
+    await system.docker.getImage(installed.leaving).remove({ force: true });
   }
 
   async function playReleases(entry: Entry): Promise<Omit<Verdict, 'entry' | 'seconds'>> {
     left = false;
-    const upstream = await createGitRepo(git, path.join(system.folder, 'upstreams', entry.name));
-    writeFolder(path.join(system.folder, 'recipes', entry.name), upstream.folder, entry.folder);
+    // Tags of an entry that is played again would have moved.
+    const recipe = `${entry.name}-${++plays}`;
+    const names: Names = { ...installed, recipe };
+    const upstream = await createGitRepo(git, path.join(system.folder, 'upstreams', recipe));
+    writeFolder(path.join(system.folder, 'recipes', recipe), upstream.folder, entry.folder);
     const { releases } = entry;
     for (const [index, release] of releases.entries()) {
       const { tag = versionOf(entry, index), moves = [] } = release;
       await publish(upstream, filesOf(entry, index, names), [tag, ...moves]);
       if (release.unswept) continue;
-      const result = await sweep(entry.name);
+      const result = await sweep(recipe);
       if (index === releases.length - 1) return judge(entry, result);
       if (result.outcome.kind !== 'PASS') {
         const seen = `${outcomeTitle(result.outcome)}: ${outcomeReason(result.outcome)}`;
@@ -148,7 +163,10 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
   return {
     async play(entry) {
       const began = Date.now();
-      const verdict = await playReleases(entry);
+      const verdict = await playReleases(entry).catch((error: unknown) => {
+        const wrong = [`the sweep itself: ${messageOf(error)}`];
+        return { mark: 'wrong outcome' as const, seen: 'no answer', wrong };
+      });
       return { entry, ...verdict, seconds: Math.round((Date.now() - began) / 1000) };
     },
     close,

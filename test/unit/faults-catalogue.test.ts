@@ -6,6 +6,7 @@ import { judge } from '../faults/judge.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 
 const NAMES = {
+  recipe: 'one',
   image: 'image:1',
   latest: 'image:latest',
   registry: 'registry',

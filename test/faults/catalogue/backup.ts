@@ -15,7 +15,7 @@ const LOAD = 'backupbot.restore.post-hook=cp /data/dump.sql /data/row';
 
 /** A server that keeps its rows in memory, reads its file when it starts, and writes it when it ends. */
 const IN_MEMORY = [
-  'cp /data/table /tmp/table 2> /dev/null || true',
+  'cp /data/table /tmp/table 2> /dev/null || touch /tmp/table',
   'trap "cp /tmp/table /data/table; exit 0" TERM',
   'serve & while true; do sleep 1 & wait $!; done',
 ].join('\n');

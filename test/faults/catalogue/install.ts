@@ -15,7 +15,7 @@ function beside(name: string, text: string, deploy: Tree = {}): Tree {
 
 const PUBLISHED: Tree = {
   services: {
-    app: { ports: [{ target: 8080, published: '{{port}}', protocol: 'tcp', mode: 'host' }] },
+    app: { ports: [{ target: 8080, published: '${PORT}', protocol: 'tcp', mode: 'host' }] },
   },
 };
 
@@ -40,9 +40,17 @@ export const INSTALL: readonly Entry[] = [
   },
   {
     name: 'flaps',
-    planted: 'it serves for four seconds, exits, and is started again',
+    planted: 'it serves for two seconds, exits, and is started again',
     matters: 'at most moments when one looks, everything runs',
-    releases: [{ compose: app('serve & sleep 4; exit 1'), timeout: 20 }],
+    releases: [
+      {
+        compose: app('serve & sleep 2; exit 1', {
+          healthcheck: null,
+          deploy: { update_config: { monitor: '3s' } },
+        }),
+        timeout: 12,
+      },
+    ],
     expected: { outcome: 'FAIL', tier: 'install', says: 'non-zero exit (1)' },
   },
   {
@@ -78,7 +86,11 @@ export const INSTALL: readonly Entry[] = [
     planted: 'every page is a 503 for five seconds, and then it serves',
     matters: 'many apps say so while they migrate',
     releases: [
-      { compose: app('answer "503 Migrating" & sleep 5; kill $!; exec serve', { healthcheck: null }) },
+      {
+        compose: app('answer "503 Migrating" & sleep 5; kill $!; wget -q 127.0.0.1:8080; exec serve', {
+          healthcheck: null,
+        }),
+      },
     ],
     expected: { outcome: 'PASS', tiers: { install: 'pass' } },
   },
@@ -283,7 +295,7 @@ export const INSTALL: readonly Entry[] = [
     matters: 'its daemon went to the background, nothing of it runs, and the swarm calls it complete',
     releases: [
       {
-        compose: beside('worker', 'sleep 3; exit 0', {
+        compose: beside('worker', 'sleep 1; exit 0', {
           restart_policy: { condition: 'on-failure', delay: '1s' },
         }),
         timeout: 12,
@@ -323,7 +335,7 @@ export const INSTALL: readonly Entry[] = [
     name: 'port-taken',
     planted: 'it publishes a port of the host that somebody else has',
     matters: 'another app on the host of the tests is no fault of this one',
-    releases: [{ compose: PUBLISHED, timeout: SOON }],
+    releases: [{ compose: PUBLISHED, env: ['PORT={{port}}'], timeout: SOON }],
     expected: { outcome: 'ERROR infrastructure', says: 'port' },
   },
   {
@@ -354,7 +366,7 @@ export const INSTALL: readonly Entry[] = [
     matters: 'abra app new puts the domain wherever it stands; cryptpad needs a second name',
     releases: [
       {
-        env: ['SANDBOX_DOMAIN=sandbox.example-domain-elsewhere.example.com'],
+        env: ['SANDBOX_DOMAIN=sandbox.{{recipe}}.example.com'],
         compose: { services: { app: { environment: ['SANDBOX_DOMAIN'] } } },
       },
     ],
