@@ -91,6 +91,7 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
     port: registry.host.replace(/.*:/, ''),
   };
   const system = await startSystem(temporalBinary, [], {
+    images: 'local',
     limits: { headroom: '1MB', attempts: 2, stable: '1s', deploy: '30s' },
   });
   const removeProxy = await ensureProxyNetwork(system.docker);
