@@ -1,8 +1,14 @@
+import { quotableLine } from '../../domain/printable.ts';
 import { MARKS, type Verdict } from './judge.ts';
 
 /** A line for an entry, and more of them where it is not right. */
 export function verdictLine({ entry, mark, seen, wrong, seconds }: Verdict): string {
-  const cell = [mark.padEnd(13), entry.name.padEnd(32), `${seconds} s`.padStart(6), ` ${seen}`].join(' ');
+  const cell = [
+    mark.padEnd(13),
+    entry.name.padEnd(32),
+    `${seconds} s`.padStart(6),
+    ` ${quotableLine(seen)}`,
+  ].join(' ');
   if (mark === 'right') return cell;
   const more = [...wrong, `planted: ${entry.planted}`, `it matters: ${entry.matters}`];
   return [cell, ...more.map((line) => `${' '.repeat(14)}${line}`)].join('\n');

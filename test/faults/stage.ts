@@ -11,7 +11,7 @@ import { processRunner } from '../../host/process.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { ensureProxyNetwork, importBusybox } from '../e2e/engine.ts';
-import { errorBody, packImage, startRegistry } from '../e2e/registry.ts';
+import { errorBody, packImage, startRegistry, type RegistryAnswer } from '../e2e/registry.ts';
 import { startSystem } from '../e2e/system.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
 import { filesOf, versionOf, type Entry, type Folder, type Names } from './entry.ts';
@@ -53,7 +53,13 @@ const SCRIPTS = {
     'while true; do printf "HTTP/1.0 $1\\r\\nContent-Length: 0\\r\\n\\r\\n" | nc -l -p 8080; done',
 };
 
+/** The image that the registry has until it leaves. */
 const LEAVING = 'leaving';
+/** What it says of images other than that it does not know them. */
+const REFUSALS: Readonly<Record<string, RegistryAnswer>> = {
+  private: { status: 401, body: errorBody('UNAUTHORIZED', 'authentication required') },
+  busy: { status: 429, body: errorBody('TOOMANYREQUESTS', 'you have asked too often') },
+};
 
 function importFixture(tag: string, page: string): void {
   importBusybox(tag, PROGRAMS, (root) => {
@@ -81,7 +87,7 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
     const [, name = '', what] = /^\/v2\/([^/]+)\/(manifests|blobs)\//.exec(url) ?? [];
     const found = name === LEAVING && !left ? packed.get(url.replace(/.*\//, '')) : undefined;
     if (found !== undefined || what !== 'manifests') return found ?? null;
-    return { status: 404, body: errorBody('MANIFEST_UNKNOWN', 'manifest unknown') };
+    return REFUSALS[name] ?? { status: 404, body: errorBody('MANIFEST_UNKNOWN', 'manifest unknown') };
   });
   const installed = {
     image,

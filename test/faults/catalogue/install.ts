@@ -61,6 +61,21 @@ export const INSTALL: readonly Entry[] = [
     expected: { outcome: 'PASS', tiers: { install: 'pass' } },
   },
   {
+    name: 'half-of-it-up',
+    planted: 'of two replicas one never comes up',
+    matters: 'the other one answers',
+    releases: [
+      {
+        compose: app('[ "$SLOT" = 1 ] && exec serve', {
+          environment: { SLOT: '{{.Task.Slot}}' },
+          deploy: { replicas: 2 },
+        }),
+        timeout: SOON,
+      },
+    ],
+    expected: { outcome: 'FAIL', tier: 'install', says: 'app 1/2' },
+  },
+  {
     name: 'slow-start',
     planted: 'it serves six seconds after it was started',
     matters: 'slow is no fault within the time that the recipe gives itself',
@@ -183,6 +198,20 @@ export const INSTALL: readonly Entry[] = [
     expected: { outcome: 'ERROR infrastructure', says: 'refused' },
   },
   {
+    name: 'login-wanted',
+    planted: 'the registry of its image wants a login that this host does not have',
+    matters: 'who runs the tests has to log in; the maintainers can do nothing about it',
+    releases: [{ compose: { services: { app: { image: '{{registry}}/private:1.0' } } } }],
+    expected: { outcome: 'ERROR infrastructure', says: 'log in' },
+  },
+  {
+    name: 'registry-overloaded',
+    planted: 'the registry of its image says that it was asked too often',
+    matters: 'Docker Hub says so after a hundred images, whatever they are',
+    releases: [{ compose: { services: { app: { image: '{{registry}}/busy:1.0' } } } }],
+    expected: { outcome: 'ERROR infrastructure', says: 'toomanyrequests' },
+  },
+  {
     name: 'yaml-broken',
     planted: 'its compose.yml is no YAML',
     matters: 'a merge conflict that was released',
@@ -265,6 +294,21 @@ export const INSTALL: readonly Entry[] = [
       },
     ],
     expected: { outcome: 'FAIL', tier: 'install', says: '64' },
+  },
+  {
+    name: 'secret-fits-cold-domains-alone',
+    planted: 'the name of a secret has room at a throw-away domain, and none at the warm one',
+    matters: 'our own long names must not cost a green release its promotion',
+    releases: [
+      {
+        compose: {
+          services: { app: { secrets: ['k'.repeat(30)] } },
+          secrets: { ['k'.repeat(30)]: { external: true, name: `\${STACK_NAME}_${'k'.repeat(30)}_v1` } },
+        },
+        env: [`SECRET_${'K'.repeat(30)}_VERSION=v1 # length=20`],
+      },
+    ],
+    expected: { outcome: 'ERROR infrastructure', says: 'shorter "zone"' },
   },
   {
     name: 'one-shot',
@@ -404,6 +448,25 @@ export const INSTALL: readonly Entry[] = [
     ],
     folder: { checks: { migrated: 'in-service app test -e /data/migrated' } },
     expected: { outcome: 'PASS', tiers: { custom: 'pass' } },
+  },
+  {
+    name: 'post-deploy-command-fails',
+    planted: 'a command that abra runs after a deployment fails',
+    matters: 'the app answers, on a database that was not migrated',
+    releases: [
+      {
+        env: ['POST_DEPLOY_CMDS="app migrate"'],
+        files: { 'abra.sh': 'migrate() {\n  echo no such table\n  return 3\n}\n' },
+      },
+    ],
+    expected: { outcome: 'FAIL', tier: 'install', says: 'no such table' },
+  },
+  {
+    name: 'post-deploy-command-unknown',
+    planted: 'a command is to be run after a deployment that abra.sh does not have',
+    matters: 'an operator’s deployment ends with an error',
+    releases: [{ env: ['POST_DEPLOY_CMDS="app migrate"'] }],
+    expected: { outcome: 'FAIL', tier: 'install', says: 'migrate' },
   },
   {
     name: 'ready-hook-hangs',

@@ -204,6 +204,21 @@ export const UPGRADE: readonly Entry[] = [
     expected: { outcome: 'PASS', tiers: { upgrade: 'pass', custom: 'pass' } },
   },
   {
+    name: 'upgrade-wants-a-setting',
+    planted: 'the second release needs a setting that its notes tell operators to add, and recipe.yml has it',
+    matters: 'who upgrades reads the notes, and so does whoever keeps the recipe’s folder',
+    releases: [
+      {},
+      {
+        compose: app('[ "$MODE" = new ] && exec serve', { environment: ['MODE'] }),
+        env: ['MODE=old'],
+        timeout: 12,
+      },
+    ],
+    folder: { hooks: ROW, settings: { upgrade_env: { MODE: 'new' } } },
+    expected: { outcome: 'PASS', tiers: { upgrade: 'pass' } },
+  },
+  {
     name: 'base-image-gone',
     planted: 'the image of the canonical is gone from its registry and from this host',
     matters:
