@@ -250,7 +250,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
 
   /** A recipe sets its own time, but not so much that the step ends before it can be judged. */
   function longestDeployment(): number {
-    return (until - Date.now()) * SHARE_OF_TIER;
+    return Math.floor((until - Date.now()) * SHARE_OF_TIER);
   }
 
   function checkVersion(app: App, recipe: PreparedRecipe): void {

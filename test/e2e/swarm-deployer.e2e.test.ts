@@ -79,6 +79,7 @@ interface Changes {
   via?: 'proxy' | 'task';
   headroom?: number;
   deploy?: number;
+  until?: number;
 }
 
 function deployer(changes: Changes = {}) {
@@ -104,6 +105,7 @@ function deployer(changes: Changes = {}) {
       }),
     mark: changes.mark ?? '',
     report: () => undefined,
+    ...(changes.until === undefined ? {} : { until: changes.until }),
   });
 }
 
@@ -379,6 +381,13 @@ describe('what is in flight', () => {
 });
 
 describe('a red deployment', () => {
+  it('is one that does not serve in what is left of its step', async () => {
+    const mute = app('mute', { command: 'exec httpd -f -p 8080 -h /nowhere', timeout: 600 });
+    // A share of it is no whole number of milliseconds.
+    const { reason } = red(await deployer({ until: Date.now() + 10_001 }).deploy(mute));
+    expect(reason).toContain('app does not answer as it should at the deadline: GET ');
+  }, 60_000);
+
   it('is one that the swarm silently rolled back', async () => {
     expect(await deployer().deploy(app('rollback'))).toMatchObject({ ok: true });
     const bad = app('rollback', {
