@@ -239,8 +239,8 @@ export async function startSystem(
       for (const worker of workers) await worker.stop();
       await temporal.close();
       await server.stop();
-      await removeZone(docker, zone);
       await front?.stop();
+      await removeZone(docker, zone);
       await registry.close();
       if (options.stateMegabytes !== undefined) await execa('umount', ['--lazy', state], { reject: false });
       await rm(folder, { recursive: true, force: true });
