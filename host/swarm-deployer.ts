@@ -493,6 +493,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const startAsking = (tasks: string, seen: Observation, what: Question): void => {
       const pending = { tasks, end: new AbortController() };
       asked.pending = pending;
+      if (asked.refusals === 0) asked.refusal = 'it was asked, and there is no answer yet';
       const timeoutMs = Math.min(PROBE_TIMEOUT_MS, Math.max(PROBE_LEAST_MS, expected.deadline - seen.at));
       prober
         .ask(app, what, seen, { timeoutMs, signal: AbortSignal.any([signal, pending.end.signal]) })

@@ -28,8 +28,8 @@ export interface Wanted {
 
 /**
  * Takes a bare Debian or Ubuntu with Node and git to where this project's tests run: tools, a docker engine
- * in swarm mode, the Temporal CLI, an image registry and those images of the fixture recipes. What is there already is used; each
- * step says what it will do before it does it. Needs root where something is missing.
+ * in swarm mode, the Temporal CLI, an image registry and those images of the fixture recipes. What is there already
+ * is used; each step says what it will do before it does it. Needs root where something is missing.
  */
 export async function setUp(say: Say, { images, tests }: Wanted): Promise<Ready> {
   const programs = tests ? { ...SWEEP_PROGRAMS, ...TEST_PROGRAMS } : SWEEP_PROGRAMS;

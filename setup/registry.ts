@@ -20,5 +20,12 @@ const REGISTRY: GoProgram = {
 
 /** The path of an image registry's program, which is built unless it is cached. */
 export async function ensureRegistry(say: Say): Promise<string> {
-  return path.join(await ensureGoProgram((line) => say(`image registry: ${line}`), REGISTRY), 'registry');
+  let built = false;
+  const folder = await ensureGoProgram((line) => {
+    built = true;
+    say(`image registry: ${line}`);
+  }, REGISTRY);
+  const file = path.join(folder, 'registry');
+  if (!built) say(`image registry: found ${file}`);
+  return file;
 }
