@@ -126,7 +126,7 @@ export const INSTALL: readonly Entry[] = [
         timeout: SOON,
       },
     ],
-    expected: { outcome: 'FAIL', tier: 'install' },
+    expected: { outcome: 'FAIL', tier: 'install', says: 'there is no answer yet' },
   },
   {
     name: 'another-port',
