@@ -118,7 +118,10 @@ export interface Deployer {
    * half-done deployment.
    */
   deploy(app: App, occasion?: Occasion): Promise<Deployment>;
-  /** Waits until each service of the release has its replicas, and none is being updated. Ends at its own deadline. */
+  /**
+   * Waits until each service of the release has its replicas, none of which started or ended a moment ago, and none
+   * is being updated. Ends at its own deadline.
+   */
   atRest(app: App): Promise<Rest>;
   /**
    * The services of which other tasks run than those. With `suspected` they are asked for as long as the swarm may

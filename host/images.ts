@@ -62,34 +62,45 @@ export interface ImageHost {
 /** A registry that sends nothing for so long is taken for unreachable. */
 const SILENCE_MS = 120_000;
 
+/** An image by its digest, and what follows when it is gone. */
+export interface Same {
+  image: string;
+  digest: string;
+  /** Its recipe has no other: then it is one that cannot be deployed. Else another look, at another time, helps. */
+  isOnlyOne: boolean;
+  /** What can be done then. */
+  remedy: string;
+}
+
 /**
- * Sees to it that this very image is on the engine: what the name stood for when its digest was seen. Throws Fault
- * Registry when it is not to be had any more (the remedy is what can be done then), Disk or Daemon.
+ * Sees to it that this very image is on the engine: what the name stood for when its digest was seen. Not ok when the
+ * registry has it no longer, and there is no other. Throws Fault Registry when it is not to be had now, Disk or
+ * Daemon.
  */
 export async function ensureSame(
   host: ImageHost,
-  image: string,
-  digest: string,
-  remedy: string,
-): Promise<PresentImage> {
+  { image, digest, isOnlyOne, remedy }: Same,
+): Promise<EnsuredImage> {
   const byDigest = `${nameOf(image)}@${digest}`;
   const byName = await inspect(host.docker, image);
-  if (byName?.digest === digest) return byName;
+  if (byName?.digest === digest) return { ok: true, image: byName };
   const reference = image.includes('@') ? image : `${image}@${digest}`;
-  const named = (found: PresentImage): PresentImage => ({ ...found, digest, reference });
+  const named = (found: PresentImage): EnsuredImage => ({
+    ok: true,
+    image: { ...found, digest, reference },
+  });
   const there = await inspect(host.docker, byDigest);
   if (there) return named(there);
   await host.guard();
   const trouble = await pullOurs(host, byDigest);
   const pulled = trouble === null ? await inspect(host.docker, byDigest) : null;
   if (pulled) return named(pulled);
-  if (trouble !== null && classifyPull(byDigest, trouble) === 'Disk')
-    throw new Fault('Disk', `pulling ${byDigest}: the engine's disk is full: ${trouble}`);
+  const kind = trouble === null ? null : classifyPull(byDigest, trouble);
+  if (kind === 'Disk') throw new Fault('Disk', `pulling ${byDigest}: the engine's disk is full: ${trouble}`);
   const now = byName === null ? 'nothing on this engine' : byName.digest;
-  throw new Fault(
-    'Registry',
-    `${image} was ${digest} when it was looked at first, is ${now} now, and that one cannot be had any more: ${trouble ?? 'the engine does not have it'}; ${remedy}`,
-  );
+  const reason = `${image} was ${digest} when it was looked at first, is ${now} now, and that one cannot be had any more: ${trouble ?? 'the engine does not have it'}; ${remedy}`;
+  if (kind === 'missing' && isOnlyOne) return { ok: false, reason };
+  throw new Fault('Registry', reason);
 }
 
 /**

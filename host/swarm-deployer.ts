@@ -73,6 +73,8 @@ const SHARE_OF_TIER = 0.8;
 const POLL_MS = 1_000;
 /** The longest that the swarm takes to learn that a container has ended. */
 const SWARM_LAG_MS = 2_000;
+/** A task that runs for so long is at rest. */
+const REST_MS = 2_000;
 const PROBE_TIMEOUT_MS = 10_000;
 const PING_MS = 10_000;
 const PROBE_LEAST_MS = 500;
@@ -359,7 +361,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       names.map(async (name): Promise<EnsuredImage> => {
         const digest = known.get(name);
         if (digest === undefined) return ensureImage(host, name);
-        return { ok: true, image: await ensureSame(host, name, digest, remedy) };
+        return ensureSame(host, { image: name, digest, isOnlyOne: app.provenImages !== null, remedy });
       }),
     );
     for (const one of ensured) if (one.ok) await pulled.needed(one.image);
@@ -604,6 +606,22 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     }
   }
 
+  /** The IDs of the tasks that run, by service; and whether the engine knows already that one of them has ended. */
+  async function runningNow(stack: string): Promise<{
+    seen: Observation;
+    tasks: Record<string, string>;
+    ended: (ids: string | undefined) => boolean;
+  }> {
+    const [seen, containers] = await Promise.all([swarm.observe(stack), swarm.containers(stack)]);
+    const tasks = seen.services.map((service): [string, string] => {
+      const ids = runningTasks(service).map(({ id }) => id);
+      return [service.name, ids.sort().join(' ')];
+    });
+    const dead = containers.filter(({ runs }) => !runs).map(({ taskId }) => taskId);
+    const ended = (ids = ''): boolean => ids !== '' && ids.split(' ').some((id) => dead.includes(id));
+    return { seen, tasks: Object.fromEntries(tasks), ended };
+  }
+
   async function volumesOf(stack: string): Promise<Volume[]> {
     const filters = JSON.stringify({ label: [`${STACK_LABEL}=${stack}`] });
     const { Volumes } = await engine(`listing the volumes of ${stack}`, () =>
@@ -675,15 +693,21 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       const changes = swarm.changes(app.stack);
       try {
         for (;;) {
-          const seen = await swarm.observe(app.stack);
+          const { seen, tasks, ended } = await runningNow(app.stack);
           const moving = services.flatMap(({ name }) => {
             const service = seen.services.find((one) => one.name === name);
             const oneShot = app.settings.oneShot.includes(name);
             const what = service === undefined ? 'is gone' : inFlight(service, { oneShot });
+            if (service !== undefined && what === null) {
+              if (ended(tasks[name])) return [`${name} has just ended`];
+              // What crashes over and over runs at times.
+              const young = runningTasks(service).some(({ since }) => seen.at - since < REST_MS);
+              return young ? [`${name} has just started`] : [];
+            }
             const failure = lastFailure(service?.tasks ?? []);
-            return what === null ? [] : [`${name} ${what}${failure === null ? '' : ` (${failure})`}`];
+            return [`${name} ${what}${failure === null ? '' : ` (${failure})`}`];
           });
-          if (moving.length === 0) return { ok: true, tasks: tasksByService(seen) };
+          if (moving.length === 0) return { ok: true, tasks };
           const reason = quotableLine(moving.join(', '));
           if (seen.at >= deadline) return { ok: false, reason };
           report(`waiting: ${reason}`);
@@ -699,9 +723,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       const changes = swarm.changes(stack);
       try {
         for (;;) {
-          const seen = await swarm.observe(stack);
-          const now = tasksByService(seen);
-          const gone = Object.keys(tasks).filter((service) => now[service] !== tasks[service]);
+          const { seen, tasks: now, ended } = await runningNow(stack);
+          const gone = Object.keys(tasks).filter(
+            (service) => now[service] !== tasks[service] || ended(tasks[service]),
+          );
           if (gone.length > 0 || seen.at >= heardBy) return gone;
           await changes.next(heardBy - seen.at);
         }
@@ -804,15 +829,6 @@ function noAnswer({ service: asked }: Question, refusal: string, seen: Observati
     return said === null ? [] : [`; ${service.name}: ${said}`];
   });
   return `${asked} does not answer as it should at the deadline: ${refusal}${failure.join('')}`;
-}
-
-function tasksByService({ services }: Observation): Record<string, string> {
-  return Object.fromEntries(
-    services.map((service): [string, string] => {
-      const ids = runningTasks(service).map(({ id }) => id);
-      return [service.name, ids.sort().join(' ')];
-    }),
-  );
 }
 
 function allRunning(seen: Observation): string {

@@ -38,6 +38,7 @@ export interface ServiceContainer {
   service: string;
   taskId: string;
   imageId: string;
+  runs: boolean;
 }
 
 /** One line of `docker events`. */
@@ -208,6 +209,7 @@ export function openSwarm({ docker, signal, guard, mark }: SwarmSettings): Swarm
       service: (container.Labels[SERVICE_LABEL] ?? '').slice(stack.length + 1),
       taskId: container.Labels[TASK_LABEL] ?? '',
       imageId: container.ImageID,
+      runs: container.State === 'running',
     }));
   }
 

@@ -91,7 +91,7 @@ async function askTiers(
   }
   const installed = install.answer;
   if (installed.result === 'fail') return red(run, 'install', installed, install.ms);
-  run.tiers.push({ tier: 'install', result: 'pass', ms: install.ms });
+  run.tiers.push({ tier: 'install', result: 'pass', ms: install.ms, ...noteOf(installed) });
   let { images } = installed;
 
   if (base) {
@@ -127,7 +127,7 @@ async function askTiers(
       run.tiers.push({ tier, result: 'skipped', reason: backup.answer.reason });
     }
   } else {
-    run.tiers.push({ tier: 'backup', result: 'pass', ms: backup.ms });
+    run.tiers.push({ tier: 'backup', result: 'pass', ms: backup.ms, ...noteOf(backup.answer) });
     const { answer, ms } = await ask(
       'cold-test: restore',
       `destroy and restore the data of ${head.version}`,
@@ -175,6 +175,10 @@ async function lintProblems(
     run.brokeAt = brokeAt;
     return null;
   }
+}
+
+function noteOf({ note }: { note?: string }): { note?: string } {
+  return note === undefined ? {} : { note };
 }
 
 function red(

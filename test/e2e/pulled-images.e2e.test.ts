@@ -203,7 +203,7 @@ it('a name that has another image by now is somebody else’s', async () => {
 });
 
 it('one that is pulled by its digest is ours by its digest', async () => {
-  await ensureSame(host(), wanted, digest(0), '');
+  await ensureSame(host(), { image: wanted, digest: digest(0), isOnlyOne: true, remedy: '' });
   expect(await names()).toEqual([byDigest(0)]);
   expect(await remove()).toEqual([byDigest(0)]);
   expect(await names()).toEqual([]);

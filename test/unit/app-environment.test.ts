@@ -39,6 +39,7 @@ async function told({ via, labels = {}, running = {}, dependencies = [], probe }
           service,
           taskId: `${stack}.${service}`,
           imageId: '',
+          runs: true,
         })),
       hostAddress: async (container) => container,
     },

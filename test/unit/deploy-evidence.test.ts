@@ -54,7 +54,9 @@ const swarm: Partial<Swarm> = {
   labelled: async () => [
     { kind: 'secret', id: 's', name: 's', labels: { [LABEL.fingerprint]: fingerprintOf(SECRET) } },
   ],
-  containers: async () => [{ id: 'c'.repeat(64), service: 'app', taskId: 'task', imageId: 'sha256:1' }],
+  containers: async () => [
+    { id: 'c'.repeat(64), service: 'app', taskId: 'task', imageId: 'sha256:1', runs: true },
+  ],
   logs: async (_id, since) => `${since?.toISOString() ?? 'all'} started with ${SECRET}\u001b[0m\n`,
   imageDigests: async () => ['nginx@sha256:abc'],
   events: async () => [

@@ -38,7 +38,7 @@ async function ran({ copied = {}, exec = () => ({ status: 0, output: '' }), stat
     run: { run, output: async () => '' },
     swarm: {
       observe: async () => seen as never,
-      containers: async () => [{ id: 'c1', service: 'app', taskId: 't1', imageId: 'i1' }],
+      containers: async () => [{ id: 'c1', service: 'app', taskId: 't1', imageId: 'i1', runs: true }],
       exec: async (_container, command, timeoutMs) => {
         execs.push(command);
         const done = exec(command, timeoutMs);

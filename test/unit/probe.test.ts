@@ -143,7 +143,13 @@ function prober(via: 'proxy' | 'task', { addresses = {}, services = [], publishe
     swarm: {
       services: async () => services.map((name) => ({ name, labels: {}, mounts: [] })),
       containers: async () =>
-        Object.values(addresses).map((taskId) => ({ id: `c-${taskId}`, service: '', taskId, imageId: '' })),
+        Object.values(addresses).map((taskId) => ({
+          id: `c-${taskId}`,
+          service: '',
+          taskId,
+          imageId: '',
+          runs: true,
+        })),
       hostAddress: async (id) =>
         Object.entries(addresses).find(([, taskId]) => `c-${taskId}` === id)?.[0] ?? null,
       publishedPort: async () => published,

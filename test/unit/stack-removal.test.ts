@@ -105,7 +105,7 @@ function swarmOf(services: Record<string, string[]>, { meanwhile = [] as string[
   let release = (): void => undefined;
   const released = new Promise<void>((resolve) => (release = resolve));
   let present: ServiceContainer[] = Object.entries(services).flatMap(([service, ids]) =>
-    ids.map((id) => ({ id, service, taskId: `task of ${id}`, imageId: '' })),
+    ids.map((id) => ({ id, service, taskId: `task of ${id}`, imageId: '', runs: true })),
   );
   let serving = Object.keys(services).map((name) => thing('service', `stack_${name}`));
   let tasks = 2;
@@ -131,7 +131,7 @@ function swarmOf(services: Record<string, string[]>, { meanwhile = [] as string[
       present = present.filter(({ id }) => id !== name);
       const service = name.slice('stack_'.length);
       for (const id of meanwhile.filter((one) => kind === 'service' && one.startsWith(service))) {
-        present = [...present, { id, service, taskId: `task of ${id}`, imageId: '' }];
+        present = [...present, { id, service, taskId: `task of ${id}`, imageId: '', runs: true }];
       }
     },
   };
