@@ -48,11 +48,12 @@ export function backup(deps: Dependencies) {
           }
           const { plan } = asked;
           return whileHooksHaveTheirContainers(attempt, app, plan, async () => {
+            const since = deps.now();
             const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);
             passBoundary('backup.after-pre-hooks');
             if (before) return before;
             const unmarked = await missingMarkers(volumes, run.workflow.runId);
-            const taken = await backupsOf(attempt).take(app.stack, plan, volumes, unmarked);
+            const taken = await backupsOf(attempt).take(app.stack, plan, volumes, unmarked, since);
             passBoundary('backup.after-archive');
             const evidence = await keep(app.evidence, 'backup.txt', archiveText(plan, taken));
             const after = await runHooks(attempt, app, 'backup', plan.hooks.afterBackup);

@@ -68,13 +68,15 @@ export interface Taken {
 
 export interface Backups {
   /**
-   * Takes the archive, in place of what an earlier attempt left of one. `unmarked` are volumes that lack our mark.
+   * Takes the archive, in place of what an earlier attempt left of one. `unmarked` are volumes that lack our mark;
+   * `since` is when the hooks before it began.
    */
   take(
     stack: string,
     plan: BackupPlan,
     volumes: readonly Volume[],
     unmarked: readonly string[],
+    since: Date,
   ): Promise<Taken>;
   /** Reads all of it once and compares all sums; null without one. Throws Fault RecordUnreadable. */
   verified(stack: string): Promise<BackupManifest | null>;
@@ -191,9 +193,9 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
 
   /**
    * What is wrong with what a hook dumped at a path, one line each: with the file, or with those that lie in the
-   * folder and are called like a dump.
+   * folder and are called like a dump. A file that is called otherwise and was empty before is no dump.
    */
-  async function wrongDumps({ folder }: Located, what: string): Promise<string[]> {
+  async function wrongDumps({ folder }: Located, what: string, since: Date): Promise<string[]> {
     const name = path.basename(what);
     const inFolder = await openInside(folder, name);
     try {
@@ -203,7 +205,9 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
       for (const one of dumps.slice(0, MOST_DUMPS)) {
         const file = await openFileInside(inFolder ?? folder, one);
         try {
-          const lack = file === null ? null : await lackOfDump(file, signal);
+          const { size = 0, mtimeMs = 0 } = (await file?.stat()) ?? {};
+          const isDump = DUMP.test(one) || size > 0 || mtimeMs >= since.getTime();
+          const lack = file !== null && isDump ? await lackOfDump(file, signal) : null;
           if (lack !== null) wrong.push(`${inFolder === null ? what : `${what}/${one}`} ${lack}`);
         } finally {
           await file?.close();
@@ -221,7 +225,7 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
   }
 
   return {
-    async take(stack, plan, volumes, unmarked) {
+    async take(stack, plan, volumes, unmarked, since) {
       const folder = folderOf(state, stack);
       const partial = `${folder}.partial`;
       await removeBackup(state, stack);
@@ -254,7 +258,7 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
             archives.push({ file, path: one, parents: found.parents, ...entry });
             if (changed !== null) taken.notes.push(`volume ${name} changed while it was read: ${changed}`);
             const wrong =
-              one !== null && plan.hooks.beforeBackup.length > 0 ? await wrongDumps(found, one) : [];
+              one !== null && plan.hooks.beforeBackup.length > 0 ? await wrongDumps(found, one, since) : [];
             taken.missing.push(...wrong.map((line) => `volume ${name}: ${line}`));
           } finally {
             await found.folder.close();

@@ -67,8 +67,8 @@ function plan(paths: string[] | null = null): BackupPlan {
   };
 }
 
-async function take(asked: BackupPlan): Promise<Taken> {
-  return backups.take(STACK, asked, [volume, other], []);
+async function take(asked: BackupPlan, since = new Date(0)): Promise<Taken> {
+  return backups.take(STACK, asked, [volume, other], [], since);
 }
 
 async function restore(): Promise<string | null> {
@@ -148,7 +148,7 @@ test('a volume that was not asked for, or lacks its mark, is not counted on', as
   const asked = plan(['plain']);
   asked.volumes.push({ name: other.name, paths: null });
   await fill();
-  const { manifest } = await backups.take(STACK, asked, [volume, other], [other.name]);
+  const { manifest } = await backups.take(STACK, asked, [volume, other], [other.name], new Date(0));
   expect(manifest.volumes.map(({ marked }) => marked)).toEqual([false, false]);
 });
 
@@ -208,11 +208,11 @@ describe('paths of a volume', () => {
     const asked = plan(['dumps', 'lock']);
     expect((await take(asked)).missing).toEqual([]);
     const beforeBackup = [{ hook: 'backup pre-hook', service: 'db', command: 'dump' }];
-    expect((await take({ ...asked, hooks: { ...asked.hooks, beforeBackup } })).missing).toEqual([
-      `volume ${volume.name}: dumps/a.sql.gz is empty`,
-      `volume ${volume.name}: dumps/b.sql is empty`,
-      `volume ${volume.name}: lock is empty`,
-    ]);
+    const hooked = { ...asked, hooks: { ...asked.hooks, beforeBackup } };
+    const called = ['a.sql.gz', 'b.sql'].map((name) => `volume ${volume.name}: dumps/${name} is empty`);
+    expect((await take(hooked)).missing).toEqual([...called, `volume ${volume.name}: lock is empty`]);
+    // Nobody dumped into what was empty before.
+    expect((await take(hooked, new Date(Date.now() + 1_000))).missing).toEqual(called);
   });
 
   test('replace what the app has there now, and nothing beside it', async () => {

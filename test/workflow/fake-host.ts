@@ -21,6 +21,8 @@ export interface FakeRecipe {
   notes?: string[];
   /** Steps that answer red, with the reason. */
   red?: Partial<Record<Step, string>>;
+  /** What steps that pass have to say. */
+  says?: Partial<Record<Step, string>>;
   /** Tiers that do not apply to it, with the reason. */
   skips?: Partial<Record<Step, string>>;
   /** Recipes that must run beside it. */
@@ -271,7 +273,14 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
   async function deployTier({ run, step }: ColdStep): Promise<ColdResult> {
     await call(run.recipe, step);
     const reason = recipes[run.recipe]?.red?.[step as Step];
-    return reason ? { result: 'fail', reason, evidence: '/evidence' } : { result: 'pass', images: {} };
+    return reason
+      ? { result: 'fail', reason, evidence: '/evidence' }
+      : { result: 'pass', images: {}, ...noteOf(run, step) };
+  }
+
+  function noteOf({ recipe }: ColdStep['run'], step: string): { note?: string } {
+    const note = recipes[recipe]?.says?.[step as Step];
+    return note === undefined ? {} : { note };
   }
 
   async function tier({ run, step }: ColdStep): Promise<TierAnswer> {
@@ -279,7 +288,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     const { red, skips } = recipes[run.recipe] ?? {};
     const [why, skipped] = [red?.[step as Step], skips?.[step as Step]];
     if (why) return { result: 'fail', reason: why, evidence: '/evidence' };
-    return skipped ? { result: 'skipped', reason: skipped } : { result: 'pass' };
+    return skipped ? { result: 'skipped', reason: skipped } : { result: 'pass', ...noteOf(run, step) };
   }
 
   return host;

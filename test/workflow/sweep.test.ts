@@ -200,6 +200,20 @@ describe('outcomes', () => {
     expect(host.calls).not.toContain('bad promote');
   });
 
+  test('what tiers that pass have to say is on record', async () => {
+    const says = {
+      'cold-test: install base': 'nobody was asked',
+      'cold-test: upgrade': 'db still runs',
+      'cold-test: backup': 'taken 2 times',
+      'cold-test: restore': 'only after a restart',
+    } as const;
+    const host = fakeHost({ good: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1', says } });
+    expect(outcomes(await sweepOf(host))).toEqual({ good: 'PASS (promoted 1.1.0+1)' });
+    expect([...host.results.values()][0]?.tiers.slice(0, 4)).toMatchObject(
+      Object.values(says).map((note) => ({ result: 'pass', note })),
+    );
+  });
+
   test('a base that does not install is not the fault of what follows it: the release before it is the base', async () => {
     const host = fakeHost({
       plausible: {
