@@ -120,6 +120,8 @@ interface Written {
   /** Restart delay and update monitor. */
   seconds?: number;
   timeout?: number;
+  /** A router in place of the port label. */
+  routed?: true;
   /** Further services, as YAML lines. */
   services?: string[];
   /** Lines at the top. */
@@ -149,7 +151,7 @@ services:
       update_config: {failure_action: ${written.onFailure ?? 'rollback'}, order: start-first, monitor: ${written.seconds ?? 1}s}
       restart_policy: {delay: ${written.seconds ?? 1}s}
       labels:
-        - "traefik.http.services.\${STACK_NAME}.loadbalancer.server.port=8080"
+        - "${written.routed ? 'traefik.http.routers.${STACK_NAME}.rule=Host(`${DOMAIN}`)' : 'traefik.http.services.${STACK_NAME}.loadbalancer.server.port=8080'}"
         - "coop-cloud.\${STACK_NAME}.version=${written.version ?? '1.0.0+1.0'}"
         - "coop-cloud.\${STACK_NAME}.timeout=${written.timeout ?? 40}"
 ${(written.services ?? []).map((line) => `  ${line}\n`).join('')}
@@ -493,7 +495,7 @@ describe('a red deployment', () => {
 const NGINX = 'localhost/recipe-sweep/nginx:1.26';
 const ECHO = 'exec busybox nc -ll -p 7000 -e cat';
 
-function asking(name: string, probe: Probe, written: Written): App {
+function asking(name: string, probe: Probe | null, written: Written): App {
   return app(name, written, { settings: { ...plainSettings('thing'), probe } });
 }
 
@@ -545,6 +547,7 @@ server {
   ssl_certificate_key /etc/nginx/front.key;
   location / {
     if (-f /tmp/$host) { return 200 "hello from a neighbour"; }
+    if (-f /tmp/login-$host) { return 302 https://login.example.org/; }
     proxy_pass http://$app:8080;
     proxy_set_header Host $host;
     proxy_set_header X-Forwarded-Proto https;
@@ -552,9 +555,9 @@ server {
   }
 }`;
 
-  /** Has the proxy answer in the place of the app. */
-  async function lieFor(domain: string): Promise<void> {
-    const exec = await docker.getContainer(container).exec({ Cmd: ['touch', `/tmp/${domain}`] });
+  /** Has the proxy answer in the place of the app, or send visitors to a login first. */
+  async function lieFor(domain: string, prefix: 'login-' | '' = ''): Promise<void> {
+    const exec = await docker.getContainer(container).exec({ Cmd: ['touch', `/tmp/${prefix}${domain}`] });
     const output = await exec.start({});
     output.resume();
     await once(output, 'end');
@@ -636,6 +639,30 @@ server {
     const one = asking('silent', probe, { command: 'exec sleep 1000', timeout: 12 });
     expect(red(await deployer({ via: 'proxy' }).deploy(one)).reason).toContain("502, the proxy's own page");
   }, 60_000);
+
+  it('is asked at its domain by its route, where no label tells the port', async () => {
+    const deploy = (one: App): Promise<Deployment> => deployer({ via: 'proxy' }).deploy(one);
+    expect(await deploy(app('routed', { routed: true }))).toMatchObject({ ok: true, asked: true });
+    const silent = asking('unheard', null, { routed: true, command: 'exec sleep 1000', timeout: 8 });
+    expect(red(await deploy(silent)).reason).toContain("502, the proxy's own page");
+  }, 60_000);
+
+  it("is not taken for up by the proxy's own redirect to a login", async () => {
+    const deploying = async (one: App): Promise<Deployment> => {
+      const deployed = deployer({ via: 'proxy' }).deploy(one);
+      await vi.waitUntil(async () => (await left(one.stack)).some((thing) => thing.startsWith('service')), {
+        timeout: 30_000,
+        interval: 50,
+      });
+      await lieFor(one.domain, 'login-');
+      return deployed;
+    };
+    const empty = { command: 'exec httpd -f -p 8080 -h /www', timeout: 8 };
+    expect(red(await deploying(asking('locked', null, empty))).reason).toMatch(
+      /: 302; but a redirect may be the proxy's own, and its task says: GET http:\S+ .*: 404/,
+    );
+    expect(await deploying(asking('unlocked', null, {}))).toMatchObject({ ok: true });
+  }, 90_000);
 
   it('is no verdict when something answers at its domain already', async () => {
     const one = app('taken');
