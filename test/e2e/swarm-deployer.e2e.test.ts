@@ -659,7 +659,7 @@ server {
     };
     const empty = { command: 'exec httpd -f -p 8080 -h /www', timeout: 8 };
     expect(red(await deploying(asking('locked', null, empty))).reason).toMatch(
-      /: 302; but a redirect may be the proxy's own, and its task says: GET http:\S+ .*: 404/,
+      /: 302 "302 Found"; but a redirect may be the proxy's own, and its task says: GET http:\S+ .*: 404/,
     );
     expect(await deploying(asking('unlocked', null, {}))).toMatchObject({ ok: true });
   }, 90_000);
