@@ -696,16 +696,15 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
           const { seen, tasks, ended } = await runningNow(app.stack);
           const moving = services.flatMap(({ name }) => {
             const service = seen.services.find((one) => one.name === name);
+            if (service === undefined) return [`${name} is gone`];
             const oneShot = app.settings.oneShot.includes(name);
-            const what = service === undefined ? 'is gone' : inFlight(service, { oneShot });
-            if (service !== undefined && what === null) {
-              if (ended(tasks[name])) return [`${name} has just ended`];
-              // What crashes over and over runs at times.
-              const young = runningTasks(service).some(({ since }) => seen.at - since < REST_MS);
-              return young ? [`${name} has just started`] : [];
-            }
-            const failure = lastFailure(service?.tasks ?? []);
-            return [`${name} ${what}${failure === null ? '' : ` (${failure})`}`];
+            // What crashes over and over runs at times.
+            const isYoung = runningTasks(service).some(({ since }) => seen.at - since < REST_MS);
+            const what =
+              inFlight(service, { oneShot }) ??
+              (ended(tasks[name]) ? 'has just ended' : isYoung ? 'has just started' : null);
+            const failure = lastFailure(service.tasks);
+            return what === null ? [] : [`${name} ${what}${failure === null ? '' : ` (${failure})`}`];
           });
           if (moving.length === 0) return { ok: true, tasks };
           const reason = quotableLine(moving.join(', '));

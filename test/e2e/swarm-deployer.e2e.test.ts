@@ -254,6 +254,7 @@ describe('a deployment', () => {
     expect(deployment).toEqual({
       ok: true,
       images: { app: { image: image(1), digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) } },
+      asked: true,
     });
     const compose = readFileSync(path.join(one.evidence, 'deployed-1-compose.yml'), 'utf8');
     expect(compose).toContain(`coop-cloud.${one.stack}.version=1.0.0+1.0`);
@@ -380,14 +381,14 @@ describe('what is in flight', () => {
     expect(await deployer().deploy(one)).toMatchObject({ ok: false });
     expect(await deployer({ deploy: 3_000 }).atRest(one)).toMatchObject({
       ok: false,
-      reason: expect.stringMatching(/^app 0\/1 \(task failed: .*exit \(3\)/),
+      reason: expect.stringMatching(/^app (0\/1|has just (started|ended)) \(task failed: .*exit \(3\)/),
     });
   }, 60_000);
 });
 
 describe('a red deployment', () => {
   it('is one that does not serve in what is left of its step', async () => {
-    const mute = app('mute', { command: 'exec httpd -f -p 8080 -h /nowhere', timeout: 600 });
+    const mute = app('mute', { command: 'exec httpd -f -p 8080 -h /', timeout: 600 });
     // A share of it is no whole number of milliseconds.
     const { reason } = red(await deployer({ until: Date.now() + 10_001 }).deploy(mute));
     expect(reason).toContain('app does not answer as it should at the deadline: GET ');
@@ -408,8 +409,9 @@ describe('a red deployment', () => {
   it('is one whose update the swarm paused, and that never runs', async () => {
     expect(await deployer().deploy(app('paused', { onFailure: 'pause' }))).toMatchObject({ ok: true });
     const bad = app('paused', { version: '1.0.1+1.0', onFailure: 'pause', command: 'exit 3', timeout: 10 });
+    // Whether the slot was taken up before the swarm gave up is its own race.
     expect(red(await deployer().deploy(bad)).reason).toMatch(
-      /^not up at the deadline: app .*; app: .*exit \(3\)/,
+      /^(not up at the deadline: app .*; )?app: .*exit \(3\)/,
     );
   }, 60_000);
 
