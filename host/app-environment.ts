@@ -1,7 +1,7 @@
 import { dependencyPrefix, dependencyVariables } from '../domain/dependency.ts';
 import type { Config } from './config.ts';
 import type { App } from './deployer.ts';
-import { httpService, taskAddress } from './probe.ts';
+import { httpService, taskAddress, webService } from './probe.ts';
 import type { PreparedService } from './recipe-format.ts';
 import type { Swarm } from './swarm.ts';
 
@@ -44,8 +44,11 @@ export function createAppEnvironment({ config, swarm, servicesOf }: AppEnvironme
       RECIPE_DIR: checkout,
       ...dependencyVariables(dependencies),
     };
-    const http = httpService(await servicesOf(app));
-    if (config.probe.via === 'proxy') return http ? { ...told, APP_URL: `https://${domain}` } : told;
+    const services = await servicesOf(app);
+    if (config.probe.via === 'proxy') {
+      return webService(services, 'proxy') ? { ...told, APP_URL: `https://${domain}` } : told;
+    }
+    const http = httpService(services);
     const { probe } = app.settings;
     const own = probe === null || probe.protocol === 'http' ? MAIN_SERVICE : probe.service;
     const addresses: [string, string | null][] = [
@@ -59,7 +62,7 @@ export function createAppEnvironment({ config, swarm, servicesOf }: AppEnvironme
     ];
     return {
       ...told,
-      ...(typeof http?.port === 'number' ? { APP_URL: `${http.scheme}://${domain}:${http.port}` } : {}),
+      ...(http ? { APP_URL: `${http.scheme}://${domain}:${http.port}` } : {}),
       ...Object.fromEntries(addresses.filter((entry): entry is [string, string] => entry[1] !== null)),
     };
   };

@@ -32,24 +32,34 @@ const SERVER_LABEL = /^traefik\.http\.services\.[^.]+\.loadbalancer\.server\.(po
 /** By these traefik and caddy-docker-proxy take visitors; the one finds no port by itself in a swarm, the other may. */
 const ROUTE_LABEL = /^(traefik\.http\.routers\.[^.]+\.rule|caddy(_\d+)?)$/;
 
+type Labelled = Pick<PreparedService, 'name' | 'labels'>;
+
 /**
- * The service that the proxy sends visitors to, and its port; the service app where several are. The port is null
- * where none has a traefik port label with a port in it, but one has a route. Null when none has either.
+ * The service that the proxy sends visitors to, and its port; the service app where several are. Null when
+ * none has a traefik port label, or none a port in it.
  */
 export function httpService(
-  services: readonly Pick<PreparedService, 'name' | 'labels'>[],
-): Pick<Question, 'service' | 'port' | 'scheme'> | null {
+  services: readonly Labelled[],
+): (Pick<Question, 'service' | 'scheme'> & { port: number }) | null {
   const found = services.flatMap(({ name, labels }) => {
     const written = new Map([...labels].map(([label, value]) => [SERVER_LABEL.exec(label)?.[1], value]));
     const port = Number(written.get('port'));
     const scheme = written.get('scheme') === 'https' ? ('https' as const) : ('http' as const);
     return Number.isInteger(port) && port > 0 && port < 65_536 ? [{ service: name, port, scheme }] : [];
   });
-  const routed = services
-    .filter(({ labels }) => [...labels.keys()].some((label) => ROUTE_LABEL.test(label)))
-    .map(({ name }) => ({ service: name, port: null, scheme: 'http' as const }));
-  const choice = found.length > 0 ? found : routed;
-  return choice.find(({ service }) => service === 'app') ?? choice[0] ?? null;
+  return found.find(({ service }) => service === 'app') ?? found[0] ?? null;
+}
+
+/** What answers over HTTP where the app is asked: through the proxy also what has a route and no port label. */
+export function webService(
+  services: readonly Labelled[],
+  via: Config['probe']['via'],
+): Pick<Question, 'service' | 'port' | 'scheme'> | null {
+  const http = httpService(services);
+  if (http !== null || via === 'task') return http;
+  const routed = services.filter(({ labels }) => [...labels.keys()].some((label) => ROUTE_LABEL.test(label)));
+  const found = routed.find(({ name }) => name === 'app') ?? routed[0];
+  return found === undefined ? null : { service: found.name, port: null, scheme: 'http' };
 }
 
 /**
@@ -63,9 +73,8 @@ export function questionFor(
   via: Config['probe']['via'],
 ): Question | null {
   if (probe === null || probe.protocol === 'http') {
-    const http = httpService(services);
-    if (http !== null && (http.port !== null || via === 'proxy'))
-      return { ...http, probe: probe ?? ANY_ANSWER };
+    const web = webService(services, via);
+    if (web !== null) return { ...web, probe: probe ?? ANY_ANSWER };
     if (probe === null) return null;
     const label = 'traefik.http.services.<name>.loadbalancer.server.port';
     throw new RecipeProblem(at('services'), `its probe asks over HTTP, but none has the label ${label}`);

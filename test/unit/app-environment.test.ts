@@ -93,6 +93,14 @@ it('one that speaks no HTTP has an address alone: of the service that is probed,
   expect(await told({ via: 'task', running, probe })).toEqual({ APP_ADDRESS: '10.0.0.3' });
 });
 
+it('one with a route and no port label has a URL through the proxy, and at the task is one that speaks none', async () => {
+  const labels = { 'traefik.http.routers.web.rule': 'Host(`thin.test`)' };
+  expect(await told({ via: 'proxy', labels })).toEqual({ APP_URL: 'https://thin.test' });
+  const running = { thin_test: { app: { address: '10.0.0.2' }, voice: { address: '10.0.0.3' } } };
+  const probe = { protocol: 'udp', service: 'voice', port: 64_738 } as Probe;
+  expect(await told({ via: 'task', labels, running, probe })).toEqual({ APP_ADDRESS: '10.0.0.3' });
+});
+
 it('dependencies are told, at the task with the address of what speaks HTTP in them', async () => {
   const named = {
     DEP_GITEA_LTS_DOMAIN: 'gite.test',
