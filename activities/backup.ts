@@ -23,7 +23,7 @@ import {
   type TierPass,
 } from './tier.ts';
 
-/** So often a backup is taken whose hooks lose their containers. */
+/** So often a backup is taken, or restored, whose hooks lose their containers. */
 const MOST_TRIES = 3;
 
 export function backup(deps: Dependencies) {
@@ -39,7 +39,9 @@ export function backup(deps: Dependencies) {
         const app = await coldApp(deps, attempt, input);
         await refuseUnlessRunning(attempt, app, 'back up');
         const volumes = await deployer.volumes(app.stack);
-        const asked = planBackup(app.stack, await deployer.services(app.stack), volumes);
+        // A service that the release no longer has is on no host where the release is installed.
+        const services = (await deployer.services(app)).filter(({ ofRelease }) => ofRelease);
+        const asked = planBackup(app.stack, services, volumes);
         if (asked.is === 'not asked') return { result: 'skipped', reason: asked.reason };
         return askTier(deps, attempt, app, 'backup', async () => {
           if (asked.is === 'wrong') {
@@ -47,7 +49,7 @@ export function backup(deps: Dependencies) {
             return { result: 'fail', reason: quotableLine(asked.reason), evidence };
           }
           const { plan } = asked;
-          return whileHooksHaveTheirContainers(attempt, app, plan, async () => {
+          const act = async (): Promise<TierFailure | null> => {
             const since = deps.now();
             const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);
             passBoundary('backup.after-pre-hooks');
@@ -59,10 +61,10 @@ export function backup(deps: Dependencies) {
             const after = await runHooks(attempt, app, 'backup', plan.hooks.afterBackup);
             if (after) return after;
             const lack = lackOf(taken);
-            return lack === null
-              ? { result: 'pass' }
-              : { result: 'fail', reason: quotableLine(lack), evidence };
-          });
+            return lack === null ? null : { result: 'fail', reason: quotableLine(lack), evidence };
+          };
+          const hooks = [...plan.hooks.beforeBackup, ...plan.hooks.afterBackup];
+          return whileHooksHaveTheirContainers(attempt, app, { tier: 'backup', hooks, act });
         });
       });
     },
@@ -100,47 +102,66 @@ export function backup(deps: Dependencies) {
   };
 }
 
+/** What is done to an app with hooks in its containers. */
+interface Hooked {
+  tier: 'backup' | 'restore';
+  hooks: readonly ServiceHook[];
+  /** Brings the app to where it begins, each time anew. Null when it is there. */
+  prepare?: () => Promise<TierFailure | null>;
+  /** Null when all went well. */
+  act: () => Promise<TierFailure | null>;
+}
+
 /**
- * Takes a backup once nothing of the app is in flight, and again when a container went meanwhile in which one of its
- * hooks runs: a dump may be half of one then, whatever the hook said. Apps crash until their database is up, and
- * are backed up all the same; one that goes each time cannot be.
+ * Backs up or restores once nothing of the app is in flight, and again when a container went meanwhile in which one of
+ * the hooks runs: a dump may be half of one then, whatever the hook said. A restore whose hooks ended well is whole,
+ * and restarting the app is what some of them do. Apps crash until their database is up, and are backed up all the
+ * same; one that goes each time cannot be.
  */
 async function whileHooksHaveTheirContainers(
   { deployer, report }: HostAttempt,
   app: App,
-  { hooks }: BackupPlan,
-  take: () => Promise<TierPass | TierFailure>,
+  { tier, hooks, prepare, act }: Hooked,
 ): Promise<TierPass | TierFailure> {
-  const services = [...new Set([...hooks.beforeBackup, ...hooks.afterBackup].map(({ service }) => service))];
+  const services = [...new Set(hooks.map(({ service }) => service))];
   const failed = async (reason: string): Promise<TierFailure> => {
-    const evidence = await keep(app.evidence, 'backup.txt', `${reason}\n`);
+    const evidence = await keep(app.evidence, `${tier}.txt`, `${reason}\n`);
     return { result: 'fail', reason: quotableLine(reason), evidence };
   };
   for (let tries = 1; ; tries++) {
+    const unprepared = await prepare?.();
+    if (unprepared) return unprepared;
     const rest = await deployer.atRest(app);
-    if (!rest.ok) return failed(`not all of it is up before the backup: ${rest.reason}`);
-    let answer: TierPass | TierFailure | null = null;
+    if (!rest.ok) return failed(`not all of it is up before the ${tier}: ${rest.reason}`);
+    const idle = hooks.find(({ service }) => !rest.tasks[service]);
+    if (idle) return failed(`${idle.hook} of service ${idle.service}: no container of it runs`);
+    let failure: TierFailure | null = null;
     let broken: unknown = null;
     try {
-      answer = await take();
+      failure = await act();
     } catch (error) {
       // How a command in a container ends that goes meanwhile.
       if (!(error instanceof Fault && error.type === 'Daemon')) throw error;
       broken = error;
     }
-    const gone = await deployer.goneTasks(app.stack, rest.tasks, answer?.result !== 'pass');
+    const isWell = failure === null && broken === null;
+    const gone = isWell && tier === 'restore' ? [] : await deployer.goneTasks(app.stack, rest.tasks, !isWell);
     const went = services.filter((name) => gone.includes(name)).join(', ');
     if (went === '') {
-      if (answer === null) throw broken;
-      if (tries === 1 || answer.result === 'fail') return answer;
-      return { ...answer, note: `taken ${tries} times, since a container went in which its hooks run` };
+      if (broken !== null) throw broken;
+      if (failure !== null) return failure;
+      if (tries === 1) return { result: 'pass' };
+      const done = tier === 'backup' ? 'taken' : 'restored';
+      return {
+        result: 'pass',
+        note: `${done} ${tries} times, since a container went in which its hooks run`,
+      };
     }
+    const done = tier === 'backup' ? 'backed up' : 'restored';
     if (tries === MOST_TRIES) {
-      return failed(
-        `${MOST_TRIES} times the container of ${went} went while it was backed up, with its hooks`,
-      );
+      return failed(`${MOST_TRIES} times the container of ${went} went while it was ${done}, with its hooks`);
     }
-    report(`the container of ${went} went meanwhile, so the backup is taken again`);
+    report(`the container of ${went} went meanwhile, so it is ${done} again`);
   }
 }
 
@@ -159,21 +180,27 @@ async function restore(attempt: HostAttempt, restoring: Restoring): Promise<Tier
   const { deployer } = attempt;
   const checks = app.settings.hooks['check-data'] !== undefined;
 
-  await destroy(attempt, restoring);
-  const fresh = await deployer.deploy(app, 'deploy');
-  passBoundary('restore.after-deploy');
-  if (!fresh.ok) return failedOn('empty volumes', fresh);
-  // A check that passes on an app without its data would say nothing of the restore.
-  if ((await checkData(attempt, app, 'restore'))?.result === 'pass') {
-    const reason = 'check-data finds the data although it was destroyed';
-    return { result: 'fail', reason, evidence: path.join(app.evidence, 'hook-check-data.txt') };
-  }
-  const failed =
-    (await runHooks(attempt, app, 'restore', archive.hooks.beforeRestore)) ??
-    (await unpack(restoring)) ??
-    (await runHooks(attempt, app, 'restore', archive.hooks.afterRestore));
+  const { beforeRestore, afterRestore } = archive.hooks;
+  const restored = await whileHooksHaveTheirContainers(attempt, app, {
+    tier: 'restore',
+    hooks: [...beforeRestore, ...afterRestore],
+    prepare: async () => {
+      await destroy(attempt, restoring);
+      const fresh = await deployer.deploy(app, 'deploy');
+      passBoundary('restore.after-deploy');
+      if (!fresh.ok) return failedOn('empty volumes', fresh);
+      // A check that passes on an app without its data would say nothing of the restore.
+      if ((await checkData(attempt, app, 'restore'))?.result !== 'pass') return null;
+      const reason = 'check-data finds the data although it was destroyed';
+      return { result: 'fail', reason, evidence: path.join(app.evidence, 'hook-check-data.txt') };
+    },
+    act: async () =>
+      (await runHooks(attempt, app, 'restore', beforeRestore)) ??
+      (await unpack(restoring)) ??
+      (await runHooks(attempt, app, 'restore', afterRestore)),
+  });
   passBoundary('restore.after-hooks');
-  if (failed) return failed;
+  if (restored.result === 'fail') return restored;
 
   const atOnce = await look(attempt, app);
   await deployer.undeploy(app.stack);
@@ -196,9 +223,11 @@ async function restore(attempt: HostAttempt, restoring: Restoring): Promise<Tier
     const reason = 'restored, but nothing tells whether the data is back: the recipe has no hook check-data';
     return { result: 'skipped', reason };
   }
-  if (!atOnce) return { result: 'pass' };
-  const note = quotableLine(`only after its services were restarted; at once: ${atOnce.reason}`);
-  return { result: 'pass', note };
+  const notes = [
+    ...(atOnce ? [`only after its services were restarted; at once: ${atOnce.reason}`] : []),
+    ...(restored.note === undefined ? [] : [restored.note]),
+  ];
+  return { result: 'pass', ...(notes.length > 0 && { note: quotableLine(notes.join('; ')) }) };
 }
 
 /** Judges the app like any deployment, and asks whether its data is there; null when all is well. */

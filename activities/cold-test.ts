@@ -60,7 +60,8 @@ export function coldTest(deps: Dependencies) {
           if (lost.length > 0) {
             return fail(`the upgrade lost volumes: ${lost.map(({ name }) => name).join(', ')}`);
           }
-          const kept = lasting(app.stack, await deployer.services(app.stack), before);
+          const services = await deployer.services(app);
+          const kept = lasting(app.stack, services, before);
           const unmarked = await missingMarkers(kept, run.workflow.runId);
           // The release may have brought volumes of its own.
           await placeMarkers(after, run.workflow.runId);
@@ -72,8 +73,7 @@ export function coldTest(deps: Dependencies) {
           if (emptied.length > 0) {
             return fail(`the upgrade lost what was written in the volumes before: ${emptied.join(', ')}`);
           }
-          const deployed = await deployer.services(app.stack);
-          const older = deployed.filter(({ name }) => !Object.hasOwn(result.images, name));
+          const older = services.filter(({ ofRelease }) => !ofRelease);
           const notes = [
             ...(result.note === undefined ? [] : [result.note]),
             ...older.map(
@@ -94,7 +94,11 @@ function lasting(
   services: readonly DeployedService[],
   volumes: readonly Volume[],
 ): readonly Volume[] {
-  const asked = planBackup(stack, services, volumes);
+  const asked = planBackup(
+    stack,
+    services.filter(({ ofRelease }) => ofRelease),
+    volumes,
+  );
   if (asked.is !== 'planned') return volumes;
   const leftOut = new Set(asked.plan.leftOut.map(({ name }) => name));
   return volumes.filter(({ name }) => !leftOut.has(name));

@@ -14,6 +14,7 @@
 export interface LabelledService {
   /** As compose names it. */
   name: string;
+  /** `deploy.labels`. */
   labels: Readonly<Record<string, string>>;
   mounts: readonly VolumeMount[];
 }

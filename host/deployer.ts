@@ -1,4 +1,4 @@
-import type { VolumeMount } from '../domain/backup-plan.ts';
+import type { LabelledService } from '../domain/backup-plan.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
 
@@ -101,12 +101,9 @@ export interface OwnedStack {
 }
 
 /** A service of a stack as it is deployed. */
-export interface DeployedService {
-  /** As compose names it. */
-  name: string;
-  /** `deploy.labels`. */
-  labels: Readonly<Record<string, string>>;
-  mounts: VolumeMount[];
+export interface DeployedService extends LabelledService {
+  /** False for one that an older release left, which keeps running as it does in the field. */
+  ofRelease: boolean;
 }
 
 export interface Deployer {
@@ -128,8 +125,8 @@ export interface Deployer {
    * take to hear that a container ended.
    */
   goneTasks(stack: string, tasks: Readonly<Record<string, string>>, suspected: boolean): Promise<string[]>;
-  /** The services of a stack that is deployed. */
-  services(stack: string): Promise<DeployedService[]>;
+  /** The services of an app that is deployed. */
+  services(app: App): Promise<DeployedService[]>;
   /**
    * Runs a shell command in the running container of a service. Null status: it took longer than `timeoutMs`.
    * Throws Fault Daemon when the service has no running container.

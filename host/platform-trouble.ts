@@ -51,17 +51,32 @@ export function refusePlatformTrouble(stack: string, { services }: Observation, 
   const ended = services.filter(wasKilled);
   // The kernel counts those too that had used up a limit of their own.
   if (killed && ended.length > 0 && !ended.some(({ memoryLimited }) => memoryLimited)) {
-    const names = ended.map(({ name }) => name).join(', ');
-    throw new Fault(
-      'Preflight',
-      `${stack}: ${names}: ended by this host's kernel, which had no memory left (exit 137, without a limit of its own): hold this recipe, or give this host more memory`,
-    );
+    throw outOfMemory(`${stack}: ${ended.map(({ name }) => name).join(', ')}`);
   }
   for (const { name, tasks } of services) {
     const failure = lastFailure(tasks);
     const trouble = failure === null ? undefined : TROUBLES.find(({ isSaid }) => isSaid(failure));
     if (trouble) throw new Fault(trouble.type, `${stack}: ${name}: ${failure}: ${trouble.advice}`);
   }
+}
+
+/** Likewise of a command that ran in a container of the service: a database's dump, say, which outgrew this host. */
+export function refuseKilledCommand(
+  stack: string,
+  service: string,
+  { services }: Observation,
+  status: number | null,
+  killed: boolean,
+): void {
+  const isLimited = services.some(({ name, memoryLimited }) => name === service && memoryLimited);
+  if (killed && status === KILLED && !isLimited) throw outOfMemory(`${stack}: a command in ${service}`);
+}
+
+function outOfMemory(what: string): Fault {
+  return new Fault(
+    'Preflight',
+    `${what}: ended by this host's kernel, which had no memory left (exit 137, without a limit of its own): hold this recipe, or give this host more memory`,
+  );
 }
 
 /** What is ended for being unhealthy leaves with the same status. */

@@ -26,7 +26,7 @@ import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from './deploy-e
 import type { App, Deployer, Deployment, ImageSeen, Occasion, OwnedStack, Volume } from './deployer.ts';
 import { freeBytes, gigabytes } from './headroom.ts';
 import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from './images.ts';
-import { oomKills, refusePlatformTrouble } from './platform-trouble.ts';
+import { oomKills, refuseKilledCommand, refusePlatformTrouble } from './platform-trouble.ts';
 import { createPostCommands } from './post-commands.ts';
 import { createProber, questionFor, type Question } from './probe.ts';
 import { CommandFailed, type Command, type ProcessRunner } from './process.ts';
@@ -734,12 +734,22 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       }
     },
 
-    services: (stack) => swarm.services(stack),
+    async services(app) {
+      const names = (await servicesOf(app)).map(({ name }) => name);
+      const services = await swarm.services(app.stack);
+      return services.map((service) => ({ ...service, ofRelease: names.includes(service.name) }));
+    },
 
     async exec(stack, service, command, timeoutMs) {
-      const container = await runningContainer(swarm, stack, await swarm.observe(stack), service);
-      if (container !== null) return swarm.exec(container, command, timeoutMs);
-      throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
+      const seen = await swarm.observe(stack);
+      const container = await runningContainer(swarm, stack, seen, service);
+      if (container === null) {
+        throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
+      }
+      const killedBefore = await oomKills();
+      const done = await swarm.exec(container, command, timeoutMs);
+      refuseKilledCommand(stack, service, seen, done.status, killedBefore !== (await oomKills()));
+      return done;
     },
 
     environment,

@@ -8,7 +8,8 @@ import type { Observation, ServiceSeen, TaskSeen } from '../domain/convergence.t
 import { Fault, messageOf } from '../domain/fault.ts';
 import { COMMAND_MARK } from './attempts.ts';
 import { engine, engineOrNull, engineStatus } from './daemon.ts';
-import type { DeployedService, EngineWatch, ExecResult } from './deployer.ts';
+import type { LabelledService } from '../domain/backup-plan.ts';
+import type { EngineWatch, ExecResult } from './deployer.ts';
 import { tailOf, unframed } from './exec-output.ts';
 import { end, withVariable } from './processes.ts';
 
@@ -89,7 +90,7 @@ export interface Swarm {
     port: { port: number; protocol: 'tcp' | 'udp' },
   ): Promise<number | null>;
   /** The services of a stack with their labels and the volumes they mount. */
-  services(stack: string): Promise<DeployedService[]>;
+  services(stack: string): Promise<LabelledService[]>;
   /**
    * Runs a command with the container's own sh; both streams, of which the end is kept. One that takes too long,
    * or whose attempt ends, is ended with its children.

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
+import { Fault } from '../../domain/fault.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { BOUNDARY_CHANNEL, type Boundary, type Passed } from '../../host/boundary.ts';
@@ -313,6 +314,25 @@ describe('the tier backup', () => {
     });
   });
 
+  it('fails when no container of a hook runs', async () => {
+    database();
+    machine.idle = true;
+    await step(install);
+    expect(await step(back)).toMatchObject({
+      result: 'fail',
+      reason: 'backup pre-hook of service app: no container of it runs',
+    });
+  });
+
+  it('does as the release says, not a service that it no longer has', async () => {
+    database();
+    machine.older = ['db'];
+    await step(install);
+    expect(await step(back)).toEqual({ result: 'pass' });
+    expect(evidence('backup', 'backup-hooks.txt')).not.toContain('service db');
+    expect(await step(restore)).toEqual({ result: 'pass' });
+  });
+
   it('fails when there is nothing but our mark in its volumes', async () => {
     await step(install);
     for (const volume of ['data', 'files']) rmSync(inVolume(volume, 'row-1'));
@@ -345,6 +365,71 @@ describe('the tier restore', () => {
       result: 'fail',
       reason: 'hook check-data: exit status 1',
     });
+  });
+
+  /** A hook that ends its own container so often, and says so, or is gone with it. */
+  function endsItsContainer(times: number, how: 'says' | 'is gone'): void {
+    database();
+    const load = machine.commands.get('load');
+    machine.commands.set('load', (stack) => {
+      if (machine.crashes >= times) return load?.(stack) ?? { status: 1, output: '' };
+      machine.crashes++;
+      if (how === 'is gone') throw new Fault('Daemon', 'the container ended');
+      return { status: 137, output: '' };
+    });
+  }
+
+  it.each(['says', 'is gone'] as const)(
+    'is tried anew when the container of a hook went: it %s',
+    async (how) => {
+      endsItsContainer(2, how);
+      await step(install);
+      await step(back);
+      const before = machine.deployed.length;
+      expect(await step(restore)).toEqual({
+        result: 'pass',
+        note: 'restored 3 times, since a container went in which its hooks run',
+      });
+      expect(machine.deployed.slice(before).map(({ occasion }) => occasion)).toEqual([
+        'deploy',
+        'deploy',
+        'deploy',
+        'restart',
+        'restart',
+      ]);
+    },
+  );
+
+  it.each(['says', 'is gone'] as const)('fails when that goes each time: it %s', async (how) => {
+    endsItsContainer(3, how);
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toMatchObject({
+      result: 'fail',
+      reason: '3 times the container of app went while it was restored, with its hooks',
+    });
+  });
+
+  it('minds no container that a hook restarts when all is done', async () => {
+    database();
+    const load = machine.commands.get('load');
+    machine.commands.set('load', (stack) => {
+      machine.crashes++;
+      return load?.(stack) ?? { status: 1, output: '' };
+    });
+    await step(install);
+    await step(back);
+    expect(await step(restore)).toEqual({ result: 'pass' });
+  });
+
+  it('breaks off when the engine does not answer', async () => {
+    database();
+    machine.commands.set('load', () => {
+      throw new Fault('Daemon', 'the engine does not answer');
+    });
+    await step(install);
+    await step(back);
+    await expect(step(restore)).rejects.toThrow('the engine does not answer');
   });
 
   /** An app that reads its one file when it starts, and writes it when it ends if `saves`. */

@@ -65,6 +65,8 @@ export interface Machine {
   older: string[];
   /** What of every app is in flight; null when nothing is. */
   restless: string | null;
+  /** No container of the app runs, and none has to: it is a job. */
+  idle: boolean;
   /** How often the container of an app went. */
   crashes: number;
   /** Whether anything says how an app is asked if it serves. */
@@ -284,22 +286,22 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       async atRest() {
         await stillAlive();
         return machine.restless === null
-          ? { ok: true, tasks: { app: String(machine.crashes) } }
+          ? { ok: true, tasks: { app: machine.idle ? '' : `task ${machine.crashes}` } }
           : { ok: false, reason: machine.restless };
       },
       async goneTasks(_stack, tasks) {
         await stillAlive();
-        return tasks['app'] === String(machine.crashes) ? [] : ['app'];
+        return tasks['app'] === `task ${machine.crashes}` ? [] : ['app'];
       },
-      async services(stack) {
+      async services({ stack, recipe }) {
         await stillAlive();
-        const labels = allLabels.get(stacks.get(stack)?.recipe ?? '') ?? { 'backupbot.backup': 'true' };
+        const labels = allLabels.get(recipe) ?? { 'backupbot.backup': 'true' };
         const mounts = volumesOf(stack).map((name) => ({
           volume: name,
           target: `/${name.slice(stack.length + 1)}`,
         }));
-        const older = machine.older.map((name) => ({ name, labels: {}, mounts: [] }));
-        return [{ name: 'app', labels, mounts }, ...older];
+        const older = machine.older.map((name) => ({ name, labels, mounts: [], ofRelease: false }));
+        return [{ name: 'app', labels, mounts, ofRelease: true }, ...older];
       },
       async exec(stack, _service, command) {
         await change();
@@ -385,6 +387,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     older: [],
     asked: true,
     restless: null,
+    idle: false,
     crashes: 0,
     started: () => undefined,
     stopped: () => undefined,

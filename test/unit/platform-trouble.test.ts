@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../domain/convergence.ts';
-import { oomKills, refusePlatformTrouble } from '../../host/platform-trouble.ts';
+import { oomKills, refuseKilledCommand, refusePlatformTrouble } from '../../host/platform-trouble.ts';
 
 const seen = (error: string | null, current = true): Observation =>
   ({
@@ -66,6 +66,19 @@ describe('memory that this host had no more of', () => {
         ),
       }),
     );
+  });
+
+  it.each([
+    ['ended, without a limit', 137, true, false, true],
+    ['ended, at a limit of its service', 137, true, true, false],
+    ['ended by somebody else', 137, false, false, false],
+    ['failed', 1, true, false, false],
+    ['too late', null, true, false, false],
+  ])('a command %s', (_, status, killed, limited, isRefused) => {
+    const observation = { at: 0, services: [service('db', {}, limited)] } as unknown as Observation;
+    const ask = (): void => refuseKilledCommand('a_stack', 'db', observation, status, killed);
+    if (isRefused) expect(ask).toThrow(/^a_stack: a command in db: ended by this host's kernel/);
+    else expect(ask).not.toThrow();
   });
 
   it.each([

@@ -28,6 +28,24 @@ const LOCKED = [
   'serve & while true; do sleep 1 & wait $!; done',
 ].join('\n');
 
+/** One that ends when it is asked to. */
+const ENDABLE = 'trap "exit 1" TERM; serve & while true; do sleep 1 & wait $!; done';
+
+/** A second service, which the hooks of these labels run in. */
+function helper(labels: readonly string[]): Tree {
+  return {
+    services: {
+      helper: {
+        image: '{{image}}',
+        command: ['serve'],
+        volumes: ['data:/data'],
+        stop_grace_period: '1s',
+        deploy: { restart_policy: { delay: '1s' }, update_config: { monitor: '1s' }, labels },
+      },
+    },
+  };
+}
+
 /** Two volumes, of which the app's rows are in the first. */
 const TWO_VOLUMES: Tree = {
   services: { app: { volumes: ['data:/data', 'cache:/cache'], ...script('touch /cache/page; exec serve') } },
@@ -296,5 +314,79 @@ export const BACKUP: readonly Entry[] = [
       },
     },
     expected: { outcome: 'FAIL', tier: 'restore', says: 'on the restored data' },
+  },
+  {
+    name: 'backup-hook-ends-its-container',
+    planted: 'a pre-hook stops the server that it dumps of, each time',
+    matters: 'the dump is half of one, whatever the hook says',
+    releases: [{ compose: app(ENDABLE), labels: [ASKED, 'backupbot.backup.pre-hook=kill 1'] }],
+    folder: { hooks: ROW },
+    expected: { outcome: 'FAIL', tier: 'backup', says: '3 times the container of app went' },
+  },
+  {
+    name: 'restore-hook-ends-its-container',
+    planted: 'a hook of the restore stops the server before it is done, each time',
+    matters: 'no fault of the host, though the engine says that the container is gone',
+    releases: [
+      { compose: app(ENDABLE), labels: [ASKED, 'backupbot.restore.post-hook=kill 1; sleep 20; echo done'] },
+    ],
+    folder: { hooks: ROW },
+    expected: { outcome: 'FAIL', tier: 'restore', says: '3 times the container of app went' },
+  },
+  {
+    name: 'restore-hook-restarts-its-app',
+    planted: 'nothing; the last thing that a hook does is to end its server, which the swarm starts again',
+    matters: 'an app that reads its files when it starts has to be told so',
+    releases: [{ compose: app(ENDABLE), labels: [ASKED, 'backupbot.restore.post-hook=(sleep 1; kill 1) &'] }],
+    folder: { hooks: ROW },
+    expected: { outcome: 'PASS', tiers: { backup: 'pass', restore: 'pass' } },
+  },
+  {
+    name: 'hooks-of-a-service-that-went',
+    planted:
+      'the first release has a service with hooks; the second has it no more, and its hooks would fail',
+    matters: 'it still runs where the release is upgraded, and is on no new host',
+    releases: [
+      { compose: helper([ASKED, 'backupbot.restore.pre-hook=test ! -e /data/later']), labels: [ASKED] },
+      { labels: [ASKED], compose: app('touch /data/later; exec serve') },
+    ],
+    folder: { hooks: ROW },
+    expected: {
+      outcome: 'PASS',
+      tiers: { backup: 'pass', restore: 'pass' },
+      says: 'helper, which it no longer has',
+    },
+  },
+  {
+    name: 'backed-up-by-a-service-that-went',
+    planted: 'the label that asks for a backup went with a service that the second release has no more',
+    matters: 'installed anew, the release is backed up by nobody',
+    releases: [{ compose: helper([ASKED]) }, {}],
+    folder: { hooks: ROW },
+    expected: { outcome: 'PASS', tiers: { backup: 'skipped', restore: 'skipped' } },
+  },
+  {
+    name: 'hook-in-a-job',
+    planted: 'the hook that dumps is a label of a service that has run and is done',
+    matters: 'no container is there that it could run in',
+    releases: [
+      {
+        labels: [ASKED],
+        compose: {
+          services: {
+            migrate: {
+              image: '{{image}}',
+              ...script('exit 0'),
+              deploy: {
+                restart_policy: { condition: 'none' },
+                labels: ['backupbot.backup.pre-hook=touch /data/dump.sql'],
+              },
+            },
+          },
+        },
+      },
+    ],
+    folder: { hooks: ROW },
+    expected: { outcome: 'FAIL', tier: 'backup', says: 'no container of it runs' },
   },
 ];
