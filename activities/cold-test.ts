@@ -10,7 +10,7 @@ import { askTier, checkData, refuseUnlessRunning, writeData, type TierFailure } 
 
 export type ColdResult = { result: 'pass'; images: Record<string, ImageSeen>; note?: string } | TierFailure;
 
-const NOT_ASKED = 'nobody was asked whether it serves: no service has a port label, and recipe.yml no probe';
+const NOT_ASKED = 'nobody was asked whether it serves: no label says where, and recipe.yml has no probe';
 
 export function coldTest(deps: Dependencies) {
   return {

@@ -180,7 +180,7 @@ secrets:
 const INSTALLED = {
   result: 'pass',
   images: expect.any(Object),
-  note: 'nobody was asked whether it serves: no service has a port label, and recipe.yml no probe',
+  note: 'nobody was asked whether it serves: no label says where, and recipe.yml has no probe',
 };
 
 const tests: RunRef[] = [];

@@ -74,7 +74,7 @@ it('says that nobody was asked whether it serves', async () => {
   machine.asked = false;
   expect(await upgrade()).toMatchObject({
     result: 'pass',
-    note: 'nobody was asked whether it serves: no service has a port label, and recipe.yml no probe',
+    note: 'nobody was asked whether it serves: no label says where, and recipe.yml has no probe',
   });
 });
 
