@@ -49,7 +49,7 @@ export function backup(deps: Dependencies) {
             return { result: 'fail', reason: quotableLine(asked.reason), evidence };
           }
           const { plan } = asked;
-          const act = async (): Promise<TierFailure | null> => {
+          const act: Hooked['act'] = async (went) => {
             const since = deps.now();
             const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);
             passBoundary('backup.after-pre-hooks');
@@ -58,6 +58,9 @@ export function backup(deps: Dependencies) {
             const taken = await backupsOf(attempt).take(app.stack, plan, volumes, unmarked, since);
             passBoundary('backup.after-archive');
             const evidence = await keep(app.evidence, 'backup.txt', archiveText(plan, taken));
+            // A dump may be half of one then, whatever its hook said. What a hook restarts afterwards harms nothing.
+            const gone = await went();
+            if (gone) return { result: 'fail', reason: `the container of ${gone} went meanwhile`, evidence };
             const after = await runHooks(attempt, app, 'backup', plan.hooks.afterBackup);
             if (after) return after;
             const lack = lackOf(taken);
@@ -108,15 +111,14 @@ interface Hooked {
   hooks: readonly ServiceHook[];
   /** Brings the app to where it begins, each time anew. Null when it is there. */
   prepare?: () => Promise<TierFailure | null>;
-  /** Null when all went well. */
-  act: () => Promise<TierFailure | null>;
+  /** Null when all went well. `went` names those services of the hooks whose containers went meanwhile. */
+  act: (went: () => Promise<string>) => Promise<TierFailure | null>;
 }
 
 /**
- * Backs up or restores once nothing of the app is in flight, and again when a container went meanwhile in which one of
- * the hooks runs: a dump may be half of one then, whatever the hook said. A restore whose hooks ended well is whole,
- * and restarting the app is what some of them do. Apps crash until their database is up, and are backed up all the
- * same; one that goes each time cannot be.
+ * Backs up or restores once nothing of the app is in flight, and again when it failed and a container went meanwhile in
+ * which one of the hooks runs. Apps crash until their database is up, and are backed up all the same; one that goes
+ * each time cannot be.
  */
 async function whileHooksHaveTheirContainers(
   { deployer, report }: HostAttempt,
@@ -135,21 +137,20 @@ async function whileHooksHaveTheirContainers(
     if (!rest.ok) return failed(`not all of it is up before the ${tier}: ${rest.reason}`);
     const idle = hooks.find(({ service }) => !rest.tasks[service]);
     if (idle) return failed(`${idle.hook} of service ${idle.service}: no container of it runs`);
+    const went = async (): Promise<string> => {
+      const gone = services.length === 0 ? [] : await deployer.goneTasks(app.stack, rest.tasks);
+      return services.filter((name) => gone.includes(name)).join(', ');
+    };
     let failure: TierFailure | null = null;
     let broken: unknown = null;
     try {
-      failure = await act();
+      failure = await act(went);
     } catch (error) {
       // How a command in a container ends that goes meanwhile.
       if (!(error instanceof Fault && error.type === 'Daemon')) throw error;
       broken = error;
     }
-    const isWell = failure === null && broken === null;
-    const gone = isWell && tier === 'restore' ? [] : await deployer.goneTasks(app.stack, rest.tasks, !isWell);
-    const went = services.filter((name) => gone.includes(name)).join(', ');
-    if (went === '') {
-      if (broken !== null) throw broken;
-      if (failure !== null) return failure;
+    if (failure === null && broken === null) {
       if (tries === 1) return { result: 'pass' };
       const done = tier === 'backup' ? 'taken' : 'restored';
       return {
@@ -157,11 +158,16 @@ async function whileHooksHaveTheirContainers(
         note: `${done} ${tries} times, since a container went in which its hooks run`,
       };
     }
+    const whose = await went();
+    if (whose === '' && broken !== null) throw broken;
+    if (whose === '' && failure !== null) return failure;
     const done = tier === 'backup' ? 'backed up' : 'restored';
     if (tries === MOST_TRIES) {
-      return failed(`${MOST_TRIES} times the container of ${went} went while it was ${done}, with its hooks`);
+      return failed(
+        `${MOST_TRIES} times the container of ${whose} went while it was ${done}, with its hooks`,
+      );
     }
-    report(`the container of ${went} went meanwhile, so it is ${done} again`);
+    report(`the container of ${whose} went meanwhile, so it is ${done} again`);
   }
 }
 

@@ -121,10 +121,10 @@ export interface Deployer {
    */
   atRest(app: App): Promise<Rest>;
   /**
-   * The services of which other tasks run than those. With `suspected` they are asked for as long as the swarm may
-   * take to hear that a container ended.
+   * The services of which other tasks run than those; none only after as long as the swarm may take to hear that a
+   * container ended.
    */
-  goneTasks(stack: string, tasks: Readonly<Record<string, string>>, suspected: boolean): Promise<string[]>;
+  goneTasks(stack: string, tasks: Readonly<Record<string, string>>): Promise<string[]>;
   /** The services of an app that is deployed. */
   services(app: App): Promise<DeployedService[]>;
   /**

@@ -717,8 +717,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       }
     },
 
-    async goneTasks(stack, tasks, suspected) {
-      const heardBy = Date.now() + (suspected ? SWARM_LAG_MS : 0);
+    async goneTasks(stack, tasks) {
+      const heardBy = Date.now() + SWARM_LAG_MS;
       const changes = swarm.changes(stack);
       try {
         for (;;) {

@@ -365,12 +365,12 @@ describe('what is in flight', () => {
     expect(await deployer().deploy(one)).toMatchObject({ ok: true });
     const before = await deployer().atRest(one);
     if (!before.ok) throw new Error(before.reason);
-    expect(await deployer().goneTasks(one.stack, before.tasks, false)).toEqual([]);
+    expect(await deployer().goneTasks(one.stack, before.tasks)).toEqual([]);
     // It may take the command with it.
     await deployer()
       .exec(one.stack, 'app', 'kill -TERM 1', 10_000)
       .catch(() => undefined);
-    expect(await deployer().goneTasks(one.stack, before.tasks, true)).toEqual(['app']);
+    expect(await deployer().goneTasks(one.stack, before.tasks)).toEqual(['app']);
     const after = await deployer().atRest(one);
     expect(after).toEqual({ ok: true, tasks: { ...before.tasks, app: expect.stringMatching(/^\w+$/) } });
     expect(after).not.toEqual(before);

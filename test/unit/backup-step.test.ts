@@ -284,6 +284,16 @@ describe('the tier backup', () => {
     expect(await step(restore)).toMatchObject({ result: 'pass' });
   });
 
+  it('minds no container that a hook restarts when all is archived', async () => {
+    database();
+    machine.commands.set('clean', () => {
+      machine.crashes++;
+      return { status: 0, output: '' };
+    });
+    await step(install);
+    expect(await step(back)).toEqual({ result: 'pass' });
+  });
+
   it('fails when that goes each time', async () => {
     interrupted(3);
     await step(install);
