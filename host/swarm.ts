@@ -134,7 +134,7 @@ const EXEC_POLL_MS = 20;
 const END_MS = 10_000;
 /** The exit status of what was ended by force. */
 const KILLED = 137;
-const CONTAINER_END_MS = 1_000;
+const CONTAINER_END_MS = 2_000;
 const ECHOES_MS = [50, 100, 200];
 const RECONNECT_MS = 500;
 const EVENT_TYPES = ['container', 'service', 'network', 'volume', 'secret', 'config'];
