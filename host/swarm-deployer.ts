@@ -72,7 +72,7 @@ const STACK_DEPLOY_ATTEMPTS = 3;
 const SHARE_OF_TIER = 0.8;
 const POLL_MS = 1_000;
 /** The longest that the swarm takes to learn that a container has ended. */
-const SWARM_LAG_MS = 2_000;
+export const SWARM_LAG_MS = 2_000;
 /** A task that runs for so long is at rest. */
 const REST_MS = 2_000;
 const PROBE_TIMEOUT_MS = 10_000;

@@ -7,7 +7,7 @@ import * as git from '../../host/git.ts';
 import { processRunner } from '../../host/process.ts';
 import { labelsOf } from '../../host/recipe-format/compose.ts';
 import { packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
-import { stackDeploy } from '../../host/swarm-deployer.ts';
+import { stackDeploy, SWARM_LAG_MS } from '../../host/swarm-deployer.ts';
 import { SERVICE_LABEL, STACK_LABEL } from '../../host/swarm.ts';
 import { interruption } from './interruption.ts';
 
@@ -222,7 +222,8 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
   async function backUpAndRestore(deployed: string, commit: string): Promise<void> {
     const app = await prepare(deployed, commit);
     const { stack } = app;
-    const runHooks = async (label: string): Promise<void> => {
+    const runHooks = async (label: string): Promise<boolean> => {
+      let ran = false;
       for (const [service, { deploy: { labels } = {} }] of app.compose.flatMap((one) =>
         Object.entries(one.services),
       )) {
@@ -230,10 +231,14 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
         if (hook === undefined) continue;
         const name = `label=${SERVICE_LABEL}=${stack}_${service}`;
         await docker('exec', '--', await docker('ps', '--quiet', '--filter', name), 'sh', '-c', hook);
+        ran = true;
       }
+      return ran;
     };
-    await runHooks('backupbot.backup.pre-hook');
+    const ran = await runHooks('backupbot.backup.pre-hook');
     const archive = await snapshot(stack);
+    // Whether a hook's container is still there is known only then.
+    if (ran) await sleep(SWARM_LAG_MS);
     await undeploy(stack);
     for (const [mountpoint, tar] of archive) {
       await output({ file: 'openssl', args: ['dgst', '-sha256', tar] });

@@ -44,8 +44,8 @@ export async function recipeRun(temporalBinary: string, form: Form): Promise<Fig
     seen.push(measured.reactions);
   }
   return [
-    ratioFigure('first release', setting, 3, first),
-    ratioFigure('newer release, with a canonical', setting, 5, newer),
+    ratioFigure('first release', setting, 4, first),
+    ratioFigure('newer release, with a canonical', setting, 6, newer),
     ...reactionFigures(seen),
   ];
 }
