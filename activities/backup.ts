@@ -40,8 +40,8 @@ export function backup(deps: Dependencies) {
         await refuseUnlessRunning(attempt, app, 'back up');
         const volumes = await deployer.volumes(app.stack);
         // A service that the release no longer has is on no host where the release is installed.
-        const services = (await deployer.services(app)).filter(({ ofRelease }) => ofRelease);
-        const asked = planBackup(app.stack, services, volumes);
+        const { ofRelease } = await deployer.services(app);
+        const asked = planBackup(app.stack, ofRelease, volumes);
         if (asked.is === 'not asked') return { result: 'skipped', reason: asked.reason };
         return askTier(deps, attempt, app, 'backup', async () => {
           if (asked.is === 'wrong') {

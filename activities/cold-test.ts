@@ -1,8 +1,8 @@
-import { planBackup } from '../domain/backup-plan.ts';
+import { planBackup, type LabelledService } from '../domain/backup-plan.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { passBoundary } from '../host/boundary.ts';
 import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/data-marker.ts';
-import type { DeployedService, Deployment, ImageSeen, Volume } from '../host/deployer.ts';
+import type { Deployment, ImageSeen, Volume } from '../host/deployer.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import type { Dependencies } from './index.ts';
@@ -60,8 +60,8 @@ export function coldTest(deps: Dependencies) {
           if (lost.length > 0) {
             return fail(`the upgrade lost volumes: ${lost.map(({ name }) => name).join(', ')}`);
           }
-          const services = await deployer.services(app);
-          const kept = lasting(app.stack, services, before);
+          const { ofRelease, older } = await deployer.services(app);
+          const kept = lasting(app.stack, ofRelease, before);
           const unmarked = await missingMarkers(kept, run.workflow.runId);
           // The release may have brought volumes of its own.
           await placeMarkers(after, run.workflow.runId);
@@ -73,11 +73,10 @@ export function coldTest(deps: Dependencies) {
           if (emptied.length > 0) {
             return fail(`the upgrade lost what was written in the volumes before: ${emptied.join(', ')}`);
           }
-          const older = services.filter(({ ofRelease }) => !ofRelease);
           const notes = [
             ...(result.note === undefined ? [] : [result.note]),
             ...older.map(
-              ({ name }) => `${name}, which it no longer has, still runs, as it does where it is upgraded`,
+              (name) => `${name}, which it no longer has, still runs, as it does where it is upgraded`,
             ),
             ...(unmarked.length > 0 ? [`it removed a file of ours from ${unmarked.join(', ')}`] : []),
           ];
@@ -91,14 +90,10 @@ export function coldTest(deps: Dependencies) {
 /** Volumes that are more than a cache, which is what a recipe says by leaving one out of its backup. */
 function lasting(
   stack: string,
-  services: readonly DeployedService[],
+  services: readonly LabelledService[],
   volumes: readonly Volume[],
 ): readonly Volume[] {
-  const asked = planBackup(
-    stack,
-    services.filter(({ ofRelease }) => ofRelease),
-    volumes,
-  );
+  const asked = planBackup(stack, services, volumes);
   if (asked.is !== 'planned') return volumes;
   const leftOut = new Set(asked.plan.leftOut.map(({ name }) => name));
   return volumes.filter(({ name }) => !leftOut.has(name));

@@ -100,10 +100,11 @@ export interface OwnedStack {
   running: boolean;
 }
 
-/** A service of a stack as it is deployed. */
-export interface DeployedService extends LabelledService {
-  /** False for one that an older release left, which keeps running as it does in the field. */
-  ofRelease: boolean;
+/** The services of an app as they are deployed. */
+export interface DeployedServices {
+  ofRelease: LabelledService[];
+  /** Names of those that an older release left, which keep running as they do in the field. */
+  older: string[];
 }
 
 export interface Deployer {
@@ -125,8 +126,7 @@ export interface Deployer {
    * container ended.
    */
   goneTasks(stack: string, tasks: Readonly<Record<string, string>>): Promise<string[]>;
-  /** The services of an app that is deployed. */
-  services(app: App): Promise<DeployedService[]>;
+  services(app: App): Promise<DeployedServices>;
   /**
    * Runs a shell command in the running container of a service. Null status: it took longer than `timeoutMs`.
    * Throws Fault Daemon when the service has no running container.

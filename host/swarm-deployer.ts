@@ -737,7 +737,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     async services(app) {
       const names = (await servicesOf(app)).map(({ name }) => name);
       const services = await swarm.services(app.stack);
-      return services.map((service) => ({ ...service, ofRelease: names.includes(service.name) }));
+      return {
+        ofRelease: services.filter(({ name }) => names.includes(name)),
+        older: services.flatMap(({ name }) => (names.includes(name) ? [] : [name])),
+      };
     },
 
     async exec(stack, service, command, timeoutMs) {

@@ -175,8 +175,7 @@ secrets:
   });
 }
 
-/** Told by the whole answer, which has the reason. */
-/** It has no page, and nothing else that could be asked. */
+/** Told by the whole answer, which has the reason. It has no page, and nothing else that could be asked. */
 const INSTALLED = {
   result: 'pass',
   images: expect.any(Object),

@@ -1074,6 +1074,8 @@ describe('an attempt', () => {
     expect(await deployer().deploy(fewer)).toMatchObject({ ok: true });
     const services = (await left(fewer.stack)).filter((name) => name.startsWith('service'));
     expect(services.sort()).toEqual([`service ${fewer.stack}_app`, `service ${fewer.stack}_db`]);
+    const { ofRelease, older } = await deployer().services(fewer);
+    expect([ofRelease.map(({ name }) => name), older]).toEqual([['app'], ['db']]);
   }, 60_000);
 });
 

@@ -300,8 +300,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
           volume: name,
           target: `/${name.slice(stack.length + 1)}`,
         }));
-        const older = machine.older.map((name) => ({ name, labels, mounts: [], ofRelease: false }));
-        return [{ name: 'app', labels, mounts, ofRelease: true }, ...older];
+        return { ofRelease: [{ name: 'app', labels, mounts }], older: machine.older };
       },
       async exec(stack, _service, command) {
         await change();
