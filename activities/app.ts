@@ -3,11 +3,11 @@ import path from 'node:path';
 import { withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
 import { coldDomain, stackName } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
-import { passBoundary } from '../host/boundary.ts';
-import type { App } from '../host/deployer.ts';
-import { resolvedImagesFile } from '../host/resolved-images.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { App } from '../domain/app.ts';
+import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
 import type { Attempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 /** A commit to deploy, and the release it is, if it is one. */
 export interface Deployable {
@@ -16,12 +16,12 @@ export interface Deployable {
 }
 
 /** Where the checkouts for a stack live; removed with it. */
-function checkoutsFolder(deps: Dependencies, stack: string): string {
-  return path.join(deps.config.state, 'checkouts', stack);
+function checkoutsFolder(world: World, stack: string): string {
+  return path.join(world.config.state, 'checkouts', stack);
 }
 
-export async function removeCheckouts(deps: Dependencies, stack: string): Promise<void> {
-  await rm(checkoutsFolder(deps, stack), { recursive: true, force: true });
+export async function removeCheckouts(world: World, stack: string): Promise<void> {
+  await rm(checkoutsFolder(world, stack), { recursive: true, force: true });
 }
 
 /** What is deployed where, for which step. */
@@ -49,30 +49,30 @@ export interface PreparedApp extends App {
  * empty private one.
  */
 export async function prepareApp(
-  deps: Dependencies,
+  world: World,
   attempt: Attempt,
   where: Where,
   { version, commit }: Deployable,
 ): Promise<PreparedApp> {
   const { run, recipe, step, domain, lifetime, dependencies, upgraded } = where;
-  const settings = await deps.recipes.one(recipe);
+  const settings = await world.recipes.one(recipe);
   // A canonical runs as it was proven, wherever it is deployed; any other release in what recipe.yml says now.
   const canonical = await (recipe === run.recipe
-    ? deps.canonicals.read(recipe)
-    : deps.canonicals.readForOthers(recipe));
+    ? world.canonicals.read(recipe)
+    : world.canonicals.readForOthers(recipe));
   const proven = canonical?.version === version && canonical.commit === commit ? canonical : null;
   const written = proven?.env ?? (upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env);
   const stack = stackName(domain);
-  const folder = await deps.results.runFolder(run.sweep.id, run.recipe);
+  const folder = await world.results.runFolder(run.sweep.id, run.recipe);
   const evidence = path.join(folder, step.replaceAll(/[^a-z0-9]+/g, '-'));
   await mkdir(evidence, { recursive: true });
-  const parent = checkoutsFolder(deps, stack);
+  const parent = checkoutsFolder(world, stack);
   await mkdir(parent, { recursive: true });
   const scratch = path.join(parent, 'scratch');
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { mode: 0o700 });
   const checkout = path.join(parent, commit.slice(0, 12));
-  await deps.mirrorsFor(attempt.run).checkout(recipe, commit, checkout);
+  await world.mirrorsFor(attempt.run).checkout(recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
   const label = run.workflow.id;
   return {
@@ -107,10 +107,10 @@ export interface ColdStep {
 }
 
 /** The app at the run's throw-away domain. */
-export async function coldApp(deps: Dependencies, attempt: Attempt, input: ColdStep): Promise<App> {
+export async function coldApp(world: World, attempt: Attempt, input: ColdStep): Promise<App> {
   const { run, step, deploy, dependencies = [], upgraded = false } = input;
-  const domain = coldDomain(run.recipe, deps.config.zone, run.workflow.runId);
+  const domain = coldDomain(run.recipe, world.config.zone, run.workflow.runId);
   const { recipe } = run;
   const where = { run, recipe, step, domain, lifetime: 'cold', dependencies, upgraded } as const;
-  return prepareApp(deps, attempt, where, deploy);
+  return prepareApp(world, attempt, where, deploy);
 }

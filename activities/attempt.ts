@@ -3,15 +3,15 @@ import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
-import { createAppScripts, type AppScripts } from '../host/app-scripts.ts';
-import { passBoundary } from '../host/boundary.ts';
-import { engineStatus } from '../host/daemon.ts';
-import type { Deployer } from '../host/deployer.ts';
-import type { Claim, Holder } from '../host/host-lock.ts';
-import type { ProcessRunner } from '../host/process.ts';
-import { createSnapshots } from '../host/snapshots.ts';
-import { createWarmData, type WarmData } from '../host/warm-data.ts';
-import type { Dependencies } from './index.ts';
+import { createAppScripts, type AppScripts } from '../host/scripts/app-scripts.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import { engineStatus } from '../host/engine/daemon.ts';
+import type { Deployer } from '../host/deploy/deployer.ts';
+import type { Claim, Holder } from '../host/turn/host-lock.ts';
+import type { ProcessRunner } from '../host/machine/process.ts';
+import { createSnapshots } from '../host/data/snapshots.ts';
+import { createWarmData, type WarmData } from '../host/data/warm-data.ts';
+import type { World } from './world.ts';
 
 /** What one attempt of a step works with: everything here ends, or stops changing things, when it does. */
 export interface Attempt {
@@ -51,9 +51,9 @@ const UNREACHABLE = /^E(CONN|HOST|NET|PIPE|AI_|NOTFOUND|TIMEDOUT)/;
  * Runs a step's body with heartbeats, cancellation and the one translation of errors: a Fault becomes an
  * ApplicationFailure of its type, retryable or not by the one list in domain/fault.ts.
  */
-export async function inAttempt<T>(deps: Dependencies, body: (attempt: Attempt) => Promise<T>): Promise<T> {
+export async function inAttempt<T>(world: World, body: (attempt: Attempt) => Promise<T>): Promise<T> {
   const context = Context.current();
-  const mark = await deps.attempts.mark(null);
+  const mark = await world.attempts.mark(null);
   const overtaken = new AbortController();
   const signal = AbortSignal.any([context.cancellationSignal, overtaken.signal]);
   let doing = 'starting';
@@ -61,7 +61,7 @@ export async function inAttempt<T>(deps: Dependencies, body: (attempt: Attempt) 
   const attempt: Attempt = {
     number: context.info.attempt,
     signal,
-    run: deps.runnerFor({ signal, mark }),
+    run: world.runnerFor({ signal, mark }),
     report(what) {
       doing = what;
       context.heartbeat(what);
@@ -125,18 +125,18 @@ const REAPER_POLL_MS = 250;
 
 /** Claims the host; a reaper that has it is no build in flight, and soon gives it back. */
 async function claim(
-  deps: Dependencies,
+  world: World,
   holders: readonly Holder[],
   step: string,
   { signal, report }: Attempt,
 ): Promise<Claim> {
   for (;;) {
     try {
-      return await deps.lock.claim(holders, step);
+      return await world.lock.claim(holders, step);
     } catch (error) {
       if (!(error instanceof Fault) || error.type !== 'HostBusy') throw error;
       const reaps = holders.some(({ what }) => what === 'reap');
-      const holder = await deps.lock.current();
+      const holder = await world.lock.current();
       if (reaps || (holder !== null && holder.what !== 'reap')) throw error;
       report('waiting for the reaper');
       await sleep(REAPER_POLL_MS, undefined, { signal });
@@ -146,33 +146,33 @@ async function claim(
 
 /** Like {@link inAttempt}, holding the host: every earlier attempt of anything loses its fence, and ends, first. */
 export async function holdingHost<T>(
-  deps: Dependencies,
+  world: World,
   holders: readonly Holder[],
   step: string,
   body: (attempt: HostAttempt) => Promise<T>,
 ): Promise<T> {
-  return inAttempt(deps, async (attempt) => {
+  return inAttempt(world, async (attempt) => {
     const now = `${step}, attempt ${attempt.number}`;
-    const { generation, guard } = await claim(deps, holders, now, attempt);
-    const entered = await deps.attempts.enter(generation, now, attempt.overtaken);
+    const { generation, guard } = await claim(world, holders, now, attempt);
+    const entered = await world.attempts.enter(generation, now, attempt.overtaken);
     try {
       passBoundary('attempt.after-enter');
       // Whoever came before us has ended; whoever came after us while we waited for that ends us.
       await guard();
       const { signal, report, until } = attempt;
-      const mark = await deps.attempts.mark(generation);
-      const run = deps.runnerFor({ signal, mark });
-      const deployer = deps.deployerFor({ run, mark, signal, guard, report, until });
-      const scripts = createAppScripts({ run, deployer, guard, report, until });
+      const mark = await world.attempts.mark(generation);
+      const run = world.runnerFor({ signal, mark });
+      const deployer = world.deployerFor({ run, mark, signal, guard, report, until });
+      const scripts = createAppScripts({ run, ...deployer, guard, report, until });
       const warm = createWarmData({
-        zone: deps.config.zone,
-        headroom: deps.config.limits.headroom,
-        canonicals: deps.canonicals,
+        zone: world.config.zone,
+        headroom: world.config.limits.headroom,
+        canonicals: world.canonicals,
         snapshots: createSnapshots(run),
         deployer,
         guard,
         report,
-        now: deps.now,
+        now: world.now,
       });
       return await body({ ...attempt, generation, run, deployer, scripts, warm, guard });
     } finally {

@@ -4,15 +4,17 @@ import { planBackup, type BackupPlan, type ServiceHook } from '../domain/backup-
 import { Fault } from '../domain/fault.ts';
 import type { Tier } from '../domain/outcome.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { timeWithin, tooLong } from '../host/app-scripts.ts';
-import { createBackups, type BackupManifest, type Backups, type Taken } from '../host/backups.ts';
-import { passBoundary } from '../host/boundary.ts';
-import { missingMarkers } from '../host/data-marker.ts';
-import { keep } from '../host/deploy-evidence.ts';
-import type { App, Deployment, Volume } from '../host/deployer.ts';
+import { timeWithin, tooLong } from '../host/scripts/app-scripts.ts';
+import { createBackups, type BackupManifest, type Backups, type Taken } from '../host/data/backups.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import { missingMarkers } from '../host/data/data-marker.ts';
+import { keep } from '../host/evidence/deploy-evidence.ts';
+import type { Deployment } from '../host/deploy/deployer.ts';
+import type { Volume } from '../host/engine/swarm.ts';
+import type { App } from '../domain/app.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 import {
   askTier,
   checkData,
@@ -26,31 +28,31 @@ import {
 /** So often a backup is taken, or restored, whose hooks lose their containers. */
 const MOST_TRIES = 3;
 
-export function backup(deps: Dependencies) {
+export function backup(world: World) {
   const backupsOf = ({ run, signal, guard, report }: HostAttempt): Backups =>
-    createBackups({ state: deps.config.state, run, signal, guard, report });
+    createBackups({ state: world.config.state, run, signal, guard, report });
 
   return {
     /** Archives what the backupbot labels name of the run's deployment, while it runs. */
     async coldBackup(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
         const { deployer } = attempt;
-        const app = await coldApp(deps, attempt, input);
+        const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'back up');
         const volumes = await deployer.volumes(app.stack);
         // A service that the release no longer has is on no host where the release is installed.
         const { ofRelease } = await deployer.services(app);
         const asked = planBackup(app.stack, ofRelease, volumes);
         if (asked.is === 'not asked') return { result: 'skipped', reason: asked.reason };
-        return askTier(deps, attempt, app, 'backup', async () => {
+        return askTier(world, attempt, app, 'backup', async () => {
           if (asked.is === 'wrong') {
             const evidence = await keep(app.evidence, 'backup.txt', `${asked.reason}\n`);
             return { result: 'fail', reason: quotableLine(asked.reason), evidence };
           }
           const { plan } = asked;
           const act: Hooked['act'] = async (went) => {
-            const since = deps.now();
+            const since = world.now();
             const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);
             passBoundary('backup.after-pre-hooks');
             if (before) return before;
@@ -78,9 +80,9 @@ export function backup(deps: Dependencies) {
      */
     async coldRestore(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
         const { deployer } = attempt;
-        const app = await coldApp(deps, attempt, input);
+        const app = await coldApp(world, attempt, input);
         const volumes = (await deployer.volumes(app.stack)).filter(({ elsewhere }) => !elsewhere);
         const backups = backupsOf(attempt);
         const archive = await backups.verified(app.stack);
@@ -95,7 +97,7 @@ export function backup(deps: Dependencies) {
         const hooks = { ...app.settings.hooks };
         if (await backups.hasBegun(app.stack)) delete hooks['before-restore'];
         const restored = { ...app, settings: { ...app.settings, hooks } };
-        return askTier(deps, attempt, restored, 'restore', async () => {
+        return askTier(world, attempt, restored, 'restore', async () => {
           await backups.begin(app.stack);
           const { workflow } = run;
           return restore(attempt, { app: restored, volumes, backups, archive, mark: workflow.runId });

@@ -1,10 +1,10 @@
 import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
-import type { Holder } from '../host/host-lock.ts';
-import { createSnapshots } from '../host/snapshots.ts';
-import { STACK_LABEL } from '../host/swarm.ts';
+import type { Holder } from '../host/turn/host-lock.ts';
+import { createSnapshots } from '../host/data/snapshots.ts';
+import { STACK_LABEL } from '../host/engine/swarm.ts';
 import { holdingHost } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 /** What an operator does about a canonical by hand, holding the host as a sweep does. */
 export interface CanonicalInput {
@@ -12,7 +12,7 @@ export interface CanonicalInput {
   holder: Holder;
 }
 
-export function canonical(deps: Dependencies) {
+export function canonical(world: World) {
   return {
     /**
      * Gives the canonical up: its record goes, and then its volumes, secrets and snapshot; its history is kept beside.
@@ -21,17 +21,17 @@ export function canonical(deps: Dependencies) {
      * to give up.
      */
     async forgetCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
-      return holdingHost(deps, [holder], `forget the canonical of ${recipe}`, async ({ warm, run }) => {
+      return holdingHost(world, [holder], `forget the canonical of ${recipe}`, async ({ warm, run }) => {
         const nothing =
-          !(await deps.canonicals.isAttached(recipe)) &&
-          (await deps.canonicals.read(recipe).catch(unreadable)) === null;
+          !(await world.canonicals.isAttached(recipe)) &&
+          (await world.canonicals.read(recipe).catch(unreadable)) === null;
         if (nothing) throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
-        const written = await deps.canonicals.writtenDomain(recipe);
-        await deps.canonicals.forget(recipe, holder.workflowId, deps.now());
+        const written = await world.canonicals.writtenDomain(recipe);
+        await world.canonicals.forget(recipe, holder.workflowId, world.now());
         await warm.settle(recipe);
-        await deps.mirrorsFor(run).keepOnly(recipe, null);
+        await world.mirrorsFor(run).keepOnly(recipe, null);
         const kept = `its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
-        if (written === null || written === warmDomain(recipe, deps.config.zone)) {
+        if (written === null || written === warmDomain(recipe, world.config.zone)) {
           return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, ${kept}`;
         }
         const label = `label=${STACK_LABEL}=${stackName(written)}`;
@@ -46,20 +46,20 @@ export function canonical(deps: Dependencies) {
      */
     async rebuildCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
       return holdingHost(
-        deps,
+        world,
         [holder],
         `rebuild the canonical of ${recipe}`,
         async ({ warm, run, guard }) => {
-          const readable = await deps.canonicals.read(recipe).catch(unreadable);
+          const readable = await world.canonicals.read(recipe).catch(unreadable);
           if (readable === null)
             throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
           if (readable !== 'unreadable') {
             throw new Fault('BadInput', `the record of ${recipe} can be read: it says ${readable.version}`);
           }
-          const record = await deps.canonicals.lastPromotion(recipe);
-          await createSnapshots(run).verify(deps.canonicals.snapshotsFolder(recipe), record.snapshot);
+          const record = await world.canonicals.lastPromotion(recipe);
+          await createSnapshots(run).verify(world.canonicals.snapshotsFolder(recipe), record.snapshot);
           await guard();
-          await deps.canonicals.write(record);
+          await world.canonicals.write(record);
           await warm.settle(recipe);
           return `the canonical of ${recipe} is ${record.version}, as its history says; its snapshot ${record.snapshot.id} is whole`;
         },

@@ -1,29 +1,31 @@
 import { planBackup, type LabelledService } from '../domain/backup-plan.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { passBoundary } from '../host/boundary.ts';
-import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/data-marker.ts';
-import type { Deployment, ImageSeen, Volume } from '../host/deployer.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/data/data-marker.ts';
+import type { Deployment } from '../host/deploy/deployer.ts';
+import type { Volume } from '../host/engine/swarm.ts';
+import type { ImageSeen } from '../domain/app.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 import { askTier, checkData, refuseUnlessRunning, writeData, type TierFailure } from './tier.ts';
 
 export type ColdResult = { result: 'pass'; images: Record<string, ImageSeen>; note?: string } | TierFailure;
 
 const NOT_ASKED = 'nobody was asked whether it serves: no label says where, and recipe.yml has no probe';
 
-export function coldTest(deps: Dependencies) {
+export function coldTest(world: World) {
   return {
     /** Deploys a commit on the run's throw-away domain, from nothing, and has data written there. */
     async coldInstall(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
         const { deployer } = attempt;
-        const app = await coldApp(deps, attempt, input);
+        const app = await coldApp(world, attempt, input);
         // Nothing that an earlier attempt left may help this one.
         await deployer.remove(app.stack);
         passBoundary('cold-install.after-remove');
-        return askTier(deps, attempt, app, 'install', async () => {
+        return askTier(world, attempt, app, 'install', async () => {
           const result = asResult(await deployer.deploy(app, 'deploy'));
           passBoundary('cold-install.after-deploy');
           if (result.result === 'fail') return result;
@@ -39,11 +41,11 @@ export function coldTest(deps: Dependencies) {
     /** Takes the run's deployment to the release in place; the data that was there must be there afterwards. */
     async coldUpgrade(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
         const { deployer } = attempt;
-        const app = await coldApp(deps, attempt, input);
+        const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'upgrade');
-        return askTier(deps, attempt, app, 'upgrade', async () => {
+        return askTier(world, attempt, app, 'upgrade', async () => {
           const before = await deployer.volumes(app.stack);
           const checks = app.settings.hooks['check-data'] !== undefined;
           const held = await someFiles(checks ? [] : before);

@@ -1,26 +1,26 @@
 import path from 'node:path';
 import ms from 'ms';
-import { passBoundary } from '../host/boundary.ts';
-import type { App } from '../host/deployer.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { App } from '../domain/app.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 import { askTier, refuseUnlessRunning, type TierAnswer, type TierFailure } from './tier.ts';
 
 /** Of a step's time, what all checks together may take; the rest is for hooks and evidence. */
 const SHARE_OF_TIER = 0.8;
 
-export function custom(deps: Dependencies) {
+export function custom(world: World) {
   /** Every check is run, whatever came of those before, so that one look shows all that is wrong. */
   async function runChecks({ scripts, report }: HostAttempt, app: App): Promise<TierAnswer> {
     const { checks } = app.settings;
-    const longest = deps.config.limits.tier * SHARE_OF_TIER;
-    const deadline = deps.now().getTime() + longest;
+    const longest = world.config.limits.tier * SHARE_OF_TIER;
+    const deadline = world.now().getTime() + longest;
     const failures: TierFailure[] = [];
     const notApplicable: string[] = [];
     for (const [index, file] of checks.entries()) {
       const name = path.basename(file);
-      const withinMs = deadline - deps.now().getTime();
+      const withinMs = deadline - world.now().getTime();
       if (withinMs <= 0) {
         const reason = `check ${name}: not run, since those before it took the ${ms(longest)} that all may take`;
         failures.push({ result: 'fail', reason, evidence: app.evidence });
@@ -45,13 +45,13 @@ export function custom(deps: Dependencies) {
     /** Runs the recipe's own checks on the run's deployment. */
     async coldCustom(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
-        const app = await coldApp(deps, attempt, input);
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'check');
         if (app.settings.checks.length === 0) {
           return { result: 'skipped', reason: 'the recipe has no checks' };
         }
-        return askTier(deps, attempt, app, 'custom', async () => {
+        return askTier(world, attempt, app, 'custom', async () => {
           const answer = await runChecks(attempt, app);
           passBoundary('custom.after-checks');
           return answer;

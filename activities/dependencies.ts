@@ -4,10 +4,10 @@ import { Fault } from '../domain/fault.ts';
 import { coldDomain, stackName } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
 import { withoutPreReleases } from '../domain/version.ts';
-import { passBoundary } from '../host/boundary.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
 import { prepareApp, type Deployable } from './app.ts';
 import { holdersOf, holdingHost, type Attempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 /**
  * What a recipe needs beside it, as cold deployments that live and die with its run. A shared live service
@@ -15,41 +15,41 @@ import type { Dependencies } from './index.ts';
  */
 
 /** The throw-away domain of a run's dependency; another one than the run's own, also of the same recipe. */
-function dependencyDomain(deps: Dependencies, run: RunRef, recipe: string): string {
+function dependencyDomain(world: World, run: RunRef, recipe: string): string {
   const mark = createHash('sha256').update(`${run.workflow.runId}/${recipe}`).digest('hex');
-  return coldDomain(recipe, deps.config.zone, mark);
+  return coldDomain(recipe, world.config.zone, mark);
 }
 
 /** The stacks of these dependencies of a run. */
-export function dependencyStacks(deps: Dependencies, run: RunRef, recipes: readonly string[]): string[] {
-  return recipes.map((recipe) => stackName(dependencyDomain(deps, run, recipe)));
+export function dependencyStacks(world: World, run: RunRef, recipes: readonly string[]): string[] {
+  return recipes.map((recipe) => stackName(dependencyDomain(world, run, recipe)));
 }
 
 /**
  * The recipes that must run beside this one, their own dependencies included, each before those that need it.
  * Throws Fault BadConfig for one without a folder, and for a circle.
  */
-export async function dependenciesOf(deps: Dependencies, recipe: string): Promise<string[]> {
+export async function dependenciesOf(world: World, recipe: string): Promise<string[]> {
   const found: string[] = [];
   const visit = async (name: string, above: readonly string[]): Promise<void> => {
     if (above.includes(name)) {
       throw new Fault('BadConfig', `deps go in a circle: ${[...above, name].join(' → ')}`);
     }
-    for (const needed of (await deps.recipes.one(name)).deps) await visit(needed, [...above, name]);
+    for (const needed of (await world.recipes.one(name)).deps) await visit(needed, [...above, name]);
     if (name !== recipe && !found.includes(name)) found.push(name);
   };
   await visit(recipe, []);
   return found;
 }
 
-export function dependencies(deps: Dependencies) {
+export function dependencies(world: World) {
   /** The release that is proven, or else the latest one. A lost record stops its own recipe, not those that need it. */
   async function releaseOf(attempt: Attempt, recipe: string): Promise<Deployable> {
-    const mirrors = deps.mirrorsFor(attempt.run);
+    const mirrors = world.mirrorsFor(attempt.run);
     attempt.report(`syncing the mirror of ${recipe}`);
-    const { upstream, preReleases } = await deps.recipes.one(recipe);
+    const { upstream, preReleases } = await world.recipes.one(recipe);
     await mirrors.sync(recipe, upstream);
-    const canonical = await deps.canonicals.readForOthers(recipe);
+    const canonical = await world.canonicals.readForOthers(recipe);
     if (canonical !== null) return { version: canonical.version, commit: canonical.commit };
     const { releases } = await mirrors.releases(recipe);
     const latest = (preReleases ? releases : withoutPreReleases(releases)).at(-1);
@@ -75,17 +75,17 @@ export function dependencies(deps: Dependencies) {
       dependencies: readonly ProvidedDependency[];
     }): Promise<ProvidedDependency> {
       const step = `dependency ${recipe}`;
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
         const release = await releaseOf(attempt, recipe);
-        const needed = new Set((await deps.recipes.one(recipe)).deps);
+        const needed = new Set((await world.recipes.one(recipe)).deps);
         const app = await prepareApp(
-          deps,
+          world,
           attempt,
           {
             run,
             recipe,
             step,
-            domain: dependencyDomain(deps, run, recipe),
+            domain: dependencyDomain(world, run, recipe),
             lifetime: 'cold',
             dependencies: provided.filter((one) => needed.has(one.recipe)),
             upgraded: false,

@@ -1,21 +1,21 @@
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
-import type { CanonicalRecord } from '../host/canonicals.ts';
+import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { inAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
-export function ledger(deps: Dependencies) {
+export function ledger(world: World) {
   /** Throws Fault BadInput for a recipe that no sweep has to do with. */
   async function upstreamOf(recipe: string): Promise<string> {
-    const all = await deps.recipes.all();
+    const all = await world.recipes.all();
     const found = all.find((one) => one.recipe === recipe);
     if (found === undefined) {
-      throw new Fault('BadInput', `${recipe} is not enrolled: it has no folder in ${deps.config.recipes}`);
+      throw new Fault('BadInput', `${recipe} is not enrolled: it has no folder in ${world.config.recipes}`);
     }
-    const { upstream, exception } = await deps.recipes.one(recipe);
+    const { upstream, exception } = await world.recipes.one(recipe);
     if (exception === null) return upstream;
     const others = all.filter((one) => one.recipe !== recipe && one.problem === null);
-    const settings = await Promise.all(others.map((one) => deps.recipes.one(one.recipe)));
+    const settings = await Promise.all(others.map((one) => world.recipes.one(one.recipe)));
     // A tag of what runs beside others stops them just as well.
     if (settings.some(({ deps: needed }) => needed.includes(recipe))) return upstream;
     throw new Fault('BadInput', `${recipe} is not enrolled, it is an exception: ${exception}`);
@@ -34,11 +34,11 @@ export function ledger(deps: Dependencies) {
       reason: string;
       atMs: number;
     }): Promise<string> {
-      return inAttempt(deps, async (attempt) => {
+      return inAttempt(world, async (attempt) => {
         const { recipe, tag, by, reason, atMs } = asked;
         const upstream = await upstreamOf(recipe);
         attempt.report(`looking where upstream has ${tag}`);
-        const { from, commit } = await deps.mirrorsFor(attempt.run).accept(recipe, upstream, {
+        const { from, commit } = await world.mirrorsFor(attempt.run).accept(recipe, upstream, {
           tag,
           by: quotableLine(by),
           reason: quotableLine(reason),
@@ -51,7 +51,7 @@ export function ledger(deps: Dependencies) {
           'The next sweep goes on with it. If it moves again before, it is refused again.',
         ];
         // One that cannot be read stops its recipe, and says so there.
-        const canonical = await deps.canonicals.read(recipe).catch(() => null);
+        const canonical = await world.canonicals.read(recipe).catch(() => null);
         return [...lines, ...proven(canonical, tag, commit)].join('\n');
       });
     },

@@ -1,20 +1,20 @@
 import type { LintProblem } from '../domain/level.ts';
-import { keep } from '../host/deploy-evidence.ts';
-import { lintCheckout } from '../host/recipe-format/lint.ts';
+import { keep } from '../host/evidence/deploy-evidence.ts';
+import { lintCheckout } from '../host/prepare/lint.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 /** A result travels through histories, so it is bounded; lint.txt has every problem. */
 const MOST_PROBLEMS = 100;
 
-export function lint(deps: Dependencies) {
+export function lint(world: World) {
   return {
     /** Holds a release's files against the rules of good recipes. */
     async lint(input: ColdStep): Promise<{ problems: LintProblem[] }> {
       const { run, step } = input;
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
-        const app = await coldApp(deps, attempt, input);
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+        const app = await coldApp(world, attempt, input);
         const problems = await lintCheckout(app);
         const lines = problems.length === 0 ? ['no problems'] : problems.map(lineOf);
         await keep(app.evidence, 'lint.txt', `${lines.join('\n')}\n`);

@@ -1,11 +1,11 @@
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
-import type { Moved } from '../host/mirrors.ts';
+import type { Moved } from '../host/git/mirrors.ts';
 import { inAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
-export function mirrorSync(deps: Dependencies) {
+export function mirrorSync(world: World) {
   return {
     /**
      * Makes the mirror equal to upstream. Throws TagMoved (with an alert on disk) and leaves the mirror as it
@@ -19,11 +19,11 @@ export function mirrorSync(deps: Dependencies) {
       recipe: string;
       run: RunRef | null;
     }): Promise<{ main: string; changed: boolean; notes?: string[] }> {
-      return inAttempt(deps, async (attempt) => {
-        const { upstream } = await deps.recipes.one(recipe);
+      return inAttempt(world, async (attempt) => {
+        const { upstream } = await world.recipes.one(recipe);
         attempt.report(`syncing the mirror of ${recipe}`);
         try {
-          const { main, changed, moved } = await deps.mirrorsFor(attempt.run).sync(recipe, upstream);
+          const { main, changed, moved } = await world.mirrorsFor(attempt.run).sync(recipe, upstream);
           return { main, changed, notes: movedNotes(moved) };
         } catch (error) {
           if (run && error instanceof Fault && error.type === 'TagMoved') {
@@ -33,7 +33,7 @@ export function mirrorSync(deps: Dependencies) {
               message: error.message,
               run: run.workflow.id,
             } as const;
-            await deps.alerts.raise(alert, deps.now());
+            await world.alerts.raise(alert, world.now());
           }
           throw error;
         }

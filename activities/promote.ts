@@ -3,12 +3,12 @@ import type { TaggedCommit } from '../domain/decide.ts';
 import { runMark, stackName, warmDomain } from '../domain/names.ts';
 import { promoteGate } from '../domain/promote-gate.ts';
 import type { RunRef } from '../domain/run.ts';
-import { passBoundary } from '../host/boundary.ts';
-import type { CanonicalRecord } from '../host/canonicals.ts';
-import type { ImageSeen } from '../host/deployer.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { CanonicalRecord } from '../host/store/canonicals.ts';
+import type { ImageSeen } from '../domain/app.ts';
 import { prepareApp } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 export interface PromoteInput {
   run: RunRef;
@@ -27,36 +27,36 @@ export type PromoteResult = { promoted: true } | { promoted: false; why: string;
  * only commit point. Whatever happens before it leaves the old record true; whoever comes next (a second
  * attempt, settle, the reaper) first puts the data back to what the record says.
  */
-export function promote(deps: Dependencies) {
+export function promote(world: World) {
   return {
     async promote({ run, release, tested, dependencies = [] }: PromoteInput): Promise<PromoteResult> {
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: promote`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: promote`, async (attempt) => {
         const { warm, deployer, guard, report } = attempt;
         const { recipe } = run;
-        const domain = warmDomain(recipe, deps.config.zone);
-        const resultFolder = await deps.results.runFolder(run.sweep.id, recipe);
+        const domain = warmDomain(recipe, world.config.zone);
+        const resultFolder = await world.results.runFolder(run.sweep.id, recipe);
         const refuse = (why: string, evidence = resultFolder): PromoteResult => ({
           promoted: false,
           why,
           evidence,
         });
 
-        const before = await deps.canonicals.read(recipe);
+        const before = await world.canonicals.read(recipe);
         if (before && isPromotionOf(before, run, release)) {
           await warm.committed(before);
           return { promoted: true };
         }
         const gate = async (): Promise<ReturnType<typeof promoteGate>> => {
-          const { exception, hold } = await deps.recipes.one(recipe);
-          const canonical = (await deps.canonicals.read(recipe))?.version ?? null;
-          const listed = (await deps.ledger.read(recipe)).get(release.version)?.commit ?? null;
+          const { exception, hold } = await world.recipes.one(recipe);
+          const canonical = (await world.canonicals.read(recipe))?.version ?? null;
+          const listed = (await world.ledger.read(recipe)).get(release.version)?.commit ?? null;
           return promoteGate({ release, exception, hold, canonical, listed });
         };
         const first = await gate();
         if (!first.open) return refuse(first.why);
 
         const where = { run, recipe, step: 'promote', domain, lifetime: 'warm', dependencies } as const;
-        const app = await prepareApp(deps, attempt, { ...where, upgraded: before !== null }, release);
+        const app = await prepareApp(world, attempt, { ...where, upgraded: before !== null }, release);
         const elsewhere = await deployer.keptElsewhere(app);
         if (elsewhere.length > 0) {
           return refuse(
@@ -69,7 +69,7 @@ export function promote(deps: Dependencies) {
           const step = 'promote-reattach';
           report(`${step} at ${domain}`);
           const reattached = await deployer.deploy(
-            await prepareApp(deps, attempt, { ...where, step, upgraded: false }, before),
+            await prepareApp(world, attempt, { ...where, step, upgraded: false }, before),
             'restart',
           );
           if (!reattached.ok) {
@@ -110,20 +110,20 @@ export function promote(deps: Dependencies) {
           version: release.version,
           commit: release.commit,
           status: 'proven',
-          ts: deps.now().toISOString(),
+          ts: world.now().toISOString(),
           run: run.workflow.id,
           images: installed.images,
           domain,
           env: app.written,
           snapshot,
         };
-        const mirrors = deps.mirrorsFor(attempt.run);
+        const mirrors = world.mirrorsFor(attempt.run);
         // Upstream may withdraw it; a canonical without its commit could not be deployed any more.
         if (!(await mirrors.keep(recipe, release.commit)))
           return refuse(`its commit ${release.commit} is not there to be kept`);
         await guard();
         passBoundary('promote.before-record');
-        await deps.canonicals.write(record);
+        await world.canonicals.write(record);
         await warm.committed(record);
         await mirrors.keepOnly(recipe, release.commit);
         return { promoted: true };

@@ -3,11 +3,11 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
-import { removeBackups } from '../host/backups.ts';
-import { passBoundary } from '../host/boundary.ts';
-import type { Holder } from '../host/host-lock.ts';
+import { removeBackups } from '../host/data/backups.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { Holder } from '../host/turn/host-lock.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 const UNUSABLE = new Set<FaultType>(['RecordUnreadable', 'SecretsLost']);
 
@@ -25,7 +25,7 @@ export interface Left {
  * What does not go stops nothing: it is answered, and an alert; the first attempt fails instead where another
  * may do better.
  */
-export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, run: string): Promise<Left[]> {
+export async function reapLeftovers(world: World, attempt: HostAttempt, run: string): Promise<Left[]> {
   const { deployer, warm, report, signal, guard } = attempt;
   const left: Left[] = [];
   let passing: Fault | null = null;
@@ -59,9 +59,9 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
       left.push({ recipe: recipe === '' ? null : recipe, what });
     }
   }
-  const canonicals = await deps.canonicals.list();
+  const canonicals = await world.canonicals.list();
   for (const recipe of canonicals) {
-    if (await deps.canonicals.isAttached(recipe)) unsettled.add(recipe);
+    if (await world.canonicals.isAttached(recipe)) unsettled.add(recipe);
   }
   for (const recipe of unsettled) {
     await reaping(recipe, `the warm data of ${recipe} was not put back`, () => settle(recipe));
@@ -70,12 +70,12 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
     await reaping(recipe, `the canonical of ${recipe} cannot be used`, () => warm.check(recipe));
   }
   await reaping(null, 'checkouts of ended runs were not removed', () =>
-    rm(path.join(deps.config.state, 'checkouts'), { recursive: true, force: true }),
+    rm(path.join(world.config.state, 'checkouts'), { recursive: true, force: true }),
   );
-  await reaping(null, 'archives of ended runs were not removed', () => removeBackups(deps.config.state));
+  await reaping(null, 'archives of ended runs were not removed', () => removeBackups(world.config.state));
   if (passing !== null && attempt.number === 1) throw passing;
   for (const [recipe, what] of leftByRecipe(left)) {
-    await deps.alerts.raise({ kind: 'not-reaped', recipe, message: what, run }, deps.now());
+    await world.alerts.raise({ kind: 'not-reaped', recipe, message: what, run }, world.now());
   }
   return left;
 
@@ -86,9 +86,9 @@ export async function reapLeftovers(deps: Dependencies, attempt: HostAttempt, ru
     } catch (error) {
       // A canonical that cannot be read, or has lost its secrets, stays as it is, but nothing of it runs on.
       if (!(error instanceof Fault && UNUSABLE.has(error.type))) throw error;
-      await deployer.undeploy(stackName(warmDomain(recipe, deps.config.zone)));
+      await deployer.undeploy(stackName(warmDomain(recipe, world.config.zone)));
       const alert = { kind: 'canonical-unreadable', recipe, message: error.message, run } as const;
-      await deps.alerts.raise(alert, deps.now());
+      await world.alerts.raise(alert, world.now());
       throw error;
     }
   }
@@ -104,21 +104,21 @@ export function leftByRecipe(left: readonly Left[]): Map<string | null, string> 
   return byRecipe;
 }
 
-export function reap(deps: Dependencies) {
+export function reap(world: World) {
   return {
     /**
      * Reaps by itself: when a worker starts, and after a run that could not remove all of its own. Answers what
      * could not be reaped. Throws HostBusy.
      */
     async reap({ holder }: { holder: Holder }): Promise<Left[]> {
-      return holdingHost(deps, [holder], 'reap', (attempt) =>
-        reapLeftovers(deps, attempt, holder.workflowId),
+      return holdingHost(world, [holder], 'reap', (attempt) =>
+        reapLeftovers(world, attempt, holder.workflowId),
       );
     },
 
     /** Gives the host back, if this holder has it. */
     async release({ holder }: { holder: Holder }): Promise<void> {
-      return inAttempt(deps, () => deps.lock.release(holder));
+      return inAttempt(world, () => world.lock.release(holder));
     },
   };
 }

@@ -4,10 +4,10 @@ import { recipeRunId, runMark } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { RecipeResult } from '../domain/report.ts';
 import type { RunRef } from '../domain/run.ts';
-import { passBoundary } from '../host/boundary.ts';
-import type { CanonicalRecord } from '../host/canonicals.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
 export interface RunEnd extends Omit<
@@ -41,21 +41,21 @@ export interface Recorded {
   leftovers: string | null;
 }
 
-export function record(deps: Dependencies) {
+export function record(world: World) {
   async function write(end: RunEnd): Promise<void> {
     const { startedMs, endedMs, leftovers = null, notes = [], level = null, lint = null, ...rest } = end;
     const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
     passBoundary('record.before');
-    await deps.results.writeResult({ schema: 2, ...rest, leftovers, notes, level, lint, started, ended });
+    await world.results.writeResult({ schema: 2, ...rest, leftovers, notes, level, lint, started, ended });
     passBoundary('record.after');
     const { outcome, recipe, workflow } = rest;
     const alert = { recipe, run: workflow.id };
     if (leftovers !== null) {
-      await deps.alerts.raise({ kind: 'left-behind', message: leftovers, ...alert }, deps.now());
+      await world.alerts.raise({ kind: 'left-behind', message: leftovers, ...alert }, world.now());
     }
     if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
       const message = `${outcome.version}: ${outcome.why}`;
-      await deps.alerts.raise({ kind: 'promote-failed', message, ...alert }, deps.now());
+      await world.alerts.raise({ kind: 'promote-failed', message, ...alert }, world.now());
     }
   }
 
@@ -65,7 +65,7 @@ export function record(deps: Dependencies) {
     if (outcome.kind === 'FAIL' || outcome.kind === 'PASS') return outcome;
     let record: CanonicalRecord | null;
     try {
-      record = await deps.canonicals.read(recipe);
+      record = await world.canonicals.read(recipe);
     } catch (error) {
       if (!(error instanceof Fault) || error.type !== 'RecordUnreadable') throw error;
       return outcome.kind === 'GREEN-BUT-PROMOTE-FAILED'
@@ -87,7 +87,7 @@ export function record(deps: Dependencies) {
 
   /** What the recipe's run of this sweep, which began no earlier than then, put on record; null if nothing. */
   async function promotionOf({ sweep, sinceMs }: GivenOutcome, recipe: string): Promise<Outcome | null> {
-    const canonical = await readable(deps.canonicals.read(recipe));
+    const canonical = await readable(world.canonicals.read(recipe));
     const isItsOwn = canonical?.run === recipeRunId(sweep.id, recipe) && Date.parse(canonical.ts) >= sinceMs;
     return isItsOwn ? { kind: 'PASS', promoted: canonical.version } : null;
   }
@@ -98,8 +98,8 @@ export function record(deps: Dependencies) {
      * later end of the run wrote stays.
      */
     async record(end: RunEnd): Promise<Outcome> {
-      return inAttempt(deps, async () => {
-        const found = await readable(deps.results.readResult(end.sweep, end.recipe));
+      return inAttempt(world, async () => {
+        const found = await readable(world.results.readResult(end.sweep, end.recipe));
         // Of a worker that stood still: the run has ended since, once more.
         if (found && Date.parse(found.ended) > end.endedMs) return found.outcome;
         const outcome = await asRecorded(end);
@@ -118,10 +118,10 @@ export function record(deps: Dependencies) {
       const holder = { workflowId: sweep.id, runId: sweep.runId, what: 'sweep' };
       const step = `${sweep.id}: outcomes of runs that are gone`;
       // What such a run left at work could still write the record while it is read here.
-      return holdingHost(deps, [holder], step, async () => {
+      return holdingHost(world, [holder], step, async () => {
         const recorded: Recorded[] = [];
         for (const recipe of recipes) {
-          const found = await readable(deps.results.readResult(sweep.id, recipe));
+          const found = await readable(world.results.readResult(sweep.id, recipe));
           const existing = found && Date.parse(found.started) >= sinceMs ? found : null;
           const outcome = existing?.outcome ?? (await promotionOf(given, recipe)) ?? given.outcome;
           if (existing === null) {

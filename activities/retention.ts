@@ -3,10 +3,10 @@ import ms from 'ms';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { parseRecipeRunId } from '../domain/names.ts';
 import { outlived, type Outlived } from '../domain/retention.ts';
-import { readResolved, resolvedImagesFile } from '../host/resolved-images.ts';
-import { folderName } from '../host/results.ts';
+import { readResolved, resolvedImagesFile } from '../host/deploy/resolved-images.ts';
+import { folderName } from '../host/store/results.ts';
 import type { HostAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 /** What records and open alerts need, of whatever age. */
 interface Needed {
@@ -23,12 +23,8 @@ interface Needed {
  * nothing that it might name. Only for who holds the host: then no running test needs any of it. What could not be
  * done is answered, and stops nothing.
  */
-export async function throwAwayOld(
-  deps: Dependencies,
-  attempt: HostAttempt,
-  sweep: string,
-): Promise<string[]> {
-  const { config, results, alerts, now } = deps;
+export async function throwAwayOld(world: World, attempt: HostAttempt, sweep: string): Promise<string[]> {
+  const { config, results, alerts, now } = world;
   const { report, signal, guard, deployer } = attempt;
   const ages = config.retention;
   const before = (age: number): Date => new Date(now().getTime() - age);
@@ -79,9 +75,9 @@ export async function throwAwayOld(
 
   async function whatIsNeeded(): Promise<Needed> {
     const found: Needed = { runs: [], recipes: new Set(), digests: new Set() };
-    for (const recipe of await deps.canonicals.list()) {
+    for (const recipe of await world.canonicals.list()) {
       try {
-        const record = await deps.canonicals.read(recipe);
+        const record = await world.canonicals.read(recipe);
         if (record === null) continue;
         found.runs.push(record.run);
         for (const { digest } of Object.values(record.images)) found.digests.add(digest);

@@ -2,12 +2,12 @@ import { Fault, messageOf } from '../domain/fault.ts';
 import { brief, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import { sweepOrder, sweepVerdict, type RecipeResult, type SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
-import { passBoundary } from '../host/boundary.ts';
-import type { Holder } from '../host/host-lock.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { Holder } from '../host/turn/host-lock.ts';
 import { checkPrerequisites } from '../host/prerequisites.ts';
-import { strayLine } from '../host/recipes.ts';
+import { strayLine } from '../host/recipes/recipes.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
 import { throwAwayOld } from './retention.ts';
 
@@ -34,12 +34,12 @@ function first(count: number, texts: readonly string[], separator: string): stri
   return [...texts.slice(0, count), ...more].join(separator);
 }
 
-export function sweep(deps: Dependencies) {
+export function sweep(world: World) {
   async function enrolled(wanted: readonly string[] | null): Promise<string[]> {
-    const all = await deps.recipes.all();
+    const all = await world.recipes.all();
     const names = all.filter(({ exception }) => exception === null).map(({ recipe }) => recipe);
     if (names.length === 0) {
-      throw new Fault('BadConfig', `${deps.config.recipes}: no recipe is enrolled; add <name>/recipe.yml`);
+      throw new Fault('BadConfig', `${world.config.recipes}: no recipe is enrolled; add <name>/recipe.yml`);
     }
     if (wanted === null) return names;
     const wrong = [...new Set(wanted)].flatMap((name) => {
@@ -50,7 +50,7 @@ export function sweep(deps: Dependencies) {
     if (wrong.length > 0) {
       throw new Fault(
         'BadInput',
-        `not enrolled: ${first(10, wrong, '; ')}. Enrolled in ${deps.config.recipes}: ${first(30, names, ', ')}`,
+        `not enrolled: ${first(10, wrong, '; ')}. Enrolled in ${world.config.recipes}: ${first(30, names, ', ')}`,
       );
     }
     return [...new Set(wanted)];
@@ -59,7 +59,7 @@ export function sweep(deps: Dependencies) {
   return {
     /** The enrolled recipes among those wanted (all when none is named). Throws BadInput or BadConfig. */
     async enrolled({ wanted }: { wanted: string[] | null }): Promise<string[]> {
-      return inAttempt(deps, async () => enrolled(wanted));
+      return inAttempt(world, async () => enrolled(wanted));
     },
 
     /**
@@ -67,10 +67,10 @@ export function sweep(deps: Dependencies) {
      * recipes in order. Throws HostBusy or Preflight; the host is held only if it returns.
      */
     async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
-      const { config, lock } = deps;
-      return holdingHost(deps, [holder], 'preflight', async (attempt) => {
+      const { config, lock } = world;
+      return holdingHost(world, [holder], 'preflight', async (attempt) => {
         // First, since a disk that is full of what nobody needs would not pass.
-        const kept = await throwAwayOld(deps, attempt, holder.workflowId);
+        const kept = await throwAwayOld(world, attempt, holder.workflowId);
         const missing = (await checkPrerequisites(config)).filter(({ ok }) => !ok);
         if (missing.length > 0) {
           await lock.release(holder);
@@ -78,7 +78,7 @@ export function sweep(deps: Dependencies) {
           throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
         }
         passBoundary('open.after-preflight');
-        const left = leftByRecipe(await reapLeftovers(deps, attempt, holder.workflowId));
+        const left = leftByRecipe(await reapLeftovers(world, attempt, holder.workflowId));
         passBoundary('open.after-reap');
         const problems = [...left.values(), ...(await strays()), ...kept];
         const unreached = await turns(problems);
@@ -108,10 +108,10 @@ export function sweep(deps: Dependencies) {
       problems?: string[];
     }): Promise<Closing> {
       const { holder, recipes, startedMs, note } = input;
-      const { results, config, lock, now } = deps;
+      const { results, config, lock, now } = world;
       const run = holder.workflowId;
       // A worker that stood still must not write an old order, or an old report, over those of a later sweep.
-      return holdingHost(deps, [holder], 'report', async ({ guard }) => {
+      return holdingHost(world, [holder], 'report', async ({ guard }) => {
         const problems = [...(input.problems ?? [])];
         const started = new Date(startedMs).toISOString();
         const ended = now().toISOString();
@@ -144,7 +144,7 @@ export function sweep(deps: Dependencies) {
         passBoundary('close.after-report');
         if (problems.length > 0) {
           const message = problems.join('\n');
-          await deps.alerts.raise({ kind: 'sweep-problems', recipe: null, message, run }, now());
+          await world.alerts.raise({ kind: 'sweep-problems', recipe: null, message, run }, now());
         }
         await lock.release(holder);
         return {
@@ -162,12 +162,12 @@ export function sweep(deps: Dependencies) {
   };
 
   async function strays(): Promise<string[]> {
-    return (await deps.recipes.strays()).map((stray) => strayLine(deps.config.recipes, stray));
+    return (await world.recipes.strays()).map((stray) => strayLine(world.config.recipes, stray));
   }
 
   /** Who was not reached, and since when. A file that cannot be read costs the order, not the sweep. */
   async function turns(problems: string[]): Promise<Map<string, string>> {
-    return noting(problems, new Map<string, string>(), () => deps.results.unreached());
+    return noting(problems, new Map<string, string>(), () => world.results.unreached());
   }
 
   /** Of the recipes of this sweep, those that wait keep the moment since when they do; the others had their turn. */
@@ -180,7 +180,7 @@ export function sweep(deps: Dependencies) {
     const since = await turns(problems);
     const kept = new Map(waiting.map((recipe) => [recipe, since.get(recipe) ?? started]));
     for (const recipe of recipes) since.delete(recipe);
-    await deps.results.writeUnreached(new Map([...since, ...kept]));
+    await world.results.writeUnreached(new Map([...since, ...kept]));
   }
 }
 

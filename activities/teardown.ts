@@ -1,16 +1,16 @@
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
-import { removeBackup } from '../host/backups.ts';
-import { passBoundary } from '../host/boundary.ts';
+import { removeBackup } from '../host/data/backups.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
 import { removeCheckouts } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import { dependencyStacks } from './dependencies.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
-export function teardown(deps: Dependencies) {
+export function teardown(world: World) {
   /** A run that holds the host by itself (its sweep has ended: it was reset) gives it back between steps. */
   async function releaseOwn({ workflow }: RunRef): Promise<void> {
-    await deps.lock.release({ workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' });
+    await world.lock.release({ workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' });
   }
 
   return {
@@ -19,15 +19,15 @@ export function teardown(deps: Dependencies) {
      * are named, which outlive it.
      */
     async teardown({ run, dependencies }: { run: RunRef; dependencies?: string[] }): Promise<void> {
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: teardown`, async ({ deployer }) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: teardown`, async ({ deployer }) => {
         const stacks = dependencies
-          ? dependencyStacks(deps, run, dependencies).reverse()
-          : [stackName(coldDomain(run.recipe, deps.config.zone, run.workflow.runId))];
+          ? dependencyStacks(world, run, dependencies).reverse()
+          : [stackName(coldDomain(run.recipe, world.config.zone, run.workflow.runId))];
         for (const stack of stacks) {
           await deployer.remove(stack);
           passBoundary('teardown.after-remove');
-          await removeCheckouts(deps, stack);
-          await removeBackup(deps.config.state, stack);
+          await removeCheckouts(world, stack);
+          await removeBackup(world.config.state, stack);
           passBoundary('teardown.after-checkouts');
         }
         await releaseOwn(run);
@@ -39,9 +39,9 @@ export function teardown(deps: Dependencies) {
      * Answers the canonical's version as read back from disk, and the run that promoted it.
      */
     async settle({ run }: { run: RunRef }): Promise<{ version: string; run: string } | null> {
-      return holdingHost(deps, holdersOf(run), `${run.workflow.id}: settle`, async ({ warm }) => {
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: settle`, async ({ warm }) => {
         const record = await warm.settle(run.recipe);
-        await removeCheckouts(deps, stackName(warmDomain(run.recipe, deps.config.zone)));
+        await removeCheckouts(world, stackName(warmDomain(run.recipe, world.config.zone)));
         await releaseOwn(run);
         return record && { version: record.version, run: record.run };
       });

@@ -1,11 +1,11 @@
 import type { Tier } from '../domain/outcome.ts';
 import { Fault } from '../domain/fault.ts';
 import type { TierHook } from '../domain/recipe-settings.ts';
-import type { ScriptResult } from '../host/app-scripts.ts';
-import { passBoundary } from '../host/boundary.ts';
-import type { App } from '../host/deployer.ts';
+import type { ScriptResult } from '../host/scripts/app-scripts.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { App } from '../domain/app.ts';
 import type { HostAttempt } from './attempt.ts';
-import type { Dependencies } from './index.ts';
+import type { World } from './world.ts';
 
 export type TierFailure = {
   result: 'fail';
@@ -25,13 +25,13 @@ export type TierPass = { result: 'pass'; note?: string };
  * what is learned of the deployment, however it went.
  */
 export async function askTier<Answer extends TierAnswer>(
-  deps: Dependencies,
+  world: World,
   attempt: HostAttempt,
   app: App,
   tier: Tier,
   body: () => Promise<Answer>,
 ): Promise<Answer | TierFailure> {
-  const since = deps.now();
+  const since = world.now();
   const hook = async (name: TierHook): Promise<TierFailure | null> =>
     failureOf(await attempt.scripts.hook(app, name, { environment: { TIER: tier } }));
   const ask = async (): Promise<Answer | TierFailure> => {

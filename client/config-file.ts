@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { readConfig, type Config } from '../host/config.ts';
+import { readConfig, type Config } from '../host/config/config.ts';
 import { CommandStopped } from './failure.ts';
 
 const NAME = 'recipe-sweep.yml';

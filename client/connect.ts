@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
-import type { Config } from '../host/config.ts';
-import { temporalAccess } from '../host/temporal-access.ts';
+import type { Config } from '../host/config/config.ts';
+import { temporalAccess } from '../host/config/temporal-access.ts';
 import { SEARCH_ATTRIBUTES, TASK_QUEUE } from '../workflows/protocol.ts';
 import { CommandStopped, explain, isForbidden, isNotFound, isUnauthenticated } from './failure.ts';
 

@@ -1,9 +1,9 @@
 import { createConnection } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../host/config.ts';
-import { processRunner } from '../host/process.ts';
-import { lastLogLines, startService, type Service } from '../host/service.ts';
+import type { Config } from '../host/config/config.ts';
+import { processRunner } from '../host/machine/process.ts';
+import { lastLogLines, startService, type Service } from '../host/machine/child.ts';
 import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
 import { connect } from './connect.ts';
 import { CommandStopped } from './failure.ts';

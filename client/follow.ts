@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../host/config.ts';
-import { createResults } from '../host/results.ts';
+import type { Config } from '../host/config/config.ts';
+import { createResults } from '../host/store/results.ts';
 import { isRed, type SweepReport } from '../domain/report.ts';
 import type { SweepResult } from '../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from './connect.ts';

@@ -9,7 +9,7 @@ import {
   type ScheduleOptionsStartWorkflowAction,
 } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../host/config.ts';
+import type { Config } from '../host/config/config.ts';
 import { SCHEDULE_ID, SWEEP_WORKFLOW, TASK_QUEUE, type SweepInput } from '../workflows/protocol.ts';
 import { CommandStopped } from './failure.ts';
 

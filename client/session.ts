@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Config } from '../host/config.ts';
+import type { Config } from '../host/config/config.ts';
 import { connect, type TemporalServer } from './connect.ts';
 import { loadConfig } from './config-file.ts';
 import type { Terminal } from './render/terminal.ts';

@@ -3,9 +3,9 @@ import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { messageOf } from '../domain/fault.ts';
-import type { Config } from './config.ts';
-import { freeBytes, gigabytes } from './headroom.ts';
-import { BROWSERS } from './screenshot.ts';
+import type { Config } from './config/config.ts';
+import { freeBytes, gigabytes } from './machine/headroom.ts';
+import { BROWSERS } from './evidence/screenshot.ts';
 
 /** One thing a sweep needs of its host. */
 export interface Prerequisite {

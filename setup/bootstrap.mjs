@@ -1,7 +1,7 @@
 // The first step of anything typed in a fresh clone: `node setup/bootstrap.mjs <entry.ts> [arguments]`.
 // Plain JavaScript, since nothing is installed yet. Installs the npm packages if need be, then runs the entry.
 
-// oxlint-disable-next-line no-restricted-imports -- host/process.ts cannot be loaded before its packages are there
+// oxlint-disable-next-line no-restricted-imports -- host/machine/process.ts cannot be loaded before its packages are there
 import { spawnSync } from 'node:child_process';
 import { statSync, utimesSync } from 'node:fs';
 import path from 'node:path';

@@ -75,7 +75,7 @@ async function make(
       await machine.run({ file: 'docker', args: ['image', 'rm', id] });
       throw new Error(
         `Debian ${image.base.suite} has ${image.name} ${version} now, and the test recipes expect ${image.tag}: ` +
-          'change setup/images/catalogue.ts and test/fixtures/recipes together',
+          'change setup/images/catalogue.ts and fixtures/recipes together',
       );
     }
     await machine.output({ file: 'docker', args: ['tag', id, reference(image)] });

@@ -1,7 +1,7 @@
 import { access, appendFile, constants, mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { CommandFailed, processRunner, type Command, type Finished } from '../host/process.ts';
+import { CommandFailed, processRunner, type Command, type Finished } from '../host/machine/process.ts';
 
 /** What set-up knows of this machine, and how it runs things on it: as the person who started it. */
 

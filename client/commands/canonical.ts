@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { messageOf } from '../../domain/fault.ts';
-import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/canonicals.ts';
+import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/store/canonicals.ts';
 import { CANONICAL_WORKFLOW, type CanonicalChange } from '../../workflows/protocol.ts';
 import { askWorker } from '../ask-worker.ts';
 import { CommandStopped, EXIT } from '../failure.ts';

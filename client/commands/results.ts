@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { countOutcomes, type SweepReport } from '../../domain/report.ts';
-import { createResults, type Results } from '../../host/results.ts';
+import { createResults, type Results } from '../../host/store/results.ts';
 import { workflowUrl } from '../connect.ts';
 import { CommandStopped } from '../failure.ts';
 import { nearPath, outcomeRow, renderOutcomes, troubleLines, verdictLine } from '../render/outcomes.ts';

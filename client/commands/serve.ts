@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { Config } from '../../host/config.ts';
+import type { Config } from '../../host/config/config.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { connect, ensureNamespaceReady } from '../connect.ts';
 import { devFolder, devServerSettings, startDevServer } from '../dev.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { Config } from '../../host/config.ts';
-import { createHostLock } from '../../host/host-lock.ts';
+import type { Config } from '../../host/config/config.ts';
+import { createHostLock } from '../../host/turn/host-lock.ts';
 import { isOpenWorkflow } from '../../worker/open-workflow.ts';
 import { SCHEDULE_ID } from '../../workflows/protocol.ts';
 import { pollingWorkers, workflowUrl, type TemporalServer } from '../connect.ts';

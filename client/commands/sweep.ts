@@ -2,7 +2,7 @@ import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@te
 import type { Command } from 'commander';
 import { isRecipeName } from '../../domain/names.ts';
 import type { SweepVerdict } from '../../domain/report.ts';
-import { createResults } from '../../host/results.ts';
+import { createResults } from '../../host/store/results.ts';
 import { SWEEP_WORKFLOW, sweepWorkflowId, TASK_QUEUE, type SweepInput } from '../../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';

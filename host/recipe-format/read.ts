@@ -1,4 +1,4 @@
-import type { App } from '../deployer.ts';
+import type { App } from '../../domain/app.ts';
 import { openCheckout, type Checkout } from './checkout.ts';
 import { interpolateCompose, parseCompose, type ComposeSource } from './compose.ts';
 import { parseAbraExports, parseEnvSample, type EnvSample } from './env.ts';

@@ -1,18 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Document } from 'yaml';
+import { LABEL } from '../../domain/labels.ts';
 import { isMapping, labelsOf, withLabels, type ComposeFile, type Mapping } from './compose.ts';
-
-/** The labels that make what a deployment creates ours, and say whose it is. */
-export const LABEL = {
-  zone: 'recipe-sweep.zone',
-  recipe: 'recipe-sweep.recipe',
-  lifetime: 'recipe-sweep.lifetime',
-  run: 'recipe-sweep.run',
-  deployment: 'recipe-sweep.deployment',
-  /** On a secret: what it is recognised by where it must not be written down (secret-fingerprint.ts). */
-  fingerprint: 'recipe-sweep.fingerprint',
-} as const;
 
 /** Labels of everything a deployment creates: the same in each deployment of an app. */
 export type ObjectLabels = Readonly<

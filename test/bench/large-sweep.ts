@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Service } from '../../host/service.ts';
+import type { Service } from '../../host/machine/child.ts';
 import { until } from '../e2e/system.ts';
 import { median, type Figure, type Form } from './figure.ts';
 import type { Timeline } from './history.ts';

@@ -3,12 +3,12 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
-import * as git from '../../host/git.ts';
-import { processRunner } from '../../host/process.ts';
+import * as git from '../../host/git/commands.ts';
+import { processRunner } from '../../host/machine/process.ts';
 import { labelsOf } from '../../host/recipe-format/compose.ts';
-import { packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
-import { stackDeploy, SWARM_LAG_MS } from '../../host/swarm-deployer.ts';
-import { SERVICE_LABEL, STACK_LABEL } from '../../host/swarm.ts';
+import { packArguments, unpackArguments, wipeArguments } from '../../host/data/snapshots.ts';
+import { stackDeploy, SWARM_LAG_MS } from '../../host/deploy/swarm-deployer.ts';
+import { SERVICE_LABEL, STACK_LABEL } from '../../host/engine/swarm.ts';
 import { interruption } from './interruption.ts';
 
 /**
@@ -152,7 +152,7 @@ export function plainRun({ folder, upstream, renamed, stableMs, probePath }: Pla
     while ((await run({ file: 'curl', args: curl })).status !== 0) await sleep(POLL_MS);
   }
 
-  /** Networks that go before keep their addresses on the proxy's (host/stack-removal.ts). */
+  /** Networks that go before keep their addresses on the proxy's (host/engine/stack-removal.ts). */
   async function hasLiveTasks(stack: string): Promise<boolean> {
     // Without any it ends with 1.
     const args = ['stack', 'ps', '--no-resolve', '--format', '{{.CurrentState}}', '--', stack];

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { createResults } from '../../host/results.ts';
+import { createResults } from '../../host/store/results.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { recipeWorkflowId, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/protocol.ts';
 import { startSystem, type System } from '../e2e/system.ts';

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { declaredEnvironment, readConfig } from '../../host/config.ts';
-import { listRemoteArgs, objectsArgs, refsArgs, refsOnMainArgs } from '../../host/git.ts';
-import { processRunner } from '../../host/process.ts';
+import { declaredEnvironment, readConfig } from '../../host/config/config.ts';
+import { listRemoteArgs, objectsArgs, refsArgs, refsOnMainArgs } from '../../host/git/commands.ts';
+import { processRunner } from '../../host/machine/process.ts';
 import { median, timed, type Figure, type Form } from './figure.ts';
 import { interruption } from './interruption.ts';
 import { timelineOf, type Span, type Timeline } from './history.ts';
@@ -52,7 +52,7 @@ export function sweepingTime({ children }: Timeline): number {
   return Math.max(...children.map(({ ended }) => ended)) - Math.min(...children.map(({ asked }) => asked));
 }
 
-/** The git commands of a recipe that is up to date, word for word as host/mirrors.ts runs them. */
+/** The git commands of a recipe that is up to date, word for word as host/git/mirrors.ts runs them. */
 async function writeScript(host: UpToDateHost): Promise<() => Promise<unknown>> {
   const config = await readConfig(host.system.configFile);
   const git = (args: readonly string[]): string => ['git', ...args].map(quoted).join(' ');

@@ -2,8 +2,8 @@ import { randomFillSync } from 'node:crypto';
 import { mkdir, mkdtemp, open, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { processRunner } from '../../host/process.ts';
-import { createSnapshots, packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createSnapshots, packArguments, unpackArguments, wipeArguments } from '../../host/data/snapshots.ts';
 import { median, timed, type Figure, type Form } from './figure.ts';
 import { interruption } from './interruption.ts';
 

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { BOUNDARIES, type Boundary } from '../../host/boundary.ts';
+import { BOUNDARIES, type Boundary } from '../../host/machine/boundary.ts';
 import { until } from '../e2e/system.ts';
 import { createChecker, type Checker } from './checker.ts';
 import { diceOf, type Dice } from './dice.ts';

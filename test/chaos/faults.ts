@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import type { Boundary } from '../../host/boundary.ts';
+import type { Boundary } from '../../host/machine/boundary.ts';
 import { recipeWorkflowId } from '../../workflows/protocol.ts';
 import { until } from '../e2e/system.ts';
 import type { Dice } from './dice.ts';

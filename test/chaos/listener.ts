@@ -2,7 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } 
 import path from 'node:path';
 import { subscribe } from 'node:diagnostics_channel';
 import { execFileSync } from 'node:child_process';
-import { BOUNDARY_CHANNEL, type Passed } from '../../host/boundary.ts';
+import { BOUNDARY_CHANNEL, type Passed } from '../../host/machine/boundary.ts';
 import { readStrike, strikeFiles } from './strike.ts';
 
 /**

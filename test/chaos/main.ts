@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { stopSignal } from '../../client/signals.ts';
 import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
-import { BOUNDARIES } from '../../host/boundary.ts';
+import { BOUNDARIES } from '../../host/machine/boundary.ts';
 import { openCampaign, plansOf, verdictLine } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { parsePlace } from './strike.ts';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
-import type { Boundary } from '../../host/boundary.ts';
+import type { Boundary } from '../../host/machine/boundary.ts';
 import type { Stage } from './stage.ts';
 
 /** What the recipes' maintainers did before the sweep that is struck, and what must come of it in the end. */

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import type { Service } from '../../host/service.ts';
+import type { Service } from '../../host/machine/child.ts';
 import { recipeWorkflowId, REAP_WORKFLOW_ID, TASK_QUEUE } from '../../workflows/protocol.ts';
 import { startSystem, until, type System } from '../e2e/system.ts';
 import { readJson, strikeFiles, type Strike, type Struck } from './strike.ts';

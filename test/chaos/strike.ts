@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { BOUNDARIES, type Boundary } from '../../host/boundary.ts';
+import { BOUNDARIES, type Boundary } from '../../host/machine/boundary.ts';
 
 /** What the campaign and its workers say to each other, in files of one folder. */
 

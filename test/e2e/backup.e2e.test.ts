@@ -7,21 +7,23 @@ import { fileURLToPath } from 'node:url';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { createActivities, type Activities, type Dependencies } from '../../activities/index.ts';
+import { createActivities, type Activities } from '../../activities/index.ts';
+import type { World } from '../../activities/world.ts';
 import { Fault } from '../../domain/fault.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
 import { ANY_ANSWER, type RecipeSettings } from '../../domain/recipe-settings.ts';
 import type { RunRef } from '../../domain/run.ts';
-import { createAlerts } from '../../host/alerts.ts';
-import { COMMAND_MARK, createAttempts } from '../../host/attempts.ts';
-import { createCanonicals } from '../../host/canonicals.ts';
-import { declaredEnvironment, type Config } from '../../host/config.ts';
-import { createHostLock } from '../../host/host-lock.ts';
-import { createLedger } from '../../host/ledger.ts';
-import type { Mirrors } from '../../host/mirrors.ts';
-import { processRunner } from '../../host/process.ts';
-import { createResults } from '../../host/results.ts';
-import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { createAlerts } from '../../host/store/alerts.ts';
+import { createAttempts } from '../../host/turn/attempts.ts';
+import { COMMAND_MARK } from '../../host/machine/processes.ts';
+import { createCanonicals } from '../../host/store/canonicals.ts';
+import { declaredEnvironment, type Config } from '../../host/config/config.ts';
+import { createHostLock } from '../../host/turn/host-lock.ts';
+import { createLedger } from '../../host/git/ledger.ts';
+import type { Mirrors } from '../../host/git/mirrors.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createResults } from '../../host/store/results.ts';
+import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox, ofZone } from './engine.ts';
 
@@ -36,7 +38,7 @@ const image = `localhost/recipe-sweep/table:${hex}`;
 const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
 const scratch = mkdtempSync(path.join(tmpdir(), 'backup-e2e-'));
 const state = path.join(scratch, 'state');
-const WEBDIS = fileURLToPath(new URL('../fixtures/recipes/webdis', import.meta.url));
+const WEBDIS = fileURLToPath(new URL('../../fixtures/recipes/webdis', import.meta.url));
 let removeProxy: (() => Promise<void>) | undefined;
 
 /** A recipe for one test: what its checkout holds, and what its operator has for it. */
@@ -82,7 +84,7 @@ const mirrors: Mirrors = {
   keepOnly: never,
 };
 
-function deployerFor({ run, mark, signal, guard, report }: Parameters<Dependencies['deployerFor']>[0]) {
+function deployerFor({ run, mark, signal, guard, report }: Parameters<World['deployerFor']>[0]) {
   return createSwarmDeployer({ config, run, docker, mark, signal, guard, report });
 }
 

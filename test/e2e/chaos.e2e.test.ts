@@ -1,5 +1,5 @@
 import { afterAll, expect, inject, test } from 'vitest';
-import { BOUNDARIES } from '../../host/boundary.ts';
+import { BOUNDARIES } from '../../host/machine/boundary.ts';
 import { openCampaign, verdictLine, type Campaign, type Plan } from '../chaos/campaign.ts';
 import { diceOf } from '../chaos/dice.ts';
 import type { FaultName } from '../chaos/faults.ts';

@@ -6,9 +6,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { COMMAND_MARK, createAttempts } from '../../host/attempts.ts';
-import { withVariable } from '../../host/processes.ts';
-import { openSwarm, type Swarm } from '../../host/swarm.ts';
+import { createAttempts } from '../../host/turn/attempts.ts';
+import { COMMAND_MARK } from '../../host/machine/processes.ts';
+import { withVariable } from '../../host/machine/processes.ts';
+import { openSwarm, type Swarm } from '../../host/engine/swarm.ts';
 import { importBusybox } from './engine.ts';
 
 /** Commands in a container of this machine's engine. Needs a static busybox. */

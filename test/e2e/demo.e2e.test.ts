@@ -11,7 +11,7 @@ interface Report {
 
 /** What `npm run demo` tells a newcomer, judged from the files it leaves. */
 test('the demo tells its story, and disk says the same', async () => {
-  const { exitCode, all } = await execa('node', ['setup/bootstrap.mjs', 'client/demo.ts'], {
+  const { exitCode, all } = await execa('node', ['setup/bootstrap.mjs', 'demo/main.ts'], {
     cwd: ROOT,
     all: true,
     reject: false,

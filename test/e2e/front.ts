@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type Dockerode from 'dockerode';
-import { startService } from '../../host/service.ts';
+import { startService } from '../../host/machine/child.ts';
 import { which } from '../../setup/machine.ts';
 import { authority } from '../fixtures/certificates.ts';
 import { startProxyStandIn, type ProxyStandIn } from '../fixtures/proxy-stand-in.ts';

@@ -15,11 +15,11 @@ import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { stackName } from '../../domain/names.ts';
 import { ANY_ANSWER, type Hook } from '../../domain/recipe-settings.ts';
-import { createAppScripts } from '../../host/app-scripts.ts';
-import { declaredEnvironment } from '../../host/config.ts';
-import type { App } from '../../host/deployer.ts';
-import { processRunner } from '../../host/process.ts';
-import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { createAppScripts } from '../../host/scripts/app-scripts.ts';
+import { declaredEnvironment } from '../../host/config/config.ts';
+import type { App } from '../../domain/app.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox } from './engine.ts';
 
@@ -180,7 +180,7 @@ it('a hook inserts a secret, another one seeds content, and a check finds both',
   expect(await deployer().deploy(one)).toMatchObject({ ok: true });
   expect(await deployer().secrets(one.stack)).toEqual([`${one.stack}_by_hand_v1`, `${one.stack}_made_v1`]);
 
-  const scripts = createAppScripts({ ...bonds(), deployer: deployer(), until: Date.now() + 600_000 });
+  const scripts = createAppScripts({ ...bonds(), ...deployer(), until: Date.now() + 600_000 });
   expect(await scripts.check(one, one.settings.checks[0] ?? '')).toEqual({ result: 'pass' });
   // Without the line end, and neither secret as it is.
   expect(kept(one, 'check-check.txt')).toMatch(/ n +g\n0000022\n\*{6}in-service: \S+_nobody has no running/);

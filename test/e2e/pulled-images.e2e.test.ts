@@ -6,10 +6,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { processRunner } from '../../host/process.ts';
-import { createPulledImages, removeUnneededImages, type PulledImages } from '../../host/pulled-images.ts';
-import { ensureImage, ensureSame, type ImageHost } from '../../host/images.ts';
-import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import {
+  createPulledImages,
+  removeUnneededImages,
+  type PulledImages,
+} from '../../host/engine/pulled-images.ts';
+import { ensureImage, ensureSame, type ImageHost } from '../../host/engine/images.ts';
+import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
 import { importBusybox } from './engine.ts';
 import { packImage, startRegistry, type Registry, type RegistryAnswer } from './registry.ts';
 

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { outcomeReason } from '../../domain/outcome.ts';
 import type { SweepReport } from '../../domain/report.ts';
-import type { Service } from '../../host/service.ts';
+import type { Service } from '../../host/machine/child.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import {
   recipeWorkflowId,
@@ -15,8 +15,8 @@ import {
   type Step,
   type SweepResult,
 } from '../../workflows/protocol.ts';
-import { LOGIN } from '../fixtures/image-registry.ts';
-import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
+import { LOGIN } from '../../fixtures/image-registry.ts';
+import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
 import { startSystem, until, type System } from './system.ts';
 
 /**

@@ -9,12 +9,12 @@ import { stringify } from 'yaml';
 import { connect, type TemporalServer } from '../../client/connect.ts';
 import { startDevServer, type DevServer } from '../../client/dev.ts';
 import { stackName } from '../../domain/names.ts';
-import { startService, type Service } from '../../host/service.ts';
+import { startService, type Service } from '../../host/machine/child.ts';
 import { ensureRegistry } from '../../setup/registry.ts';
 import { SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
-import { startImageRegistry, type ImageRegistry } from '../fixtures/image-registry.ts';
-import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
-import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
+import { startImageRegistry, type ImageRegistry } from '../../fixtures/image-registry.ts';
+import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
+import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
 import { ofZone } from './engine.ts';
 import { startFront, type Front } from './front.ts';
 

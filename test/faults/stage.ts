@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { messageOf } from '../../domain/fault.ts';
 import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
-import { processRunner } from '../../host/process.ts';
+import { processRunner } from '../../host/machine/process.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { ensureProxyNetwork, importBusybox } from '../e2e/engine.ts';

@@ -1,6 +1,6 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ProcessRunner } from '../../host/process.ts';
+import type { ProcessRunner } from '../../host/machine/process.ts';
 import type { GitRepo } from '../fixtures/git-repo.ts';
 import { filledIn, type Places } from './cases/hostile-case.ts';
 import { PLAIN_RECIPE, RELEASE, type RecipeFile } from './cases/recipe-files.ts';

@@ -4,7 +4,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { createSnapshots } from '../../host/snapshots.ts';
+import { createSnapshots } from '../../host/data/snapshots.ts';
 import { filledIn } from './cases/hostile-case.ts';
 import { RECORD_CASES } from './cases/records.ts';
 import { SNAPSHOT_CASES } from './cases/snapshots.ts';

@@ -1,16 +1,16 @@
 import path from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
-import { createAlerts } from '../../host/alerts.ts';
-import { createCanonicals } from '../../host/canonicals.ts';
-import { createAttempts } from '../../host/attempts.ts';
-import { declaredEnvironment, type Config } from '../../host/config.ts';
-import { createHostLock } from '../../host/host-lock.ts';
-import { createLedger } from '../../host/ledger.ts';
-import { createMirrors, type Mirrors } from '../../host/mirrors.ts';
-import { processRunner, type ProcessRunner } from '../../host/process.ts';
-import { createRecipes } from '../../host/recipes.ts';
-import { createResults } from '../../host/results.ts';
+import { createAlerts } from '../../host/store/alerts.ts';
+import { createCanonicals } from '../../host/store/canonicals.ts';
+import { createAttempts } from '../../host/turn/attempts.ts';
+import { declaredEnvironment, type Config } from '../../host/config/config.ts';
+import { createHostLock } from '../../host/turn/host-lock.ts';
+import { createLedger } from '../../host/git/ledger.ts';
+import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
+import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
+import { createRecipes } from '../../host/recipes/recipes.ts';
+import { createResults } from '../../host/store/results.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** The worker's own steps over these surroundings. */

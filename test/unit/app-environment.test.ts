@@ -2,8 +2,8 @@ import { expect, it } from 'vitest';
 import type { Observation } from '../../domain/convergence.ts';
 import type { ProvidedDependency } from '../../domain/dependency.ts';
 import type { Probe } from '../../domain/recipe-settings.ts';
-import { createAppEnvironment } from '../../host/app-environment.ts';
-import type { App } from '../../host/deployer.ts';
+import { createAppEnvironment } from '../../host/deploy/app-environment.ts';
+import type { App } from '../../domain/app.ts';
 
 const WEB = { 'traefik.http.services.x.loadbalancer.server.port': '8080' };
 

@@ -10,11 +10,11 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAppScripts, type AppScripts } from '../../host/app-scripts.ts';
+import { createAppScripts, type AppScripts } from '../../host/scripts/app-scripts.ts';
 import { Fault } from '../../domain/fault.ts';
 import { printable } from '../../domain/printable.ts';
-import type { App } from '../../host/deployer.ts';
-import { processRunner } from '../../host/process.ts';
+import type { App } from '../../domain/app.ts';
+import { processRunner } from '../../host/machine/process.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 
 let folder: string;
@@ -42,16 +42,14 @@ function scripts(changes: Changes = {}): AppScripts {
   const environment = { PATH: changes.path ?? process.env['PATH'] ?? '', DECLARED: 'yes' };
   return createAppScripts({
     run: processRunner({ environment, ...(changes.signal === undefined ? {} : { signal: changes.signal }) }),
-    deployer: {
-      environment: async () => changes.told ?? told,
-      watchEngine: async () => ({
-        async check(what) {
-          if (changes.restarted) throw new Fault('Daemon', `${what}: restarted`);
-        },
-        close: () => undefined,
-      }),
-      fit: async (_stack, text) => printable(text.replaceAll('generated-1234', '***')),
-    },
+    environment: async () => changes.told ?? told,
+    watchEngine: async () => ({
+      async check(what) {
+        if (changes.restarted) throw new Fault('Daemon', `${what}: restarted`);
+      },
+      close: () => undefined,
+    }),
+    fit: async (_stack, text) => printable(text.replaceAll('generated-1234', '***')),
     guard: async () => {
       guarded += 1;
     },
@@ -137,7 +135,7 @@ describe('a hook', () => {
     expect(new Set(names.filter((name = '') => !besides.includes(name)))).toEqual(
       new Set(['APP_DOMAIN', 'DECLARED', 'PATH', 'STACK_NAME', 'TIER']),
     );
-    expect(kept()).toMatch(/^PATH=\S+\/host\/scripts:\/usr\/bin:\/bin$/m);
+    expect(kept()).toMatch(/^PATH=\S+\/host\/scripts\/tools:\/usr\/bin:\/bin$/m);
   });
 
   it('finds in-service on its path', async () => {

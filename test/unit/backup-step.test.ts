@@ -16,7 +16,7 @@ import type { Activities } from '../../activities/index.ts';
 import { Fault } from '../../domain/fault.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
 import type { RunRef } from '../../domain/run.ts';
-import { BOUNDARY_CHANNEL, type Boundary, type Passed } from '../../host/boundary.ts';
+import { BOUNDARY_CHANNEL, type Boundary, type Passed } from '../../host/machine/boundary.ts';
 import { createMachine, ZONE, type Machine } from './fake-machine.ts';
 import type { MortalProcess } from './mortal-fs.ts';
 

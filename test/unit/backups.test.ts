@@ -21,10 +21,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BackupPlan, PlannedVolume } from '../../domain/backup-plan.ts';
-import { createBackups, removeBackup, type Backups, type Taken } from '../../host/backups.ts';
-import { missingMarkers, placeMarkers } from '../../host/data-marker.ts';
-import type { Volume } from '../../host/deployer.ts';
-import { processRunner } from '../../host/process.ts';
+import { createBackups, removeBackup, type Backups, type Taken } from '../../host/data/backups.ts';
+import { missingMarkers, placeMarkers } from '../../host/data/data-marker.ts';
+import type { Volume } from '../../host/engine/swarm.ts';
+import { processRunner } from '../../host/machine/process.ts';
 
 let root: string;
 let backups: Backups;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/canonicals.ts';
+import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/store/canonicals.ts';
 
 let state: string;
 let canonicals: Canonicals;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BOUNDARIES } from '../../host/boundary.ts';
+import { BOUNDARIES } from '../../host/machine/boundary.ts';
 import { plansOf } from '../chaos/campaign.ts';
 
 const struck = (plans: ReturnType<typeof plansOf>): string[] =>

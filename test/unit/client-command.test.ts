@@ -10,10 +10,10 @@ import { workflowUrl } from '../../client/connect.ts';
 import { explain } from '../../client/failure.ts';
 import { meantSweep } from '../../client/running.ts';
 import type { SweepReport } from '../../domain/report.ts';
-import { createAlerts } from '../../host/alerts.ts';
-import { createCanonicals, type CanonicalRecord } from '../../host/canonicals.ts';
+import { createAlerts } from '../../host/store/alerts.ts';
+import { createCanonicals, type CanonicalRecord } from '../../host/store/canonicals.ts';
 import type { Prerequisite } from '../../host/prerequisites.ts';
-import { createResults } from '../../host/results.ts';
+import { createResults } from '../../host/store/results.ts';
 import { typeIn } from './typed-command.ts';
 
 let folder: string;

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { processRunner } from '../../host/process.ts';
+import { processRunner } from '../../host/machine/process.ts';
 import { typeIn } from './typed-command.ts';
 
 const OURS = path.resolve(import.meta.dirname, '../../recipes');
@@ -105,7 +105,7 @@ describe('recipe new', () => {
 });
 
 describe('the check that a new recipe begins with', () => {
-  const ANSWERS = path.resolve(import.meta.dirname, '../../host/recipe-template/checks/answers');
+  const ANSWERS = path.resolve(import.meta.dirname, '../../host/recipes/recipe-template/checks/answers');
 
   async function check(page: string | null): Promise<{ status: number | null; stdout: string }> {
     const server = createServer((_request, response) => response.end(page)).listen(0, '127.0.0.1');

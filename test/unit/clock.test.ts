@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { watchClock } from '../../host/clock.ts';
+import { watchClock } from '../../host/machine/clock.ts';
 
 test('a clock that was set is told from time that passed', () => {
   let [now, passed] = [1_000_000, 50];

@@ -3,8 +3,14 @@ import { lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DATA_MARKER, missingMarkers, nothingLeft, placeMarkers, someFiles } from '../../host/data-marker.ts';
-import type { Volume } from '../../host/deployer.ts';
+import {
+  DATA_MARKER,
+  missingMarkers,
+  nothingLeft,
+  placeMarkers,
+  someFiles,
+} from '../../host/data/data-marker.ts';
+import type { Volume } from '../../host/engine/swarm.ts';
 
 let root: string;
 let volumes: Volume[];

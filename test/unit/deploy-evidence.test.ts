@@ -3,10 +3,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fault } from '../../domain/fault.ts';
-import { keepAll, type AllEvidence } from '../../host/deploy-evidence.ts';
-import { LABEL } from '../../host/recipe-format/render.ts';
-import { fingerprintOf } from '../../host/secret-fingerprint.ts';
-import type { Swarm } from '../../host/swarm.ts';
+import { keepAll, type AllEvidence } from '../../host/evidence/deploy-evidence.ts';
+import { LABEL } from '../../domain/labels.ts';
+import { fingerprintOf } from '../../host/secrets/fingerprint.ts';
+import type { Swarm } from '../../host/engine/swarm.ts';
 
 const SECRET = 'Tr0ub4dour-and-3-more';
 const SINCE = new Date('2025-03-02T03:00:00.000Z');

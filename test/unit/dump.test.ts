@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, expect, it } from 'vitest';
-import { lackOfDump } from '../../host/dump.ts';
+import { lackOfDump } from '../../host/data/dump.ts';
 
 /** What is said of dumps, whole and not. */
 

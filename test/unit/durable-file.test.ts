@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeDurably } from '../../host/durable-file.ts';
+import { writeDurably } from '../../host/machine/durable-file.ts';
 
 let folder: string;
 beforeEach(async () => {

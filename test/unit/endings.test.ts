@@ -7,8 +7,8 @@ import type { Activities } from '../../activities/index.ts';
 import type { RunEnd } from '../../activities/record.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { RunRef } from '../../domain/run.ts';
-import { createAlerts } from '../../host/alerts.ts';
-import { createResults } from '../../host/results.ts';
+import { createAlerts } from '../../host/store/alerts.ts';
+import { createResults } from '../../host/store/results.ts';
 import { faultOf, reasonOf } from '../../workflows/input.ts';
 import { createMachine, type Machine } from './fake-machine.ts';
 

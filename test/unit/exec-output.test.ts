@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { tailOf, unframed } from '../../host/exec-output.ts';
+import { tailOf, unframed } from '../../host/engine/exec-output.ts';
 
 function frame(text: string, stream = 1): Buffer {
   const printed = Buffer.from(text);

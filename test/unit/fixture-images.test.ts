@@ -7,7 +7,7 @@ import { cached } from '../../setup/images/cache.ts';
 import { ALL_IMAGES, reference, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { createQueue } from '../../setup/queue.ts';
 
-const RECIPES = fileURLToPath(new URL('../fixtures/recipes/', import.meta.url));
+const RECIPES = fileURLToPath(new URL('../../fixtures/recipes/', import.meta.url));
 
 /** Named by a release that is to fail. */
 const MISSING = 'localhost/recipe-sweep/nginx:1.99';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { repositoryOf, shortName } from '../../host/image-name.ts';
-import { classifyPull } from '../../host/images.ts';
+import { repositoryOf, shortName } from '../../host/engine/image-name.ts';
+import { classifyPull } from '../../host/engine/images.ts';
 
 describe('a pull that failed', () => {
   const image = 'registry.example.org/team/timeout-app:1.2';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LINT_RULES, lintCheckout } from '../../host/recipe-format/lint.ts';
+import { LINT_RULES, lintCheckout } from '../../host/prepare/lint.ts';
 
 /** The rules of good recipes, each on a recipe that breaks that one alone. */
 

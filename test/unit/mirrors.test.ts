@@ -20,7 +20,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brief } from '../../domain/outcome.ts';
-import { declaredEnvironment } from '../../host/config.ts';
+import { declaredEnvironment } from '../../host/config/config.ts';
 import {
   checkoutIndexArgs,
   fetchArgs,
@@ -32,11 +32,11 @@ import {
   readTreeArgs,
   refsArgs,
   refsOnMainArgs,
-} from '../../host/git.ts';
-import { createLedger, type Ledger } from '../../host/ledger.ts';
-import { createMirrors, type Mirrors } from '../../host/mirrors.ts';
-import { takeTurn } from '../../host/turn-file.ts';
-import { processRunner, type Command, type ProcessRunner } from '../../host/process.ts';
+} from '../../host/git/commands.ts';
+import { createLedger, type Ledger } from '../../host/git/ledger.ts';
+import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
+import { takeTurn } from '../../host/git/turn-file.ts';
+import { processRunner, type Command, type ProcessRunner } from '../../host/machine/process.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
 
 const RECIPE = 'ghost';

@@ -11,7 +11,7 @@ import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { upgradeBase } from '../../domain/upgrade-base.ts';
-import { BOUNDARY_CHANNEL } from '../../host/boundary.ts';
+import { BOUNDARY_CHANNEL } from '../../host/machine/boundary.ts';
 import { createMachine, ZONE, type Machine, type Quality, type Tag } from './fake-machine.ts';
 import { disk, type MortalProcess } from './mortal-fs.ts';
 

@@ -9,7 +9,7 @@ import {
   stackName,
   warmDomain,
 } from '../../domain/names.ts';
-import { folderName } from '../../host/results.ts';
+import { folderName } from '../../host/store/results.ts';
 
 test('the domains are the spec’s', () => {
   expect(warmDomain('custom-html', 'ci.example.org')).toBe('warm-custom-html.ci.example.org');

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { expect, it } from 'vitest';
-import { processRunner } from '../../host/process.ts';
-import { createSwarmDeployer } from '../../host/swarm-deployer.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
 
 it('an engine that takes calls and never answers does not hold up what comes after', async () => {
   const state = mkdtempSync(path.join(tmpdir(), 'old-images-'));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../domain/convergence.ts';
-import { oomKills, refuseKilledCommand, refusePlatformTrouble } from '../../host/platform-trouble.ts';
+import { oomKills, refuseKilledCommand, refusePlatformTrouble } from '../../host/engine/platform-trouble.ts';
 
 const seen = (error: string | null, current = true): Observation =>
   ({

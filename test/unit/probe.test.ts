@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Observation, TaskSeen } from '../../domain/convergence.ts';
 import { ANY_ANSWER, type HttpProbe, type SocketProbe } from '../../domain/recipe-settings.ts';
-import { createProber, httpService, questionFor, type Question } from '../../host/probe.ts';
+import { createProber, httpService, questionFor, type Question } from '../../host/probe/prober.ts';
 import type { Answer } from '../../host/probe/answer.ts';
 import { askHttp } from '../../host/probe/http.ts';
 import { askSocket } from '../../host/probe/socket.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { processRunner } from '../../host/process.ts';
+import { processRunner } from '../../host/machine/process.ts';
 
 const environment = { PATH: process.env['PATH'] ?? '' };
 

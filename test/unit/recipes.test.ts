@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HOOKS } from '../../domain/recipe-settings.ts';
-import { mistakeLines, readRecipeFolder } from '../../host/recipe-folder.ts';
-import { processRunner } from '../../host/process.ts';
-import { createRecipes } from '../../host/recipes.ts';
+import { mistakeLines, readRecipeFolder } from '../../host/recipes/recipe-folder.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createRecipes } from '../../host/recipes/recipes.ts';
 
 const OURS = path.resolve(import.meta.dirname, '../../recipes');
 

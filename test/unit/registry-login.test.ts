@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { DOCKER_HUB, registryOf } from '../../host/image-name.ts';
-import { loginFor } from '../../host/registry-login.ts';
+import { DOCKER_HUB, registryOf } from '../../host/engine/image-name.ts';
+import { loginFor } from '../../host/engine/registry-login.ts';
 
 let folder: string;
 let file: string;

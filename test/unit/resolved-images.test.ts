@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { addResolved, readResolved, resolvedImagesFile } from '../../host/resolved-images.ts';
+import { addResolved, readResolved, resolvedImagesFile } from '../../host/deploy/resolved-images.ts';
 
 let folder: string;
 let file: string;

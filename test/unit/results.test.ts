@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RecipeResult, SweepReport } from '../../domain/report.ts';
-import { createResults, type Results } from '../../host/results.ts';
+import { createResults, type Results } from '../../host/store/results.ts';
 
 let state: string;
 let results: Results;

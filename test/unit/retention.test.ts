@@ -15,9 +15,9 @@ import type { Activities } from '../../activities/index.ts';
 import { outlived, type KeptSweep } from '../../domain/retention.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
-import { createAlerts, type Alert } from '../../host/alerts.ts';
-import { createCanonicals } from '../../host/canonicals.ts';
-import { createResults, folderName } from '../../host/results.ts';
+import { createAlerts, type Alert } from '../../host/store/alerts.ts';
+import { createCanonicals } from '../../host/store/canonicals.ts';
+import { createResults, folderName } from '../../host/store/results.ts';
 import { createMachine, DAY_MS, ZONE, type Machine } from './fake-machine.ts';
 
 vi.mock('node:fs/promises', async (original) => {

@@ -2,8 +2,13 @@ import { mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promise
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CommandFailed, type Command, type Finished, type ProcessRunner } from '../../host/process.ts';
-import { browserArguments, takeScreenshot } from '../../host/screenshot.ts';
+import {
+  CommandFailed,
+  type Command,
+  type Finished,
+  type ProcessRunner,
+} from '../../host/machine/process.ts';
+import { browserArguments, takeScreenshot } from '../../host/evidence/screenshot.ts';
 
 const page = { url: 'http://gite-1a2b3c.ci.example.org:3000/login', address: '172.18.0.7' };
 const PNG = Buffer.from('89504e470d0a1a0a00000000', 'hex');

@@ -1,7 +1,7 @@
 import * as crypto from 'node:crypto';
 import { describe, expect, test, vi } from 'vitest';
-import { fingerprintOf, maskSecrets, maskValues } from '../../host/secret-fingerprint.ts';
-import { secretValue } from '../../host/secrets.ts';
+import { fingerprintOf, maskSecrets, maskValues } from '../../host/secrets/fingerprint.ts';
+import { secretValue } from '../../host/secrets/ensure.ts';
 
 vi.mock('node:crypto', async (original) => {
   const real = await original<typeof crypto>();

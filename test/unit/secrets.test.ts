@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { NeededSecret } from '../../host/recipe-format/secrets.ts';
-import { maskSecrets } from '../../host/secret-fingerprint.ts';
-import { ensureSecrets, readWrittenSecrets } from '../../host/secrets.ts';
+import type { NeededSecret } from '../../host/secrets/needed.ts';
+import { maskSecrets } from '../../host/secrets/fingerprint.ts';
+import { ensureSecrets, readWrittenSecrets } from '../../host/secrets/ensure.ts';
 
 let folder: string;
 beforeEach(() => {

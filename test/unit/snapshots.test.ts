@@ -16,9 +16,9 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { processRunner } from '../../host/process.ts';
-import { createSnapshots, packArguments, unpackArguments, wipeArguments } from '../../host/snapshots.ts';
-import type { Volume } from '../../host/deployer.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createSnapshots, packArguments, unpackArguments, wipeArguments } from '../../host/data/snapshots.ts';
+import type { Volume } from '../../host/engine/swarm.ts';
 
 let root: string;
 let volume: Volume;

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { messageOf } from '../../domain/fault.ts';
-import { LABEL } from '../../host/recipe-format/render.ts';
-import { createStackRemoval } from '../../host/stack-removal.ts';
-import { STACK_LABEL, type Labelled, type ServiceContainer, type Swarm } from '../../host/swarm.ts';
-import { stacksOf } from '../../host/swarm-deployer.ts';
+import { LABEL } from '../../domain/labels.ts';
+import { createStackRemoval } from '../../host/engine/stack-removal.ts';
+import { STACK_LABEL, type Labelled, type ServiceContainer, type Swarm } from '../../host/engine/swarm.ts';
+import { stacksOf } from '../../host/deploy/swarm-deployer.ts';
 
 const ZONE = 'ci.example.org';
 

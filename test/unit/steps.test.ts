@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import type { RunRef } from '../../domain/run.ts';
-import { BOUNDARY_CHANNEL, type Passed } from '../../host/boundary.ts';
+import { BOUNDARY_CHANNEL, type Passed } from '../../host/machine/boundary.ts';
 import { createMachine, type Machine } from './fake-machine.ts';
 import { disk } from './mortal-fs.ts';
 

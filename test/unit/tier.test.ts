@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostAttempt } from '../../activities/attempt.ts';
-import type { Activities, Dependencies } from '../../activities/index.ts';
+import type { Activities } from '../../activities/index.ts';
+import type { World } from '../../activities/world.ts';
 import { askTier, checkData, writeData, type TierAnswer } from '../../activities/tier.ts';
 import { Fault } from '../../domain/fault.ts';
 import type { Hook } from '../../domain/recipe-settings.ts';
 import type { RunRef } from '../../domain/run.ts';
-import type { ScriptResult } from '../../host/app-scripts.ts';
-import type { App } from '../../host/deployer.ts';
+import type { ScriptResult } from '../../host/scripts/app-scripts.ts';
+import type { App } from '../../domain/app.ts';
 import { createMachine, type Machine } from './fake-machine.ts';
 
 /** What stands around each tier, and the tier custom. */
@@ -44,8 +45,8 @@ async function ask(situation: Situation, body: () => Promise<TierAnswer>) {
       },
     },
   } as unknown as HostAttempt;
-  const deps = { now: () => new Date() } as Dependencies;
-  const answer = await askTier(deps, attempt, {} as App, 'upgrade', async () => {
+  const world = { now: () => new Date() } as World;
+  const answer = await askTier(world, attempt, {} as App, 'upgrade', async () => {
     done.push('asked');
     return body();
   }).catch((error: unknown) => error);

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { processRunner } from '../../host/process.ts';
-import { takeTurn, type Turn } from '../../host/turn-file.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { takeTurn, type Turn } from '../../host/git/turn-file.ts';
 
 const run = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
 const CLONE = fileURLToPath(new URL('../../', import.meta.url));
@@ -40,8 +40,8 @@ async function another(): Promise<ChildProcess> {
   const from = (name: string): string => JSON.stringify(path.join(CLONE, 'host', name));
   await writeFile(
     script,
-    `import { processRunner } from ${from('process.ts')};
-     import { takeTurn } from ${from('turn-file.ts')};
+    `import { processRunner } from ${from('machine/process.ts')};
+     import { takeTurn } from ${from('git/turn-file.ts')};
      const run = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
      await takeTurn(${JSON.stringify(file)}, { run, endOrphans: async () => undefined });
      console.log('taken');

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { processRunner } from '../../host/process.ts';
-import { createRecipes } from '../../host/recipes.ts';
-import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
-import { createUpstreams } from '../fixtures/upstreams.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createRecipes } from '../../host/recipes/recipes.ts';
+import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
+import { createUpstreams } from '../../fixtures/upstreams.ts';
 
 const { output } = processRunner({ environment: { PATH: process.env['PATH'] ?? '' } });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openSwarm, type Swarm } from '../../host/swarm.ts';
+import { openSwarm, type Swarm } from '../../host/engine/swarm.ts';
 
 /** An engine that only tells of its events, and that it is there. */
 let folder: string;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Config } from '../../host/config.ts';
+import type { Config } from '../../host/config/config.ts';
 
 /** A worker of Temporal's that only tells what is done to it. */
 const did = vi.hoisted((): string[] => []);

@@ -7,8 +7,8 @@ import tls from 'node:tls';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { connect } from '../../client/connect.ts';
-import { readConfig } from '../../host/config.ts';
-import { temporalAccess } from '../../host/temporal-access.ts';
+import { readConfig } from '../../host/config/config.ts';
+import { temporalAccess } from '../../host/config/temporal-access.ts';
 import { authority } from '../fixtures/certificates.ts';
 import { startWorkflowServer, type WorkflowServer } from './server.ts';
 

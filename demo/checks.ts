@@ -1,0 +1,67 @@
+import { access } from 'node:fs/promises';
+import { outcomeEvidence, outcomeTitle } from '../domain/outcome.ts';
+import { createCanonicals } from '../host/store/canonicals.ts';
+import type { Config } from '../host/config/config.ts';
+import { createResults } from '../host/store/results.ts';
+
+/** What a sweep of the demo must have left on disk, for one recipe. */
+export interface Expected {
+  /** outcomeTitle() in report.json. */
+  outcome: string;
+  /** What canonical.json says, or null when there must be none. */
+  canonical: { version: string; commit: string } | null;
+}
+
+export interface Check {
+  ok: boolean;
+  /** What was expected and, where it is not so, what is there. */
+  says: string;
+}
+
+/** Compares report.json and every canonical.json, read anew from disk, with what was expected. */
+export async function checkDisk(
+  config: Pick<Config, 'state' | 'zone'>,
+  sweep: string,
+  expected: Readonly<Record<string, Expected>>,
+): Promise<Check[]> {
+  const report = await createResults(config.state).readReport(sweep);
+  const canonicals = createCanonicals(config);
+  const checks = [
+    check(
+      'report.json     every enrolled recipe',
+      names(Object.keys(expected)),
+      names(report?.recipes.map(({ recipe }) => recipe) ?? []),
+    ),
+  ];
+  for (const [recipe, { outcome, canonical }] of Object.entries(expected)) {
+    const result = report?.recipes.find((each) => each.recipe === recipe);
+    const title = result ? outcomeTitle(result.outcome) : 'nothing';
+    checks.push(check(`report.json     ${recipe}`, outcome, title));
+    const record = await canonicals.read(recipe);
+    checks.push(check(`canonical.json  ${recipe}`, shown(canonical), shown(record)));
+    const evidence = result ? outcomeEvidence(result.outcome) : null;
+    if (evidence !== null) checks.push(await checkFile(recipe, evidence));
+  }
+  return checks;
+}
+
+function check(what: string, wanted: string, found: string): Check {
+  return wanted === found
+    ? { ok: true, says: `${what}: ${wanted}` }
+    : { ok: false, says: `${what}: should be ${wanted}, is ${found}` };
+}
+
+async function checkFile(recipe: string, file: string): Promise<Check> {
+  return access(file).then(
+    () => ({ ok: true, says: `evidence        ${recipe}: ${file}` }),
+    () => ({ ok: false, says: `evidence        ${recipe}: ${file} is not there` }),
+  );
+}
+
+function shown(canonical: { version: string; commit: string } | null): string {
+  return canonical === null ? 'none' : `${canonical.version} at ${canonical.commit.slice(0, 12)}`;
+}
+
+function names(recipes: readonly string[]): string {
+  return recipes.toSorted().join(', ');
+}

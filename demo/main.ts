@@ -1,0 +1,202 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bold, green, red } from 'yoctocolors';
+import { SMALL_IMAGES } from '../setup/images/catalogue.ts';
+import { setUp } from '../setup/main.ts';
+import { workflowUrl } from '../client/connect.ts';
+import { checkDisk, type Check, type Expected } from './checks.ts';
+import { setStage, type Stage } from './stage.ts';
+import { CommandStopped, EXIT, explain } from '../client/failure.ts';
+import { followSweep, renderSweepEnd, reportOf } from '../client/follow.ts';
+import { runCommand } from '../client/program.ts';
+import { nearPath } from '../client/render/outcomes.ts';
+import { processTerminal, safeLines } from '../client/render/terminal.ts';
+import { ensureSchedule, requireSchedule, triggerSchedule } from '../client/schedule.ts';
+import { stopSignal } from '../client/signals.ts';
+
+/**
+ * `npm run demo`: three weekly sweeps in a few minutes, on this machine's swarm, with releases that pass, that
+ * never become healthy and that cannot be promoted. It ends well only if the files on disk say what was told.
+ */
+
+const terminal = processTerminal();
+const say = terminal.out;
+const cwd = process.cwd();
+
+/** The first release of each recipe. */
+const FIRST: Readonly<Record<string, string>> = {
+  'custom-html': '1.0.0+1.22',
+  'custom-html-tiny': '1.0.0+1.22',
+  'notice-board': '1.0.0+1.22',
+  unreleased: 'v1.0.0',
+  webdis: '1.0.0+0.1.9',
+};
+
+class Interrupted extends Error {}
+
+async function demo(keep: boolean): Promise<number> {
+  say(bold('Setting up what the demo needs'));
+  const ready = await setUp((line) => say(`  ${line}`), { images: SMALL_IMAGES, tests: false });
+  const stop = stopSignal();
+  const stage = await setStage(Object.keys(FIRST), ready);
+  let failed: number | null = null;
+  try {
+    failed = (await story(stage, stop.signal)).filter(({ ok }) => !ok).length;
+    if (keep) await untilStopped(stage, stop.signal);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+  } finally {
+    say(`\nCleaning up: the worker, the server, and everything deployed under ${stage.config.zone}`);
+    await stage.strike();
+    stop.dispose();
+  }
+  if (failed === null) return EXIT.interrupted;
+  ending(stage, failed);
+  return failed === 0 ? EXIT.ok : EXIT.red;
+}
+
+/** The three sweeps; answers every check. */
+async function story(stage: Stage, signal: AbortSignal): Promise<Check[]> {
+  const { config, configFile, upstreams, server } = stage;
+  say(`\nTemporal UI  ${config.temporal.ui}`);
+  await ensureSchedule(server.client.schedule, config);
+  const checks: Check[] = [];
+
+  const commits: Record<string, string> = {};
+  for (const [recipe, version] of Object.entries(FIRST)) {
+    commits[recipe] = (await upstreams.publish(recipe, version)).commit;
+  }
+  const at = (recipe: string, version: string): Expected['canonical'] => ({
+    version,
+    commit: commits[recipe] ?? '',
+  });
+  const first = (recipe: string): Expected['canonical'] => at(recipe, FIRST[recipe] ?? '');
+  const skipped = (recipe: string): Expected => ({
+    outcome: 'SKIP no-new-version',
+    canonical: first(recipe),
+  });
+  const promoted = (recipe: string, version: string): Expected => ({
+    outcome: `PASS (promoted ${version})`,
+    canonical: at(recipe, version),
+  });
+  const neverReleased: Expected = { outcome: 'SKIP never-released', canonical: null };
+
+  chapter(
+    '1. Five recipes, no canonical yet. The schedule is triggered: each release is tested and promoted.',
+  );
+  checks.push(
+    ...(await sweep(stage, signal, {
+      'custom-html': promoted('custom-html', '1.0.0+1.22'),
+      'custom-html-tiny': promoted('custom-html-tiny', '1.0.0+1.22'),
+      'notice-board': promoted('notice-board', '1.0.0+1.22'),
+      unreleased: neverReleased,
+      webdis: promoted('webdis', '1.0.0+0.1.9'),
+    })),
+  );
+
+  chapter('2. The same again, at once: nothing is new, so nothing is run.');
+  checks.push(
+    ...(await sweep(stage, signal, {
+      'custom-html': skipped('custom-html'),
+      'custom-html-tiny': skipped('custom-html-tiny'),
+      'notice-board': skipped('notice-board'),
+      unreleased: neverReleased,
+      webdis: skipped('webdis'),
+    })),
+  );
+
+  chapter('3. Upstreams publish.');
+  const releases = [
+    { recipe: 'webdis', version: '1.1.0+0.1.22', what: 'both images are newer; it works' },
+    { recipe: 'custom-html-tiny', version: '1.1.0+1.26', what: 'it never becomes healthy' },
+    {
+      recipe: 'notice-board',
+      version: '1.1.0+1.26',
+      what: 'it passes cold, and fails on the data of its canonical',
+    },
+  ];
+  const unchanged = { tiny: first('custom-html-tiny'), board: first('notice-board') };
+  for (const { recipe, version, what } of releases) {
+    commits[recipe] = (await upstreams.publish(recipe, version)).commit;
+    say(`  ${recipe} ${version}: ${what}`);
+  }
+  say('\nrecipe-sweep plan says what a sweep would do now:\n');
+  await runCommand(['--config', configFile, 'plan'], terminal);
+  say('');
+  checks.push(
+    ...(await sweep(stage, signal, {
+      'custom-html': skipped('custom-html'),
+      'custom-html-tiny': { outcome: 'FAIL', canonical: unchanged.tiny },
+      'notice-board': { outcome: 'GREEN-BUT-PROMOTE-FAILED', canonical: unchanged.board },
+      unreleased: neverReleased,
+      webdis: promoted('webdis', '1.1.0+0.1.22'),
+    })),
+  );
+  return checks;
+}
+
+function chapter(title: string): void {
+  say(`\n${bold(title)}\n`);
+}
+
+/** One sweep through the schedule, shown live, then checked against the files it left. */
+async function sweep(
+  { config, server }: Stage,
+  signal: AbortSignal,
+  expected: Readonly<Record<string, Expected>>,
+): Promise<Check[]> {
+  const name = await trigger(server.client.schedule, signal);
+  const end = await followSweep({ server, sweep: name, terminal, signal });
+  if ('interrupted' in end) throw new Interrupted();
+  if ('failed' in end) {
+    throw new CommandStopped(`${name} failed: ${end.failed}\ntemporal  ${workflowUrl(config, name)}`);
+  }
+  const report = await reportOf(config, name);
+  say(`\n${renderSweepEnd(config, end.result, report, terminal, cwd)}\n`);
+  const checks = await checkDisk(config, name, expected);
+  say('read back from disk:');
+  for (const { ok, says } of checks) say(`  ${ok ? green('ok    ') : red('NOT OK')}  ${says}`);
+  return checks;
+}
+
+const SCHEDULE_IDLE_MS = 30_000;
+
+/** The schedule learns a moment later than we that its last sweep has ended. */
+async function trigger(
+  schedules: Stage['server']['client']['schedule'],
+  signal: AbortSignal,
+): Promise<string> {
+  const deadline = Date.now() + SCHEDULE_IDLE_MS;
+  while ((await requireSchedule(schedules)).info.runningActions.length > 0 && Date.now() < deadline) {
+    if (signal.aborted) throw new Interrupted();
+    await sleep(200);
+  }
+  if (signal.aborted) throw new Interrupted();
+  const triggered = await triggerSchedule(schedules);
+  if ('started' in triggered) return triggered.started;
+  throw new CommandStopped(`the schedule skipped its trigger: ${triggered.running ?? 'a sweep'} is running`);
+}
+
+function ending({ config, configFile }: Stage, failed: number): void {
+  const [state, file] = [nearPath(config.state, cwd), nearPath(configFile, cwd)];
+  say(
+    failed === 0
+      ? green('Every file on disk says what it should.')
+      : red(`${failed} of the checks are NOT OK; see above.`),
+  );
+  say(`reports      ${state}/sweeps/*/report.json, or: npx recipe-sweep results --list --config ${file}`);
+  say(`canonicals   ${state}/canonicals/*/canonical.json`);
+  say(`Temporal UI  ${config.temporal.ui}, open it again with: npx recipe-sweep dev --config ${file}`);
+}
+
+async function untilStopped({ config }: Stage, signal: AbortSignal): Promise<void> {
+  say(`\nKept up: ${config.temporal.ui}. Ctrl-C ends the demo and cleans up.`);
+  // The timer keeps the process alive; a listener on a signal does not.
+  await sleep(2 ** 31 - 1, undefined, { signal }).catch(() => undefined);
+}
+
+try {
+  process.exitCode = await demo(process.argv.includes('--keep'));
+} catch (error) {
+  terminal.err(`demo: ${safeLines(explain(error))}`);
+  process.exitCode = EXIT.none;
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Dockerode from 'dockerode';
+import getPort from 'get-port';
+import { stringify } from 'yaml';
+import { declaredEnvironment, readConfig, type Config } from '../host/config/config.ts';
+import { processRunner } from '../host/machine/process.ts';
+import { lastLogLines, startService, type Service } from '../host/machine/child.ts';
+import { createSwarmDeployer } from '../host/deploy/swarm-deployer.ts';
+import type { Ready } from '../setup/main.ts';
+
+import { startImageRegistry, type ImageRegistry } from '../fixtures/image-registry.ts';
+
+import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
+
+import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
+import { connect, ensureNamespaceReady, pollingWorkers, type TemporalServer } from '../client/connect.ts';
+import { devServerSettings, startDevServer, type DevServer } from '../client/dev.ts';
+import { CommandStopped } from '../client/failure.ts';
+
+/** Everything the demo runs on: a folder of its own, a server, a worker process, a registry, upstreams on disk. */
+export interface Stage {
+  config: Config;
+  configFile: string;
+  upstreams: Upstreams;
+  server: TemporalServer;
+  /** Ends what was started and removes what was deployed; the folder stays, to be read. */
+  strike(): Promise<void>;
+}
+
+const REPOSITORY = path.resolve(import.meta.dirname, '..');
+const FOLDER = path.join(REPOSITORY, '.demo');
+const CONFIG_FILE = path.join(FOLDER, 'recipe-sweep.yml');
+const COMMAND = path.join(REPOSITORY, 'bin', 'recipe-sweep');
+/** Of this clone alone: the demos of two clones on one host leave each other's stacks alone. */
+const ZONE = `demo-${createHash('sha256').update(REPOSITORY).digest('hex').slice(0, 6)}.test`;
+const WORKER_START_MS = 60_000;
+
+/** Sets the stage on a host that is ready. What an earlier demo left is removed first. */
+export async function setStage(
+  enrolled: readonly string[],
+  { temporal, registry, madeProxyNetwork }: Ready,
+): Promise<Stage> {
+  await refuseSecondDemo();
+  await rm(FOLDER, { recursive: true, force: true });
+  await mkdir(FOLDER);
+  const config = await writeConfig();
+  const settings = devServerSettings(config, temporal);
+  await mkdir(path.dirname(settings.dbFile), { recursive: true });
+
+  const started: {
+    devServer?: DevServer;
+    registry?: ImageRegistry;
+    server?: TemporalServer;
+    worker?: Service;
+  } = {};
+  const strike = async (): Promise<void> => {
+    await started.server?.close();
+    await started.worker?.stop();
+    await started.devServer?.stop();
+    await removeDeployed(config);
+    await started.registry?.close();
+    if (madeProxyNetwork) await removeProxyNetwork(config);
+  };
+  try {
+    await removeDeployed(config);
+    started.registry = await startImageRegistry(registry, path.join(FOLDER, 'registry'));
+    const upstreams = createUpstreams(path.join(FOLDER, 'upstreams'), started.registry);
+    await writeRecipesFolder(path.join(FOLDER, 'recipes'), upstreams, enrolled);
+    started.devServer = await startDevServer(settings);
+    started.server = await connect(config);
+    await ensureNamespaceReady(started.server.connection, started.server.namespace);
+    started.worker = startService({
+      file: process.execPath,
+      args: [COMMAND, '--config', CONFIG_FILE, 'worker'],
+      env: { PATH: config.path },
+      logFile: path.join(FOLDER, 'worker.log'),
+    });
+    await untilPolls(started.worker, started.server);
+    return { config, configFile: CONFIG_FILE, upstreams, server: started.server, strike };
+  } catch (error) {
+    await strike();
+    throw error;
+  }
+}
+
+async function refuseSecondDemo(): Promise<void> {
+  const there = await access(CONFIG_FILE).then(
+    () => true,
+    () => false,
+  );
+  if (!there) return;
+  const earlier = await readConfig(CONFIG_FILE).catch(() => null);
+  const server = earlier && (await connect(earlier, 1_000).catch(() => null));
+  if (!server) return;
+  await server.close();
+  throw new CommandStopped(
+    `the last demo's server is still up, from ${CONFIG_FILE}; end it first with Ctrl-C`,
+  );
+}
+
+async function writeConfig(): Promise<Config> {
+  const [port, uiPort] = [await getPort(), await getPort()];
+  const written = {
+    host: 'demo',
+    zone: ZONE,
+    state: './state',
+    recipes: './recipes',
+    mirrors: path.join(FOLDER, 'mirrors', '{recipe}.git'),
+    path: process.env['PATH'],
+    // There is no proxy in front.
+    probe: { via: 'task' },
+    temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
+    // What is broken here breaks at once.
+    limits: { headroom: '1GB', stable: '3s' },
+  };
+  await writeFile(CONFIG_FILE, `# Written by npm run demo.\n${stringify(written)}`);
+  return readConfig(CONFIG_FILE);
+}
+
+async function untilPolls(worker: Service, server: TemporalServer): Promise<void> {
+  let ended: string | null = null;
+  void worker.ended.then((how) => (ended = how));
+  const deadline = Date.now() + WORKER_START_MS;
+  while (ended === null && Date.now() < deadline) {
+    if ((await pollingWorkers(server)).length > 0) return;
+    await sleep(200);
+  }
+  throw new CommandStopped(
+    `the worker: ${ended ?? `does not poll after ${WORKER_START_MS / 1000} s`}; its log is ${worker.logFile}\n${await lastLogLines(worker, 5)}`,
+  );
+}
+
+/** Everything of the demo's zone, running or retained, by the labels that the worker puts on all it deploys. */
+async function removeDeployed(config: Config): Promise<void> {
+  const deployer = createSwarmDeployer({
+    config,
+    run: processRunner({ environment: declaredEnvironment(config) }),
+    docker: new Dockerode({ socketPath: config.docker.socket }),
+    signal: new AbortController().signal,
+    guard: async () => undefined,
+    mark: '',
+    report: () => undefined,
+  });
+  for (const { stack } of await deployer.owned()) await deployer.remove(stack);
+}
+
+async function removeProxyNetwork(config: Config): Promise<void> {
+  const { run } = processRunner({ environment: declaredEnvironment(config) });
+  // It stays when somebody else uses it by now.
+  await run({ file: 'docker', args: ['network', 'rm', 'proxy'] });
+}

@@ -1,0 +1,39 @@
+import type { ProvidedDependency } from './dependency.ts';
+import type { RecipeSettings } from './recipe-settings.ts';
+
+/** One app to bring up: a release of a recipe, prepared from a clean checkout, at a domain. */
+export interface App {
+  recipe: string;
+  /** The release; null for a commit that no tag names. */
+  version: string | null;
+  commit: string;
+  /** A folder holding exactly that commit. */
+  checkout: string;
+  /** A private folder for what must not stay: it goes with the checkout. */
+  scratch: string;
+  domain: string;
+  stack: string;
+  /** A cold app dies with its run; a warm one keeps its volumes and secrets when it is undeployed. */
+  lifetime: 'cold' | 'warm';
+  /** The run that deploys it, for the labels. */
+  run: string;
+  /** Set over what .env.sample says. */
+  env: Readonly<Record<string, string>>;
+  /** What the recipe's folder brings: probe, allowances, overlay, hooks, checks and their time. */
+  settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'checks' | 'timeouts' | 'oneShot'>;
+  /** Apps that were provided for this one. */
+  dependencies: readonly ProvidedDependency[];
+  /** The file that says what the run's images were when it first looked; may not be there yet. */
+  resolvedImages: string;
+  /** The images that it was proven on, by service; of a canonical only. */
+  provenImages: Readonly<Record<string, ImageSeen>> | null;
+  /** An existing folder for what is learned: compose as deployed, service logs, tasks, images. */
+  evidence: string;
+}
+
+/** The image a service runs: as asked for in compose, and as it was found on the engine. */
+export interface ImageSeen {
+  image: string;
+  /** Registry digest where the image came from one, else the engine's image ID. */
+  digest: string;
+}

@@ -1,0 +1,166 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ms from 'ms';
+import { z } from 'zod';
+import { readYamlFile } from '../machine/yaml-file.ts';
+
+/** The one configuration file. Every key is explained in recipe-sweep.example.yml, which a test validates. */
+
+const duration = z
+  .string()
+  .regex(/^\d+(ms|s|m|h|d)$/, 'a whole number with a unit: ms, s, m, h or d, as in 90s or 20h')
+  .transform((written) => ms(written as ms.StringValue));
+
+const bytes = z
+  .string()
+  .regex(/^\d+(MB|GB)$/, 'a whole number of MB or GB, as in 10GB')
+  .transform((written) => parseInt(written, 10) * (written.endsWith('GB') ? 1e9 : 1e6));
+
+const domain = z
+  .string()
+  .max(120)
+  .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'a domain name in lower case, as in ci.example.org');
+
+const schema = z.strictObject({
+  host: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/, 'a host name'),
+  zone: domain,
+  state: z.string().min(1),
+  recipes: z.string().min(1),
+  mirrors: z.string().includes('{recipe}', { message: 'needs {recipe}, which stands for the recipe name' }),
+  path: z
+    .string()
+    .min(1)
+    .prefault(
+      '/run/wrappers/bin:/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    ),
+  docker: z
+    .strictObject({
+      socket: z.string().startsWith('/').prefault('/var/run/docker.sock'),
+      pull: z.enum(['always', 'missing']).prefault('always'),
+    })
+    .prefault({}),
+  probe: z.strictObject({ via: z.enum(['proxy', 'task']).prefault('proxy') }).prefault({}),
+  temporal: z
+    .strictObject({
+      address: z.string().prefault('127.0.0.1:7233'),
+      namespace: z.string().prefault('default'),
+      ui: z.url().prefault('http://127.0.0.1:8233'),
+      tls: z
+        .strictObject({
+          ca: z.string().min(1).exactOptional(),
+          cert: z.string().min(1).exactOptional(),
+          key: z.string().min(1).exactOptional(),
+          serverName: z.string().min(1).exactOptional(),
+        })
+        .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key go together')
+        .exactOptional(),
+      apiKeyFile: z.string().min(1).exactOptional(),
+    })
+    .refine(
+      ({ tls, apiKeyFile }) => apiKeyFile === undefined || tls !== undefined,
+      'an API key over a connection without TLS is everybody’s: set "tls" (tls: {} trusts what this host trusts)',
+    )
+    .prefault({}),
+  schedule: z
+    .strictObject({
+      day: z
+        .enum(['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'])
+        .prefault('sunday'),
+      time: z
+        .string()
+        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day, as in 03:00')
+        .prefault('03:00'),
+      timezone: z
+        .string()
+        .refine(
+          (zone) => Intl.supportedValuesOf('timeZone').includes(zone) || zone === 'UTC',
+          'an IANA time zone, as in Europe/Berlin',
+        )
+        .prefault('UTC'),
+      catchup: duration.prefault('2d'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      sweep: duration.prefault('20h'),
+      tier: duration.prefault('60m'),
+      promote: duration.prefault('2h'),
+      deploy: duration.prefault('5m'),
+      stable: duration.prefault('15s'),
+      attempts: z.number().int().min(2).max(20).prefault(4),
+      headroom: bytes.prefault('10GB'),
+      fetch: bytes.prefault('1GB'),
+    })
+    .prefault({}),
+  retention: z
+    .strictObject({
+      sweeps: duration.prefault('730d'),
+      evidence: duration.prefault('90d'),
+      alerts: duration.prefault('180d'),
+      images: duration.prefault('30d'),
+    })
+    .prefault({}),
+});
+
+/** As used: paths absolute, durations in milliseconds, sizes in bytes. */
+export type Config = z.output<typeof schema>;
+
+/**
+ * Reads and checks the configuration. Relative paths in it are relative to the file's own folder.
+ * Throws Fault BadConfig that lists every problem at once.
+ */
+export async function readConfig(file: string): Promise<Config> {
+  const config = await readYamlFile(file, schema);
+  const folder = path.dirname(path.resolve(file));
+  return {
+    ...config,
+    state: path.resolve(folder, config.state),
+    recipes: path.resolve(folder, config.recipes),
+    temporal: withAbsoluteFiles(config.temporal, folder),
+  };
+}
+
+function withAbsoluteFiles(
+  { tls, apiKeyFile, ...rest }: Config['temporal'],
+  folder: string,
+): Config['temporal'] {
+  const absolute = (file: string): string => path.resolve(folder, file);
+  const { serverName, ...files } = tls ?? {};
+  const named = Object.entries(files).map(([name, file]) => [name, absolute(file)]);
+  return {
+    ...rest,
+    ...(tls === undefined
+      ? {}
+      : { tls: { ...Object.fromEntries(named), ...(serverName === undefined ? {} : { serverName }) } }),
+    ...(apiKeyFile === undefined ? {} : { apiKeyFile: absolute(apiKeyFile) }),
+  };
+}
+
+/** Where the mirror of a recipe is: any git URL, or a path on this host. */
+export function mirrorUrl(config: Pick<Config, 'mirrors'>, recipe: string): string {
+  return config.mirrors.replaceAll('{recipe}', recipe);
+}
+
+const GIT_CONFIG = fileURLToPath(new URL('../git/gitconfig', import.meta.url));
+
+/** Where `docker login` keeps its logins for the worker. */
+export function dockerFolder({ state }: Pick<Config, 'state'>): string {
+  return path.join(state, 'home', '.docker');
+}
+
+/** The environment every command runs in: declared, so that it is the same whoever started the worker. */
+export function declaredEnvironment(
+  config: Pick<Config, 'path' | 'state' | 'docker'>,
+): Record<string, string> {
+  return {
+    PATH: config.path,
+    HOME: path.join(config.state, 'home'),
+    LANG: 'C.UTF-8',
+    DOCKER_HOST: `unix://${config.docker.socket}`,
+    DOCKER_CONFIG: dockerFolder(config),
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: GIT_CONFIG,
+    GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
+  };
+}

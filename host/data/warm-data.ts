@@ -1,0 +1,177 @@
+import { mkdir } from 'node:fs/promises';
+import { stackName, warmDomain } from '../../domain/names.ts';
+import { Fault } from '../../domain/fault.ts';
+import { passBoundary } from '../machine/boundary.ts';
+import type { CanonicalRecord, Canonicals } from '../store/canonicals.ts';
+import type { Deployer } from '../deploy/deployer.ts';
+import type { Volume } from '../engine/swarm.ts';
+import { freeBytes } from '../machine/headroom.ts';
+import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
+
+/** The data of a recipe's canonical at its warm domain: retained volumes on one side, the snapshot on the other. */
+export interface WarmData {
+  /**
+   * Brings the warm domain to what the record says, whatever happened before: stopped; volumes as in the
+   * snapshot if they were in use or are missing; with no record, nothing at all. Answers the record. Throws Fault
+   * SecretsLost, with the data as it is, when secrets that belong to it are gone.
+   */
+  settle(recipe: string): Promise<CanonicalRecord | null>;
+  /** Looks, changing nothing, whether a promote could use the canonical. Throws as settle does. */
+  check(recipe: string): Promise<void>;
+  /** Settles, then says on disk that the data is in use from now on. */
+  attach(recipe: string, run: string): Promise<CanonicalRecord | null>;
+  /** Why a snapshot of the stopped app's volumes would not fit on the disk; null when it would. */
+  noRoom(recipe: string): Promise<string | null>;
+  /** Takes a snapshot of the stopped app's volumes. */
+  snapshot(recipe: string, id: string): Promise<SnapshotRef>;
+  /** After the record was written: the data is what it says, older snapshots go. */
+  committed(record: CanonicalRecord): Promise<void>;
+}
+
+export interface WarmDataSettings {
+  zone: string;
+  headroom: number;
+  canonicals: Canonicals;
+  snapshots: Snapshots;
+  deployer: Deployer;
+  /** Throws when this attempt no longer holds the host. */
+  guard(): Promise<void>;
+  report(what: string): void;
+  now(): Date;
+}
+
+export function createWarmData(settings: WarmDataSettings): WarmData {
+  const { zone, canonicals, snapshots, deployer, guard, report, now } = settings;
+  const stackOf = (recipe: string): string => stackName(warmDomain(recipe, zone));
+
+  async function restore(record: CanonicalRecord): Promise<void> {
+    const stack = stackOf(record.recipe);
+    const folder = canonicals.snapshotsFolder(record.recipe);
+    report(`verifying snapshot ${record.snapshot.id}`);
+    const manifest = await snapshots.verify(folder, record.snapshot);
+    await guard();
+    report(`restoring snapshot ${record.snapshot.id}`);
+    await canonicals.markAttached(record.recipe, record.run, record.version, now());
+    passBoundary('settle.after-mark');
+    const names = manifest.volumes.map(({ name }) => name);
+    await deployer.trim(stack, { volumes: names, secrets: manifest.secrets });
+    passBoundary('settle.after-trim');
+    const volumes = [];
+    for (const name of names) volumes.push(await deployer.ensureVolume(stack, record.recipe, name));
+    await guard();
+    passBoundary('settle.after-volumes');
+    await snapshots.unpack(folder, manifest, volumes);
+    passBoundary('settle.after-restore');
+  }
+
+  async function isRunning(stack: string): Promise<boolean> {
+    return (await deployer.owned()).some((one) => one.stack === stack && one.running);
+  }
+
+  /** What of the stack a snapshot can hold: what is kept elsewhere is not in the folder that is packed. */
+  async function volumesOf(stack: string): Promise<Volume[]> {
+    return (await deployer.volumes(stack)).filter(({ elsewhere }) => elsewhere !== true);
+  }
+
+  async function isWhole(record: CanonicalRecord, { volumes }: SnapshotManifest): Promise<boolean> {
+    if (await canonicals.isAttached(record.recipe)) return false;
+    const found = new Set((await volumesOf(stackOf(record.recipe))).map(({ name }) => name));
+    return volumes.length === found.size && volumes.every(({ name }) => found.has(name));
+  }
+
+  /**
+   * What the canonical's snapshot holds, once all that belongs to its data is known to be to be had. The names come
+   * first: under another zone every secret would seem to be gone.
+   */
+  async function usable(record: CanonicalRecord): Promise<SnapshotManifest> {
+    const manifest = await snapshots.manifest(canonicals.snapshotsFolder(record.recipe), record.snapshot);
+    checkNames(record, manifest);
+    await checkSecrets(record, manifest);
+    return manifest;
+  }
+
+  /** A record from before records named their domain: the names of its data do. */
+  function checkNames({ recipe, version }: CanonicalRecord, { volumes, secrets }: SnapshotManifest): void {
+    const start = `${stackOf(recipe)}_`;
+    const other = [...volumes.map(({ name }) => name), ...secrets].find((name) => !name.startsWith(start));
+    if (other === undefined) return;
+    throw new Fault(
+      'RecordUnreadable',
+      `the data of ${recipe} ${version} has ${other}, and with the zone ${zone} its names begin with ${start}; set "zone" back, or give it up: recipe-sweep canonical forget ${recipe}`,
+    );
+  }
+
+  async function checkSecrets(
+    { recipe, version }: CanonicalRecord,
+    { secrets }: SnapshotManifest,
+  ): Promise<void> {
+    const there = new Set(await deployer.secrets(stackOf(recipe)));
+    const gone = secrets.filter((name) => !there.has(name));
+    if (gone.length === 0) return;
+    throw new Fault(
+      'SecretsLost',
+      `secrets of the canonical ${recipe} ${version} are gone from the swarm: ${gone.join(', ')}. Its data cannot be opened with new ones; create them again with their old values, or give the canonical up: recipe-sweep canonical forget ${recipe}`,
+    );
+  }
+
+  async function settle(recipe: string): Promise<CanonicalRecord | null> {
+    const record = await canonicals.read(recipe);
+    const stack = stackOf(recipe);
+    if (record === null) {
+      report(`clearing ${stack}`);
+      await deployer.remove(stack);
+      await snapshots.prune(canonicals.snapshotsFolder(recipe), null);
+      await canonicals.clearAttached(recipe);
+      passBoundary('settle.after-nothing');
+      return null;
+    }
+    // Whoever runs there uses the data, whether it said so or not.
+    if (await isRunning(stack)) await canonicals.markAttached(recipe, record.run, record.version, now());
+    await deployer.undeploy(stack);
+    passBoundary('settle.after-undeploy');
+    const manifest = await usable(record);
+    if (!(await isWhole(record, manifest))) await restore(record);
+    await committed(record);
+    return record;
+  }
+
+  async function committed(record: CanonicalRecord): Promise<void> {
+    await guard();
+    await canonicals.completeHistory(record);
+    await canonicals.clearAttached(record.recipe);
+    passBoundary('settle.after-clear');
+    await snapshots.prune(canonicals.snapshotsFolder(record.recipe), record.snapshot.id);
+    passBoundary('settle.after-prune');
+  }
+
+  return {
+    settle,
+    committed,
+    async check(recipe) {
+      const record = await canonicals.read(recipe);
+      if (record !== null) await usable(record);
+    },
+    async attach(recipe, run) {
+      const record = await settle(recipe);
+      await guard();
+      await canonicals.markAttached(recipe, run, record?.version ?? null, now());
+      return record;
+    },
+    async noRoom(recipe) {
+      const folder = canonicals.snapshotsFolder(recipe);
+      await mkdir(folder, { recursive: true });
+      const bytes = await snapshots.sizeOf(await volumesOf(stackOf(recipe)));
+      const free = await freeBytes(folder);
+      return free === null || free - bytes >= settings.headroom
+        ? null
+        : `${folder}: a snapshot of ${bytes} bytes would leave less than the headroom of ${settings.headroom} bytes of ${free} free; free some space`;
+    },
+    async snapshot(recipe, id) {
+      const stack = stackOf(recipe);
+      const volumes = await volumesOf(stack);
+      await guard();
+      const folder = canonicals.snapshotsFolder(recipe);
+      return snapshots.take(folder, id, recipe, volumes, await deployer.secrets(stack));
+    },
+  };
+}

@@ -1,0 +1,244 @@
+import type { GitUrl } from '../../domain/git-url.ts';
+import type { Command } from '../machine/process.ts';
+
+/**
+ * What is asked of git, as argument lists, and how its answers read. Nothing here runs anything: the lists go
+ * to the process runner. Names that others chose (tags, branches) never become arguments: whole namespaces
+ * are fetched and pushed by pattern, and single objects are asked for by ID, on standard input.
+ */
+
+export interface Refs {
+  /** The commit of refs/heads/main; null when there is no such branch. */
+  main: string | null;
+  /** What each tag holds, by its name without refs/tags/: a commit, or the ID of an annotated tag's own object. */
+  tags: ReadonlyMap<string, string>;
+}
+
+export interface RemoteRefs extends Refs {
+  /** What each tag leads to in the end: mostly a commit, but a blob or a tree may be tagged as well. */
+  peeled: ReadonlyMap<string, string>;
+}
+
+const MAIN = 'refs/heads/main';
+const TAGS = 'refs/tags/';
+const REFSPECS = [`+${MAIN}:${MAIN}`, `+${TAGS}*:${TAGS}*`];
+
+const SAFE = ['-c', 'core.hooksPath=/dev/null', '-c', 'protocol.ext.allow=never', '-c', 'gc.auto=0'];
+/** A transfer slower than 1 kB/s for a minute is dead. */
+const NETWORK = [...SAFE, '-c', 'http.lowSpeedLimit=1000', '-c', 'http.lowSpeedTime=60'];
+/** Run with the repository as working directory: git must not go looking for one in the folders above. */
+const HERE = '--git-dir=.';
+
+/** Makes an empty bare repository whose HEAD is main, of the object format that `commit` is written in. */
+export function initBareArgs(folder: string, commit: string): string[] {
+  const format = commit.length === 64 ? 'sha256' : 'sha1';
+  return [
+    ...SAFE,
+    'init',
+    '--quiet',
+    '--bare',
+    '--template=',
+    '--initial-branch=main',
+    `--object-format=${format}`,
+    '--',
+    folder,
+  ];
+}
+
+/** Branches and tags of a remote; {@link parseRemoteRefs} reads the answer. */
+export function listRemoteArgs(url: string): string[] {
+  return [...NETWORK, 'ls-remote', '--heads', '--tags', '--', url];
+}
+
+/** main and every tag of a remote, exactly: what moved is moved, what is gone is removed. */
+export function fetchArgs(url: string): string[] {
+  return [
+    ...NETWORK,
+    '-c',
+    'transfer.fsckObjects=true',
+    HERE,
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--prune',
+    '--no-write-fetch-head',
+    '--no-recurse-submodules',
+    '--',
+    url,
+    ...REFSPECS,
+  ];
+}
+
+/**
+ * main and every tag to a remote, exactly, by force. Its other branches and refs are not touched. main goes by
+ * its commit: where there is a tag named refs/heads/main, git does not know which one is meant.
+ */
+export function pushArgs(url: string, main: string): string[] {
+  const refspecs = [`+${checkedId(main)}:${MAIN}`, `+${TAGS}*:${TAGS}*`];
+  return [...NETWORK, HERE, 'push', '--quiet', '--prune', '--no-verify', '--', url, ...refspecs];
+}
+
+/**
+ * main and every tag of the repository in the working directory; {@link parseRefs} reads the answer.
+ * The type is asked for so that git opens each object: a missing one is a failure.
+ */
+export function refsArgs(): string[] {
+  return [
+    ...SAFE,
+    HERE,
+    'for-each-ref',
+    '--format=%(objectname) %(objecttype) %(refname)',
+    MAIN,
+    TAGS.slice(0, -1),
+  ];
+}
+
+/** Like {@link refsArgs}, only what is reachable on main. */
+export function refsOnMainArgs(): string[] {
+  return [...refsArgs().slice(0, -2), `--merged=${MAIN}`, MAIN, TAGS.slice(0, -1)];
+}
+
+/** For each object named on standard input, one line; {@link parseCommits} reads the answer. */
+export function objectsArgs(): string[] {
+  return [...SAFE, HERE, 'cat-file', '--batch-check'];
+}
+
+/** Every file of a commit; {@link parseTree} reads the answer. */
+export function listTreeArgs(commit: string): string[] {
+  return [...SAFE, HERE, 'ls-tree', '-r', '-l', '-z', '--full-tree', checkedId(commit)];
+}
+
+/** Holds a commit in a repository of ours whatever is pruned from it; no mirror and no upstream has such a ref. */
+const KEPT = 'refs/recipe-sweep/canonical';
+
+/** Makes {@link KEPT} name the commit. */
+export function keepArgs(commit: string): string[] {
+  return [...SAFE, HERE, 'update-ref', KEPT, checkedId(commit)];
+}
+
+/** Writes that commit and its history to a file that any git can fetch from. */
+export function bundleArgs(file: string): string[] {
+  return [...SAFE, HERE, 'bundle', 'create', '--quiet', file, KEPT];
+}
+
+/** Fetches it from such a file. */
+export function unbundleArgs(file: string): string[] {
+  return [
+    ...SAFE,
+    HERE,
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--',
+    file,
+    `+${KEPT}:${KEPT}`,
+  ];
+}
+
+/** Fills the index named by GIT_INDEX_FILE with a commit's tree. */
+export function readTreeArgs(commit: string): string[] {
+  return [...SAFE, HERE, 'read-tree', checkedId(commit)];
+}
+
+/** Writes every file of the index named by GIT_INDEX_FILE into an empty folder. */
+export function checkoutIndexArgs(folder: string): string[] {
+  return [...SAFE, HERE, `--work-tree=${folder}`, 'checkout-index', '--quiet', '--all'];
+}
+
+/**
+ * The contents of a repository's info/attributes for checkouts that are the commit's own bytes: it stands
+ * above the .gitattributes that the commit brings along (line ends, keywords, filters, encodings).
+ */
+export const NO_CONVERSIONS = '* -text -ident !eol !filter !working-tree-encoding\n';
+
+/** Whether a text is a whole object ID (SHA-1 or SHA-256). */
+export function isObjectId(text: string): boolean {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
+}
+
+function checkedId(text: string): string {
+  if (!isObjectId(text)) throw new RangeError(`not a whole object ID: ${JSON.stringify(text)}`);
+  return text;
+}
+
+/**
+ * Lets git answer with a URL's credentials when that very server asks, and no other it is sent on to. They
+ * travel on a file descriptor, so that no process listing shows them, and are masked in whatever git quotes,
+ * since a server may echo them. The helper's text is constant, so nothing in them can be a command.
+ */
+export function withCredentials(
+  credentials: GitUrl['credentials'],
+): Pick<Command, 'env' | 'secretInput' | 'secrets'> {
+  if (credentials === null) return {};
+  const { origin, username, password } = credentials;
+  return {
+    env: {
+      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_KEY_0: `credential.${origin}.helper`,
+      GIT_CONFIG_VALUE_0: '!f() { test "$1" = get && cat <&3; }; f',
+    },
+    secretInput: `username=${username}\npassword=${password}\n`,
+    secrets: [...secretForms(password), Buffer.from(`${username}:${password}`).toString('base64')],
+  };
+}
+
+function secretForms(secret: string): string[] {
+  return [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')];
+}
+
+/** Throws RangeError on a line that git does not write. */
+export function parseRemoteRefs(output: string): RemoteRefs {
+  const tags = new Map<string, string>();
+  const peeled = new Map<string, string>();
+  let main: string | null = null;
+  for (const line of lines(output)) {
+    const [id = '', ref = ''] = split(line, '\t', 2);
+    checkedId(id);
+    if (ref === MAIN) main = id;
+    if (!ref.startsWith(TAGS)) continue;
+    const tag = ref.slice(TAGS.length);
+    if (tag.endsWith('^{}')) {
+      peeled.set(tag.slice(0, -'^{}'.length), id);
+    } else {
+      tags.set(tag, id);
+      peeled.set(tag, id);
+    }
+  }
+  return { main, tags, peeled };
+}
+
+/** Throws RangeError on a line that git does not write. */
+export function parseRefs(output: string): Refs {
+  const tags = new Map<string, string>();
+  let main: string | null = null;
+  for (const line of lines(output)) {
+    const [id = '', , ref = ''] = split(line, ' ', 3);
+    checkedId(id);
+    if (ref === MAIN) main = id;
+    if (ref.startsWith(TAGS)) tags.set(ref.slice(TAGS.length), id);
+  }
+  return { main, tags };
+}
+
+/** One entry per object asked for, in that order: the commit, or null for another type or a missing object. */
+export function parseCommits(output: string): (string | null)[] {
+  return lines(output).map((line) => /^([0-9a-f]+) commit \d+$/.exec(line)?.[1] ?? null);
+}
+
+/** How many files there are, and how many bytes they hold; a submodule holds none. */
+export function parseTree(output: string): { files: number; bytes: number } {
+  const entries = output.split('\0').slice(0, -1);
+  const sizes = entries.map((entry) => Number(/^\d+ blob [0-9a-f]+ +(\d+)\t/.exec(entry)?.[1] ?? 0));
+  return { files: entries.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+function lines(output: string): string[] {
+  return output.split('\n').filter((line) => line !== '');
+}
+
+/** Splits into at most `count` parts; the last keeps whatever separators it holds. */
+function split(line: string, separator: string, count: number): string[] {
+  const parts = line.split(separator);
+  return [...parts.slice(0, count - 1), parts.slice(count - 1).join(separator)];
+}
