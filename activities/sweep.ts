@@ -71,7 +71,11 @@ export function sweep(world: World) {
       return holdingHost(world, [holder], 'preflight', async (attempt) => {
         // First, since a disk that is full of what nobody needs would not pass.
         const kept = await throwAwayOld(world, attempt, holder.workflowId);
-        const missing = (await checkPrerequisites(config)).filter(({ ok }) => !ok);
+        const foreign = await world.foreignWorker();
+        const missing = [
+          ...(await checkPrerequisites(config)).filter(({ ok }) => !ok),
+          ...(foreign === null ? [] : [{ name: 'worker', ...foreign }]),
+        ];
         if (missing.length > 0) {
           await lock.release(holder);
           const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');

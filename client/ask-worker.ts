@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { TASK_QUEUE } from '../workflows/protocol.ts';
+import { taskQueueOf } from '../workflows/protocol.ts';
 import { requireWorker, workflowUrl } from './connect.ts';
 import { CommandStopped, explain } from './failure.ts';
 import { safeLines } from './render/terminal.ts';
@@ -18,12 +18,12 @@ export interface Errand {
 export async function askWorker(session: Session, command: Command, errand: Errand): Promise<void> {
   const { workflow, name, input, summary } = errand;
   await withServer(session, command, async (server, config) => {
-    await requireWorker(server);
-    const workflowId = `${name}-${new Date().toISOString()}`;
+    await requireWorker(server, config.host);
+    const workflowId = `${name}-${config.host}-${new Date().toISOString()}`;
     try {
       const done = await server.client.workflow.execute<(asked: unknown) => Promise<string>>(workflow, {
         workflowId,
-        taskQueue: TASK_QUEUE,
+        taskQueue: taskQueueOf(config.host),
         args: [input],
         staticSummary: summary,
       });

@@ -1,7 +1,8 @@
 import { Client, Connection } from '@temporalio/client';
 import type { Config } from '../host/config/config.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
-import { SEARCH_ATTRIBUTES, TASK_QUEUE } from '../workflows/protocol.ts';
+import { pollingWorkers } from '../worker/pollers.ts';
+import { SEARCH_ATTRIBUTES, taskQueueOf } from '../workflows/protocol.ts';
 import { CommandStopped, explain, isForbidden, isNotFound, isUnauthenticated } from './failure.ts';
 
 /** The server as the commands use it. */
@@ -93,38 +94,12 @@ export async function ensureNamespaceReady(connection: Connection, namespace: st
   }
 }
 
-export interface Poller {
-  /** The worker's name for itself: `<pid>@<host>`. */
-  identity: string;
-  lastSeen: Date;
-}
-
-/** A waiting worker asks again at least this often; one that did not has gone. */
-const POLLING_WITHIN_MS = 75_000;
-
-/** The workers that wait for workflow tasks on our task queue now. */
-export async function pollingWorkers(
-  { connection, namespace }: Pick<TemporalServer, 'connection' | 'namespace'>,
-  now = Date.now(),
-): Promise<Poller[]> {
-  const { pollers } = await connection.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: TASK_QUEUE },
-    taskQueueType: 1, // workflow tasks
-  });
-  return (pollers ?? [])
-    .map(({ identity, lastAccessTime }) => ({
-      identity: identity ?? '',
-      lastSeen: new Date(Number(lastAccessTime?.seconds ?? 0) * 1000),
-    }))
-    .filter(({ lastSeen }) => now - lastSeen.getTime() < POLLING_WITHIN_MS);
-}
-
 /** A question that nobody would answer is not asked. */
-export async function requireWorker(server: TemporalServer): Promise<void> {
-  if ((await pollingWorkers(server)).length > 0) return;
+export async function requireWorker(server: TemporalServer, host: string): Promise<void> {
+  const taskQueue = taskQueueOf(host);
+  if ((await pollingWorkers(server, taskQueue)).length > 0) return;
   throw new CommandStopped(
-    `no worker waits on task queue ${TASK_QUEUE} of namespace ${server.namespace}; start one: recipe-sweep worker, or its systemd unit`,
+    `no worker waits on task queue ${taskQueue} of namespace ${server.namespace}; start one on ${host}: recipe-sweep worker, or its systemd unit`,
   );
 }
 

@@ -123,11 +123,13 @@ export function outcomeRows(result: Pick<SweepResult, 'recipes'>, report: SweepR
 
 /** What stands on the terminal when a sweep has ended: the table, each red result, the verdict, what to open. */
 export function renderSweepEnd(
-  config: Pick<Config, 'state' | 'temporal'>,
+  config: Pick<Config, 'host' | 'state' | 'temporal'>,
   result: SweepResult,
   report: SweepReport | null,
   terminal: Pick<Terminal, 'columns'>,
   cwd: string,
+  /** False where the sweep's files are on its own host, and not here. */
+  local: boolean,
 ): string {
   const rows = outcomeRows(result, report);
   const lines = rows.length === 0 ? [] : [renderOutcomes(rows, terminal.columns(), cwd), ''];
@@ -138,7 +140,9 @@ export function renderSweepEnd(
   }
   lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems ?? [] }));
   lines.push(verdictLine(result.sweep, result.verdict, result.note));
-  if (result.report !== null) lines.push(`report    ${nearPath(result.report, cwd)}`);
+  if (result.report !== null) {
+    lines.push(`report    ${local ? nearPath(result.report, cwd) : `${result.report} on ${config.host}`}`);
+  }
   lines.push(`temporal  ${workflowUrl(config, result.sweep)}`);
   return lines.join('\n');
 }

@@ -1,4 +1,4 @@
-import { SWEEP_WORKFLOW } from '../workflows/protocol.ts';
+import { SWEEP_WORKFLOW, taskQueueOf } from '../workflows/protocol.ts';
 import type { TemporalServer } from './connect.ts';
 import { CommandStopped } from './failure.ts';
 
@@ -7,10 +7,13 @@ export interface RunningSweep {
   started: Date;
 }
 
-/** The sweeps that are open on the server now, oldest first. */
-export async function runningSweeps({ client }: Pick<TemporalServer, 'client'>): Promise<RunningSweep[]> {
+/** The sweeps of a host that are open on the server now, oldest first. */
+export async function runningSweeps(
+  { client }: Pick<TemporalServer, 'client'>,
+  host: string,
+): Promise<RunningSweep[]> {
   const found: RunningSweep[] = [];
-  const query = `WorkflowType = '${SWEEP_WORKFLOW}' AND ExecutionStatus = 'Running'`;
+  const query = `WorkflowType = '${SWEEP_WORKFLOW}' AND ExecutionStatus = 'Running' AND TaskQueue = '${taskQueueOf(host)}'`;
   for await (const { workflowId, startTime } of client.workflow.list({ query })) {
     found.push({ sweep: workflowId, started: startTime });
   }

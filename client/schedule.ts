@@ -10,7 +10,13 @@ import {
 } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../host/config/config.ts';
-import { SCHEDULE_ID, SWEEP_WORKFLOW, TASK_QUEUE, type SweepInput } from '../workflows/protocol.ts';
+import {
+  scheduleIdOf,
+  sweepIdPrefix,
+  SWEEP_WORKFLOW,
+  taskQueueOf,
+  type SweepInput,
+} from '../workflows/protocol.ts';
 import { CommandStopped } from './failure.ts';
 
 /** The weekly sweep: a Temporal schedule that starts sweepWorkflow, in every way like an operator does. */
@@ -23,7 +29,7 @@ type SweepSchedule = ScheduleOptions<
 export function scheduleOptions({ schedule, host }: Pick<Config, 'schedule' | 'host'>): SweepSchedule {
   const [hour, minute] = schedule.time.split(':').map(Number) as [number, number];
   return {
-    scheduleId: SCHEDULE_ID,
+    scheduleId: scheduleIdOf(host),
     spec: {
       calendars: [
         { dayOfWeek: schedule.day.toUpperCase() as DayOfWeek, hour, minute, comment: 'the weekly sweep' },
@@ -33,12 +39,11 @@ export function scheduleOptions({ schedule, host }: Pick<Config, 'schedule' | 'h
     action: {
       type: 'startWorkflow',
       workflowType: SWEEP_WORKFLOW,
-      // Temporal appends the time: sweep-<time>.
-      workflowId: 'sweep',
-      taskQueue: TASK_QUEUE,
+      workflowId: sweepIdPrefix(host),
+      taskQueue: taskQueueOf(host),
       args: [{}],
       staticSummary: `weekly sweep of ${host}: every enrolled recipe`,
-      staticDetails: `Started by schedule ${SCHEDULE_ID}. Looks for new releases, tests each cold and promotes those that pass.`,
+      staticDetails: `Started by schedule ${scheduleIdOf(host)}. Looks for new releases, tests each cold and promotes those that pass.`,
     },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: schedule.catchup },
   };
@@ -64,20 +69,23 @@ export async function ensureSchedule(
 }
 
 /** The schedule as the server has it; null when there is none. */
-export async function describeSchedule(schedules: ScheduleClient): Promise<ScheduleDescription | null> {
+export async function describeSchedule(
+  schedules: ScheduleClient,
+  host: string,
+): Promise<ScheduleDescription | null> {
   try {
-    return await schedules.getHandle(SCHEDULE_ID).describe();
+    return await schedules.getHandle(scheduleIdOf(host)).describe();
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return null;
     throw error;
   }
 }
 
-export async function requireSchedule(schedules: ScheduleClient): Promise<ScheduleDescription> {
-  const description = await describeSchedule(schedules);
+export async function requireSchedule(schedules: ScheduleClient, host: string): Promise<ScheduleDescription> {
+  const description = await describeSchedule(schedules, host);
   if (description) return description;
   throw new CommandStopped(
-    `there is no schedule ${SCHEDULE_ID} yet; create it: recipe-sweep schedule ensure`,
+    `there is no schedule ${scheduleIdOf(host)} yet; create it: recipe-sweep schedule ensure`,
   );
 }
 
@@ -90,12 +98,12 @@ const TRIGGER_TIMEOUT_MS = 15_000;
  * Takes the schedule's action now, unless one of its sweeps is running: overlap is skipped, as on Sundays.
  * The server only says later what it did, so this watches its counters.
  */
-export async function triggerSchedule(schedules: ScheduleClient): Promise<Triggered> {
-  const before = await requireSchedule(schedules);
-  await schedules.getHandle(SCHEDULE_ID).trigger(ScheduleOverlapPolicy.SKIP);
+export async function triggerSchedule(schedules: ScheduleClient, host: string): Promise<Triggered> {
+  const before = await requireSchedule(schedules, host);
+  await schedules.getHandle(scheduleIdOf(host)).trigger(ScheduleOverlapPolicy.SKIP);
   const deadline = Date.now() + TRIGGER_TIMEOUT_MS;
   while (Date.now() < deadline) {
-    const { info } = await requireSchedule(schedules);
+    const { info } = await requireSchedule(schedules, host);
     const [latest] = info.recentActions.slice(-1);
     if (info.numActionsTaken > before.info.numActionsTaken && latest) {
       return { started: latest.action.workflow.workflowId };
@@ -106,6 +114,6 @@ export async function triggerSchedule(schedules: ScheduleClient): Promise<Trigge
     await sleep(200);
   }
   throw new CommandStopped(
-    `the Temporal server took the trigger of ${SCHEDULE_ID} but did not act within ${TRIGGER_TIMEOUT_MS / 1000} s; look: recipe-sweep schedule show`,
+    `the Temporal server took the trigger of ${scheduleIdOf(host)} but did not act within ${TRIGGER_TIMEOUT_MS / 1000} s; look: recipe-sweep schedule show`,
   );
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Config } from '../host/config/config.ts';
 import { connect, type TemporalServer } from './connect.ts';
 import { loadConfig } from './config-file.ts';
+import { CommandStopped } from './failure.ts';
 import type { Terminal } from './render/terminal.ts';
 
 /** One run of the command line: where it prints, where it was typed, and how it ends. */
@@ -16,16 +17,31 @@ export async function configOf(session: Session, command: Command): Promise<Conf
   return loadConfig(command.optsWithGlobals<{ config?: string }>().config, session.cwd);
 }
 
-/** Runs what needs the Temporal server, and closes the connection whatever comes of it. */
+/** For commands that ask a host's worker: what it is told of another host's disk stays there. */
+export function ofHost(command: Command): Command {
+  return command.option(
+    '--host <name>',
+    'another host on the same Temporal server than that of the configuration',
+  );
+}
+
+const HOST = /^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/;
+
+/**
+ * Runs what needs the Temporal server, and closes the connection whatever comes of it. The configuration is of the
+ * host that the command is about; `local` says whether that is this one, whose state folder can be read.
+ */
 export async function withServer<T>(
   session: Session,
   command: Command,
-  run: (server: TemporalServer, config: Config) => Promise<T>,
+  run: (server: TemporalServer, config: Config, local: boolean) => Promise<T>,
 ): Promise<T> {
   const config = await configOf(session, command);
+  const { host = config.host } = command.optsWithGlobals<{ host?: string }>();
+  if (!HOST.test(host)) throw new CommandStopped(`not the name of a host: ${JSON.stringify(host)}`);
   const server = await connect(config);
   try {
-    return await run(server, config);
+    return await run(server, { ...config, host }, host === config.host);
   } finally {
     await server.close();
   }

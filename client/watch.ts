@@ -1,13 +1,8 @@
 import { QueryNotRegisteredError } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  progressQuery,
-  stepQuery,
-  TASK_QUEUE,
-  type StepProgress,
-  type SweepProgress,
-} from '../workflows/protocol.ts';
-import { pollingWorkers, type TemporalServer } from './connect.ts';
+import { progressQuery, stepQuery, type StepProgress, type SweepProgress } from '../workflows/protocol.ts';
+import { type TemporalServer } from './connect.ts';
+import { pollingWorkers } from '../worker/pollers.ts';
 import { explain, isUnanswered, isUnreachable } from './failure.ts';
 import type { SweepView } from './render/progress.ts';
 
@@ -25,7 +20,7 @@ export async function lookAtSweep(
   try {
     progress = await ask(server, signal, () => server.client.workflow.getHandle(sweep).query(progressQuery));
   } catch (error) {
-    const note = await whyNoAnswer(server, error);
+    const note = await whyNoAnswer(server, sweep, error);
     return { sweep, progress: last?.progress ?? null, steps: last?.steps ?? new Map(), note };
   }
   const steps = new Map<string, StepProgress>();
@@ -81,14 +76,18 @@ export async function ask<T>(
   }
 }
 
-async function whyNoAnswer(server: TemporalServer, error: unknown): Promise<string | null> {
+async function whyNoAnswer(server: TemporalServer, sweep: string, error: unknown): Promise<string | null> {
   // It ended before it began, over its input say; its result tells why.
   if (error instanceof QueryNotRegisteredError) return null;
   if (isUnreachable(error)) return 'the Temporal server does not answer; trying again';
   if (!isUnanswered(error)) return `the sweep does not answer: ${explain(error)}`;
-  const workers = await pollingWorkers(server).catch(() => []);
-  if (workers.length === 0) {
-    return `waiting for a worker on task queue ${TASK_QUEUE}; start one: recipe-sweep worker`;
+  try {
+    const { taskQueue } = await server.client.workflow.getHandle(sweep).describe();
+    if ((await pollingWorkers(server, taskQueue)).length === 0) {
+      return `waiting for a worker on task queue ${taskQueue}; start one: recipe-sweep worker`;
+    }
+  } catch {
+    // The server itself has become silent since; the next look says so.
   }
   return 'the worker does not answer; trying again';
 }

@@ -4,7 +4,7 @@ import { SMALL_IMAGES } from '../setup/images/catalogue.ts';
 import { setUp } from '../setup/main.ts';
 import { workflowUrl } from '../client/connect.ts';
 import { checkDisk, type Check, type Expected } from './checks.ts';
-import { setStage, type Stage } from './stage.ts';
+import { DEMO_HOST, setStage, type Stage } from './stage.ts';
 import { CommandStopped, EXIT, explain } from '../client/failure.ts';
 import { followSweep, renderSweepEnd, reportOf } from '../client/follow.ts';
 import { runCommand } from '../client/program.ts';
@@ -151,7 +151,7 @@ async function sweep(
     throw new CommandStopped(`${name} failed: ${end.failed}\ntemporal  ${workflowUrl(config, name)}`);
   }
   const report = await reportOf(config, name);
-  say(`\n${renderSweepEnd(config, end.result, report, terminal, cwd)}\n`);
+  say(`\n${renderSweepEnd(config, end.result, report, terminal, cwd, true)}\n`);
   const checks = await checkDisk(config, name, expected);
   say('read back from disk:');
   for (const { ok, says } of checks) say(`  ${ok ? green('ok    ') : red('NOT OK')}  ${says}`);
@@ -166,12 +166,15 @@ async function trigger(
   signal: AbortSignal,
 ): Promise<string> {
   const deadline = Date.now() + SCHEDULE_IDLE_MS;
-  while ((await requireSchedule(schedules)).info.runningActions.length > 0 && Date.now() < deadline) {
+  while (
+    (await requireSchedule(schedules, DEMO_HOST)).info.runningActions.length > 0 &&
+    Date.now() < deadline
+  ) {
     if (signal.aborted) throw new Interrupted();
     await sleep(200);
   }
   if (signal.aborted) throw new Interrupted();
-  const triggered = await triggerSchedule(schedules);
+  const triggered = await triggerSchedule(schedules, DEMO_HOST);
   if ('started' in triggered) return triggered.started;
   throw new CommandStopped(`the schedule skipped its trigger: ${triggered.running ?? 'a sweep'} is running`);
 }

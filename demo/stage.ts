@@ -16,7 +16,9 @@ import { startImageRegistry, type ImageRegistry } from '../fixtures/image-regist
 import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
 
 import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
-import { connect, ensureNamespaceReady, pollingWorkers, type TemporalServer } from '../client/connect.ts';
+import { taskQueueOf } from '../workflows/protocol.ts';
+import { connect, ensureNamespaceReady, type TemporalServer } from '../client/connect.ts';
+import { pollingWorkers } from '../worker/pollers.ts';
 import { devServerSettings, startDevServer, type DevServer } from '../client/dev.ts';
 import { CommandStopped } from '../client/failure.ts';
 
@@ -30,6 +32,7 @@ export interface Stage {
   strike(): Promise<void>;
 }
 
+export const DEMO_HOST = 'demo';
 const REPOSITORY = path.resolve(import.meta.dirname, '..');
 const FOLDER = path.join(REPOSITORY, '.demo');
 const CONFIG_FILE = path.join(FOLDER, 'recipe-sweep.yml');
@@ -104,7 +107,7 @@ async function refuseSecondDemo(): Promise<void> {
 async function writeConfig(): Promise<Config> {
   const [port, uiPort] = [await getPort(), await getPort()];
   const written = {
-    host: 'demo',
+    host: DEMO_HOST,
     zone: ZONE,
     state: './state',
     recipes: './recipes',
@@ -125,7 +128,7 @@ async function untilPolls(worker: Service, server: TemporalServer): Promise<void
   void worker.ended.then((how) => (ended = how));
   const deadline = Date.now() + WORKER_START_MS;
   while (ended === null && Date.now() < deadline) {
-    if ((await pollingWorkers(server)).length > 0) return;
+    if ((await pollingWorkers(server, taskQueueOf(DEMO_HOST))).length > 0) return;
     await sleep(200);
   }
   throw new CommandStopped(

@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
@@ -10,6 +11,7 @@ import { COMMAND_MARK } from '../host/machine/processes.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
 import { declaredEnvironment, type Config } from '../host/config/config.ts';
 import { createHostLock } from '../host/turn/host-lock.ts';
+import { ensureInstallation } from '../host/turn/installation.ts';
 import { createLedger } from '../host/git/ledger.ts';
 import { createMirrors } from '../host/git/mirrors.ts';
 import { processRunner } from '../host/machine/process.ts';
@@ -17,8 +19,9 @@ import { createRecipes } from '../host/recipes/recipes.ts';
 import { createResults } from '../host/store/results.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
 import { createSwarmDeployer } from '../host/deploy/swarm-deployer.ts';
-import { REAP_WORKFLOW, REAP_WORKFLOW_ID, TASK_QUEUE } from '../workflows/protocol.ts';
+import { REAP_WORKFLOW, reapWorkflowId, taskQueueOf } from '../workflows/protocol.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
+import { foreignFound, foreignWorkers, pollingWorkers, workerIdentity } from './pollers.ts';
 
 export interface WorkerOptions {
   /** Stops the worker: what runs is cancelled, and tried again by the next worker. */
@@ -46,12 +49,14 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
   const clientConnection = await Connection.connect(access);
   try {
     const client = new Client({ connection: clientConnection, namespace });
+    const installation = await ensureInstallation(config.state);
     const worker = await Worker.create({
       connection,
       namespace,
-      taskQueue: TASK_QUEUE,
+      identity: workerIdentity(process.pid, os.hostname(), installation),
+      taskQueue: taskQueueOf(config.host),
       workflowBundle: await workflowBundle(log),
-      activities: activitiesFor(config, client),
+      activities: activitiesFor(config, client, clientConnection, installation),
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     });
@@ -62,7 +67,7 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
     signal.addEventListener('abort', stop, { once: true });
     try {
       if (signal.aborted) stop();
-      else await startReaping(client);
+      else await startReaping(client, config.host);
       onReady?.();
     } catch (error) {
       stop();
@@ -78,8 +83,9 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
 }
 
 /** The steps bound to this host. */
-function activitiesFor(config: Config, client: Client) {
-  const { state, recipes } = config;
+function activitiesFor(config: Config, client: Client, connection: Connection, installation: string) {
+  const { state, recipes, host } = config;
+  const { namespace } = config.temporal;
   const now = (): Date => new Date();
   const ledger = createLedger(state);
   const environment = declaredEnvironment(config);
@@ -91,8 +97,13 @@ function activitiesFor(config: Config, client: Client) {
     canonicals: createCanonicals(config),
     results: createResults(state),
     alerts: createAlerts(state),
-    lock: createHostLock({ state, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
+    lock: createHostLock({ state, host, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
     attempts,
+    async foreignWorker() {
+      const workers = await pollingWorkers({ connection, namespace }, taskQueueOf(host));
+      const foreign = foreignWorkers(workers, installation);
+      return foreign.length === 0 ? null : foreignFound(host, foreign);
+    },
     runnerFor: ({ signal, mark }) =>
       processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
     mirrorsFor: (run) => createMirrors({ config, run, ledger, now, endOrphans: () => attempts.endOrphans() }),
@@ -106,10 +117,10 @@ function activitiesFor(config: Config, client: Client) {
   });
 }
 
-async function startReaping(client: Client): Promise<void> {
+async function startReaping(client: Client, host: string): Promise<void> {
   await client.workflow.start(REAP_WORKFLOW, {
-    workflowId: REAP_WORKFLOW_ID,
-    taskQueue: TASK_QUEUE,
+    workflowId: reapWorkflowId(host),
+    taskQueue: taskQueueOf(host),
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: 'what crashed runs left, removed when a worker starts',
   });

@@ -8,22 +8,42 @@ import type { SweepSettings } from '../domain/run.ts';
 
 /** Everything that crosses between client, server and worker by name: this page is the protocol. */
 
-export const TASK_QUEUE = 'recipe-sweep';
-export const SCHEDULE_ID = 'recipe-sweep-weekly';
 export const SWEEP_WORKFLOW = 'sweepWorkflow';
 export const PLAN_WORKFLOW = 'planWorkflow';
 export const CANONICAL_WORKFLOW = 'canonicalWorkflow';
 export const LEDGER_WORKFLOW = 'ledgerWorkflow';
 export const REAP_WORKFLOW = 'reapWorkflow';
-export const REAP_WORKFLOW_ID = 'reap';
+
+/**
+ * Several hosts may share a namespace. Each has names of its own, so that no worker ever takes a step of another's:
+ * what a step finds and changes is on its host alone.
+ */
+export function taskQueueOf(host: string): string {
+  return `recipe-sweep-${host}`;
+}
+
+/** The schedule of a host's weekly sweep. */
+export function scheduleIdOf(host: string): string {
+  return `recipe-sweep-weekly-${host}`;
+}
+
+/** The reaper that a host's worker starts when it starts. */
+export function reapWorkflowId(host: string): string {
+  return `reap-${host}`;
+}
+
+/** What the IDs of a host's sweeps begin with; Temporal appends the time to those of the schedule. */
+export function sweepIdPrefix(host: string): string {
+  return `sweep-${host}`;
+}
+
+/** The ID of a sweep started by hand, in the same form. */
+export function sweepWorkflowId(host: string, now: Date): string {
+  return `${sweepIdPrefix(host)}-${now.toISOString().replace(/\.\d+Z$/, 'Z')}`;
+}
 
 /** The child that sweeps one recipe. */
 export const recipeWorkflowId = recipeRunId;
-
-/** The ID of a sweep started by hand; the schedule's own are `sweep-<time>` as well. */
-export function sweepWorkflowId(now: Date): string {
-  return `sweep-${now.toISOString().replace(/\.\d+Z$/, 'Z')}`;
-}
 
 export const SEARCH_ATTRIBUTES = {
   /** The recipe a run is about. */

@@ -11,8 +11,10 @@ import { reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { openSwarm } from '../../host/engine/swarm.ts';
 import { otherZones } from '../../host/deploy/swarm-deployer.ts';
-import { TASK_QUEUE } from '../../workflows/protocol.ts';
-import { connect, missingSearchAttributes, pollingWorkers, type TemporalServer } from '../connect.ts';
+import { taskQueueOf } from '../../workflows/protocol.ts';
+import { connect, missingSearchAttributes, type TemporalServer } from '../connect.ts';
+import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
+import { installationOf } from '../../host/turn/installation.ts';
 import { EXIT, explain } from '../failure.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
@@ -157,8 +159,8 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
     return [
       answers,
       await checkSearchAttributes(server),
-      await checkWorker(server),
-      await checkSchedule(server),
+      await checkWorker(server, config),
+      await checkSchedule(server, config),
     ];
   } catch (error) {
     const how = `is there a namespace ${namespace}? temporal operator namespace create --retention 90d ${namespace}`;
@@ -205,20 +207,21 @@ async function checkSearchAttributes(server: TemporalServer): Promise<Finding> {
       };
 }
 
-async function checkWorker(server: TemporalServer): Promise<Finding> {
-  const workers = (await pollingWorkers(server)).map(({ identity }) => identity);
-  return workers.length > 0
-    ? { name: 'worker', ok: true, found: workers.join(', '), how: '' }
-    : {
-        name: 'worker',
-        ok: false,
-        found: `none waits on task queue ${TASK_QUEUE}`,
-        how: 'recipe-sweep worker, or its systemd unit',
-      };
+async function checkWorker(server: TemporalServer, { host, state }: Config): Promise<Finding> {
+  const taskQueue = taskQueueOf(host);
+  const workers = await pollingWorkers(server, taskQueue);
+  if (workers.length === 0) {
+    const found = `none waits on task queue ${taskQueue}`;
+    return { name: 'worker', ok: false, found, how: 'recipe-sweep worker, or its systemd unit' };
+  }
+  const installation = await installationOf(state);
+  const foreign = installation === null ? [] : foreignWorkers(workers, installation);
+  if (foreign.length > 0) return { name: 'worker', ok: false, ...foreignFound(host, foreign) };
+  return { name: 'worker', ok: true, found: workers.map(({ identity }) => identity).join(', '), how: '' };
 }
 
-async function checkSchedule({ client }: TemporalServer): Promise<Finding> {
-  const schedule = await describeSchedule(client.schedule);
+async function checkSchedule({ client }: TemporalServer, { host }: Config): Promise<Finding> {
+  const schedule = await describeSchedule(client.schedule, host);
   if (schedule === null) {
     return { name: 'schedule', ok: false, found: 'none', how: 'recipe-sweep schedule ensure' };
   }

@@ -1,12 +1,12 @@
 import type { ScheduleDescription } from '@temporalio/client';
 import type { Command } from 'commander';
-import { SCHEDULE_ID } from '../../workflows/protocol.ts';
+import { scheduleIdOf } from '../../workflows/protocol.ts';
 import { ensureNamespaceReady, scheduleUrl, workflowUrl } from '../connect.ts';
 import { EXIT } from '../failure.ts';
 import { formatDuration, formatTime } from '../render/quantities.ts';
 import { safeLines } from '../render/terminal.ts';
 import { ensureSchedule, requireSchedule, triggerSchedule } from '../schedule.ts';
-import { printJson, withServer, type Session } from '../session.ts';
+import { ofHost, printJson, withServer, type Session } from '../session.ts';
 
 export function addScheduleCommands(program: Command, session: Session): void {
   const schedule = program.command('schedule').description('the weekly sweep');
@@ -19,54 +19,50 @@ export function addScheduleCommands(program: Command, session: Session): void {
       await withServer(session, command, async (server, config) => {
         await ensureNamespaceReady(server.connection, server.namespace);
         const done = await ensureSchedule(server.client.schedule, config);
-        terminal.out(`${SCHEDULE_ID}: ${done}`);
-        terminal.out(renderSchedule(shown(await requireSchedule(server.client.schedule))));
+        terminal.out(`${scheduleIdOf(config.host)}: ${done}`);
+        terminal.out(renderSchedule(shown(await requireSchedule(server.client.schedule, config.host))));
       });
     });
 
-  schedule
-    .command('show')
+  ofHost(schedule.command('show'))
     .description('its next and last times, and whether it is paused')
     .option('--json')
     .action(async (options: { json?: true }, command: Command) => {
       await withServer(session, command, async (server, config) => {
-        const url = scheduleUrl(config, SCHEDULE_ID);
-        const now = shown(await requireSchedule(server.client.schedule));
+        const url = scheduleUrl(config, scheduleIdOf(config.host));
+        const now = shown(await requireSchedule(server.client.schedule, config.host));
         if (options.json) printJson(session, { ...now, url });
-        else terminal.out(`${SCHEDULE_ID}\n${renderSchedule(now)}\ntemporal  ${url}`);
+        else terminal.out(`${scheduleIdOf(config.host)}\n${renderSchedule(now)}\ntemporal  ${url}`);
       });
     });
 
-  schedule
-    .command('pause')
+  ofHost(schedule.command('pause'))
     .description('start no sweep until resumed; a running one goes on')
     .option('--reason <text>', 'shown wherever the schedule is')
     .action(async (options: { reason?: string }, command: Command) => {
-      await withServer(session, command, async ({ client }) => {
-        await requireSchedule(client.schedule);
-        await client.schedule.getHandle(SCHEDULE_ID).pause(options.reason ?? 'paused by an operator');
-        terminal.out(`${SCHEDULE_ID}: paused; go on with: recipe-sweep schedule resume`);
+      await withServer(session, command, async ({ client }, { host }) => {
+        await requireSchedule(client.schedule, host);
+        await client.schedule.getHandle(scheduleIdOf(host)).pause(options.reason ?? 'paused by an operator');
+        terminal.out(`${scheduleIdOf(host)}: paused; go on with: recipe-sweep schedule resume`);
       });
     });
 
-  schedule
-    .command('resume')
+  ofHost(schedule.command('resume'))
     .description('undo a pause')
     .action(async (_options: unknown, command: Command) => {
-      await withServer(session, command, async ({ client }) => {
-        await requireSchedule(client.schedule);
-        await client.schedule.getHandle(SCHEDULE_ID).unpause('resumed by an operator');
-        terminal.out(`${SCHEDULE_ID}: resumed`);
-        terminal.out(renderSchedule(shown(await requireSchedule(client.schedule))));
+      await withServer(session, command, async ({ client }, { host }) => {
+        await requireSchedule(client.schedule, host);
+        await client.schedule.getHandle(scheduleIdOf(host)).unpause('resumed by an operator');
+        terminal.out(`${scheduleIdOf(host)}: resumed`);
+        terminal.out(renderSchedule(shown(await requireSchedule(client.schedule, host))));
       });
     });
 
-  schedule
-    .command('trigger')
+  ofHost(schedule.command('trigger'))
     .description('take its action now, unless one of its sweeps is running')
     .action(async (_options: unknown, command: Command) => {
       await withServer(session, command, async ({ client }, config) => {
-        const triggered = await triggerSchedule(client.schedule);
+        const triggered = await triggerSchedule(client.schedule, config.host);
         if ('started' in triggered) {
           terminal.out(`${triggered.started} started: ${workflowUrl(config, triggered.started)}`);
           return;

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../host/config/config.ts';
-import { TASK_QUEUE } from '../../workflows/protocol.ts';
+import { taskQueueOf } from '../../workflows/protocol.ts';
 import { connect, ensureNamespaceReady } from '../connect.ts';
 import { devFolder, devServerSettings, startDevServer } from '../dev.ts';
 import { CommandStopped } from '../failure.ts';
@@ -48,7 +48,9 @@ async function work(session: Session, config: Config, signal: AbortSignal, logFi
     signal,
     ...(logFile === undefined ? {} : { logFile }),
     onReady: () =>
-      terminal.err(`worker waits on task queue ${TASK_QUEUE} of ${address}, namespace ${namespace}`),
+      terminal.err(
+        `worker waits on task queue ${taskQueueOf(config.host)} of ${address}, namespace ${namespace}`,
+      ),
   });
 }
 

@@ -2,17 +2,17 @@ import type { Command } from 'commander';
 import type { Config } from '../../host/config/config.ts';
 import { createHostLock } from '../../host/turn/host-lock.ts';
 import { isOpenWorkflow } from '../../worker/open-workflow.ts';
-import { SCHEDULE_ID } from '../../workflows/protocol.ts';
-import { pollingWorkers, workflowUrl, type TemporalServer } from '../connect.ts';
+import { scheduleIdOf, taskQueueOf } from '../../workflows/protocol.ts';
+import { workflowUrl, type TemporalServer } from '../connect.ts';
+import { pollingWorkers } from '../../worker/pollers.ts';
 import { renderStatus, type Status } from '../render/status.ts';
 import { runningSweeps } from '../running.ts';
 import { describeSchedule } from '../schedule.ts';
-import { printJson, withServer, type Session } from '../session.ts';
+import { ofHost, printJson, withServer, type Session } from '../session.ts';
 import { lookAtSweep } from '../watch.ts';
 
 export function addStatusCommand(program: Command, session: Session): void {
-  program
-    .command('status')
+  ofHost(program.command('status'))
     .description('who holds this host, running sweeps and their steps, the schedule, the worker')
     .option('--json')
     .action(async (options: { json?: true }, command: Command) => {
@@ -26,14 +26,15 @@ export function addStatusCommand(program: Command, session: Session): void {
 export async function readStatus(server: TemporalServer, config: Config): Promise<Status> {
   const lock = createHostLock({
     state: config.state,
+    host: config.host,
     isOpen: (holder) => isOpenWorkflow(server.client, holder),
     now: () => new Date(),
   });
   const [holder, workers, sweeps, schedule] = await Promise.all([
     lock.current(),
-    pollingWorkers(server),
-    runningSweeps(server),
-    describeSchedule(server.client.schedule),
+    pollingWorkers(server, taskQueueOf(config.host)),
+    runningSweeps(server, config.host),
+    describeSchedule(server.client.schedule, config.host),
   ]);
   const never = new AbortController().signal;
   const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep, never)));
@@ -59,7 +60,7 @@ export async function readStatus(server: TemporalServer, config: Config): Promis
       schedule === null
         ? null
         : {
-            id: SCHEDULE_ID,
+            id: scheduleIdOf(config.host),
             paused: schedule.state.paused,
             note: schedule.state.note || null,
             next: schedule.state.paused ? null : (schedule.info.nextActionTimes[0]?.toISOString() ?? null),

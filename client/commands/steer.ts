@@ -4,7 +4,7 @@ import { abortUpdate, pauseUpdate, resumeUpdate, skipUpdate } from '../../workfl
 import { requireWorker } from '../connect.ts';
 import { CommandStopped, explain, isNotFound, isUnanswered } from '../failure.ts';
 import { meantSweep, runningSweeps } from '../running.ts';
-import { withServer, type Session } from '../session.ts';
+import { ofHost, withServer, type Session } from '../session.ts';
 import { checkRecipeNames } from './sweep.ts';
 
 /** Steers a running sweep by the updates of its protocol; prints what the sweep answers. */
@@ -19,8 +19,7 @@ export function addSteerCommands(program: Command, session: Session): void {
     { name: 'abort', update: abortUpdate, description: 'stop now: tear down, report, end' },
   ];
   for (const { name, update, description } of whole) {
-    program
-      .command(name)
+    ofHost(program.command(name))
       .description(`running sweep: ${description}`)
       .argument('[sweep]', 'needed when several run')
       .action(async (asked: string | undefined, _options: unknown, command: Command) => {
@@ -29,8 +28,7 @@ export function addSteerCommands(program: Command, session: Session): void {
         );
       });
   }
-  program
-    .command('skip')
+  ofHost(program.command('skip'))
     .description('running sweep: leave out a recipe that has not begun')
     .argument('<recipe>')
     .argument('[sweep]', 'needed when several run')
@@ -58,9 +56,9 @@ async function steer(
   asked: string | undefined,
   start: (sweep: WorkflowHandle) => Promise<WorkflowUpdateHandle<string>>,
 ): Promise<void> {
-  await withServer(session, command, async (server) => {
-    const sweep = meantSweep(asked, asked === undefined ? await runningSweeps(server) : []);
-    await requireWorker(server);
+  await withServer(session, command, async (server, { host }) => {
+    const sweep = meantSweep(asked, asked === undefined ? await runningSweeps(server, host) : []);
+    await requireWorker(server, host);
     try {
       const update = await server.connection.withDeadline(Date.now() + ACCEPT_TIMEOUT_MS, () =>
         start(server.client.workflow.getHandle(sweep)),

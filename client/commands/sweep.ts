@@ -3,24 +3,23 @@ import type { Command } from 'commander';
 import { isRecipeName } from '../../domain/names.ts';
 import type { SweepVerdict } from '../../domain/report.ts';
 import { createResults } from '../../host/store/results.ts';
-import { SWEEP_WORKFLOW, sweepWorkflowId, TASK_QUEUE, type SweepInput } from '../../workflows/protocol.ts';
+import { SWEEP_WORKFLOW, sweepWorkflowId, taskQueueOf, type SweepInput } from '../../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followSweep, outcomeRows, renderSweepEnd, reportOf } from '../follow.ts';
-import { printJson, withServer, type Session } from '../session.ts';
+import { ofHost, printJson, withServer, type Session } from '../session.ts';
 import { stopSignal } from '../signals.ts';
 
 export function addSweepCommand(program: Command, session: Session): void {
-  program
-    .command('sweep')
+  ofHost(program.command('sweep'))
     .description('sweep now, all enrolled recipes or those named, and wait for the outcomes')
     .argument('[recipe...]')
     .option('--json', 'print the result as JSON; progress goes to stderr')
     .action(async (recipes: string[], options: { json?: true }, command: Command) => {
       checkRecipeNames(recipes);
-      await withServer(session, command, async (server, config) => {
+      await withServer(session, command, async (server, config, local) => {
         const { terminal, cwd } = session;
-        const sweep = await startSweep(server, recipes);
+        const sweep = await startSweep(server, config.host, recipes);
         const url = workflowUrl(config, sweep);
         const progress = options.json ? { live: null, out: terminal.err } : terminal;
         progress.out(`${sweep} started: ${url}`);
@@ -37,13 +36,14 @@ export function addSweepCommand(program: Command, session: Session): void {
         if ('failed' in end) {
           // A cancelled sweep has a report as well.
           const results = createResults(config.state);
-          const report = (await results.readReport(sweep)) ? `\nreport    ${results.reportFile(sweep)}` : '';
+          const kept = local && (await results.readReport(sweep)) !== null;
+          const report = kept ? `\nreport    ${results.reportFile(sweep)}` : '';
           throw new CommandStopped(`${sweep} failed: ${end.failed}${report}\ntemporal  ${url}`);
         }
-        const report = await reportOf(config, sweep);
+        const report = local ? await reportOf(config, sweep) : null;
         if (options.json)
           printJson(session, { ...end.result, url, recipes: outcomeRows(end.result, report) });
-        else terminal.out(`\n${renderSweepEnd(config, end.result, report, terminal, cwd)}`);
+        else terminal.out(`\n${renderSweepEnd(config, end.result, report, terminal, cwd, local)}`);
         session.exitStatus = exitStatusOf(end.result.verdict);
       });
     });
@@ -58,14 +58,14 @@ export function checkRecipeNames(names: readonly string[]): void {
   }
 }
 
-async function startSweep({ client }: TemporalServer, recipes: string[]): Promise<string> {
-  const workflowId = sweepWorkflowId(new Date());
+async function startSweep({ client }: TemporalServer, host: string, recipes: string[]): Promise<string> {
+  const workflowId = sweepWorkflowId(host, new Date());
   const input: SweepInput = recipes.length === 0 ? {} : { recipes };
   const what = recipes.length === 0 ? 'every enrolled recipe' : recipes.join(', ');
   try {
     await client.workflow.start(SWEEP_WORKFLOW, {
       workflowId,
-      taskQueue: TASK_QUEUE,
+      taskQueue: taskQueueOf(host),
       args: [input],
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
       staticSummary: `sweep by hand: ${what}`.slice(0, 200),

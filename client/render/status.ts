@@ -1,6 +1,6 @@
 import { bold, yellow } from 'yoctocolors';
 import type { RecipeProgress, StepProgress, SweepProgress } from '../../workflows/protocol.ts';
-import { TASK_QUEUE } from '../../workflows/protocol.ts';
+import { taskQueueOf } from '../../workflows/protocol.ts';
 import { formatDuration, formatTime } from './quantities.ts';
 import { liveView } from './progress.ts';
 import { oneLine } from './terminal.ts';
@@ -35,7 +35,7 @@ export function renderStatus(status: Status, now: number): string {
     }`,
     `worker    ${
       workers.length === 0
-        ? yellow(`none waits on task queue ${TASK_QUEUE}; start one: recipe-sweep worker`)
+        ? yellow(`none waits on task queue ${taskQueueOf(status.host)}; start one: recipe-sweep worker`)
         : workers
             .map(({ identity, lastSeen }) => `${oneLine(identity)}, seen ${ago(lastSeen, now)} ago`)
             .join('; ')

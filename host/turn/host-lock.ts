@@ -22,6 +22,8 @@ const generationSchema = z.strictObject({
     .nullable(),
   /** What the holder does now, for people. */
   step: z.string(),
+  /** Whose lock it is, for people; absent from what older versions wrote. */
+  host: z.string().exactOptional(),
 });
 
 export interface Holder {
@@ -55,6 +57,7 @@ export interface HostLock {
 
 export interface LockSettings {
   state: string;
+  host: string;
   /** Whether this very workflow execution is still open on the Temporal server. */
   isOpen(holder: Holder): Promise<boolean>;
   now(): Date;
@@ -62,7 +65,7 @@ export interface LockSettings {
 
 const KEPT_GENERATIONS = 20;
 
-export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
+export function createHostLock({ state, host, isOpen, now }: LockSettings): HostLock {
   const folder = path.join(state, 'lock');
   const fileOf = (number: number): string => path.join(folder, `${String(number).padStart(12, '0')}.json`);
 
@@ -119,13 +122,18 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
         if (held && !mine) {
           throw new Fault(
             'HostBusy',
-            `this host is held by ${held.what} ${held.workflowId} since ${held.since} (${generation?.step})`,
+            `${generation?.host ?? host} is held by ${held.what} ${held.workflowId} since ${held.since} (${generation?.step})`,
           );
         }
         const holder = mine ?? (await firstOpen(holders));
         const since = mine && held ? held.since : now().toISOString();
         const { workflowId, runId, what } = holder;
-        const taken = await advance(number, { schema: 1, holder: { workflowId, runId, what, since }, step });
+        const taken = await advance(number, {
+          schema: 1,
+          host,
+          holder: { workflowId, runId, what, since },
+          step,
+        });
         if (taken === null) continue;
         passBoundary('lock.after-claim');
         const guard = async (): Promise<void> => {
@@ -144,7 +152,7 @@ export function createHostLock({ state, isOpen, now }: LockSettings): HostLock {
       for (;;) {
         const { number, generation } = await look();
         if (!generation?.holder || !same(generation.holder, holder)) return;
-        if ((await advance(number, { schema: 1, holder: null, step: 'free' })) === null) continue;
+        if ((await advance(number, { schema: 1, host, holder: null, step: 'free' })) === null) continue;
         passBoundary('lock.after-release');
         return;
       }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { createResults } from '../../host/store/results.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
-import { recipeWorkflowId, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { recipeWorkflowId, SWEEP_WORKFLOW } from '../../workflows/protocol.ts';
 import { startSystem, type System } from '../e2e/system.ts';
 import { recordEvents } from './engine-events.ts';
 import { median, timed, type Figure, type Form } from './figure.ts';
@@ -169,13 +169,17 @@ interface Swept {
   evidence(step: string): string;
 }
 
-async function sweep({ temporal, state }: System, recipe: string, version: string): Promise<Swept> {
+async function sweep(
+  { temporal, taskQueue, state }: System,
+  recipe: string,
+  version: string,
+): Promise<Swept> {
   const { client } = temporal;
   const workflowId = `sweep-${version}`;
   const result = await client.withAbortSignal(interruption, () =>
     client.workflow.execute<typeof sweepWorkflow>(SWEEP_WORKFLOW, {
       workflowId,
-      taskQueue: TASK_QUEUE,
+      taskQueue,
       args: [{}],
     }),
   );

@@ -7,7 +7,7 @@ import { createLedger } from '../../host/git/ledger.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import type { Service } from '../../host/machine/child.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
-import { REAP_WORKFLOW_ID, SWEEP_WORKFLOW, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { reapWorkflowId, SWEEP_WORKFLOW } from '../../workflows/protocol.ts';
 import { startSystem, type System } from '../e2e/system.ts';
 import { createGitRepo } from '../fixtures/git-repo.ts';
 import { timelineOf, type Timeline } from './history.ts';
@@ -111,7 +111,7 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
       const workflowId = `sweep-${++sweeps}`;
       const handle = await client.workflow.start<typeof sweepWorkflow>(SWEEP_WORKFLOW, {
         workflowId,
-        taskQueue: TASK_QUEUE,
+        taskQueue: system.taskQueue,
         args: [{}],
       });
       const result = await client.withAbortSignal(interruption, () => handle.result());
@@ -129,8 +129,8 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
 }
 
 /** Until the worker has reaped, which it does first and holding the host. */
-export async function untilReaped({ temporal: { client } }: System): Promise<void> {
-  await client.withAbortSignal(interruption, () => client.workflow.getHandle(REAP_WORKFLOW_ID).result());
+export async function untilReaped({ temporal: { client }, host }: System): Promise<void> {
+  await client.withAbortSignal(interruption, () => client.workflow.getHandle(reapWorkflowId(host)).result());
 }
 
 /** One upstream with a history of releases, bare and packed as a server has it. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Service } from '../../host/machine/child.ts';
-import { recipeWorkflowId, REAP_WORKFLOW_ID, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { reapWorkflowId, recipeWorkflowId } from '../../workflows/protocol.ts';
 import { startSystem, until, type System } from '../e2e/system.ts';
 import { readJson, strikeFiles, type Strike, type Struck } from './strike.ts';
 
@@ -122,10 +122,10 @@ export async function startStage(temporalBinary: string, recipes: readonly strin
     struck: () => readJson<Struck>(files.report),
     async startSweep(id, names) {
       const args = [{ recipes: [...names] }];
-      await client.workflow.start('sweepWorkflow', { workflowId: id, taskQueue: TASK_QUEUE, args });
+      await client.workflow.start('sweepWorkflow', { workflowId: id, taskQueue: system.taskQueue, args });
     },
     async isOver(sweep, names) {
-      const ids = [sweep, ...names.map((name) => recipeWorkflowId(sweep, name)), REAP_WORKFLOW_ID];
+      const ids = [sweep, ...names.map((name) => recipeWorkflowId(sweep, name)), reapWorkflowId(system.host)];
       const states = await Promise.all(ids.map((id) => statusOf(id).catch(() => 'RUNNING')));
       return !states.includes('RUNNING');
     },

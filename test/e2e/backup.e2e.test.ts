@@ -99,7 +99,8 @@ const activities = createActivities({
   canonicals: createCanonicals({ state, zone }),
   results: createResults(state),
   alerts: createAlerts(state),
-  lock: createHostLock({ state, now, isOpen: async () => true }),
+  foreignWorker: async () => null,
+  lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
   attempts: createAttempts(state),
   runnerFor: ({ signal, mark }) =>
     processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),

@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import type { SweepReport } from '../../domain/report.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import type { Service } from '../../host/machine/child.ts';
-import { TASK_QUEUE, type SweepResult } from '../../workflows/protocol.ts';
+import { type SweepResult } from '../../workflows/protocol.ts';
 import { createGitRepo } from '../fixtures/git-repo.ts';
 import { serveGitOverHttp, type GitOverHttp } from '../fixtures/git-over-http.ts';
 import { filledIn, type Places } from '../hostile/cases/hostile-case.ts';
@@ -356,7 +356,7 @@ describe('what somebody types', () => {
   test.each(INPUT_CASES)('$name: $hostile', async ({ name, workflow, input, says }) => {
     const handle = await system.temporal.client.workflow.start(workflow, {
       workflowId: `typed-${name}`,
-      taskQueue: TASK_QUEUE,
+      taskQueue: system.taskQueue,
       args: [...input],
     });
     const failure = await handle.result().then(
@@ -371,7 +371,7 @@ describe('what somebody types', () => {
     for (const workflowId of ['../../../hostile-canary', `${long}a`, `${long}b`]) {
       const handle = await system.temporal.client.workflow.start('sweepWorkflow', {
         workflowId,
-        taskQueue: TASK_QUEUE,
+        taskQueue: system.taskQueue,
         args: [{ recipes: ['image-option'] }],
       });
       const result = (await handle.result()) as SweepResult;

@@ -10,7 +10,6 @@ import type { sweepWorkflow } from '../../workflows/index.ts';
 import {
   recipeWorkflowId,
   stepQuery,
-  TASK_QUEUE,
   type PlanEntry,
   type Step,
   type SweepResult,
@@ -44,7 +43,7 @@ async function startSweep(recipes?: string[]) {
   const { client } = system.temporal;
   return client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
     workflowId: `sweep-${++sweeps}`,
-    taskQueue: TASK_QUEUE,
+    taskQueue: system.taskQueue,
     args: [recipes ? { recipes } : {}],
   });
 }
@@ -423,7 +422,7 @@ describe('what people type', () => {
   test('wrong input from the UI or the temporal command fails the sweep at once', async () => {
     const sweep = await system.temporal.client.workflow.start('sweepWorkflow', {
       workflowId: 'typed-by-hand',
-      taskQueue: TASK_QUEUE,
+      taskQueue: system.taskQueue,
       args: [{ recipe: 'custom-html' }],
     });
     await expect(sweep.result()).rejects.toMatchObject({

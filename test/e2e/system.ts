@@ -11,7 +11,7 @@ import { startDevServer, type DevServer } from '../../client/dev.ts';
 import { stackName } from '../../domain/names.ts';
 import { startService, type Service } from '../../host/machine/child.ts';
 import { ensureRegistry } from '../../setup/registry.ts';
-import { SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
+import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../workflows/protocol.ts';
 import { startImageRegistry, type ImageRegistry } from '../../fixtures/image-registry.ts';
 import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
 import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
@@ -27,6 +27,8 @@ export interface System {
   state: string;
   configFile: string;
   zone: string;
+  host: string;
+  taskQueue: string;
   upstreams: Upstreams;
   /** Where the images of the upstreams' releases are, and nowhere else by the names that they have in recipes. */
   registry: ImageRegistry;
@@ -70,6 +72,7 @@ const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
 /** A worker bundles its workflows first, which is work for a CPU that has nothing else to do. */
 const WORKER_START_MS = 180_000;
 const SOCKET = '/var/run/docker.sock';
+const HOST = 'e2e';
 
 /** As the engine tells of it. */
 export interface EngineEvent {
@@ -124,7 +127,7 @@ export async function startSystem(
   await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
   const configFile = path.join(folder, 'recipe-sweep.yml');
   let config: Record<string, unknown> = {
-    host: 'e2e',
+    host: HOST,
     zone,
     state: './state',
     recipes: './recipes',
@@ -159,6 +162,8 @@ export async function startSystem(
     state,
     configFile,
     zone,
+    host: HOST,
+    taskQueue: taskQueueOf(HOST),
     upstreams,
     registry,
     front,

@@ -9,7 +9,6 @@ import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
-import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { ensureProxyNetwork, importBusybox } from '../e2e/engine.ts';
 import { errorBody, packImage, startRegistry, type RegistryAnswer } from '../e2e/registry.ts';
 import { startSystem } from '../e2e/system.ts';
@@ -109,7 +108,7 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
     const { client } = system.temporal;
     const { note, problems } = await client.workflow.execute<typeof sweepWorkflow>('sweepWorkflow', {
       workflowId,
-      taskQueue: TASK_QUEUE,
+      taskQueue: system.taskQueue,
       args: [{ recipes: [recipe] }],
     });
     const told = [...(note === null ? [] : [note]), ...(problems ?? [])];

@@ -69,7 +69,8 @@ export function stepsIn(around: Surroundings): Steps {
     canonicals: createCanonicals(config),
     results: createResults(state),
     alerts: createAlerts(state),
-    lock: createHostLock({ state, now, isOpen: async () => true }),
+    foreignWorker: async () => null,
+    lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
     now,
   });
   return {

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { ensureTemporal } from '../../setup/temporal.ts';
 import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
-import { pauseUpdate, recipeWorkflowId, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { pauseUpdate, recipeWorkflowId } from '../../workflows/protocol.ts';
 import { fakeHost, type FakeRecipe } from '../workflow/fake-host.ts';
-import { quietRuntime, startWorkflowServer } from '../workflow/server.ts';
+import { quietRuntime, startWorkflowServer, TASK_QUEUE } from '../workflow/server.ts';
 
 /**
  * Records one history of every shape a workflow can take, as `histories/<generation>-<shape>.json`:

@@ -184,7 +184,7 @@ describe('status', () => {
     const lines = plain(renderStatus(quiet, 0)).split('\n');
     expect(lines).toEqual([
       'host      ci-1: free',
-      'worker    none waits on task queue recipe-sweep; start one: recipe-sweep worker',
+      'worker    none waits on task queue recipe-sweep-ci-1; start one: recipe-sweep worker',
       'schedule  none; create it: recipe-sweep schedule ensure',
       'sweeps    none running',
     ]);
@@ -201,7 +201,12 @@ describe('status', () => {
         step: 'install',
       },
       workers: [{ identity: '7@ci-1', lastSeen: '1970-01-01T00:00:10.000Z' }],
-      schedule: { id: 'recipe-sweep-weekly', paused: false, note: null, next: '2025-03-09T03:00:00.000Z' },
+      schedule: {
+        id: 'recipe-sweep-weekly-ci-1',
+        paused: false,
+        note: null,
+        next: '2025-03-09T03:00:00.000Z',
+      },
     };
     const lines = plain(renderStatus(busy, 15_000)).split('\n');
     expect(lines[0]).toBe('host      ci-1: held by PR test pr-7 since 2025-03-02T03:00:00Z (install)');

@@ -21,8 +21,8 @@ describe('the weekly schedule', () => {
   test('starts what an operator would: all enrolled recipes, on our task queue', () => {
     expect(options.action).toMatchObject({
       workflowType: 'sweepWorkflow',
-      workflowId: 'sweep',
-      taskQueue: 'recipe-sweep',
+      workflowId: 'sweep-ci-1',
+      taskQueue: 'recipe-sweep-ci-1',
       args: [{}],
     });
   });

@@ -368,7 +368,13 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     canonicals: createCanonicals({ state, zone: ZONE }),
     results: createResults(state),
     alerts: createAlerts(state),
-    lock: createHostLock({ state, now, isOpen: async ({ workflowId }) => open.has(workflowId) }),
+    foreignWorker: async () => null,
+    lock: createHostLock({
+      host: 'model',
+      state,
+      now,
+      isOpen: async ({ workflowId }) => open.has(workflowId),
+    }),
     attempts: {
       mark: async () => '',
       // A worker that died has stopped at its next file operation: nothing of it is left to end.

@@ -22,6 +22,7 @@ afterEach(async () => {
 
 function newLock(): HostLock {
   return createHostLock({
+    host: 'ci-1',
     state,
     isOpen: async ({ workflowId }) => open.has(workflowId),
     now: () => new Date(0),

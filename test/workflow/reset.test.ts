@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { recipeWorkflowId, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { recipeWorkflowId, SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { fakeHost } from './fake-host.ts';
-import { quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
+import { quietRuntime, startWorkflowServer, TASK_QUEUE, type WorkflowServer } from './server.ts';
 
 /** What `temporal workflow reset`, or the button in the UI, does to runs of ours. */
 

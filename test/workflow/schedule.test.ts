@@ -8,14 +8,14 @@ import {
   connect,
   ensureNamespaceReady,
   missingSearchAttributes,
-  pollingWorkers,
   type TemporalServer,
 } from '../../client/connect.ts';
+import { pollingWorkers } from '../../worker/pollers.ts';
 import { startDevServer, type DevServer, type DevServerSettings } from '../../client/dev.ts';
 import { runningSweeps } from '../../client/running.ts';
 import { ensureSchedule, requireSchedule, triggerSchedule } from '../../client/schedule.ts';
+import { scheduleIdOf, taskQueueOf } from '../../workflows/protocol.ts';
 import { lookAtSweep } from '../../client/watch.ts';
-import { SCHEDULE_ID } from '../../workflows/protocol.ts';
 
 /** The client against a server that nobody prepared, and without a worker. */
 
@@ -74,13 +74,15 @@ describe('a namespace', () => {
 
 describe('the schedule', () => {
   test('is asked for when it is missing', async () => {
-    await expect(triggerSchedule(server.client.schedule)).rejects.toThrow('recipe-sweep schedule ensure');
+    await expect(triggerSchedule(server.client.schedule, 'ci-1')).rejects.toThrow(
+      'recipe-sweep schedule ensure',
+    );
   });
 
   test('is created, and then made what the configuration says', async () => {
     expect(await ensureSchedule(server.client.schedule, weekly('03:00'))).toBe('created');
     expect(await ensureSchedule(server.client.schedule, weekly('04:30'))).toBe('updated');
-    const { spec, policies, action, info } = await requireSchedule(server.client.schedule);
+    const { spec, policies, action, info } = await requireSchedule(server.client.schedule, 'ci-1');
     expect(spec.calendars).toMatchObject([{ hour: [{ start: 4 }], minute: [{ start: 30 }] }]);
     expect(policies).toMatchObject({ overlap: 'SKIP', catchupWindow: 172_800_000 });
     expect(action.args).toEqual([{}]);
@@ -88,24 +90,27 @@ describe('the schedule', () => {
   });
 
   test('stays paused, with its note, when it is ensured again', async () => {
-    await server.client.schedule.getHandle(SCHEDULE_ID).pause('the host moves');
+    await server.client.schedule.getHandle(scheduleIdOf('ci-1')).pause('the host moves');
     await ensureSchedule(server.client.schedule, weekly('03:00'));
-    const { state } = await requireSchedule(server.client.schedule);
+    const { state } = await requireSchedule(server.client.schedule, 'ci-1');
     expect(state).toMatchObject({ paused: true, note: 'the host moves' });
   });
 
   test('triggered names the sweep that it started, and skips while that one runs', async () => {
-    const first = await triggerSchedule(server.client.schedule);
-    expect(first).toEqual({ started: expect.stringMatching(/^sweep-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/) });
+    const first = await triggerSchedule(server.client.schedule, 'ci-1');
+    expect(first).toEqual({ started: expect.stringMatching(/^sweep-ci-1-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/) });
     const started = 'started' in first ? first.started : '';
-    expect(await triggerSchedule(server.client.schedule)).toEqual({ skipped: true, running: started });
-    expect((await runningSweeps(server)).map(({ sweep }) => sweep)).toEqual([started]);
+    expect(await triggerSchedule(server.client.schedule, 'ci-1')).toEqual({
+      skipped: true,
+      running: started,
+    });
+    expect((await runningSweeps(server, 'ci-1')).map(({ sweep }) => sweep)).toEqual([started]);
   });
 });
 
 test('a sweep that no worker takes says what it waits for', async () => {
-  expect(await pollingWorkers(server)).toEqual([]);
-  const [running] = await runningSweeps(server);
+  expect(await pollingWorkers(server, taskQueueOf('ci-1'))).toEqual([]);
+  const [running] = await runningSweeps(server, 'ci-1');
   const view = await lookAtSweep(server, running?.sweep ?? '', new AbortController().signal);
   expect(view).toMatchObject({ progress: null, note: expect.stringContaining('recipe-sweep worker') });
 });

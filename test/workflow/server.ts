@@ -1,7 +1,7 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { Client } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES, TASK_QUEUE } from '../../workflows/protocol.ts';
+import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../workflows/protocol.ts';
 import type { FakeHost } from './fake-host.ts';
 
 /** A real dev server and the real workflows; the steps are a fake host's. */
@@ -13,6 +13,10 @@ export interface WorkflowServer {
   withWorker<T>(host: FakeHost, body: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
+
+/** The host whose worker answers here. */
+export const HOST = 'ci-1';
+export const TASK_QUEUE = taskQueueOf(HOST);
 
 /** Low enough that a sweep of a few recipes continues as new. */
 const SUGGEST_CONTINUE_AS_NEW = 60;

@@ -8,13 +8,12 @@ import {
   resumeUpdate,
   SEARCH_ATTRIBUTES,
   skipUpdate,
-  TASK_QUEUE,
   type SweepResult,
 } from '../../workflows/protocol.ts';
 import { rootFailure } from '../../workflows/input.ts';
 import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
 import { fakeHost, type FakeHost, type FakeRecipe } from './fake-host.ts';
-import { quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
+import { quietRuntime, startWorkflowServer, TASK_QUEUE, type WorkflowServer } from './server.ts';
 
 quietRuntime();
 
