@@ -12,6 +12,7 @@ import { record } from './record.ts';
 import { resolve } from './resolve.ts';
 import { sweep } from './sweep.ts';
 import { teardown } from './teardown.ts';
+import { turn } from './turn.ts';
 import type { World } from './world.ts';
 
 /** Every step, bound to the outside world: the only way in. */
@@ -31,6 +32,7 @@ export function createActivities(world: World) {
     ...reap(world),
     ...canonical(world),
     ...ledger(world),
+    ...turn(world),
   };
 }
 

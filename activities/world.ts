@@ -1,3 +1,4 @@
+import type { TurnRequest } from '../domain/turn.ts';
 import type { Alerts } from '../host/store/alerts.ts';
 import type { Attempts } from '../host/turn/attempts.ts';
 import type { Canonicals } from '../host/store/canonicals.ts';
@@ -33,6 +34,12 @@ export interface World {
   alerts: Alerts;
   lock: HostLock;
   attempts: Attempts;
+  turns: {
+    /** Asks for the host; answers the ID of the workflow that grants it. */
+    ask(request: TurnRequest): Promise<string>;
+    /** Whether this very workflow is still open on the Temporal server. */
+    isOpen(workflow: TurnRequest['workflow']): Promise<boolean>;
+  };
   /** A worker of another installation that waits for this host's steps, in words, and what to do; else null. */
   foreignWorker(): Promise<{ found: string; how: string } | null>;
   /** Runs commands until the signal, each with this mark in its environment. */

@@ -14,6 +14,8 @@ export interface Errand {
   summary: string;
 }
 
+const PATIENCE_MS = 3_000;
+
 /** Has the worker do it, and prints what it answers. */
 export async function askWorker(session: Session, command: Command, errand: Errand): Promise<void> {
   const { workflow, name, input, summary } = errand;
@@ -21,13 +23,22 @@ export async function askWorker(session: Session, command: Command, errand: Erra
     await requireWorker(server, config.host);
     const workflowId = `${name}-${config.host}-${new Date().toISOString()}`;
     try {
-      const done = await server.client.workflow.execute<(asked: unknown) => Promise<string>>(workflow, {
+      const asked = await server.client.workflow.start<(asked: unknown) => Promise<string>>(workflow, {
         workflowId,
         taskQueue: taskQueueOf(config.host),
         args: [input],
         staticSummary: summary,
       });
-      session.terminal.out(safeLines(done));
+      const waiting = setTimeout(
+        () =>
+          session.terminal.err(`${workflowId}: accepted; what has ${config.host} now: recipe-sweep status`),
+        PATIENCE_MS,
+      );
+      try {
+        session.terminal.out(safeLines(await asked.result()));
+      } finally {
+        clearTimeout(waiting);
+      }
     } catch (error) {
       throw new CommandStopped(`${explain(error)}\ntemporal  ${workflowUrl(config, workflowId)}`);
     }

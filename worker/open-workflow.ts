@@ -6,7 +6,10 @@ import type { Holder } from '../host/turn/host-lock.ts';
  * its first run's ID. A workflow that a new Temporal database does not know is not open. The host lock's
  * question.
  */
-export async function isOpenWorkflow(client: Client, { workflowId, runId }: Holder): Promise<boolean> {
+export async function isOpenWorkflow(
+  client: Client,
+  { workflowId, runId }: Pick<Holder, 'workflowId' | 'runId'>,
+): Promise<boolean> {
   try {
     const { status, raw, runId: present } = await client.workflow.getHandle(workflowId).describe();
     const first = raw.workflowExecutionInfo?.firstRunId || present;

@@ -21,6 +21,7 @@ import { temporalAccess } from '../host/config/temporal-access.ts';
 import { createSwarmDeployer } from '../host/deploy/swarm-deployer.ts';
 import { REAP_WORKFLOW, reapWorkflowId, taskQueueOf } from '../workflows/protocol.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
+import { createTurns } from './turns.ts';
 import { foreignFound, foreignWorkers, pollingWorkers, workerIdentity } from './pollers.ts';
 
 export interface WorkerOptions {
@@ -99,6 +100,7 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
     alerts: createAlerts(state),
     lock: createHostLock({ state, host, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
     attempts,
+    turns: createTurns(client, host),
     async foreignWorker() {
       const workers = await pollingWorkers({ connection, namespace }, taskQueueOf(host));
       const foreign = foreignWorkers(workers, installation);

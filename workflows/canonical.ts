@@ -1,21 +1,31 @@
-import { workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import { parseCanonicalInput, rootFailure } from './input.ts';
 import type { CanonicalChange } from './protocol.ts';
 import { cleanupSteps } from './steps.ts';
+import { openTurn } from './turn.ts';
 
-/** What an operator does about a recipe's canonical by hand; answers what was done. Failed, with the reason, if nothing was. */
+/**
+ * What an operator does about a recipe's canonical by hand, in its turn on the host; answers what was done. Failed, with
+ * the reason, if nothing was.
+ */
 export async function canonicalWorkflow(input: CanonicalChange): Promise<string> {
   const { recipe, change } = parseCanonicalInput(input);
   const { workflowId, firstExecutionRunId } = workflowInfo();
   const holder = { workflowId, runId: firstExecutionRunId, what: `canonical ${change}` };
   const limits = { attempts: 2, promoteMs: 2 * 60 * 60 * 1000 };
   const steps = cleanupSteps(limits, `${change} the canonical of ${recipe}`);
+  const turn = openTurn({ asker: 'hand', what: `canonical ${change} of ${recipe}` });
+  await turn.take();
   try {
     const done = change === 'forget' ? steps.forgetCanonical : steps.rebuildCanonical;
     return await done({ recipe, holder });
   } catch (error) {
     throw rootFailure(error);
   } finally {
-    await steps.release({ holder });
+    try {
+      await CancellationScope.nonCancellable(() => steps.release({ holder }));
+    } finally {
+      await turn.giveBack();
+    }
   }
 }

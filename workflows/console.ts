@@ -27,6 +27,8 @@ export interface Console {
   all(): string[];
   /** Every recipe that has an outcome by now, and that. */
   outcomes(): Record<string, Outcome>;
+  /** Says that the sweep waits for its turn while this goes on. */
+  whileWaiting(body: () => Promise<void>): Promise<void>;
   /** Returns at once, or when an operator resumes a paused sweep, or aborts it, or when its time is over. */
   mayGoOn(deadlineMs: number): Promise<void>;
   /** Why an operator skips this recipe, or null. */
@@ -91,7 +93,7 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
   setHandler(
     skipUpdate,
     async ({ recipe, reason }) => {
-      await condition(() => progress.state !== 'preparing');
+      await condition(() => progress.recipes.length > 0);
       const entry = entryOf(recipe);
       if (!entry) throw refused(`${recipe} is not in this sweep`);
       if (entry.state !== 'waiting') throw refused(`${recipe} is ${entry.state} already`);
@@ -164,6 +166,17 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
       Object.fromEntries(
         progress.recipes.flatMap(({ recipe, outcome }) => (outcome ? [[recipe, outcome]] : [])),
       ),
+    async whileWaiting(body) {
+      const { state } = progress;
+      progress.state = 'waiting for its turn';
+      show();
+      try {
+        await body();
+      } finally {
+        progress.state = aborting ? 'aborting' : state;
+        show();
+      }
+    },
     async mayGoOn(deadlineMs) {
       const released = (): boolean => pausedMs === null || aborting;
       if (released()) return;

@@ -1,10 +1,11 @@
-import { defineQuery, defineUpdate } from '@temporalio/workflow';
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Decision } from '../domain/decide.ts';
 import { recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
+import type { TurnRequest, Turns } from '../domain/turn.ts';
 
 /** Everything that crosses between client, server and worker by name: this page is the protocol. */
 
@@ -13,6 +14,7 @@ export const PLAN_WORKFLOW = 'planWorkflow';
 export const CANONICAL_WORKFLOW = 'canonicalWorkflow';
 export const LEDGER_WORKFLOW = 'ledgerWorkflow';
 export const REAP_WORKFLOW = 'reapWorkflow';
+export const HOST_WORKFLOW = 'hostWorkflow';
 
 /**
  * Several hosts may share a namespace. Each has names of its own, so that no worker ever takes a step of another's:
@@ -30,6 +32,11 @@ export function scheduleIdOf(host: string): string {
 /** The reaper that a host's worker starts when it starts. */
 export function reapWorkflowId(host: string): string {
   return `reap-${host}`;
+}
+
+/** The workflow that grants a host to one workflow at a time. */
+export function hostWorkflowId(host: string): string {
+  return `host-${host}`;
 }
 
 /** What the IDs of a host's sweeps begin with; Temporal appends the time to those of the schedule. */
@@ -129,7 +136,7 @@ export interface RecipeProgress {
 /** Answer of the sweep's query `progress`. */
 export interface SweepProgress {
   sweep: string;
-  state: 'preparing' | 'sweeping' | 'paused' | 'aborting' | 'reporting' | 'done';
+  state: 'preparing' | 'waiting for its turn' | 'sweeping' | 'paused' | 'aborting' | 'reporting' | 'done';
   recipes: RecipeProgress[];
 }
 
@@ -147,6 +154,21 @@ export const pauseUpdate = defineUpdate<string>('pause');
 export const resumeUpdate = defineUpdate<string>('resume');
 export const skipUpdate = defineUpdate<string, [{ recipe: string; reason?: string }]>('skip');
 export const abortUpdate = defineUpdate<string>('abort');
+
+/** What the workflow of a host tells: that the turn of that number is granted, or what follows. */
+export type TurnNews =
+  | { number: number }
+  /** Another sweep is under way. */
+  | { number: number; refused: TurnRequest }
+  /** Somebody waits for it to give way. */
+  | { wanted: true };
+
+export const turnSignal = defineSignal<[TurnNews]>('turn');
+
+/** To the workflow of a host, and its query. */
+export const askSignal = defineSignal<[TurnRequest]>('ask');
+export const leaveSignal = defineSignal<[Pick<TurnRequest, 'workflow'>]>('leave');
+export const turnsQuery = defineQuery<Turns>('turns');
 
 /** What sweepWorkflow returns. */
 export interface SweepResult {

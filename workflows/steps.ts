@@ -31,6 +31,11 @@ export function openingSteps(
   return proxyActivities<Activities>(options('10m', 4, summary));
 }
 
+/** Small questions to the Temporal server, which is asked until it answers. */
+export function turnSteps(summary: string): Pick<Activities, 'askForTurn' | 'endedWorkflows'> {
+  return proxyActivities<Activities>(options('1m', 100, summary));
+}
+
 /** Long enough to reap many things that each do not go. */
 export function hostSteps(summary: string): Pick<Activities, 'openSweep'> {
   return proxyActivities<Activities>(options('2h', 4, summary));

@@ -33,6 +33,7 @@ import {
 import { runAttributes } from './publish.ts';
 import { recipeSweepWorkflow } from './recipe-sweep.ts';
 import { cleanupSteps, hostSteps, openingSteps } from './steps.ts';
+import { openTurn, type CarriedTurn, type Turn } from './turn.ts';
 
 const OLD_RUN_POLL = '2s';
 
@@ -54,6 +55,7 @@ interface Carried {
   settings: SweepSettings;
   startedMs: number;
   console: CarriedConsole;
+  turn: CarriedTurn;
   /** Absent, like `problems`, from what an older run hands on. */
   left?: Record<string, string>;
   problems?: string[];
@@ -68,6 +70,7 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
   const { workflowId: id, firstExecutionRunId: runId, continuedFromExecutionRunId } = workflowInfo();
   if (carried && continuedFromExecutionRunId === undefined) throw secondInput();
   const operator = openConsole(id, carried?.console ?? null);
+  const turn = openTurn({ asker: 'sweep', what: 'sweep' }, carried?.turn ?? null);
   let sweep: Sweep;
   try {
     sweep = {
@@ -75,7 +78,7 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
       runId,
       left: {},
       problems: [],
-      ...(carried ?? (await open({ id, runId }, operator, wanted))),
+      ...(carried ?? (await open({ id, runId }, operator, turn, wanted))),
     };
   } catch (error) {
     return skippedOrThrow(id, error);
@@ -89,33 +92,58 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
       if (CancellationScope.current().consideredCancelled)
         throw new CancelledFailure('the sweep was cancelled');
       await operator.mayGoOn(deadlineOf(sweep));
+      while (turn.wanted) {
+        await giveWay(sweep, operator, turn);
+        await operator.mayGoOn(deadlineOf(sweep));
+      }
       note = reasonToStop(sweep, operator);
       if (note) break;
       operator.ended(recipe, await sweepRecipe(sweep, operator, recipe));
-      if (workflowInfo().continueAsNewSuggested) return await goOnAfresh(input, sweep, operator);
+      if (workflowInfo().continueAsNewSuggested) return await goOnAfresh(input, sweep, operator, turn);
     }
   } catch (error) {
     if (!isCancellation(error)) throw error;
     cancelled = error;
     note = 'cancelled';
   }
-  const result = await CancellationScope.nonCancellable(() => close(sweep, operator, note));
-  if (cancelled) throw cancelled;
-  return result;
+  try {
+    const result = await CancellationScope.nonCancellable(async () => {
+      await turn.have();
+      return close(sweep, operator, note);
+    });
+    if (cancelled) throw cancelled;
+    return result;
+  } finally {
+    await turn.giveBack();
+  }
 }
 
 async function open(
   { id, runId }: Pick<Sweep, 'id' | 'runId'>,
   operator: Console,
+  turn: Turn,
   wanted: string[] | null,
 ): Promise<Omit<Sweep, 'id' | 'runId'>> {
-  const startedMs = Date.now();
   const enrolled = await openingSteps('which recipes are enrolled').enrolled({ wanted });
+  await operator.whileWaiting(() => turn.take());
+  const startedMs = Date.now();
   const { openSweep } = hostSteps('take the host, preflight, reap');
-  const opening = await openSweep({ recipes: enrolled, holder: holderOf({ id, runId }) });
-  const { recipes, settings, left = {}, problems = [] } = opening;
-  operator.begin(recipes);
-  return { settings, startedMs, left, problems };
+  try {
+    const opening = await openSweep({ recipes: enrolled, holder: holderOf({ id, runId }) });
+    const { recipes, settings, left = {}, problems = [] } = opening;
+    operator.begin(recipes);
+    return { settings, startedMs, left, problems };
+  } catch (error) {
+    await turn.giveBack();
+    throw error;
+  }
+}
+
+/** Between two recipes others go first; nothing of the sweep is on the host then. Its budget goes on. */
+async function giveWay(sweep: Sweep, operator: Console, turn: Turn): Promise<void> {
+  const { release } = cleanupSteps(sweep.settings, 'give way between two recipes');
+  await release({ holder: holderOf(sweep) });
+  await operator.whileWaiting(() => turn.pass());
 }
 
 /** One recipe in a run of its own; whatever becomes of that run, the recipe has one outcome afterwards. */
@@ -279,10 +307,22 @@ async function close(sweep: Sweep, operator: Console, note: string | null): Prom
   return { sweep: sweep.id, note, ...closing };
 }
 
-async function goOnAfresh(input: SweepInput | undefined, sweep: Sweep, operator: Console): Promise<never> {
+async function goOnAfresh(
+  input: SweepInput | undefined,
+  sweep: Sweep,
+  operator: Console,
+  turn: Turn,
+): Promise<never> {
   await condition(allHandlersFinished);
   const { settings, startedMs, left, problems } = sweep;
-  const carried: Carried = { settings, startedMs, left, problems, console: operator.carry() };
+  const carried: Carried = {
+    settings,
+    startedMs,
+    left,
+    problems,
+    console: operator.carry(),
+    turn: turn.carry(),
+  };
   return continueAsNew<typeof sweepWorkflow>(input, carried);
 }
 

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import { NOBODY, type TurnRequest, type Turns } from '../../domain/turn.ts';
 import type { Config } from '../../host/config/config.ts';
+import { isNotFound, isUnanswered } from '../failure.ts';
 import { createHostLock } from '../../host/turn/host-lock.ts';
 import { isOpenWorkflow } from '../../worker/open-workflow.ts';
-import { scheduleIdOf, taskQueueOf } from '../../workflows/protocol.ts';
+import { hostWorkflowId, scheduleIdOf, taskQueueOf, turnsQuery } from '../../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from '../connect.ts';
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { renderStatus, type Status } from '../render/status.ts';
@@ -22,16 +24,39 @@ export function addStatusCommand(program: Command, session: Session): void {
     });
 }
 
+const ANSWER_TIMEOUT_MS = 3_000;
+
+/** Who has the host and who waits for it; nobody where no workflow of that host answers. */
+async function readTurns({ client, connection }: TemporalServer, host: string): Promise<Turns> {
+  try {
+    const granting = client.workflow.getHandle(hostWorkflowId(host));
+    return await connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => granting.query(turnsQuery));
+  } catch (error) {
+    if (isNotFound(error) || isUnanswered(error)) return NOBODY;
+    throw error;
+  }
+}
+
+function holderOf({ holder, heldMs }: Turns): Status['holder'] {
+  return holder && { ...named(holder), since: new Date(heldMs ?? holder.sinceMs).toISOString(), step: null };
+}
+
+function named({ workflow, what }: TurnRequest) {
+  return { workflowId: workflow.id, runId: workflow.runId, what };
+}
+
 /** Everything `status` says, in the shape of its JSON. */
-export async function readStatus(server: TemporalServer, config: Config): Promise<Status> {
+export async function readStatus(server: TemporalServer, config: Config, local: boolean): Promise<Status> {
   const lock = createHostLock({
     state: config.state,
     host: config.host,
     isOpen: (holder) => isOpenWorkflow(server.client, holder),
     now: () => new Date(),
   });
-  const [holder, workers, sweeps, schedule] = await Promise.all([
-    lock.current(),
+  const [locked, turns, workers, sweeps, schedule] = await Promise.all([
+    // The lock knows the step, and what holds the host without having asked; it is on the host's own disk.
+    local ? lock.current() : null,
+    readTurns(server, config.host),
     pollingWorkers(server, taskQueueOf(config.host)),
     runningSweeps(server, config.host),
     describeSchedule(server.client.schedule, config.host),
@@ -40,7 +65,8 @@ export async function readStatus(server: TemporalServer, config: Config): Promis
   const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep, never)));
   return {
     host: config.host,
-    holder,
+    holder: locked ?? holderOf(turns),
+    waiting: turns.waiting.map((one) => ({ ...named(one), since: new Date(one.sinceMs).toISOString() })),
     workers: workers.map(({ identity, lastSeen }) => ({ identity, lastSeen: lastSeen.toISOString() })),
     sweeps: sweeps.map(({ sweep, started }, index) => {
       const look = looks[index];

@@ -8,7 +8,10 @@ import { oneLine } from './terminal.ts';
 /** What `status` says, and its JSON. */
 export interface Status {
   host: string;
-  holder: { workflowId: string; runId: string; what: string; since: string; step: string } | null;
+  /** The step is null where only its turn is known: on another host, or before its first step. */
+  holder: { workflowId: string; runId: string; what: string; since: string; step: string | null } | null;
+  /** Who waits for its turn, in order. */
+  waiting: { workflowId: string; runId: string; what: string; since: string }[];
   workers: { identity: string; lastSeen: string }[];
   sweeps: SweepStatus[];
   schedule: { id: string; paused: boolean; note: string | null; next: string | null } | null;
@@ -31,8 +34,13 @@ export function renderStatus(status: Status, now: number): string {
     `host      ${status.host}: ${
       holder === null
         ? 'free'
-        : oneLine(`held by ${holder.what} ${holder.workflowId} since ${holder.since} (${holder.step})`)
+        : oneLine(
+            `held by ${holder.what} ${holder.workflowId} since ${holder.since}${holder.step === null ? '' : ` (${holder.step})`}`,
+          )
     }`,
+    ...status.waiting.map(({ what, workflowId, since }) =>
+      oneLine(`waits     ${what} ${workflowId} since ${since}`),
+    ),
     `worker    ${
       workers.length === 0
         ? yellow(`none waits on task queue ${taskQueueOf(status.host)}; start one: recipe-sweep worker`)

@@ -100,6 +100,7 @@ const activities = createActivities({
   results: createResults(state),
   alerts: createAlerts(state),
   foreignWorker: async () => null,
+  turns: { ask: async () => 'host', isOpen: async () => true },
   lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
   attempts: createAttempts(state),
   runnerFor: ({ signal, mark }) =>

@@ -70,6 +70,7 @@ export function stepsIn(around: Surroundings): Steps {
     results: createResults(state),
     alerts: createAlerts(state),
     foreignWorker: async () => null,
+    turns: { ask: async () => 'host', isOpen: async () => true },
     lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
     now,
   });

@@ -178,7 +178,7 @@ test('a plan has a line per recipe, with a dash for what there is not', () => {
 });
 
 describe('status', () => {
-  const quiet: Status = { host: 'ci-1', holder: null, workers: [], sweeps: [], schedule: null };
+  const quiet: Status = { host: 'ci-1', holder: null, waiting: [], workers: [], sweeps: [], schedule: null };
 
   test('of a host where nothing is set up says what to do', () => {
     const lines = plain(renderStatus(quiet, 0)).split('\n');
@@ -208,6 +208,11 @@ describe('status', () => {
         next: '2025-03-09T03:00:00.000Z',
       },
     };
+    const waits = { workflowId: 'canonical-ci-1-x', runId: 'r', what: 'canonical forget of gitea' };
+    const queue = { ...busy, waiting: [{ ...waits, since: '2025-03-02T03:01:00Z' }] };
+    expect(plain(renderStatus(queue, 15_000)).split('\n')[1]).toBe(
+      'waits     canonical forget of gitea canonical-ci-1-x since 2025-03-02T03:01:00Z',
+    );
     const lines = plain(renderStatus(busy, 15_000)).split('\n');
     expect(lines[0]).toBe('host      ci-1: held by PR test pr-7 since 2025-03-02T03:00:00Z (install)');
     expect(lines[1]).toBe('worker    7@ci-1, seen 5s ago');

@@ -369,6 +369,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     results: createResults(state),
     alerts: createAlerts(state),
     foreignWorker: async () => null,
+    turns: { ask: async () => 'host', isOpen: async () => true },
     lock: createHostLock({
       host: 'model',
       state,

@@ -42,7 +42,7 @@ export interface FakeRecipe {
 }
 
 export interface FakeHost {
-  activities: Activities;
+  activities: Omit<Activities, 'askForTurn' | 'endedWorkflows'>;
   recipes: Record<string, FakeRecipe>;
   /** Every step that was asked for, in order: `<recipe> <step>`. */
   calls: string[];
@@ -228,6 +228,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         return host.left;
       },
       async forgetCanonical({ recipe }) {
+        await call(recipe, 'forget');
         return `${recipe} has no canonical any more`;
       },
       async rebuildCanonical({ recipe }) {

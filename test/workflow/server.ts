@@ -2,6 +2,8 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { Client } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../workflows/protocol.ts';
+import type { Activities } from '../../activities/index.ts';
+import { createTurns } from '../../worker/turns.ts';
 import type { FakeHost } from './fake-host.ts';
 
 /** A real dev server and the real workflows; the steps are a fake host's. */
@@ -26,6 +28,18 @@ export const WORKFLOWS = new URL('../../workflows/index.ts', import.meta.url).pa
 /** The steps of these tests fail on purpose; only what is unexpected is printed. */
 export function quietRuntime(): void {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
+}
+
+/** The turns are real: they are between the workflows and the server alone. */
+function turnSteps(client: Client): Pick<Activities, 'askForTurn' | 'endedWorkflows'> {
+  const turns = createTurns(client, HOST);
+  return {
+    askForTurn: (request) => turns.ask(request),
+    async endedWorkflows({ workflows }) {
+      const open = await Promise.all(workflows.map((workflow) => turns.isOpen(workflow)));
+      return workflows.filter((_, place) => !open[place]);
+    },
+  };
 }
 
 export async function startWorkflowServer(temporalBinary: string): Promise<WorkflowServer> {
@@ -55,7 +69,7 @@ export async function startWorkflowServer(temporalBinary: string): Promise<Workf
         connection: env.nativeConnection,
         taskQueue: TASK_QUEUE,
         workflowBundle,
-        activities: host.activities,
+        activities: { ...host.activities, ...turnSteps(env.client) },
         maxHeartbeatThrottleInterval: '100ms',
       });
       return worker.runUntil(body);

@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import {
+  CANONICAL_WORKFLOW,
+  hostWorkflowId,
+  progressQuery,
+  SWEEP_WORKFLOW,
+  turnsQuery,
+  type SweepResult,
+} from '../../workflows/protocol.ts';
+import { fakeHost, type FakeHost } from './fake-host.ts';
+import { HOST, quietRuntime, startWorkflowServer, TASK_QUEUE, type WorkflowServer } from './server.ts';
+
+/** Whose turn it is, between real workflows; the steps are a fake host's. */
+
+quietRuntime();
+
+let server: WorkflowServer;
+
+beforeAll(async () => {
+  server = await startWorkflowServer(inject('temporal'));
+});
+
+afterAll(async () => {
+  await server?.close();
+});
+
+function start(type: string, input: unknown): Promise<WorkflowHandle> {
+  const workflowId = `${type}-${randomUUID()}`;
+  return server.client.workflow.start(type, { workflowId, taskQueue: TASK_QUEUE, args: [input] });
+}
+
+const startSweep = (...recipes: string[]) => start(SWEEP_WORKFLOW, { recipes });
+const startForget = (recipe: string) => start(CANONICAL_WORKFLOW, { recipe, change: 'forget' });
+
+const host = () => server.client.workflow.getHandle(hostWorkflowId(HOST));
+
+async function waiting(): Promise<string[]> {
+  const turns = await host().query(turnsQuery);
+  return turns.waiting.map(({ workflow }) => workflow.id);
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await isSo().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`not so after a minute: ${what}`);
+    await sleep(50);
+  }
+}
+
+const idle = () => until('the host is free', async () => (await host().describe()).status.name !== 'RUNNING');
+
+/** Two recipes of which the first takes so long that somebody can ask meanwhile. */
+const twoRecipes = (): FakeHost =>
+  fakeHost({ a: { releases: ['1.0.0+1'], slow: 'cold-test: install' }, b: { releases: ['1.0.0+1'] }, c: {} });
+
+test('what an operator asks for goes between two recipes of a sweep, and nothing runs beside it', async () => {
+  const fake = twoRecipes();
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const forget = await startForget('c');
+    await until('it waits', async () => (await waiting()).includes(forget.workflowId));
+    expect(await host().query(turnsQuery)).toMatchObject({
+      holder: { asker: 'sweep', workflow: { id: sweep.workflowId } },
+      waiting: [{ asker: 'hand', what: 'canonical forget of c', sinceMs: expect.any(Number) }],
+    });
+    expect(await forget.result()).toContain('c has no canonical');
+    expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
+    await idle();
+  });
+  const order = ['a record', 'sweep release', 'c forget', 'b mirror-sync'].map((call) =>
+    fake.calls.indexOf(call),
+  );
+  expect(order).toEqual([...order].sort((one, other) => one - other));
+  expect(order).not.toContain(-1);
+});
+
+test('a sweep gives its turn back when it ends, and nobody who asks for nothing is in its way', async () => {
+  const fake = twoRecipes();
+  await server.withWorker(fake, async () => {
+    await (await startSweep('a', 'b')).result();
+    await idle();
+  });
+  expect(fake.calls).not.toContain('sweep release');
+});
+
+test('a second sweep ends as skipped, and says which one is under way', async () => {
+  const fake = twoRecipes();
+  await server.withWorker(fake, async () => {
+    const first = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const second = await (await startSweep('c')).result();
+    expect(second).toMatchObject({ verdict: 'skipped', note: expect.stringContaining(first.workflowId) });
+    await first.result();
+    await idle();
+  });
+  expect(fake.calls.filter((call) => call === 'sweep open')).toHaveLength(1);
+});
+
+test('a sweep waits for what has the host, says so, and then begins', async () => {
+  const fake = fakeHost({ a: { releases: ['1.0.0+1'] }, c: { hangs: 'forget' } });
+  await server.withWorker(fake, async () => {
+    const forget = await startForget('c');
+    await fake.reached('c forget');
+    const sweep = await startSweep('a');
+    await until('it says so', async () => {
+      const { state } = await sweep.query(progressQuery);
+      return state === 'waiting for its turn';
+    });
+    expect(fake.calls).not.toContain('sweep open');
+    await forget.cancel();
+    expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
+    await idle();
+  });
+});
+
+test('who is cancelled while it waits leaves the queue, and does nothing', async () => {
+  const fake = twoRecipes();
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const forget = await startForget('c');
+    await until('it waits', async () => (await waiting()).includes(forget.workflowId));
+    await forget.cancel();
+    await expect(forget.result()).rejects.toThrow();
+    await until('it left', async () => (await waiting()).length === 0);
+    await sweep.result();
+    await idle();
+  });
+  expect(fake.calls).not.toContain('c forget');
+});
+
+test('a holder that was terminated gives way at once to whoever asks', async () => {
+  const fake = fakeHost({
+    a: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
+    b: { releases: ['1.0.0+1'] },
+  });
+  await server.withWorker(fake, async () => {
+    const lost = await startSweep('a');
+    await fake.reached('a cold-test: install');
+    await lost.terminate('for the test');
+    const sweep = await startSweep('b');
+    expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
+    await idle();
+  });
+});
+
+test('who waits is served although the workflow of the host was ended by somebody', async () => {
+  const fake = twoRecipes();
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    await host().terminate('for the test');
+    const forget = await startForget('c');
+    await forget.result();
+    expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
+    await idle();
+  });
+});
+
+test('a sweep that is cancelled while it has given way writes its report in its turn', async () => {
+  const fake = fakeHost({
+    a: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
+    b: { releases: ['1.0.0+1'] },
+    c: { slow: 'forget' },
+  });
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const forget = await startForget('c');
+    await fake.reached('c forget');
+    await sweep.cancel();
+    await forget.result();
+    await expect(sweep.result()).rejects.toThrow();
+    await idle();
+  });
+  expect(fake.calls.indexOf('sweep close')).toBeGreaterThan(fake.calls.indexOf('c forget'));
+  expect(fake.calls).not.toContain('b mirror-sync');
+});
