@@ -2,13 +2,8 @@ import path from 'node:path';
 import { Fault } from '../../domain/fault.ts';
 import type { App } from '../../domain/app.ts';
 import { openCheckout, type Checkout } from '../recipe-format/checkout.ts';
-import {
-  interpolateCompose,
-  isMapping,
-  parseCompose,
-  type ComposeSource,
-  type Mapping,
-} from '../recipe-format/compose.ts';
+import { isMapping, parseCompose, type ComposeSource, type Mapping } from '../recipe-format/compose.ts';
+import { interpolateCompose } from '../recipe-format/variables.ts';
 import { checkNetworksDeclared } from '../recipe-format/declared.ts';
 import { parseEnvFile } from '../recipe-format/env.ts';
 import { isImageReference } from '../recipe-format/image-reference.ts';

@@ -1,4 +1,5 @@
-import { CAST_NAMES, castAt, isMapping, type ComposeSource } from './compose.ts';
+import { isMapping, type ComposeSource } from './compose.ts';
+import { CAST_NAMES, castAt } from './variables.ts';
 import { RecipeProblem, type Key, type Place } from './problem.ts';
 
 /**

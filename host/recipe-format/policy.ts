@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { isMapping, labelsOf, scalarText, type ComposeSource, type Mapping } from './compose.ts';
+import { isMapping, scalarText, type ComposeSource, type Mapping } from './compose.ts';
+import { labelsOf } from './labels.ts';
 import { routeFindings } from './routes.ts';
 import { HOST_NETWORK } from './networks.ts';
 import { placed, RecipeProblem, type Finding, type Key } from './problem.ts';

@@ -1,6 +1,7 @@
 import type { App } from '../../domain/app.ts';
 import { openCheckout, type Checkout } from './checkout.ts';
-import { interpolateCompose, parseCompose, type ComposeSource } from './compose.ts';
+import { parseCompose, type ComposeSource } from './compose.ts';
+import { interpolateCompose } from './variables.ts';
 import { parseAbraExports, parseEnvSample, type EnvSample } from './env.ts';
 import { RecipeProblem, type Place } from './problem.ts';
 

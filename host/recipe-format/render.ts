@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Document } from 'yaml';
 import { LABEL } from '../../domain/labels.ts';
-import { isMapping, labelsOf, withLabels, type ComposeFile, type Mapping } from './compose.ts';
+import { isMapping, type ComposeFile, type Mapping } from './compose.ts';
+import { labelsOf, withLabels } from './labels.ts';
 
 /** Labels of everything a deployment creates: the same in each deployment of an app. */
 export type ObjectLabels = Readonly<

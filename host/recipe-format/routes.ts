@@ -1,4 +1,5 @@
-import { isMapping, labelsOf, type ComposeSource } from './compose.ts';
+import { isMapping, type ComposeSource } from './compose.ts';
+import { labelsOf } from './labels.ts';
 import { PROXY_NETWORK } from './networks.ts';
 import type { Finding, Place } from './problem.ts';
 import { hostsOfRule } from './route-rule.ts';

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import * as git from '../../host/git/commands.ts';
 import { processRunner } from '../../host/machine/process.ts';
-import { labelsOf } from '../../host/recipe-format/compose.ts';
+import { labelsOf } from '../../host/recipe-format/labels.ts';
 import { packArguments, unpackArguments, wipeArguments } from '../../host/data/snapshots.ts';
 import { stackDeploy, SWARM_LAG_MS } from '../../host/deploy/swarm-deployer.ts';
 import { SERVICE_LABEL, STACK_LABEL } from '../../host/engine/swarm.ts';
