@@ -5,7 +5,6 @@ import { openCheckout, type Checkout } from '../recipe-format/checkout.ts';
 import { isMapping, parseCompose, type ComposeSource, type Mapping } from '../recipe-format/compose.ts';
 import { interpolateCompose } from '../recipe-format/variables.ts';
 import { checkNetworksDeclared } from '../recipe-format/declared.ts';
-import { parseEnvFile } from '../recipe-format/env.ts';
 import { isImageReference } from '../recipe-format/image-reference.ts';
 import { checkDurations } from '../recipe-format/literals.ts';
 import { checkAliases, checkOwnNames } from '../recipe-format/neighbours.ts';
@@ -16,11 +15,11 @@ import { RecipeProblem, type Key, type Place } from '../recipe-format/problem.ts
 import { readRecipe, wholeFile } from '../recipe-format/read.ts';
 import { deployLabels, externalKeys } from '../recipe-format/render.ts';
 import { neededSecrets, type NeededSecret } from '../secrets/needed.ts';
+import { makeSelfContained } from './self-contained.ts';
 
 /**
  * Reads a recipe as abra would for one app: `.env.sample`, `abra.sh`, and the compose files that
- * COMPOSE_FILE names. All of it is untrusted. Nothing is run, nothing outside the checkout is read, and the
- * app's variables are put into the compose files here, so that they never become a process's environment.
+ * COMPOSE_FILE names. All of it is untrusted. Nothing is run, and nothing outside the checkout is read.
  */
 
 /** A recipe made ready for one app, before our labels and the images' digests are in it. */
@@ -107,9 +106,7 @@ async function prepare(
   checkAliases(files, app);
   for (const [index, file] of files.entries()) {
     const folder = folders[index] ?? checkout;
-    await resolvePaths(file, folder);
-    await includeEnvFiles(file, folder, lookup);
-    passVariables(file.compose, lookup, clientVariables);
+    await makeSelfContained(file, { folder, lookup, clientVariables });
   }
   const services = servicesOf(files);
   const main = services.find(({ name }) => name === 'app');
@@ -231,101 +228,4 @@ function keptElsewhere(files: readonly ComposeSource[]): string[] {
     const here = driver === 'local' && (device === undefined || IN_MEMORY.has(String(type)));
     return here ? [] : [key];
   });
-}
-
-/** Makes the paths that docker would take as relative to the compose file absolute, inside the checkout. */
-async function resolvePaths({ compose, at }: ComposeSource, checkout: Checkout): Promise<void> {
-  for (const kind of ['configs', 'secrets'] as const) {
-    const section = compose[kind];
-    for (const [key, value] of Object.entries(isMapping(section) ? section : {})) {
-      if (!isMapping(value) || typeof value['file'] !== 'string') continue;
-      value['file'] = await checkout.resolve(value['file'], at(kind, key, 'file'));
-    }
-  }
-  for (const [key, service] of Object.entries(isMapping(compose['services']) ? compose['services'] : {})) {
-    if (!isMapping(service)) continue;
-    if (Array.isArray(service['volumes'])) {
-      service['volumes'] = await Promise.all(
-        service['volumes'].map((volume: unknown, index) =>
-          resolveBind(volume, checkout, at('services', key, 'volumes', index)),
-        ),
-      );
-    }
-  }
-}
-
-/** What is bound of the host itself stays as it is: the policy has allowed it. */
-async function resolveBind(volume: unknown, checkout: Checkout, place: Place): Promise<unknown> {
-  const isHostPath = (source: string): boolean => /^[/~]/.test(source);
-  if (typeof volume === 'string') {
-    const [source = '', ...rest] = volume.split(':');
-    if (!source.startsWith('.') || rest.length === 0) return volume;
-    return [await checkout.resolve(source, place), ...rest].join(':');
-  }
-  if (!isMapping(volume) || volume['type'] !== 'bind') return volume;
-  const { source } = volume;
-  if (typeof source !== 'string' || isHostPath(source)) return volume;
-  return { ...volume, source: await checkout.resolve(source, place) };
-}
-
-/**
- * Puts the variables of each service's env_file into its `environment`, under what stands there. docker would
- * read those files itself, and fill in names without a value from its own environment.
- */
-async function includeEnvFiles(
-  { compose, at }: ComposeSource,
-  checkout: Checkout,
-  lookup: (name: string) => string | undefined,
-): Promise<void> {
-  for (const [key, service] of Object.entries(isMapping(compose['services']) ? compose['services'] : {})) {
-    if (!isMapping(service) || service['env_file'] === undefined) continue;
-    const { env_file: named, environment: written, ...rest } = service;
-    const found = new Map<string, string>();
-    for (const name of Array.isArray(named) ? (named as unknown[]) : [named]) {
-      const place = at('services', key, 'env_file');
-      const text = typeof name === 'string' ? await checkout.read(name, place) : null;
-      if (text === null) {
-        throw new RecipeProblem(place, `${JSON.stringify(name)} does not exist in the recipe`);
-      }
-      for (const [variable, value] of parseEnvFile(text, String(name), lookup)) found.set(variable, value);
-    }
-    const environment = isMapping(written)
-      ? { ...Object.fromEntries(found), ...written }
-      : [
-          ...[...found].map(([name, value]) => `${name}=${value}`),
-          ...(Array.isArray(written) ? written : []),
-        ];
-    (compose['services'] as Mapping)[key] = { ...rest, environment };
-  }
-}
-
-/**
- * Gives `environment` entries that name a variable without a value the app's value, as docker would from its
- * environment. One that the app does not set stays a bare name, which takes it out of the image's own.
- */
-function passVariables(
-  compose: Mapping,
-  lookup: (name: string) => string | undefined,
-  clientVariables: ReadonlySet<string>,
-): void {
-  for (const service of Object.values(isMapping(compose['services']) ? compose['services'] : {})) {
-    if (!isMapping(service)) continue;
-    const written = service['environment'];
-    if (Array.isArray(written)) {
-      service['environment'] = written.flatMap((item: unknown) => {
-        if (typeof item !== 'string' || item.includes('=')) return [item];
-        const value = lookup(item);
-        if (value !== undefined) return [`${item}=${value}`];
-        return clientVariables.has(item) ? [] : [item];
-      });
-    } else if (isMapping(written)) {
-      service['environment'] = Object.fromEntries(
-        Object.entries(written).flatMap(([name, value]): [string, unknown][] => {
-          if (value !== null) return [[name, value]];
-          const known = lookup(name);
-          return known === undefined && clientVariables.has(name) ? [] : [[name, known ?? null]];
-        }),
-      );
-    }
-  }
 }
