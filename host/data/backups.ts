@@ -1,69 +1,25 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { z } from 'zod';
 import type { BackupPlan } from '../../domain/backup-plan.ts';
 import { Fault } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import { DATA_MARKER } from './data-marker.ts';
 import type { Volume } from '../engine/swarm.ts';
-import { lackOfDump } from './dump.ts';
+import { backupManifest, type ArchivedVolume, type BackupManifest } from './backup-manifest.ts';
+import { wrongDumps } from './dump.ts';
+import { locate, pack, putBack } from './volume-in-use.ts';
 import { readJson, syncFolder, writeJson } from '../machine/durable-file.ts';
 import { runOnDisk } from '../machine/disk-command.ts';
-import { differenceFrom, sumWhile } from '../machine/file-sum.ts';
-import {
-  has,
-  inside,
-  moveInto,
-  openFileInside,
-  openFolder,
-  openInside,
-  outside,
-} from '../machine/inside-folder.ts';
-import type { Finished, ProcessRunner } from '../machine/process.ts';
-import { packArguments, unpackArguments, wipeArguments } from './snapshots.ts';
+import { differenceFrom } from '../machine/file-sum.ts';
+import { outside } from '../machine/inside-folder.ts';
+import type { ProcessRunner } from '../machine/process.ts';
+import { wipeArguments } from './snapshots.ts';
 
 /**
  * The archive of a cold test: what the labels name of a stack's volumes, as one tar per volume or path, and a
- * manifest with their sums, in `<state>/backups/<stack>`. It is taken and put back while the app runs, so nothing
- * in a volume is taken for what it was a moment ago. Needs root.
+ * manifest with their sums, in `<state>/backups/<stack>`. It is taken and put back while the app runs. Needs root.
  */
-
-const hook = z.strictObject({ hook: z.string(), service: z.string(), command: z.string() });
-
-const parent = z.strictObject({ name: z.string(), uid: z.number(), gid: z.number(), mode: z.number() });
-
-const archive = z.strictObject({
-  /** In the folder of the manifest. */
-  file: z.string().regex(/^\d+\.tar$/),
-  /** What of the volume; null for all of it. */
-  path: z.string().nullable(),
-  /** The folders that lead to it. */
-  parents: z.array(parent),
-  sha256: z.string(),
-  bytes: z.number().int().nonnegative(),
-  /** Regular files in it, our own mark not counted. */
-  files: z.number().int().nonnegative(),
-});
-
-const manifestSchema = z.strictObject({
-  schema: z.literal(1),
-  stack: z.string(),
-  hooks: z.strictObject({ beforeRestore: z.array(hook), afterRestore: z.array(hook) }),
-  volumes: z.array(
-    z.object({
-      /** On the engine. */
-      name: z.string(),
-      /** Our mark was in it, and is in the archive. */
-      marked: z.boolean(),
-      archives: z.array(archive),
-    }),
-  ),
-});
-
-export type BackupManifest = z.output<typeof manifestSchema>;
-export type ArchivedVolume = BackupManifest['volumes'][number];
 
 /** What came of taking one. */
 export interface Taken {
@@ -124,112 +80,14 @@ export async function removeBackups(state: string): Promise<void> {
   await rm(path.join(state, 'backups'), { recursive: true, force: true });
 }
 
-/** tar's status when files changed while it read them. */
-const CHANGED = 1;
-/** What a file is called that a hook dumped a database into. */
-const DUMP = /\.(sql|dump)(\.gz)?$/;
-/** So many files of one folder are looked into. */
-const MOST_DUMPS = 100;
-/** Beside a volume's data, on the same disk and where no container sees it. */
-const STAGING = 'recipe-sweep-restore';
-
 export function createBackups({ state, run, signal, guard, report }: BackupsSettings): Backups {
   const begunFile = (stack: string): string => path.join(folderOf(state, stack), 'restore-has-begun');
-
-  /** Packs something in a folder that may be in use. Answers how it was read, too, if that is worth knowing. */
-  async function pack(folder: string, what: string, tar: string) {
-    const listing = `${tar}.list`;
-    const args = ['--verbose', '--verbose', `--index-file=${listing}`, ...packArguments(folder, tar, what)];
-    for (let isLast = false; ; isLast = true) {
-      // tar opens this very file, so that it can be followed from its first byte.
-      await writeFile(tar, '');
-      let finished: Finished | undefined;
-      const writing = runOnDisk(run, { file: 'tar', args }, [0, CHANGED]).then(
-        (ended) => void (finished = ended),
-      );
-      const sum = await sumWhile(writing, tar);
-      const changed = finished?.status === CHANGED ? (finished.stderr.trim().split('\n')[0] ?? '') : null;
-      if (changed !== null && !isLast) continue;
-      const files = await filesIn(listing);
-      await rm(listing);
-      return { ...sum, files, changed };
-    }
-  }
 
   /** Whether a volume has any file that is not ours; what vanishes meanwhile is none. */
   async function holdsFiles({ mountpoint }: Volume): Promise<boolean> {
     const marker = path.join(mountpoint, DATA_MARKER);
     const args = [mountpoint, '-xdev', '-type', 'f', '-not', '-path', marker, '-print', '-quit'];
     return (await runOnDisk(run, { file: 'find', args }, [0, 1])).stdout !== '';
-  }
-
-  /**
-   * Unpacks where no container can exchange a folder for a link while tar works, and moves what came into the
-   * volume. Answers whether there was a way to where it belongs.
-   */
-  async function unpackBeside(
-    tar: string,
-    mountpoint: string,
-    parents: readonly Parent[],
-    whole: boolean,
-  ): Promise<boolean> {
-    const staging = path.join(path.dirname(mountpoint), STAGING);
-    const coming = path.join(staging, 'new');
-    const aside = { folder: path.join(staging, 'old'), count: 0 };
-    await clearStaging(staging);
-    for (const folder of [staging, coming, aside.folder]) await mkdir(folder, { mode: 0o700 });
-    await runOnDisk(run, { file: 'tar', args: unpackArguments(tar, coming) });
-    const folder = await descend(mountpoint, parents.length, async (above, index) => {
-      const { name = '', uid = 0, gid = 0, mode = 0 } = parents[index] ?? {};
-      const there = await openInside(above, name);
-      if (there !== null || (await has(above, name))) return there;
-      await mkdir(inside(above, name), { mode: 0o700 });
-      const made = await openInside(above, name);
-      await made?.chown(uid, gid);
-      await made?.chmod(mode);
-      return made;
-    });
-    if (folder === null) return false;
-    try {
-      await moveInto(coming, folder, aside, whole);
-    } finally {
-      await folder.close();
-    }
-    await clearStaging(staging);
-    return true;
-  }
-
-  /**
-   * What is wrong with what a hook dumped at a path, one line each: with the file, or with those that lie in the
-   * folder and are called like a dump. A file that is called otherwise and was empty before is no dump.
-   */
-  async function wrongDumps({ folder }: Located, what: string, since: Date): Promise<string[]> {
-    const name = path.basename(what);
-    const inFolder = await openInside(folder, name);
-    try {
-      const names = inFolder === null ? [name] : await readdir(outside(inFolder));
-      const dumps = inFolder === null ? names : names.filter((one) => DUMP.test(one)).sort();
-      const wrong: string[] = [];
-      for (const one of dumps.slice(0, MOST_DUMPS)) {
-        const file = await openFileInside(inFolder ?? folder, one);
-        try {
-          const { size = 0, mtimeMs = 0 } = (await file?.stat()) ?? {};
-          const isDump = DUMP.test(one) || size > 0 || mtimeMs >= since.getTime();
-          const lack = file !== null && isDump ? await lackOfDump(file, signal) : null;
-          if (lack !== null) wrong.push(`${inFolder === null ? what : `${what}/${one}`} ${lack}`);
-        } finally {
-          await file?.close();
-        }
-      }
-      return wrong;
-    } finally {
-      await inFolder?.close();
-    }
-  }
-
-  /** What had to make room may still be in use by the app, so it is removed as a volume is wiped. */
-  async function clearStaging(staging: string): Promise<void> {
-    if (existsSync(staging)) await runOnDisk(run, { file: 'find', args: [staging, '-xdev', '-delete'] });
   }
 
   return {
@@ -261,12 +119,14 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
           try {
             const file = `${count++}.tar`;
             const what = one === null ? '.' : `./${path.basename(one)}`;
-            const packed = await pack(outside(found.folder), what, path.join(partial, file));
+            const packed = await pack(run, outside(found.folder), what, path.join(partial, file));
             const { changed, ...entry } = packed;
             archives.push({ file, path: one, parents: found.parents, ...entry });
             if (changed !== null) taken.notes.push(`volume ${name} changed while it was read: ${changed}`);
             const wrong =
-              one !== null && plan.hooks.beforeBackup.length > 0 ? await wrongDumps(found, one, since) : [];
+              one !== null && plan.hooks.beforeBackup.length > 0
+                ? await wrongDumps(found.folder, one, since, signal)
+                : [];
             taken.missing.push(...wrong.map((line) => `volume ${name}: ${line}`));
           } finally {
             await found.folder.close();
@@ -287,7 +147,7 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
 
     async verified(stack) {
       const folder = folderOf(state, stack);
-      const manifest = await readJson(path.join(folder, 'manifest.json'), manifestSchema);
+      const manifest = await readJson(path.join(folder, 'manifest.json'), backupManifest);
       for (const entry of manifest?.volumes.flatMap(({ archives }) => archives) ?? []) {
         const tar = path.join(folder, entry.file);
         const why = await differenceFrom(entry, tar);
@@ -318,66 +178,11 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
         await guard();
         report(`restoring volume ${name}`);
         const tar = path.join(folderOf(state, stack), file);
-        if (!(await unpackBeside(tar, mountpoint, parents, what === null))) {
+        if (!(await putBack(run, tar, { mountpoint, parents, whole: what === null }))) {
           return `volume ${name}: ${what} cannot be put back, since a folder above it is a file or a link now`;
         }
       }
       return null;
     },
   };
-}
-
-type Parent = z.output<typeof parent>;
-
-interface Located {
-  folder: FileHandle;
-  parents: Parent[];
-}
-
-/** The folder that a path of a volume is in, opened, and what leads to it; null when it is not there. */
-async function locate({ mountpoint }: Volume, what: string | null): Promise<Located | null> {
-  const names = what?.split('/').slice(0, -1) ?? [];
-  const parents: Parent[] = [];
-  const folder = await descend(mountpoint, names.length, async (above, index) => {
-    const name = names[index] ?? '';
-    const next = await openInside(above, name);
-    if (next === null) return null;
-    const { uid, gid, mode } = await next.stat();
-    parents.push({ name, uid, gid, mode: mode & 0o7777 });
-    return next;
-  });
-  if (folder === null) return null;
-  if (what === null || (await has(folder, path.basename(what)))) return { folder, parents };
-  await folder.close();
-  return null;
-}
-
-/** Opens the folder that so many steps lead to from one whose path is ours; null where a step leads nowhere. */
-async function descend(
-  root: string,
-  steps: number,
-  step: (above: FileHandle, index: number) => Promise<FileHandle | null>,
-): Promise<FileHandle | null> {
-  let folder = await openFolder(root);
-  for (let index = 0; index < steps; index++) {
-    const above = folder;
-    try {
-      const next = await step(above, index);
-      if (next === null) return null;
-      folder = next;
-    } finally {
-      await above.close();
-    }
-  }
-  return folder;
-}
-
-/** Regular files in tar's own list of what it packed, but for our mark. */
-async function filesIn(listing: string): Promise<number> {
-  let files = 0;
-  for await (const line of createInterface({ input: createReadStream(listing) })) {
-    // -: a file; h: another name of one.
-    if (/^[-h]/.test(line) && !line.endsWith(` ./${DATA_MARKER}`)) files++;
-  }
-  return files;
 }

@@ -1,9 +1,49 @@
+import { readdir, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import type { FileHandle } from 'node:fs/promises';
 import { messageOf } from '../../domain/fault.ts';
+import { openFileInside, openInside, outside } from '../machine/inside-folder.ts';
 
 /** Looks at a database's dump, as far as its own format tells whether it is whole. */
+
+/** What a file is called that a hook dumped a database into. */
+const DUMP = /\.(sql|dump)(\.gz)?$/;
+/** So many files of one folder are looked into. */
+const MOST_DUMPS = 100;
+
+/**
+ * What is wrong with what a hook dumped at a path, one line each: with the file, or with those that lie in the
+ * folder and are called like a dump. A file that is called otherwise and was empty before is no dump.
+ */
+export async function wrongDumps(
+  folder: FileHandle,
+  what: string,
+  since: Date,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const name = path.basename(what);
+  const inFolder = await openInside(folder, name);
+  try {
+    const names = inFolder === null ? [name] : await readdir(outside(inFolder));
+    const dumps = inFolder === null ? names : names.filter((one) => DUMP.test(one)).sort();
+    const wrong: string[] = [];
+    for (const one of dumps.slice(0, MOST_DUMPS)) {
+      const file = await openFileInside(inFolder ?? folder, one);
+      try {
+        const { size = 0, mtimeMs = 0 } = (await file?.stat()) ?? {};
+        const isDump = DUMP.test(one) || size > 0 || mtimeMs >= since.getTime();
+        const lack = file !== null && isDump ? await lackOfDump(file, signal) : null;
+        if (lack !== null) wrong.push(`${inFolder === null ? what : `${what}/${one}`} ${lack}`);
+      } finally {
+        await file?.close();
+      }
+    }
+    return wrong;
+  } finally {
+    await inFolder?.close();
+  }
+}
 
 /** How dumps in plain text begin and end: pg_dump and pg_dumpall, mysqldump and mariadb-dump, as they write it. */
 const FORMATS: readonly { begins: RegExp; ends: string }[] = [
