@@ -10,6 +10,7 @@ import { promote } from './promote.ts';
 import { reap } from './reap.ts';
 import { record } from './record.ts';
 import { resolve } from './resolve.ts';
+import { restore } from './restore.ts';
 import { sweep } from './sweep.ts';
 import { teardown } from './teardown.ts';
 import { turn } from './turn.ts';
@@ -24,6 +25,7 @@ export function createActivities(world: World) {
     ...dependencies(world),
     ...coldTest(world),
     ...backup(world),
+    ...restore(world),
     ...custom(world),
     ...lint(world),
     ...promote(world),
