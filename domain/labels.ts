@@ -5,6 +5,6 @@ export const LABEL = {
   lifetime: 'recipe-sweep.lifetime',
   run: 'recipe-sweep.run',
   deployment: 'recipe-sweep.deployment',
-  /** On a secret: what it is recognised by where it must not be written down (secret-fingerprint.ts). */
+  /** On a secret: what it is recognised by where it must not be written down (host/secrets/fingerprint.ts). */
   fingerprint: 'recipe-sweep.fingerprint',
 } as const;

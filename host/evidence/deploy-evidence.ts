@@ -4,9 +4,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { endOf, printable } from '../../domain/printable.ts';
 import type { Observation, ServiceSeen } from '../../domain/convergence.ts';
-import { LABEL } from '../../domain/labels.ts';
-import { maskSecrets } from '../secrets/fingerprint.ts';
-import { STACK_LABEL, type Swarm } from '../engine/swarm.ts';
+import { maskerOf, type Masker } from '../secrets/masker.ts';
+import type { Swarm } from '../engine/swarm.ts';
 
 /** What is kept of a deployment, in the app's evidence folder. */
 export interface EvidenceSettings {
@@ -31,17 +30,6 @@ export async function keep(folder: string, name: string, text: string): Promise<
   const file = path.join(folder, name);
   await writeFile(file, printable(stripVTControlCharacters(text)));
   return file;
-}
-
-/** Masks in a text the secrets of a stack that carry a fingerprint. Colours go first, so that none is inside one. */
-type Masker = (text: string) => Promise<string>;
-
-async function maskerOf(swarm: Swarm, stack: string): Promise<Masker> {
-  const fingerprints = (await swarm.labelled(`${STACK_LABEL}=${stack}`)).flatMap(({ kind, labels }) => {
-    const fingerprint = labels[LABEL.fingerprint];
-    return kind === 'secret' && fingerprint !== undefined ? [fingerprint] : [];
-  });
-  return (text) => maskSecrets(stripVTControlCharacters(text), fingerprints);
 }
 
 /** A text fit to be kept: without colours, the stack's secrets masked, and what else steers a terminal written out. */

@@ -10,7 +10,7 @@ import { publishedPorts } from '../recipe-format/ports.ts';
 import { pathed, RecipeProblem, type Key, type Place } from '../recipe-format/problem.ts';
 import { readRecipe, wholeFile, type RecipeFiles } from '../recipe-format/read.ts';
 import { externalKeys } from '../recipe-format/render.ts';
-import { LONGEST_NAME } from '../secrets/needed.ts';
+import { tooLongNames } from '../secrets/needed.ts';
 
 /**
  * The rules of good recipes, in the spirit of `abra recipe lint`: what does not keep a release from working, and
@@ -127,7 +127,7 @@ function servicesOf(files: readonly ComposeSource[]): Map<string, LintedService>
   return services;
 }
 
-function sectionOf(compose: Mapping, kind: 'services' | 'configs' | 'secrets'): [string, Mapping][] {
+function sectionOf(compose: Mapping, kind: 'services' | 'configs'): [string, Mapping][] {
   const written = compose[kind];
   return Object.entries(isMapping(written) ? written : {}).map(([key, value]) => [
     key,
@@ -301,13 +301,9 @@ function configs({ written, exported }: LintedRelease): LintProblem[] {
 }
 
 function secrets({ files }: LintedRelease): LintProblem[] {
-  return files.flatMap(({ compose, at }) =>
-    sectionOf(compose, 'secrets').flatMap(([key, { name, external }]) => {
-      const legacy = isMapping(external) ? external['name'] : undefined;
-      const text = [name, legacy].find((one) => typeof one === 'string') ?? '';
-      if (text.length <= LONGEST_NAME) return [];
-      const what = `${text} has ${text.length} characters, and docker takes ${LONGEST_NAME}: shorten what follows the stack's name`;
-      return [problem('secret-name-too-long', at('secrets', key), what)];
-    }),
-  );
+  return files
+    .flatMap(tooLongNames)
+    .map(({ why, place }) =>
+      problem('secret-name-too-long', place, `${why}: shorten what follows the stack's name`),
+    );
 }

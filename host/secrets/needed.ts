@@ -1,6 +1,6 @@
 import { isMapping, type ComposeFile, type ComposeSource, type Mapping } from '../recipe-format/compose.ts';
 import type { EnvSample } from '../recipe-format/env.ts';
-import { RecipeProblem } from '../recipe-format/problem.ts';
+import { RecipeProblem, type Place } from '../recipe-format/problem.ts';
 
 /** A secret that a recipe expects on the engine before it is deployed. */
 export interface NeededSecret {
@@ -42,9 +42,7 @@ export function neededSecrets(
   return [...used].flatMap((key) => {
     const declared = lastSection(files, key);
     if (declared === null || !declared.value['external']) return [];
-    const { external } = declared.value;
-    const name =
-      textOf(declared.value['name']) ?? (isMapping(external) ? textOf(external['name']) : null) ?? key;
+    const name = writtenName(declared.value) ?? key;
     const place = declared.file.at('secrets', key);
     const template = templateOf(raw, key) ?? name;
     if (name.endsWith('_')) {
@@ -57,6 +55,17 @@ export function neededSecrets(
       .filter((candidate) => template.includes(candidate))
       .sort((a, b) => b.length - a.length)[0];
     return [{ key, name, ...howMade(sample, variable ?? key) }];
+  });
+}
+
+/** The names of secrets in a compose file, used or not, that docker does not take; each with why, and its place. */
+export function tooLongNames({ compose, at }: ComposeSource): { why: string; place: Place }[] {
+  const { secrets } = compose;
+  return Object.entries(isMapping(secrets) ? secrets : {}).flatMap(([key, declared]) => {
+    const name = isMapping(declared) ? (writtenName(declared) ?? '') : '';
+    if (name.length <= LONGEST_NAME) return [];
+    const why = `${name} has ${name.length} characters, and docker takes ${LONGEST_NAME}`;
+    return [{ why, place: at('secrets', key) }];
   });
 }
 
@@ -125,6 +134,11 @@ function lastSection<File extends ComposeFile>(
     if (isMapping(value)) return { file, value };
   }
   return null;
+}
+
+/** The name on the engine that a secret's declaration gives it, in either of compose's forms. */
+function writtenName({ name, external }: Mapping): string | null {
+  return textOf(name) ?? (isMapping(external) ? textOf(external['name']) : null);
 }
 
 function templateOf(raw: readonly ComposeFile[], key: string): string | null {
