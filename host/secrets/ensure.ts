@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { Fault } from '../../domain/fault.ts';
@@ -48,6 +48,24 @@ export async function readWrittenSecrets(folder: string): Promise<WrittenSecrets
     else values.set(key, value);
   }
   return { values, problem: problems.length === 0 ? null : `in $SECRETS_DIR ${problems.join(', ')}` };
+}
+
+/**
+ * Gives `use` a new folder below `scratch` that a hook may write secrets into. What `written` reads of it is read
+ * once, so it is to be asked for when the hook has ended. The folder is gone afterwards, whatever happened.
+ */
+export async function inSecretsFolder<T>(
+  scratch: string,
+  use: (folder: string, written: () => Promise<WrittenSecrets>) => Promise<T>,
+): Promise<T> {
+  await mkdir(scratch, { recursive: true, mode: 0o700 });
+  const folder = await mkdtemp(path.join(scratch, 'secrets-'));
+  let read: Promise<WrittenSecrets> | undefined;
+  try {
+    return await use(folder, () => (read ??= readWrittenSecrets(folder)));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 const LINE_END = /^([^\n]*?)\r?\n$/;

@@ -1,22 +1,25 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NeededSecret } from '../../host/secrets/needed.ts';
 import { maskSecrets } from '../../host/secrets/fingerprint.ts';
-import { ensureSecrets, readWrittenSecrets } from '../../host/secrets/ensure.ts';
+import { ensureSecrets, inSecretsFolder } from '../../host/secrets/ensure.ts';
 
-let folder: string;
+let scratch: string;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'secrets-'));
+  scratch = mkdtempSync(path.join(tmpdir(), 'secrets-'));
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => rmSync(scratch, { recursive: true }));
 
 describe("what a hook wrote into its secrets' folder", () => {
   const written = async (value: string | Buffer): Promise<string | undefined> => {
-    writeFileSync(path.join(folder, 'key'), value);
-    return (await readWrittenSecrets(folder)).values.get('key')?.toString('latin1');
+    const { values } = await inSecretsFolder(scratch, (folder, read) => {
+      writeFileSync(path.join(folder, 'key'), value);
+      return read();
+    });
+    return values.get('key')?.toString('latin1');
   };
 
   it('is a line without its end, or several lines as they are', async () => {
@@ -34,16 +37,38 @@ describe("what a hook wrote into its secrets' folder", () => {
   });
 
   it('is refused, all at once, where it is no value', async () => {
-    writeFileSync(path.join(folder, 'empty'), '\n');
-    writeFileSync(path.join(folder, 'fine'), 'word');
-    writeFileSync(path.join(folder, 'large'), Buffer.alloc(500 * 1024 + 1));
-    mkdirSync(path.join(folder, 'more'));
-    symlinkSync('/etc/passwd', path.join(folder, 'other'));
-    const { values, problem } = await readWrittenSecrets(folder);
+    const { values, problem } = await inSecretsFolder(scratch, (folder, read) => {
+      writeFileSync(path.join(folder, 'empty'), '\n');
+      writeFileSync(path.join(folder, 'fine'), 'word');
+      writeFileSync(path.join(folder, 'large'), Buffer.alloc(500 * 1024 + 1));
+      mkdirSync(path.join(folder, 'more'));
+      symlinkSync('/etc/passwd', path.join(folder, 'other'));
+      return read();
+    });
     expect([...values.keys()]).toEqual(['fine']);
     expect(problem).toBe(
       'in $SECRETS_DIR empty is empty, large is larger than 512000 bytes, the most that a secret has, more is not a file, other is not a file',
     );
+  });
+
+  it('is read once, and on no disk afterwards, whatever happened', async () => {
+    const broken = inSecretsFolder(scratch, async (folder, read) => {
+      writeFileSync(path.join(folder, 'key'), 'word');
+      const { values } = await read();
+      writeFileSync(path.join(folder, 'key'), 'another');
+      expect((await read()).values).toBe(values);
+      throw new Error('the hook failed');
+    });
+    await expect(broken).rejects.toThrow('the hook failed');
+    expect(readdirSync(scratch)).toEqual([]);
+  });
+
+  it('is in a folder that nobody else may look into', async () => {
+    const below = path.join(scratch, 'app');
+    const modes = await inSecretsFolder(below, async (folder) =>
+      [below, folder].map((one) => statSync(one).mode & 0o777),
+    );
+    expect(modes).toEqual([0o700, 0o700]);
   });
 });
 
