@@ -1,28 +1,11 @@
-import Table from 'cli-table3';
+import stringWidth from 'string-width';
+import wrapAnsi from 'wrap-ansi';
 import { bold } from 'yoctocolors';
 
 /** No lines, two blanks between columns: it reads well and greps well. */
-const PLAIN = Object.fromEntries(
-  [
-    'top',
-    'top-mid',
-    'top-left',
-    'top-right',
-    'bottom',
-    'bottom-mid',
-    'bottom-left',
-    'bottom-right',
-    'left',
-    'left-mid',
-    'mid',
-    'mid-mid',
-    'right',
-    'right-mid',
-    'middle',
-  ].map((place) => [place, '']),
-);
-
 const GAP = 2;
+/** A column that is wrapped gets no narrower, in characters, its gap included. */
+const NARROWEST = 20;
 
 /**
  * A table of text. `flexible` names the column that is wrapped so that the table fits `columns`;
@@ -37,35 +20,36 @@ export function renderTable(
   if (fit && fit.columns !== null) {
     const rest = widths.reduce((sum, width, column) => (column === fit.flexible ? sum : sum + width), 0);
     const flexible = widths[fit.flexible];
-    if (flexible !== undefined) widths[fit.flexible] = Math.min(flexible, Math.max(fit.columns - rest, 20));
+    if (flexible !== undefined) {
+      widths[fit.flexible] = Math.min(flexible, Math.max(fit.columns - rest, NARROWEST));
+    }
   }
-  const table = new Table({
-    chars: PLAIN,
-    head: head.map((title) => bold(title)),
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': GAP },
-    colWidths: widths,
-    wordWrap: true,
-  });
-  table.push(...rows.map((row) => [...row]));
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
+  return [head.map((title) => (title === '' ? '' : bold(title))), ...rows]
+    .flatMap((row) => linesOf(row, widths))
     .join('\n');
 }
 
-/** How wide each column is when nothing is wrapped, its gap included. */
+/** How wide each column is on a terminal when nothing is wrapped, its gap included. */
 export function columnWidths(head: readonly string[], rows: readonly (readonly string[])[]): number[] {
   return head.map(
-    (title, column) => Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(shownWidth)) + GAP,
+    (title, column) => Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(stringWidth)) + GAP,
   );
 }
 
-/** Columns a text takes on the terminal: colour codes take none. Our words and recipe names are ASCII. */
-function shownWidth(text: string): number {
-  return stripColours(text).length;
-}
-
-function stripColours(text: string): string {
-  return text.replace(/\u001b\[\d+m/g, '');
+/** A row's cells beside each other, in as many lines as the longest of them needs. */
+function linesOf(row: readonly string[], widths: readonly number[]): string[] {
+  const cells = widths.map((width, column) => {
+    const text = row[column] ?? '';
+    const room = width - GAP;
+    return stringWidth(text) <= room ? [text] : wrapAnsi(text, room, { hard: true }).split('\n');
+  });
+  return Array.from({ length: Math.max(...cells.map(({ length }) => length)) }, (_, line) =>
+    widths
+      .map((width, column) => {
+        const text = cells[column]?.[line] ?? '';
+        return text + ' '.repeat(Math.max(0, width - stringWidth(text)));
+      })
+      .join('')
+      .trimEnd(),
+  );
 }
