@@ -1,9 +1,8 @@
 import { createConnection } from 'node:net';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../host/config/config.ts';
 import { processRunner } from '../host/machine/process.ts';
-import { lastLogLines, startService, type Service } from '../host/machine/child.ts';
+import { whyNotReady, startService, type Service } from '../host/machine/child.ts';
 import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
 import { connect } from './connect.ts';
 import { CommandStopped } from './failure.ts';
@@ -106,26 +105,27 @@ function retentionArgs(address: string, namespace: string): string[] {
 }
 
 async function untilAnswers(service: Service, address: string, namespace: string): Promise<void> {
-  let ended: string | null = null;
-  void service.ended.then((how) => (ended = how));
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (ended === null && Date.now() < deadline) {
+  const why = await whyNotReady(service, {
+    isReady: () => answers(address, namespace),
+    lack: 'does not answer',
+    withinMs: START_TIMEOUT_MS,
+    everyMs: 100,
+  });
+  if (why !== null) throw new CommandStopped(`the Temporal development server: ${why}`);
+}
+
+async function answers(address: string, namespace: string): Promise<boolean> {
+  try {
+    const server = await connect({ temporal: { address, namespace, ui: '' } }, 1_000);
     try {
-      const server = await connect({ temporal: { address, namespace, ui: '' } }, 1_000);
-      try {
-        await server.connection.workflowService.describeNamespace({ namespace });
-        return;
-      } finally {
-        await server.close();
-      }
-    } catch {
-      await sleep(100);
+      await server.connection.workflowService.describeNamespace({ namespace });
+      return true;
+    } finally {
+      await server.close();
     }
+  } catch {
+    return false;
   }
-  const how = ended ?? `does not answer after ${START_TIMEOUT_MS / 1000} s`;
-  throw new CommandStopped(
-    `the Temporal development server: ${how}; its log is ${service.logFile}\n${await lastLogLines(service, 5)}`,
-  );
 }
 
 async function refuseTakenPort(address: string, port: number): Promise<void> {

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import getPort from 'get-port';
 import { stringify } from 'yaml';
 import { declaredEnvironment, readConfig, type Config } from '../host/config/config.ts';
 import { processRunner } from '../host/machine/process.ts';
-import { lastLogLines, startService, type Service } from '../host/machine/child.ts';
+import { whyNotReady, startService, type Service } from '../host/machine/child.ts';
 import { createSwarmDeployer } from '../host/deploy/swarm-deployer.ts';
 import type { Ready } from '../setup/main.ts';
 
@@ -124,16 +123,13 @@ async function writeConfig(): Promise<Config> {
 }
 
 async function untilPolls(worker: Service, server: TemporalServer): Promise<void> {
-  let ended: string | null = null;
-  void worker.ended.then((how) => (ended = how));
-  const deadline = Date.now() + WORKER_START_MS;
-  while (ended === null && Date.now() < deadline) {
-    if ((await pollingWorkers(server, taskQueueOf(DEMO_HOST))).length > 0) return;
-    await sleep(200);
-  }
-  throw new CommandStopped(
-    `the worker: ${ended ?? `does not poll after ${WORKER_START_MS / 1000} s`}; its log is ${worker.logFile}\n${await lastLogLines(worker, 5)}`,
-  );
+  const why = await whyNotReady(worker, {
+    isReady: async () => (await pollingWorkers(server, taskQueueOf(DEMO_HOST))).length > 0,
+    lack: 'does not poll',
+    withinMs: WORKER_START_MS,
+    everyMs: 200,
+  });
+  if (why !== null) throw new CommandStopped(`the worker: ${why}`);
 }
 
 /** Everything of the demo's zone, running or retained, by the labels that the worker puts on all it deploys. */

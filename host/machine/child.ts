@@ -74,8 +74,39 @@ export function startService({ file, args, env, logFile }: ServiceCommand): Serv
   };
 }
 
-/** The last lines that a service wrote, for the message of its failure. */
-export async function lastLogLines({ logFile }: Service, count: number): Promise<string> {
+/** When a service is ready, and how long it is waited for. */
+export interface Readiness {
+  isReady: () => Promise<boolean>;
+  /** What is said of one that is not, as in `does not answer`. */
+  lack: string;
+  withinMs: number;
+  everyMs: number;
+}
+
+/** The last lines of a log that stand in a message. */
+const SHOWN_LINES = 5;
+
+/**
+ * Waits until a service is ready, and no longer than until it ends. Null when it is ready; else why it is not, with
+ * its log's name and end, to stand in a message behind the name of the service.
+ */
+export async function whyNotReady(
+  service: Service,
+  { isReady, lack, withinMs, everyMs }: Readiness,
+): Promise<string | null> {
+  let ended: string | null = null;
+  void service.ended.then((how) => (ended = how));
+  const deadline = Date.now() + withinMs;
+  // Whoever else answers in its place once it has ended is not it.
+  while (ended === null && Date.now() < deadline) {
+    if ((await isReady()) && ended === null) return null;
+    await sleep(everyMs);
+  }
+  const why = ended ?? `${lack} after ${withinMs / 1000} s`;
+  return `${why}; its log is ${service.logFile}\n${await lastLogLines(service)}`;
+}
+
+async function lastLogLines({ logFile }: Service): Promise<string> {
   const text = await readFile(logFile, 'utf8').catch(() => '');
-  return text.trimEnd().split('\n').slice(-count).join('\n');
+  return text.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n');
 }
