@@ -1,15 +1,10 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ms from 'ms';
 import { z } from 'zod';
+import { duration } from '../machine/duration.ts';
 import { readYamlFile } from '../machine/yaml-file.ts';
 
 /** The one configuration file. Every key is explained in recipe-sweep.example.yml, which a test validates. */
-
-const duration = z
-  .string()
-  .regex(/^\d+(ms|s|m|h|d)$/, 'a whole number with a unit: ms, s, m, h or d, as in 90s or 20h')
-  .transform((written) => ms(written as ms.StringValue));
 
 const bytes = z
   .string()

@@ -3,7 +3,11 @@ import { createContext, runInContext } from 'node:vm';
 /** Bytes of an answer that are read and judged. */
 export const MOST_BYTES = 64 * 1024;
 
-/** A pattern that goes astray is cut off, since nothing else of the worker runs meanwhile. */
+/**
+ * A pattern that goes astray is cut off, since nothing else of the worker runs meanwhile, and no rule finds all that
+ * do. But the app is red then for a mistake in recipe.yml, so the usual one is refused when that is read, too
+ * (host/recipes/recipe-yml.ts).
+ */
 const MATCH_MS = 200;
 
 /** Looks for `expect` in the hexadecimal text of bytes. A match begins where a byte begins. */

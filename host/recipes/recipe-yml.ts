@@ -2,6 +2,7 @@ import ms from 'ms';
 import { z } from 'zod';
 import { checkGitUrl } from '../../domain/git-url.ts';
 import { isRecipeName } from '../../domain/names.ts';
+import { duration } from '../machine/duration.ts';
 import { FINDING_FORMS, isFindingName } from '../recipe-format/policy.ts';
 
 /**
@@ -21,16 +22,12 @@ const variables = z
   )
   .prefault({});
 
-const LONGEST_DURATION = '24h';
+const LONGEST_TIMEOUT = '24h';
 
-const duration = z
-  .string({ error: 'a whole number with a unit: s, m or h, as in 90s' })
-  .regex(/^\d+(s|m|h)$/, 'a whole number with a unit: s, m or h, as in 90s')
-  .transform((written) => ms(written as ms.StringValue))
-  .refine(
-    (time) => time > 0 && time <= ms(LONGEST_DURATION),
-    `more than 0s, and at most ${LONGEST_DURATION}`,
-  );
+const timeout = duration.refine(
+  (time) => time > 0 && time <= ms(LONGEST_TIMEOUT),
+  `more than 0s, and at most ${LONGEST_TIMEOUT}`,
+);
 
 const hexBytes = z.string().regex(/^([0-9a-f]{2})+$/, 'bytes in hexadecimal, as in 0a1b');
 
@@ -54,7 +51,10 @@ const expect = z
     }
   });
 
-/** Whether a group is repeated without an end that holds such a repetition itself, as in `(a+)+`. */
+/**
+ * Whether a group is repeated without an end that holds such a repetition itself, as in `(a+)+`. What else is slow is
+ * cut off when it is used (host/probe/bytes.ts says why that is not enough).
+ */
 function repeatsARepetition(expression: string): boolean {
   const plain = expression.replaceAll(/\\.|\[(?:\\.|[^\]\\])*\]/gs, 'x');
   const open: boolean[] = [];
@@ -154,5 +154,5 @@ export const recipeYml = z.strictObject({
     .prefault([]),
   probe: probe.optional(),
   allow: z.array(allowance).refine(distinct, 'the same finding twice').prefault([]),
-  timeouts: z.strictObject({ hook: duration.prefault('5m'), check: duration.prefault('10m') }).prefault({}),
+  timeouts: z.strictObject({ hook: timeout.prefault('5m'), check: timeout.prefault('10m') }).prefault({}),
 });
