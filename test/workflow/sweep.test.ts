@@ -10,6 +10,7 @@ import {
   skipUpdate,
   type SweepResult,
 } from '../../workflows/protocol.ts';
+import { outcomeTitle } from '../../domain/outcome.ts';
 import { rootFailure } from '../../workflows/input.ts';
 import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
 import { fakeHost, type FakeHost, type FakeRecipe } from './fake-host.ts';
@@ -291,10 +292,13 @@ describe('outcomes', () => {
   });
 
   test('a promote that breaks after its commit point is a PASS, read back from disk', async () => {
-    const host = fakeHost({ late: { releases: ['1.0.0+1'], faults: { promote: { type: 'Daemon' } } } });
-    host.canonicals.set('late', '0.9.0+1');
-    host.activities.settle = async ({ run }) => ({ version: '1.0.0+1', run: run.workflow.id });
-    expect(outcomes(await sweepOf(host))).toEqual({ late: 'PASS (promoted 1.0.0+1)' });
+    const late = { releases: ['0.9.0+1', '1.0.0+1'], canonical: '0.9.0+1', diesAfterRecord: true };
+    const host = fakeHost({ late, early: { ...late, diesAfterRecord: false, red: { promote: 'died' } } });
+    expect(outcomes(await sweepOf(host))).toEqual({
+      late: 'PASS (promoted 1.0.0+1)',
+      early: 'GREEN-BUT-PROMOTE-FAILED',
+    });
+    expect([...host.results.values()][1]?.outcome).toMatchObject({ why: 'died', canonical: '0.9.0+1' });
   });
 
   test.each([
@@ -579,6 +583,48 @@ describe('a clean-up that fails costs no verdict', () => {
     expect(host.calls).toContain('sweep reap');
   });
 
+  test.each([
+    ['cancelled', 'ERROR cancelled', 'cancelled at cold-test: install'],
+    ['aborted', 'ERROR cancelled', 'cancelled at cold-test: install'],
+    ['out of time', 'ERROR out-of-time', "the sweep's budget ended at cold-test: install"],
+  ])('nor that the run was %s, and the report is written', async (how, title, why) => {
+    const host = fakeHost({
+      a: { releases: ['1.0.0+1'], hangs: 'cold-test: install', ...fails('teardown') },
+      b: { releases: ['1.0.0+1'] },
+    });
+    host.attempts = 1;
+    if (how === 'out of time') host.sweepMs = 1_500;
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('a cold-test: install');
+      if (how === 'cancelled') await sweep.cancel();
+      if (how === 'aborted') await sweep.executeUpdate(abortUpdate);
+      await sweep.result().catch(() => undefined);
+      expect(host.closing?.outcomes).toEqual({
+        a: expect.objectContaining({ kind: 'ERROR', why }),
+        b: expect.objectContaining({ kind: 'ERROR' }),
+      });
+      const a = host.results.get(`${sweep.workflowId}/a`);
+      expect(a && outcomeTitle(a.outcome)).toBe(title);
+      expect(a?.leftovers).toContain('teardown is broken');
+      expect(host.calls).toContain('sweep reap');
+      expect(host.calls.at(-1)).toBe('sweep close');
+    });
+  });
+
+  test('nor does a record that cannot be read back: what promote wrote is what counts', async () => {
+    const host = fakeHost({
+      a: { releases: ['1.0.0+1'], faults: { settle: { type: 'RecordUnreadable' } } },
+      b: { releases: ['1.0.0+1'], forgetsRecord: true, faults: { settle: { type: 'RecordUnreadable' } } },
+    });
+    expect(outcomes(await sweepOf(host))).toEqual({
+      a: 'PASS (promoted 1.0.0+1)',
+      b: 'GREEN-BUT-PROMOTE-FAILED',
+    });
+    expect([...host.results.values()][1]?.outcome).toMatchObject({
+      why: 'what the record says was not read back: settle is broken',
+    });
+  });
+
   test('nor does a lint that could not look', async () => {
     const host = fakeHost({ a: { releases: ['1.0.0+1'], ...fails('cold-test: lint') } });
     host.attempts = 1;
@@ -622,6 +668,51 @@ describe('one mistake stops nothing', () => {
     expect(host.calls.at(-1)).toBe('sweep close');
   });
 
+  test('not even when every clean-up of a recipe fails at once', async () => {
+    const host = broken();
+    const disk = { type: 'Disk' } as const;
+    Object.assign(host.recipes['a']?.faults ?? {}, { 'cold-test: install': disk, teardown: disk });
+    delete host.recipes['a']?.faults?.['resolve'];
+    host.faults = { reap: disk, recordFor: disk };
+    const result = await sweepOf(host);
+    expect(host.closing?.outcomes).toMatchObject({
+      a: { kind: 'ERROR', why: expect.stringContaining('cold-test: install is broken') },
+      b: { kind: 'PASS', promoted: '1.0.0+1' },
+    });
+    expect(result.problems).toHaveLength(new Set(result.problems).size);
+    expect(host.calls.at(-1)).toBe('sweep close');
+  });
+
+  test('a recipe whose run cannot even begin has an outcome, and the others go on', async () => {
+    const host = fakeHost({ '.git': {}, b: { releases: ['1.0.0+1'] } });
+    expect(outcomes(await sweepOf(host))).toEqual({
+      '.git': 'ERROR infrastructure',
+      b: 'PASS (promoted 1.0.0+1)',
+    });
+    expect(host.calls).not.toContain('.git mirror-sync');
+  });
+
+  test('a report that cannot be written at once is written when it can', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'] } });
+    host.attempts = 1;
+    host.faults['close'] = { type: 'Disk', times: 1 };
+    expect(outcomes(await sweepOf(host))).toEqual({ a: 'PASS (promoted 1.0.0+1)' });
+    expect(host.calls.slice(-2)).toEqual(['sweep close', 'sweep close']);
+  });
+
+  test('a report that can never be written fails the sweep, which says why, and no recipe', async () => {
+    const host = fakeHost({ a: { releases: ['1.0.0+1'] } });
+    host.attempts = 1;
+    host.faults['close'] = { type: 'Disk' };
+    await withSweep(host, {}, async (sweep) => {
+      expect(rootFailure(await failureOf(sweep.result()))).toMatchObject({
+        type: 'Disk',
+        message: 'close is broken',
+      });
+      expect(host.results.get(`${sweep.workflowId}/a`)?.outcome).toMatchObject({ kind: 'PASS' });
+    });
+  });
+
   test('what could not be reaped when the sweep opened is told in the report and in its recipe', async () => {
     const host = fakeHost({ a: { releases: ['1.0.0+1'] }, b: { releases: ['1.0.0+1'] } });
     host.left = [
@@ -661,36 +752,112 @@ describe('one mistake stops nothing', () => {
     });
   });
 
-  test('an abort is not forgotten when the sweep continues as new', async () => {
+  describe('when a sweep continues as new', () => {
     const names = Array.from({ length: 15 }, (_, index) => `recipe-${String(index).padStart(2, '0')}`);
-    const host = fakeHost(
-      Object.fromEntries(names.map((name) => [name, { releases: ['1.0.0+1'], canonical: '1.0.0+1' }])),
-    );
-    // Whichever recipe it is that the history is full after, the abort comes while that one runs.
-    const { record } = host.activities;
-    let calls = 0;
-    let aborted = false;
-    host.activities.record = async (end) => {
-      calls += 1;
-      const handle = server.client.workflow.getHandle(end.sweep);
-      const { historyLength } = await handle.describe();
-      if (!aborted && historyLength >= FULL_AFTER) {
-        aborted = true;
-        void handle.executeUpdate(abortUpdate).catch(() => undefined);
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      }
-      return record(end);
-    };
-    await withSweep(host, {}, async (sweep) => {
-      const result = await sweep.result();
-      expect(aborted).toBe(true);
-      expect(result.note).toBe('aborted by an operator');
-      expect(calls).toBeLessThan(names.length);
-      expect(Object.values(outcomes(result)).filter((title) => title === 'ERROR cancelled')).toHaveLength(
-        names.length - calls,
+
+    /** A sweep that does not fit into one history. What an operator asks comes while its last recipe runs that does. */
+    function longSweep(asked: (sweep: string) => Promise<void>): FakeHost {
+      const host = fakeHost(
+        Object.fromEntries(names.map((name) => [name, { releases: ['1.0.0+1'], canonical: '1.0.0+1' }])),
       );
-      const last = await server.client.workflow.getHandle(sweep.workflowId).describe();
-      expect(last.runId).not.toBe(sweep.firstExecutionRunId);
+      const { record } = host.activities;
+      let isFull = false;
+      host.activities.record = async (end) => {
+        // Whichever recipe it is that the history is full after.
+        const { historyLength } = await server.client.workflow.getHandle(end.sweep).describe();
+        if (!isFull && historyLength >= FULL_AFTER) {
+          isFull = true;
+          await asked(end.sweep);
+        }
+        return record(end);
+      };
+      return host;
+    }
+
+    const recorded = (host: FakeHost): number => host.calls.filter((call) => call.endsWith(' record')).length;
+
+    const hasContinued = async (sweep: Sweep): Promise<boolean> =>
+      (await server.client.workflow.getHandle(sweep.workflowId).describe()).runId !==
+      sweep.firstExecutionRunId;
+
+    test('an abort is not forgotten', async () => {
+      let aborted = false;
+      const host = longSweep(async (sweep) => {
+        aborted = true;
+        // It answers once this very run has ended.
+        void server.client.workflow
+          .getHandle(sweep)
+          .executeUpdate(abortUpdate)
+          .catch(() => undefined);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      });
+      await withSweep(host, {}, async (sweep) => {
+        const result = await sweep.result();
+        expect(aborted).toBe(true);
+        expect(result.note).toBe('aborted by an operator');
+        const begun = recorded(host);
+        expect(begun).toBeLessThan(names.length);
+        expect(Object.values(outcomes(result)).filter((title) => title === 'ERROR cancelled')).toHaveLength(
+          names.length - begun,
+        );
+        expect(await hasContinued(sweep)).toBe(true);
+      });
+    });
+
+    test('a pause is not forgotten, nor since when it is, and resume ends it', async () => {
+      let pausedAfter = 0;
+      const host = longSweep(async (sweep) => {
+        await server.client.workflow.getHandle(sweep).executeUpdate(pauseUpdate);
+        pausedAfter = recorded(host) + 1;
+      });
+      await withSweep(host, {}, async (first) => {
+        const sweep = server.client.workflow.getHandle<typeof sweepWorkflow>(first.workflowId);
+        await expect.poll(async () => (await hasContinued(first)) && pausedAfter > 0).toBe(true);
+        await expect.poll(async () => (await sweep.query(progressQuery)).state).toBe('paused');
+        expect(recorded(host)).toBe(pausedAfter);
+        expect(await sweep.executeUpdate(resumeUpdate)).toBe('resumed');
+        const result = await sweep.result();
+        expect(result.note).toBeNull();
+        expect(Object.keys(outcomes(result))).toEqual(names);
+        expect(recorded(host)).toBe(names.length);
+      });
+    });
+
+    test('the budget goes on while it is paused', async () => {
+      let pausedMs = 0;
+      const host = longSweep(async (sweep) => {
+        pausedMs = Date.now();
+        await server.client.workflow.getHandle(sweep).executeUpdate(pauseUpdate);
+      });
+      host.sweepMs = 8_000;
+      await withSweep(host, {}, async (sweep) => {
+        const result = await sweep.result();
+        const [, since = ''] =
+          /^out of time: paused by an operator since (.*)$/.exec(result.note ?? '') ?? [];
+        // To the run that goes on it was paused before it began.
+        expect(Math.abs(Date.parse(since) - pausedMs)).toBeLessThan(1_000);
+        expect(Object.values(outcomes(result))).toContain('ERROR out-of-time');
+        expect(await hasContinued(sweep)).toBe(true);
+      });
+    });
+
+    test('what is to be skipped is not forgotten', async () => {
+      const last = names.at(-1) ?? '';
+      let asked = 0;
+      const host = longSweep(async (sweep) => {
+        asked += 1;
+        const args = [{ recipe: last, reason: 'not today' }] as [{ recipe: string; reason: string }];
+        await server.client.workflow.getHandle(sweep).executeUpdate(skipUpdate, { args });
+      });
+      await withSweep(host, {}, async (sweep) => {
+        const result = await sweep.result();
+        expect([asked, await hasContinued(sweep)]).toEqual([1, true]);
+        expect(outcomes(result)).toEqual({
+          ...Object.fromEntries(names.map((name) => [name, 'SKIP no-new-version'])),
+          [last]: 'SKIP held (not today)',
+        });
+        expect(host.calls).not.toContain(`${last} mirror-sync`);
+      });
     });
   });
 
