@@ -72,6 +72,7 @@ describe('a good recipe', () => {
     ['with an image of a registry with a port', image('registry.example.org:5000/thing:2024.06')],
     ['with an image by its digest', image(`thing@sha256:${'a'.repeat(64)}`)],
     ['whose tag is a variable', { ...image('thing:${TAG}'), '.env.sample': 'TAG=1.0\n' }],
+    ['with a secret whose name docker just takes', compose('_key_', `_${'k'.repeat(43)}_`)],
     ['without a domain and traefik', { ...compose('traefik.enable=true', 'a=b'), '.env.sample': 'A=b\n' }],
     [
       'that publishes a port instead',
@@ -219,8 +220,8 @@ describe('a recipe has a problem', () => {
     ],
     [
       'with a secret of a long name',
-      compose('_key_', `_${'k'.repeat(60)}_`),
-      'secret-name-too-long compose.yml:16 secrets.key: thing_example_org_kkk',
+      compose('_key_', `_${'k'.repeat(44)}_`),
+      `secret-name-too-long compose.yml:16 secrets.key: thing_example_org_${'k'.repeat(44)}_v1 has 65 characters`,
     ],
     [
       'with a variable for a duration, whatever its default',

@@ -887,6 +887,15 @@ describe("a recipe's secrets", () => {
     expect(await problemOf({ '.env.sample': sample, 'compose.yml': compose(['a']) })).toBe(message);
   });
 
+  it('may have a name of 64 characters, and none of 65', async () => {
+    const named = (length: number) => ({
+      '.env.sample': `SECRET_A_VERSION=${'v'.repeat(length - 'thing_example_org_a_'.length)}`,
+      'compose.yml': compose(['a']),
+    });
+    expect((await prepare(named(64))).secrets[0]?.name).toHaveLength(64);
+    expect(await problemOf(named(65))).toContain("longer than docker's 64 characters");
+  });
+
   it('have values of the length and characters asked for, or the form of a passphrase', () => {
     expect(secretValue({ length: 40, alphabet: 'abc' })).toMatch(/^[abc]{40}$/);
     expect(secretValue({ length: null, alphabet: 'abc' })).toMatch(/^([a-z]{6}-){5}[a-z]{6}$/);

@@ -437,6 +437,30 @@ describe('nothing proven is lost:', () => {
     });
   });
 
+  test('nor on an image whose tag moved since it was tested', async () => {
+    const tested = { app: { image: 'ghost:6', digest: `sha256:${'7'.repeat(64)}` } };
+    expect(await step((steps) => steps.promote({ run: RUN, release: RELEASE, tested }))).toMatchObject({
+      promoted: false,
+      why: expect.stringMatching(/^what was tested is not what was installed: not the same images: app /),
+    });
+    expect(existsSync(canonicalFile('canonical.json'))).toBe(false);
+  });
+
+  test('nor over a canonical that runs on other images than it was proven on', async () => {
+    await promote();
+    await publishNext();
+    const record = JSON.parse(readFileSync(canonicalFile('canonical.json'), 'utf8')) as object;
+    const images = { app: { image: 'ghost:6', digest: `sha256:${'7'.repeat(64)}` } };
+    writeFileSync(canonicalFile('canonical.json'), JSON.stringify({ ...record, images }));
+    const before = snapshots();
+    expect(await promoteNext()).toMatchObject({
+      promoted: false,
+      why: expect.stringMatching(/^the canonical 1\.0\.0\+1 was proven on other images: /),
+    });
+    expect(await settle()).toMatchObject({ version: RELEASE.version });
+    expect(snapshots()).toEqual(before);
+  });
+
   test('a recipe that is an exception is not even tested, whoever starts its run', async () => {
     machine.settings.set('ghost', { exception: 'a live service' });
     await expect(step((steps) => steps.resolve({ recipe: 'ghost' }))).rejects.toMatchObject({
