@@ -2,18 +2,13 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
 import { coldDomain, stackName } from '../domain/names.ts';
+import { isSame, type Revision } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
 import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
 import type { Attempt } from './attempt.ts';
 import type { World } from './world.ts';
-
-/** A commit to deploy, and the release it is, if it is one. */
-export interface Deployable {
-  version: string | null;
-  commit: string;
-}
 
 /** Where the checkouts for a stack live; removed with it. */
 function checkoutsFolder(world: World, stack: string): string {
@@ -52,15 +47,16 @@ export async function prepareApp(
   world: World,
   attempt: Attempt,
   where: Where,
-  { version, commit }: Deployable,
+  revision: Revision,
 ): Promise<PreparedApp> {
   const { run, recipe, step, domain, lifetime, dependencies, upgraded } = where;
+  const { version, commit } = revision;
   const settings = await world.recipes.one(recipe);
   // A canonical runs as it was proven, wherever it is deployed; any other release in what recipe.yml says now.
   const canonical = await (recipe === run.recipe
     ? world.canonicals.read(recipe)
     : world.canonicals.readForOthers(recipe));
-  const proven = canonical?.version === version && canonical.commit === commit ? canonical : null;
+  const proven = canonical !== null && isSame(canonical, revision) ? canonical : null;
   const written = proven?.env ?? (upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env);
   const stack = stackName(domain);
   const folder = await world.results.runFolder(run.sweep.id, run.recipe);
@@ -100,7 +96,7 @@ export interface ColdStep {
   run: RunRef;
   /** The step's name in the protocol; its evidence folder is called by it. */
   step: string;
-  deploy: Deployable;
+  deploy: Revision;
   /** Absent from steps that an older workflow asks for. */
   dependencies?: readonly ProvidedDependency[];
   upgraded?: boolean;

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
 import { coldDomain, stackName } from '../domain/names.ts';
+import { withoutPreReleases, type Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
-import { withoutPreReleases } from '../domain/version.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
-import { prepareApp, type Deployable } from './app.ts';
+import { prepareApp } from './app.ts';
 import { holdersOf, holdingHost, type Attempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -44,7 +44,7 @@ export async function dependenciesOf(world: World, recipe: string): Promise<stri
 
 export function dependencies(world: World) {
   /** The release that is proven, or else the latest one. A lost record stops its own recipe, not those that need it. */
-  async function releaseOf(attempt: Attempt, recipe: string): Promise<Deployable> {
+  async function releaseOf(attempt: Attempt, recipe: string): Promise<Release> {
     const mirrors = world.mirrorsFor(attempt.run);
     attempt.report(`syncing the mirror of ${recipe}`);
     const { upstream, preReleases } = await world.recipes.one(recipe);
@@ -99,7 +99,7 @@ export function dependencies(world: World) {
         if (!deployment.ok) {
           throw new Fault(
             'Dependency',
-            `${recipe} ${release.version ?? release.commit}, which is needed beside it, does not come up: ${deployment.reason}; see ${deployment.evidence}`,
+            `${recipe} ${release.version}, which is needed beside it, does not come up: ${deployment.reason}; see ${deployment.evidence}`,
           );
         }
         const { APP_URL: url = '' } = await attempt.deployer.environment(app);

@@ -1,7 +1,7 @@
 import type { ProvidedDependency } from '../domain/dependency.ts';
-import type { TaggedCommit } from '../domain/decide.ts';
 import { runMark, stackName, warmDomain } from '../domain/names.ts';
 import { promoteGate } from '../domain/promote-gate.ts';
+import { isSame, type Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
@@ -12,7 +12,7 @@ import type { World } from './world.ts';
 
 export interface PromoteInput {
   run: RunRef;
-  release: TaggedCommit;
+  release: Release;
   /** The images that the cold test ran the release on, by service. */
   tested: Record<string, ImageSeen>;
   /** Absent when an older workflow asks. */
@@ -133,10 +133,8 @@ export function promote(world: World) {
 }
 
 /** Whether the record was written by an earlier attempt of this very promotion. */
-function isPromotionOf(record: CanonicalRecord, run: RunRef, release: TaggedCommit): boolean {
-  return (
-    record.run === run.workflow.id && record.version === release.version && record.commit === release.commit
-  );
+function isPromotionOf(record: CanonicalRecord, run: RunRef, release: Release): boolean {
+  return record.run === run.workflow.id && isSame(record, release);
 }
 
 /** The record must speak of the images that were tested. Null when they are the same. */

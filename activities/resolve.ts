@@ -1,6 +1,6 @@
 import { Fault } from '../domain/fault.ts';
+import { withoutPreReleases } from '../domain/release.ts';
 import type { Found } from '../domain/run.ts';
-import { withoutPreReleases } from '../domain/version.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { inAttempt } from './attempt.ts';
 import { dependenciesOf } from './dependencies.ts';

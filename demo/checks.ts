@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises';
 import { outcomeEvidence, outcomeTitle } from '../domain/outcome.ts';
+import type { Release } from '../domain/release.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
 import type { Config } from '../host/config/config.ts';
 import { createResults } from '../host/store/results.ts';
@@ -9,7 +10,7 @@ export interface Expected {
   /** outcomeTitle() in report.json. */
   outcome: string;
   /** What canonical.json says, or null when there must be none. */
-  canonical: { version: string; commit: string } | null;
+  canonical: Release | null;
 }
 
 export interface Check {
@@ -58,7 +59,7 @@ async function checkFile(recipe: string, file: string): Promise<Check> {
   );
 }
 
-function shown(canonical: { version: string; commit: string } | null): string {
+function shown(canonical: Release | null): string {
   return canonical === null ? 'none' : `${canonical.version} at ${canonical.commit.slice(0, 12)}`;
 }
 

@@ -1,12 +1,10 @@
 import type { ProvidedDependency } from './dependency.ts';
 import type { RecipeSettings } from './recipe-settings.ts';
+import type { Revision } from './release.ts';
 
-/** One app to bring up: a release of a recipe, prepared from a clean checkout, at a domain. */
-export interface App {
+/** One app to bring up: a revision of a recipe, prepared from a clean checkout, at a domain. */
+export interface App extends Revision {
   recipe: string;
-  /** The release; null for a commit that no tag names. */
-  version: string | null;
-  commit: string;
   /** A folder holding exactly that commit. */
   checkout: string;
   /** A private folder for what must not stay: it goes with the checkout. */

@@ -1,10 +1,5 @@
+import type { Release } from './release.ts';
 import { compareVersions } from './version.ts';
-
-/** A release together with the commit its tag points at. */
-export interface TaggedCommit {
-  version: string;
-  commit: string;
-}
 
 export type Decision =
   | { decision: 'run'; reason: string }
@@ -54,8 +49,8 @@ export function decideOn({
   canonical,
   hold,
 }: {
-  latest: TaggedCommit | null;
-  canonical: TaggedCommit | null;
+  latest: Release | null;
+  canonical: Release | null;
   hold: string | null;
 }): Decision {
   const [newest, proven] = [latest?.version ?? null, canonical?.version ?? null];

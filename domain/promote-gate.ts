@@ -1,8 +1,9 @@
+import type { Release } from './release.ts';
 import { compareVersions } from './version.ts';
 
 /** What is true on disk, under the host's lock, of a release that passed its cold test. */
 export interface PromoteFacts {
-  release: { version: string; commit: string };
+  release: Release;
   /** Why the recipe is not enrolled; null when it is. */
   exception: string | null;
   /** Why its maintainer or operator holds it; null when nobody does. */

@@ -1,5 +1,6 @@
 import type { LintProblem } from './level.ts';
 import { outcomeName, type Outcome, type TierResult } from './outcome.ts';
+import type { Release } from './release.ts';
 
 /** What one recipe's run leaves on disk: `<sweep folder>/<recipe>/result.json`. */
 export interface RecipeResult {
@@ -12,7 +13,7 @@ export interface RecipeResult {
   /** What was seen beside it and is nobody's fault: tags that are no releases' and moved. */
   notes: string[];
   /** The release that was looked at, where one was found. */
-  release: { version: string; commit: string } | null;
+  release: Release | null;
   tiers: TierResult[];
   /** levelOf() of what was tested; null when nothing was. */
   level: number | null;

@@ -1,3 +1,5 @@
+import type { Release } from './release.ts';
+
 /** One recipe's run within a sweep, as every step is told of it. */
 export interface RunRef {
   recipe: string;
@@ -19,8 +21,8 @@ export interface SweepSettings {
 export interface Found {
   main: string;
   /** Every release reachable on main, oldest first. */
-  releases: { version: string; commit: string }[];
-  canonical: { version: string; commit: string } | null;
+  releases: Release[];
+  canonical: Release | null;
   hold: string | null;
   /**
    * Every recipe that must run beside it, its dependencies' own included, each before those that need it.

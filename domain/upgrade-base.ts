@@ -1,18 +1,18 @@
-import type { TaggedCommit } from './decide.ts';
+import { olderThan, type Release, type Revision } from './release.ts';
 import { compareVersions } from './version.ts';
 
 /** What the upgrade tier starts from, or why there is nothing to start from. */
 export interface UpgradeBase {
-  /** `version` is null for main's tip, which no tag need name. */
-  base: { version: string | null; commit: string } | null;
+  base: Revision | null;
   reason: string;
 }
 
 export interface UpgradeQuestion {
-  head: TaggedCommit;
-  canonical: TaggedCommit | null;
+  /** A release, or a pull request's head by the version that its own label says. */
+  head: Release;
+  canonical: Release | null;
   /** Every published release reachable on main. */
-  releases: readonly TaggedCommit[];
+  releases: readonly Release[];
   /** Main's tip, and whether the head is on main: a release is, a pull request's head is not. */
   main: { commit: string; containsHead: boolean };
 }
@@ -24,15 +24,8 @@ const MOST_OLDER = 2;
  * What to try in place of a base that does not install, best first: an image of it that is gone from its registry
  * is no fault of the release that follows it, and would make red whatever does.
  */
-export function basesBefore(
-  { version }: TaggedCommit | { version: null },
-  releases: readonly TaggedCommit[],
-): TaggedCommit[] {
-  if (version === null) return [];
-  return releases
-    .filter((release) => compareVersions(release.version, version) < 0)
-    .sort((a, b) => compareVersions(b.version, a.version))
-    .slice(0, MOST_OLDER);
+export function basesBefore({ version }: Revision, releases: readonly Release[]): Release[] {
+  return version === null ? [] : olderThan(version, releases).slice(0, MOST_OLDER);
 }
 
 /**
@@ -54,9 +47,7 @@ export function upgradeBase({ head, canonical, releases, main }: UpgradeQuestion
   if (order < 0) return { base: canonical, reason: `the canonical, ${canonical.version}` };
   if (order > 0)
     return { base: null, reason: `canonical ${canonical.version} is newer than ${head.version}` };
-  const older = releases
-    .filter((release) => compareVersions(release.version, head.version) < 0)
-    .sort((a, b) => compareVersions(b.version, a.version))[0];
+  const older = olderThan(head.version, releases)[0];
   return older
     ? { base: older, reason: `the newest release older than ${head.version}` }
     : { base: null, reason: `no published release is older than ${head.version}` };

@@ -10,15 +10,16 @@ const RELEASE =
 /** git refuses longer ref components on common file systems, and no real release comes near it. */
 const LONGEST_TAG = 128;
 
-export interface Release {
+/** What a release's tag says; domain/release.ts has the release itself. */
+export interface ParsedVersion {
   /** The tag, exactly as upstream wrote it. */
   tag: string;
   recipe: semver.SemVer;
   app: string;
 }
 
-/** The release a tag names, or null when the tag is not in the release form (so it is not a release). */
-export function parseRelease(tag: string): Release | null {
+/** The version a tag names, or null when the tag is not in the release form (so it names no release). */
+export function parseVersion(tag: string): ParsedVersion | null {
   if (tag.length > LONGEST_TAG) return null;
   const groups = RELEASE.exec(tag)?.groups;
   const recipe = semver.parse(groups?.['recipe']);
@@ -70,33 +71,32 @@ function compareApp(a: string, b: string): number {
  * part by part. The rule for ties: versions that differ only in spelling (`v2.0.0` and `2.0.0`) are
  * ordered by the code units of the whole tag, so that two different tags are never equal.
  */
-export function compareReleases(a: Release, b: Release): number {
+function compareParsed(a: ParsedVersion, b: ParsedVersion): number {
   return a.recipe.compare(b.recipe) || compareApp(a.app, b.app) || compareText(a.tag, b.tag);
 }
 
-/** Like {@link compareReleases}, on tags already known to be releases. Throws RangeError on any other text. */
+/**
+ * {@link compareParsed} on the tags of releases: negative when a is older than b. Throws RangeError on any other text.
+ */
 export function compareVersions(a: string, b: string): number {
-  return compareReleases(release(a), release(b));
+  return compareParsed(versionOf(a), versionOf(b));
 }
 
-function release(tag: string): Release {
-  const parsed = parseRelease(tag);
+function versionOf(tag: string): ParsedVersion {
+  const parsed = parseVersion(tag);
   if (!parsed) throw new RangeError(`not a release tag (x.y.z+app): ${JSON.stringify(tag)}`);
   return parsed;
 }
 
-/**
- * Those whose recipe part is no pre-release (`2.0.0-rc1+…`), which operators are not given unasked; of the app's
- * version that says nothing. Throws RangeError.
- */
-export function withoutPreReleases<T extends { version: string }>(releases: readonly T[]): T[] {
-  return releases.filter(({ version }) => release(version).recipe.prerelease.length === 0);
+/** Whether its recipe part is a pre-release, as in `2.0.0-rc1+1.0`. Throws RangeError for what is no release's tag. */
+export function isPreRelease(tag: string): boolean {
+  return versionOf(tag).recipe.prerelease.length > 0;
 }
 
-/** The releases among these tags, oldest first. */
-export function releasesOf(tags: Iterable<string>): Release[] {
+/** The versions that releases' tags among these name, oldest first. */
+export function versionsOf(tags: Iterable<string>): ParsedVersion[] {
   return [...tags]
-    .map(parseRelease)
+    .map(parseVersion)
     .filter((parsed) => parsed !== null)
-    .sort(compareReleases);
+    .sort(compareParsed);
 }

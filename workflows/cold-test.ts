@@ -1,10 +1,10 @@
 import { isCancellation, patched } from '@temporalio/workflow';
 import type { ColdStep } from '../activities/app.ts';
 import type { ColdResult } from '../activities/cold-test.ts';
-import type { TaggedCommit } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { restoreProblem, type LintProblem } from '../domain/level.ts';
 import { brief, TIERS, type Tier } from '../domain/outcome.ts';
+import type { Release } from '../domain/release.ts';
 import type { Found, SweepSettings } from '../domain/run.ts';
 import { basesBefore, upgradeBase } from '../domain/upgrade-base.ts';
 import type { Step } from './protocol.ts';
@@ -16,7 +16,7 @@ export type ColdTest =
   | { verdict: 'red'; tier: Tier; reason: string; evidence: string };
 
 export interface Tested {
-  head: TaggedCommit;
+  head: Release;
   found: Found;
   dependencies: readonly ProvidedDependency[];
 }

@@ -8,7 +8,7 @@ import {
 import type { FaultType } from '../domain/fault.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { parseRelease } from '../domain/version.ts';
+import { parseVersion } from '../domain/version.ts';
 import type { CanonicalChange, RecipeSweepInput, TagAcceptance } from './protocol.ts';
 
 /**
@@ -99,7 +99,7 @@ export function parseTagAcceptance(input: unknown): TagAcceptance {
   const wrong: string[] = [];
   if (typeof recipe !== 'string' || !isRecipeName(recipe))
     wrong.push(`recipe: ${shown(recipe)} is not a recipe name`);
-  if (typeof tag !== 'string' || parseRelease(tag) === null)
+  if (typeof tag !== 'string' || parseVersion(tag) === null)
     wrong.push(`tag: ${shown(tag)} is not a release's (x.y.z+app); no other needs to be accepted`);
   for (const [name, value, longest] of [
     ['reason', reason, LONGEST_REASON],

@@ -3,6 +3,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Decision } from '../domain/decide.ts';
 import { recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
+import type { Release } from '../domain/release.ts';
 import type { SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import type { TurnRequest, Turns } from '../domain/turn.ts';
@@ -185,7 +186,7 @@ export interface SweepResult {
 /** One line of planWorkflow's answer: what a sweep would do now. */
 export interface PlanEntry {
   recipe: string;
-  latest: { version: string; commit: string } | null;
+  latest: Release | null;
   canonical: string | null;
   decision: Decision['decision'] | 'error';
   reason: string;

@@ -5,10 +5,10 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { TaggedCommit } from '../domain/decide.ts';
 import type { LintProblem } from '../domain/level.ts';
 import type { TierResult } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
+import type { Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
 import { reasonOf } from './input.ts';
 import { stepQuery, type RecipeSweepInput, type Step } from './protocol.ts';
@@ -21,7 +21,7 @@ export interface Run {
   step: Step;
   /** The step that broke, or was cancelled, first; what ran after it only cleaned up. */
   brokeAt: Step | null;
-  release: TaggedCommit | null;
+  release: Release | null;
   tiers: TierResult[];
   /** Null until it was looked at. */
   lint: LintProblem[] | null;

@@ -1,6 +1,6 @@
 import os from 'node:os';
 import type { Command } from 'commander';
-import { parseRelease } from '../../domain/version.ts';
+import { parseVersion } from '../../domain/version.ts';
 import { LEDGER_WORKFLOW, type TagAcceptance } from '../../workflows/protocol.ts';
 import { askWorker } from '../ask-worker.ts';
 import { CommandStopped } from '../failure.ts';
@@ -33,7 +33,7 @@ export function addLedgerCommands(program: Command, session: Session): void {
 
 /** What no ledger would take is refused here; whether the tag moved, the worker says. */
 function checkTag(tag: string): void {
-  if (parseRelease(tag) !== null) return;
+  if (parseVersion(tag) !== null) return;
   throw new CommandStopped(
     `not a release's tag: ${JSON.stringify(tag)} (x.y.z+app); any other may move, and stops nothing`,
   );

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { isRecipeName } from '../../domain/names.ts';
-import { parseRelease } from '../../domain/version.ts';
+import { parseVersion } from '../../domain/version.ts';
 import { appendDurably, syncFolder } from '../machine/durable-file.ts';
 
 /** The commit that a tag has on record. */
@@ -89,7 +89,7 @@ export function createLedger(state: string): Ledger {
       const lines = entries.flatMap(({ tag, commit, ts }): Line[] => {
         const from = now.get(tag);
         if (from === commit) return [];
-        if (from !== undefined && parseRelease(tag) !== null) throw otherCommit(file, tag, from, commit);
+        if (from !== undefined && parseVersion(tag) !== null) throw otherCommit(file, tag, from, commit);
         now.set(tag, commit);
         return from === undefined
           ? [{ schema: 1, tag, commit, ts }]

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { TaggedCommit } from '../../domain/decide.ts';
 import { Fault, type FaultType } from '../../domain/fault.ts';
 import { checkGitUrl, type GitUrl } from '../../domain/git-url.ts';
 import { isRecipeName } from '../../domain/names.ts';
-import { parseRelease, releasesOf } from '../../domain/version.ts';
+import type { Release } from '../../domain/release.ts';
+import { parseVersion, versionsOf } from '../../domain/version.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import { mirrorUrl, type Config } from '../config/config.ts';
 import { syncFile, syncFolder } from '../machine/durable-file.ts';
@@ -30,7 +30,7 @@ export interface Mirrors {
    * Main's tip and the releases reachable on it, oldest first, as of the last sync. Throws Fault TagMoved when
    * one has another commit than the ledger has, MirrorSync when there was no sync.
    */
-  releases(recipe: string): Promise<{ main: string; releases: TaggedCommit[] }>;
+  releases(recipe: string): Promise<{ main: string; releases: Release[] }>;
   /**
    * Enters into the ledger that a release's tag, which moved, is to be where upstream has it now. The mirror is left to
    * the next sync, which refuses the tag again if it has moved once more by then. Asked twice for the same acceptance,
@@ -416,7 +416,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
     },
 
     async accept(recipe, upstream, asked) {
-      if (parseRelease(asked.tag) === null) {
+      if (parseVersion(asked.tag) === null) {
         throw notAccepted(recipe, asked.tag, "it is no release's (x.y.z+app): such a tag may move");
       }
       const from = placeOfUpstream(recipe, upstream);
@@ -434,7 +434,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
         const commits = new Map(tagged.map(({ tag, commit }) => [tag, commit]));
         const recorded = await ledger.read(recipe);
         refuseMovedOnMirror(recipe, commits, recorded);
-        const releases = releasesOf(commits.keys()).map(({ tag }) => {
+        const releases = versionsOf(commits.keys()).map(({ tag }) => {
           const commit = recorded.get(tag)?.commit;
           if (commit === undefined) {
             throw syncFault(recipe, `release ${tag} is not in the ledger`, `Sync ${recipe} first.`);
@@ -614,7 +614,7 @@ function movedReleases(
 ): string[] | null {
   const moved = [...recorded].filter(([tag, { commit }]) => {
     const found = commits.get(tag);
-    return found !== undefined && found !== commit && parseRelease(tag) !== null;
+    return found !== undefined && found !== commit && parseVersion(tag) !== null;
   });
   if (moved.length === 0) return null;
   const named = moved.slice(0, TAGS_NAMED);

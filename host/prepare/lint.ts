@@ -41,7 +41,7 @@ export const LINT_RULES = {
 export type LintRule = keyof typeof LINT_RULES;
 
 /** A release's files, as far as the rules ask for them. */
-export interface LintedRelease extends Pick<RecipeFiles, 'sample' | 'exported' | 'written' | 'files'> {
+export interface LintedFiles extends Pick<RecipeFiles, 'sample' | 'exported' | 'written' | 'files'> {
   stack: string;
   /** Null for a commit that no tag names. */
   version: string | null;
@@ -80,7 +80,7 @@ export async function lintCheckout(
 }
 
 /** What the rules find in a release's compose files. */
-export function lintRelease(release: LintedRelease): LintProblem[] {
+export function lintRelease(release: LintedFiles): LintProblem[] {
   const services = servicesOf(release.files);
   return [
     ...schemaVersions(release),
@@ -102,7 +102,7 @@ function problem(rule: LintRule, { file, line, path }: Place, what: string): Lin
   return { rule, file: quotableLine(file), line, what: quotableLine(pathed(path, what)) };
 }
 
-function topOf({ files }: LintedRelease): Place {
+function topOf({ files }: LintedFiles): Place {
   return files[0]?.at('services') ?? wholeFile('compose.yml');
 }
 
@@ -135,7 +135,7 @@ function sectionOf(compose: Mapping, kind: 'services' | 'configs'): [string, Map
   ]);
 }
 
-function schemaVersions({ files }: LintedRelease): LintProblem[] {
+function schemaVersions({ files }: LintedFiles): LintProblem[] {
   return files.flatMap(({ compose, name }) =>
     'version' in compose
       ? []
@@ -176,7 +176,7 @@ function labelsIn(files: readonly ComposeSource[]): Label[] {
   );
 }
 
-function versionLabel({ version, stack, files }: LintedRelease): LintProblem[] {
+function versionLabel({ version, stack, files }: LintedFiles): LintProblem[] {
   if (version === null || !files.some(({ compose }) => hasService(compose, 'app'))) return [];
   const rule = 'version-label-wrong';
   const label = `coop-cloud.${stack}.version`;
@@ -197,7 +197,7 @@ function placeOfLabels(files: readonly ComposeSource[]): Place {
   return file?.at('services', 'app', 'deploy', 'labels') ?? wholeFile('compose.yml');
 }
 
-function traefik({ sample, files }: LintedRelease): LintProblem[] {
+function traefik({ sample, files }: LintedFiles): LintProblem[] {
   if (sample.at('DOMAIN').line === null || publishedPorts(files).length > 0) return [];
   const enabled = labelsIn(files).some(({ name, value }) => name === 'traefik.enable' && value === 'true');
   if (enabled || !files.some(({ compose }) => hasService(compose, 'app'))) return [];
@@ -205,7 +205,7 @@ function traefik({ sample, files }: LintedRelease): LintProblem[] {
   return [problem('traefik-disabled', placeOfLabels(files), what)];
 }
 
-function backup({ files }: LintedRelease, services: ReadonlyMap<string, LintedService>): LintProblem[] {
+function backup({ files }: LintedFiles, services: ReadonlyMap<string, LintedService>): LintProblem[] {
   const labels = labelsIn(files);
   const [, ...again] = labels.filter(({ name, value }) => name === 'backupbot.backup' && saysYes(value));
   // In the older form each service answers for itself.
@@ -282,7 +282,7 @@ function image({ keys }: LintedService): LintProblem[] {
   return [problem('image-tag-without-version', written.place, `the tag of ${shown} begins with no version`)];
 }
 
-function configs({ written, exported }: LintedRelease): LintProblem[] {
+function configs({ written, exported }: LintedFiles): LintProblem[] {
   return written.flatMap(({ compose, at }) => {
     const outside = new Set(externalKeys(compose, 'configs'));
     return sectionOf(compose, 'configs').flatMap(([key, { name, file }]) => {
@@ -300,7 +300,7 @@ function configs({ written, exported }: LintedRelease): LintProblem[] {
   });
 }
 
-function secrets({ files }: LintedRelease): LintProblem[] {
+function secrets({ files }: LintedFiles): LintProblem[] {
   return files
     .flatMap(tooLongNames)
     .map(({ why, place }) =>

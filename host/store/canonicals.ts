@@ -2,7 +2,7 @@ import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { checkedRecipe, isRecipeName, warmDomain } from '../../domain/names.ts';
-import { parseRelease } from '../../domain/version.ts';
+import { parseVersion } from '../../domain/version.ts';
 import { Fault } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import {
@@ -24,7 +24,7 @@ const commit = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
 
 const recordKeys = {
   recipe: z.string(),
-  version: z.string().refine((tag) => parseRelease(tag) !== null, 'not a release (x.y.z+app)'),
+  version: z.string().refine((tag) => parseVersion(tag) !== null, 'not a release (x.y.z+app)'),
   commit,
   status: z.literal('proven'),
   /** When it was promoted, ISO 8601, UTC. */

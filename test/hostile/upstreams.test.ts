@@ -5,7 +5,8 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { parseRelease } from '../../domain/version.ts';
+import type { Release } from '../../domain/release.ts';
+import { parseVersion } from '../../domain/version.ts';
 import { CANARY, filledIn } from './cases/hostile-case.ts';
 import { RELEASE } from './cases/recipe-files.ts';
 import { REF_CASES } from './cases/refs.ts';
@@ -34,7 +35,7 @@ async function enrol(upstream: string): Promise<void> {
   await writeFile(path.join(steps.recipes, RECIPE, 'recipe.yml'), stringify({ upstream }));
 }
 
-async function releasesAfterSync(): Promise<{ version: string; commit: string }[]> {
+async function releasesAfterSync(): Promise<Release[]> {
   await steps.run((all) => all.mirrorSync, { recipe: RECIPE, run: null });
   return (await steps.run((all) => all.resolve, { recipe: RECIPE })).releases;
 }
@@ -63,7 +64,7 @@ test('tags that move, with names that are commands, options and tricks: told in 
   const repo = await around.upstream(RECIPE);
   const names = REF_CASES.flatMap(({ refs = [], says }) => (says === null ? refs : []))
     .map(({ name }) => filledIn(name, around))
-    .filter((name) => name.startsWith('refs/tags/') && parseRelease(name.slice('refs/tags/'.length)) === null)
+    .filter((name) => name.startsWith('refs/tags/') && parseVersion(name.slice('refs/tags/'.length)) === null)
     // Where a mirror has this one already, git does not know which main is meant, and refuses the push.
     .filter((name) => name !== 'refs/tags/refs/heads/main');
   const pointAt = async (commit: string): Promise<void> => {

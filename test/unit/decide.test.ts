@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide, decideOn } from '../../domain/decide.ts';
 import { promoteGate } from '../../domain/promote-gate.ts';
+import type { Release } from '../../domain/release.ts';
 import { upgradeBase, type UpgradeQuestion } from '../../domain/upgrade-base.ts';
 import { compareVersions } from '../../domain/version.ts';
 
@@ -9,10 +10,7 @@ const versions = fc
   .tuple(fc.nat({ max: 4 }), fc.nat({ max: 4 }), fc.nat({ max: 4 }), fc.nat({ max: 3 }))
   .map(([x, y, z, app]) => `${x}.${y}.${z}+${app}.0`);
 
-const at = (version: string): { version: string; commit: string } => ({
-  version,
-  commit: `commit of ${version}`,
-});
+const at = (version: string): Release => ({ version, commit: `commit of ${version}` });
 
 describe('a canonical whose tag moved', () => {
   const [was, is] = ['a'.repeat(40), 'b'.repeat(40)];

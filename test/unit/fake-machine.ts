@@ -4,7 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
 import { Fault } from '../../domain/fault.ts';
 import type { RecipeSettings } from '../../domain/recipe-settings.ts';
-import { releasesOf } from '../../domain/version.ts';
+import { versionsOf } from '../../domain/version.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { passBoundary } from '../../host/machine/boundary.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
@@ -150,7 +150,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     async releases(recipe) {
       await stillAlive();
       const tags = mirrored.get(recipe) ?? [];
-      const sorted = releasesOf(tags.map(({ version }) => version));
+      const sorted = versionsOf(tags.map(({ version }) => version));
       const releases = sorted.flatMap(({ tag }) => {
         const found = tags.find(({ version }) => version === tag);
         return found ? [{ version: tag, commit: found.commit }] : [];

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseRelease } from '../../domain/version.ts';
+import { parseVersion } from '../../domain/version.ts';
 import { CATALOGUE } from '../faults/catalogue.ts';
 import { filesOf, versionOf } from '../faults/entry.ts';
 import { judge } from '../faults/judge.ts';
@@ -28,7 +28,7 @@ test('each entry says where a red is seen, and sweeps its last release', () => {
     expect([entry.name, expected.tier !== undefined]).toEqual([entry.name, expected.outcome === 'FAIL']);
     expect([entry.name, releases.at(-1)?.unswept]).toEqual([entry.name, undefined]);
     const versions = releases.map((_, index) => versionOf(entry, index));
-    expect(versions.filter((version) => parseRelease(version) === null)).toEqual([]);
+    expect(versions.filter((version) => parseVersion(version) === null)).toEqual([]);
     expect(new Set(versions).size).toBe(versions.length);
   }
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import semver from 'semver';
 import { describe, expect, test } from 'vitest';
-import { compareVersions, parseRelease, releasesOf, withoutPreReleases } from '../../domain/version.ts';
+import { compareVersions, parseVersion, versionsOf } from '../../domain/version.ts';
 
 const number = fc.nat({ max: 30 });
 const recipePart = fc.tuple(number, number, number).map((parts) => parts.join('.'));
@@ -24,7 +24,7 @@ describe('a release tag', () => {
     '1.0.0-rc1+2',
     '10.0.0+2024.04_p1',
   ])('%s is a release', (tag) => {
-    expect(parseRelease(tag)?.tag).toBe(tag);
+    expect(parseVersion(tag)?.tag).toBe(tag);
   });
 
   test.each([
@@ -47,7 +47,7 @@ describe('a release tag', () => {
     `1.0.0+${'9'.repeat(300)}`,
     '99999999999999999999.0.0+1',
   ])('%j is not', (tag) => {
-    expect(parseRelease(tag)).toBeNull();
+    expect(parseVersion(tag)).toBeNull();
   });
 });
 
@@ -113,11 +113,6 @@ describe('version order', () => {
 
   test('releases are picked out of tags, oldest first', () => {
     const tags = ['2.0.0+1', 'v9', '1.10.0+1', 'nightly', '1.9.0+1'];
-    expect(releasesOf(tags).map(({ tag }) => tag)).toEqual(['1.9.0+1', '1.10.0+1', '2.0.0+1']);
+    expect(versionsOf(tags).map(({ tag }) => tag)).toEqual(['1.9.0+1', '1.10.0+1', '2.0.0+1']);
   });
-});
-
-test('a pre-release of the recipe is told from one of its app', () => {
-  const found = ['1.0.0+2.0.0-rc1', '2.0.0-rc1+3', '2.0.0+3'].map((version) => ({ version }));
-  expect(withoutPreReleases(found).map(({ version }) => version)).toEqual(['1.0.0+2.0.0-rc1', '2.0.0+3']);
 });
