@@ -97,14 +97,14 @@ export interface ColdStep {
   /** The step's name in the protocol; its evidence folder is called by it. */
   step: string;
   deploy: Revision;
-  /** Absent from steps that an older workflow asks for. */
-  dependencies?: readonly ProvidedDependency[];
-  upgraded?: boolean;
+  dependencies: readonly ProvidedDependency[];
+  /** As in {@link Where}. */
+  upgraded: boolean;
 }
 
 /** The app at the run's throw-away domain. */
 export async function coldApp(world: World, attempt: Attempt, input: ColdStep): Promise<App> {
-  const { run, step, deploy, dependencies = [], upgraded = false } = input;
+  const { run, step, deploy, dependencies, upgraded } = input;
   const domain = coldDomain(run.recipe, world.config.zone, run.workflow.runId);
   const { recipe } = run;
   const where = { run, recipe, step, domain, lifetime: 'cold', dependencies, upgraded } as const;

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
 import { coldDomain, stackName } from '../domain/names.ts';
-import { withoutPreReleases, type Release } from '../domain/release.ts';
+import type { Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { prepareApp } from './app.ts';
 import { holdersOf, holdingHost, type Attempt } from './attempt.ts';
+import { syncMirror } from './mirror-sync.ts';
 import type { World } from './world.ts';
 
 /**
@@ -45,14 +46,10 @@ export async function dependenciesOf(world: World, recipe: string): Promise<stri
 export function dependencies(world: World) {
   /** The release that is proven, or else the latest one. A lost record stops its own recipe, not those that need it. */
   async function releaseOf(attempt: Attempt, recipe: string): Promise<Release> {
-    const mirrors = world.mirrorsFor(attempt.run);
-    attempt.report(`syncing the mirror of ${recipe}`);
-    const { upstream, preReleases } = await world.recipes.one(recipe);
-    await mirrors.sync(recipe, upstream);
+    const { releases } = await syncMirror(world, attempt, recipe);
     const canonical = await world.canonicals.readForOthers(recipe);
     if (canonical !== null) return { version: canonical.version, commit: canonical.commit };
-    const { releases } = await mirrors.releases(recipe);
-    const latest = (preReleases ? releases : withoutPreReleases(releases)).at(-1);
+    const latest = releases.at(-1);
     if (latest === undefined) {
       throw new Fault('Dependency', `${recipe}, which is needed beside it, has no release`);
     }

@@ -1,30 +1,32 @@
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
-import type { RunRef } from '../domain/run.ts';
+import { withoutPreReleases } from '../domain/release.ts';
+import type { Published, RunRef } from '../domain/run.ts';
 import type { Moved } from '../host/git/mirrors.ts';
-import { inAttempt } from './attempt.ts';
+import { inAttempt, type Attempt } from './attempt.ts';
 import type { World } from './world.ts';
+
+/** Brings a recipe's mirror to what upstream has. Throws as host/git says. */
+export async function syncMirror(world: World, attempt: Attempt, recipe: string): Promise<Published> {
+  const { upstream, preReleases } = await world.recipes.one(recipe);
+  attempt.report(`syncing the mirror of ${recipe}`);
+  const mirrors = world.mirrorsFor(attempt.run);
+  const { moved } = await mirrors.sync(recipe, upstream);
+  const { main, releases } = await mirrors.releases(recipe);
+  return { main, releases: preReleases ? releases : withoutPreReleases(releases), notes: movedNotes(moved) };
+}
 
 export function mirrorSync(world: World) {
   return {
     /**
-     * Makes the mirror equal to upstream. Throws TagMoved (with an alert on disk) and leaves the mirror as it
-     * is when a release's tag has another commit than the ledger knows; MirrorSync for whatever else went wrong. Other
-     * tags that moved are notes for the result.
+     * Makes the mirror equal to upstream, and answers what upstream has. Throws TagMoved (with an alert on disk) and
+     * leaves the mirror as it is when a release's tag has another commit than the ledger knows; MirrorSync for whatever
+     * else went wrong.
      */
-    async mirrorSync({
-      recipe,
-      run,
-    }: {
-      recipe: string;
-      run: RunRef | null;
-    }): Promise<{ main: string; changed: boolean; notes?: string[] }> {
+    async mirrorSync({ recipe, run }: { recipe: string; run: RunRef | null }): Promise<Published> {
       return inAttempt(world, async (attempt) => {
-        const { upstream } = await world.recipes.one(recipe);
-        attempt.report(`syncing the mirror of ${recipe}`);
         try {
-          const { main, changed, moved } = await world.mirrorsFor(attempt.run).sync(recipe, upstream);
-          return { main, changed, notes: movedNotes(moved) };
+          return await syncMirror(world, attempt, recipe);
         } catch (error) {
           if (run && error instanceof Fault && error.type === 'TagMoved') {
             const alert = {

@@ -15,8 +15,7 @@ export interface PromoteInput {
   release: Release;
   /** The images that the cold test ran the release on, by service. */
   tested: Record<string, ImageSeen>;
-  /** Absent when an older workflow asks. */
-  dependencies?: readonly ProvidedDependency[];
+  dependencies: readonly ProvidedDependency[];
 }
 
 export type PromoteResult = { promoted: true } | { promoted: false; why: string; evidence: string | null };
@@ -29,7 +28,7 @@ export type PromoteResult = { promoted: true } | { promoted: false; why: string;
  */
 export function promote(world: World) {
   return {
-    async promote({ run, release, tested, dependencies = [] }: PromoteInput): Promise<PromoteResult> {
+    async promote({ run, release, tested, dependencies }: PromoteInput): Promise<PromoteResult> {
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: promote`, async (attempt) => {
         const { warm, deployer, guard, report } = attempt;
         const { recipe } = run;

@@ -1,8 +1,7 @@
 import { Fault } from '../domain/fault.ts';
-import type { LintProblem } from '../domain/level.ts';
 import { recipeRunId, runMark } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { RecipeResult } from '../domain/report.ts';
+import { UNTESTED, type RecipeResult } from '../domain/report.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
@@ -10,15 +9,7 @@ import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
-export interface RunEnd extends Omit<
-  RecipeResult,
-  'schema' | 'leftovers' | 'notes' | 'level' | 'lint' | 'started' | 'ended'
-> {
-  /** Absent, like `notes`, `level` and `lint`, from what an older workflow knows. */
-  leftovers?: string | null;
-  notes?: string[];
-  level?: number | null;
-  lint?: LintProblem[] | null;
+export interface RunEnd extends Omit<RecipeResult, 'schema' | 'started' | 'ended'> {
   startedMs: number;
   endedMs: number;
 }
@@ -43,12 +34,12 @@ export interface Recorded {
 
 export function record(world: World) {
   async function write(end: RunEnd): Promise<void> {
-    const { startedMs, endedMs, leftovers = null, notes = [], level = null, lint = null, ...rest } = end;
+    const { startedMs, endedMs, ...rest } = end;
     const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
     passBoundary('record.before');
-    await world.results.writeResult({ schema: 2, ...rest, leftovers, notes, level, lint, started, ended });
+    await world.results.writeResult({ schema: 2, ...rest, started, ended });
     passBoundary('record.after');
-    const { outcome, recipe, workflow } = rest;
+    const { outcome, recipe, workflow, leftovers } = rest;
     const alert = { recipe, run: workflow.id };
     if (leftovers !== null) {
       await world.alerts.raise({ kind: 'left-behind', message: leftovers, ...alert }, world.now());
@@ -125,14 +116,9 @@ export function record(world: World) {
           const existing = found && Date.parse(found.started) >= sinceMs ? found : null;
           const outcome = existing?.outcome ?? (await promotionOf(given, recipe)) ?? given.outcome;
           if (existing === null) {
-            const common = { release: null, tiers: [], startedMs: atMs, endedMs: atMs };
-            await write({
-              recipe,
-              sweep: sweep.id,
-              outcome,
-              ...common,
-              workflow: { id: sweep.id, runId: sweep.runId },
-            });
+            const workflow = { id: sweep.id, runId: sweep.runId };
+            const at = { startedMs: atMs, endedMs: atMs };
+            await write({ ...UNTESTED, recipe, sweep: sweep.id, outcome, ...at, workflow });
           }
           recorded.push({ outcome, given: existing === null, leftovers: existing?.leftovers ?? null });
         }

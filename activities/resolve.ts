@@ -1,5 +1,4 @@
 import { Fault } from '../domain/fault.ts';
-import { withoutPreReleases } from '../domain/release.ts';
 import type { Found } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { inAttempt } from './attempt.ts';
@@ -8,11 +7,10 @@ import type { World } from './world.ts';
 
 export function resolve(world: World) {
   return {
-    /** Looks: the releases on the mirror, the canonical's record, and whether the recipe is held. Throws Fault BadInput for an exception. */
+    /** Looks on disk: the canonical's record, whether the recipe is held, and what it needs. Throws Fault BadInput for an exception. */
     async resolve({ recipe }: { recipe: string }): Promise<Found> {
       return inAttempt(world, async (attempt) => {
-        const [{ main, releases }, canonical, { hold, exception, preReleases }, needed] = await Promise.all([
-          world.mirrorsFor(attempt.run).releases(recipe),
+        const [canonical, { hold, exception }, needed] = await Promise.all([
           world.canonicals.read(recipe),
           world.recipes.one(recipe),
           dependenciesOf(world, recipe),
@@ -23,8 +21,6 @@ export function resolve(world: World) {
         if (canonical) await world.mirrorsFor(attempt.run).keep(recipe, canonical.commit);
         passBoundary('resolve.after-look');
         return {
-          main,
-          releases: preReleases ? releases : withoutPreReleases(releases),
           canonical: canonical && { version: canonical.version, commit: canonical.commit },
           hold,
           deps: needed,

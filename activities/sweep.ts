@@ -1,6 +1,12 @@
 import { Fault, messageOf } from '../domain/fault.ts';
 import { brief, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
-import { sweepOrder, sweepVerdict, type RecipeResult, type SweepVerdict } from '../domain/report.ts';
+import {
+  sweepOrder,
+  sweepVerdict,
+  UNTESTED,
+  type RecipeResult,
+  type SweepVerdict,
+} from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/turn/host-lock.ts';
@@ -15,10 +21,10 @@ export interface Opening {
   /** What to sweep, in order. */
   recipes: string[];
   settings: SweepSettings;
-  /** What earlier runs left and could not be removed, by recipe. Absent, like `problems`, from older histories. */
-  left?: Record<string, string>;
+  /** What earlier runs left and could not be removed, by recipe. */
+  left: Record<string, string>;
   /** What is wrong with this host or its folders and stops no sweep. */
-  problems?: string[];
+  problems: string[];
 }
 
 export interface Closing {
@@ -103,31 +109,31 @@ export function sweep(world: World) {
     async closeSweep(input: {
       holder: Holder;
       recipes: string[];
-      /** By recipe, as the sweep knows them; absent, like the next and `problems`, from an older workflow. */
-      outcomes?: Record<string, Outcome>;
+      /** By recipe, as the sweep knows them. */
+      outcomes: Record<string, Outcome>;
       /** Those whose turn never came. */
-      unreached?: string[];
+      unreached: string[];
       startedMs: number;
       note: string | null;
-      problems?: string[];
+      problems: string[];
     }): Promise<Closing> {
       const { holder, recipes, startedMs, note } = input;
       const { results, config, lock, now } = world;
       const run = holder.workflowId;
       // A worker that stood still must not write an old order, or an old report, over those of a later sweep.
       return holdingHost(world, [holder], 'report', async ({ guard }) => {
-        const problems = [...(input.problems ?? [])];
+        const problems = [...input.problems];
         const started = new Date(startedMs).toISOString();
         const ended = now().toISOString();
         const found: RecipeResult[] = [];
         for (const recipe of recipes) {
           const result = await noting(problems, null, () => results.readResult(run, recipe));
           found.push(
-            result ?? unrecorded({ recipe, outcome: input.outcomes?.[recipe], holder, started, ended }),
+            result ?? unrecorded({ recipe, outcome: input.outcomes[recipe], holder, started, ended }),
           );
         }
         const waiting = found
-          .filter(({ recipe, outcome }) => input.unreached?.includes(recipe) || isOutOfTime(outcome))
+          .filter(({ recipe, outcome }) => input.unreached.includes(recipe) || isOutOfTime(outcome))
           .map(({ recipe }) => recipe);
         await guard();
         await noting(problems, undefined, () => keepTurns(recipes, waiting, started, problems));
@@ -221,6 +227,5 @@ function unrecorded({
 }): RecipeResult {
   const { workflowId: sweep, runId } = holder;
   const workflow = { id: sweep, runId };
-  const nothing = { leftovers: null, notes: [], release: null, tiers: [], level: null, lint: null };
-  return { schema: 2, recipe, sweep, outcome, ...nothing, started, ended, workflow };
+  return { schema: 2, recipe, sweep, outcome, ...UNTESTED, started, ended, workflow };
 }

@@ -138,7 +138,7 @@ export function renderSweepEnd(
     const folder = results.folderOf(red.sweep, red.recipe);
     lines.push(renderResult(red, { folder, columns: terminal.columns(), cwd }), '');
   }
-  lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems ?? [] }));
+  lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems }));
   lines.push(verdictLine(result.sweep, result.verdict, result.note));
   if (result.report !== null) {
     lines.push(`report    ${local ? nearPath(result.report, cwd) : `${result.report} on ${config.host}`}`);

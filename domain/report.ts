@@ -26,6 +26,16 @@ export interface RecipeResult {
   workflow: { id: string; runId: string };
 }
 
+/** What the result says of a recipe that no run of its own tested. */
+export const UNTESTED = {
+  leftovers: null,
+  notes: [],
+  release: null,
+  tiers: [],
+  level: null,
+  lint: null,
+} satisfies Partial<RecipeResult>;
+
 /** What a promote expects of a release that passed its cold test, in words for the report. */
 export const EXPECTED_OF_PROMOTE =
   "the release at its warm domain, on the canonical's data where there is one, converged and answering, then a snapshot and the record";

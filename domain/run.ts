@@ -17,16 +17,20 @@ export interface SweepSettings {
   sweepMs: number;
 }
 
-/** What the resolve step found on the mirror and on disk. */
-export interface Found {
+/** What mirror-sync found upstream. */
+export interface Published {
+  /** Main's tip. */
   main: string;
-  /** Every release reachable on main, oldest first. */
+  /** Every release reachable on main that the recipe has tested, oldest first. */
   releases: Release[];
+  /** What is worth telling and stops nothing: tags that are no releases' and moved. */
+  notes: string[];
+}
+
+/** What resolve found on this host's disk. */
+export interface Found {
   canonical: Release | null;
   hold: string | null;
-  /**
-   * Every recipe that must run beside it, its dependencies' own included, each before those that need it.
-   * Absent from histories of older workflows.
-   */
-  deps?: string[];
+  /** Every recipe that must run beside it, its dependencies' own included, each before those that need it. */
+  deps: string[];
 }

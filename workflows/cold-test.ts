@@ -1,11 +1,11 @@
-import { isCancellation, patched } from '@temporalio/workflow';
+import { isCancellation } from '@temporalio/workflow';
 import type { ColdStep } from '../activities/app.ts';
 import type { ColdResult } from '../activities/cold-test.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { restoreProblem, type LintProblem } from '../domain/level.ts';
 import { brief, TIERS, type Tier } from '../domain/outcome.ts';
 import type { Release } from '../domain/release.ts';
-import type { Found, SweepSettings } from '../domain/run.ts';
+import type { Found, Published, SweepSettings } from '../domain/run.ts';
 import { basesBefore, upgradeBase } from '../domain/upgrade-base.ts';
 import type { Step } from './protocol.ts';
 import type { Run } from './run.ts';
@@ -17,6 +17,7 @@ export type ColdTest =
 
 export interface Tested {
   head: Release;
+  published: Published;
   found: Found;
   dependencies: readonly ProvidedDependency[];
 }
@@ -41,13 +42,13 @@ export async function coldTest(run: Run, settings: SweepSettings, tested: Tested
 async function askTiers(
   run: Run,
   settings: SweepSettings,
-  { head, found, dependencies }: Tested,
+  { head, published, found, dependencies }: Tested,
 ): Promise<ColdTest> {
   const planned = upgradeBase({
     head,
     canonical: found.canonical,
-    releases: found.releases,
-    main: { commit: found.main, containsHead: true },
+    releases: published.releases,
+    main: { commit: published.main, containsHead: true },
   });
   const ask = async <T>(
     step: Step,
@@ -72,11 +73,7 @@ async function askTiers(
     (steps, input) => steps.coldInstall(input),
   );
   if (base && install.answer.result === 'fail') {
-    if (!patched('next-base')) {
-      const what = `the upgrade base ${base.version ?? base.commit} does not install: `;
-      return red(run, 'install', { ...install.answer, reason: what + install.answer.reason }, install.ms);
-    }
-    const others = [...basesBefore(base, found.releases), null];
+    const others = [...basesBefore(base, published.releases), null];
     for (const other of others) {
       if (install.answer.result !== 'fail') break;
       unfit.push(`${base?.version ?? base?.commit} does not install: ${brief(install.answer.reason)}`);
@@ -109,13 +106,6 @@ async function askTiers(
   } else {
     const reason = unfit.length > 0 ? `no base to upgrade from: ${unfit.join('; ')}` : planned.reason;
     run.tiers.push({ tier: 'upgrade', result: 'skipped', reason });
-  }
-
-  if (!patched('every-tier')) {
-    for (const tier of ['backup', 'restore', 'custom'] as const) {
-      run.tiers.push({ tier, result: 'skipped', reason: 'not asked by this version of recipe-sweep' });
-    }
-    return { verdict: 'green', images };
   }
 
   const backup = await ask('cold-test: backup', `back up ${head.version}`, head, (steps, input) =>
@@ -171,7 +161,7 @@ async function lintProblems(
   try {
     return (await ask()).answer.problems;
   } catch (error) {
-    if (isCancellation(error) || !patched('lint-costs-no-verdict')) throw error;
+    if (isCancellation(error)) throw error;
     run.brokeAt = brokeAt;
     return null;
   }

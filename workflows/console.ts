@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { CancellationScope, condition, patched, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import { CancellationScope, condition, setCurrentDetails, setHandler } from '@temporalio/workflow';
 import { briefOutcome, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
@@ -47,16 +47,14 @@ export interface Console {
 
 export interface CarriedConsole {
   recipes: RecipeProgress[];
-  paused: boolean;
-  /** Absent, like `aborting`, from what an older run hands on. */
-  pausedMs?: number | null;
-  aborting?: boolean;
+  pausedMs: number | null;
+  aborting: boolean;
   skips: [recipe: string, reason: string][];
 }
 
 export function openConsole(sweepId: string, carried: CarriedConsole | null): Console {
   const skips = new Map(carried?.skips);
-  let pausedMs = carried?.pausedMs ?? (carried?.paused ? Date.now() : null);
+  let pausedMs = carried?.pausedMs ?? null;
   let aborting = carried?.aborting ?? false;
   const sweeping = (): SweepProgress['state'] => (aborting ? 'aborting' : 'sweeping');
   const progress: SweepProgress = {
@@ -182,9 +180,7 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
       if (released()) return;
       progress.state = 'paused';
       show();
-      if (patched('pause-ends-with-the-budget')) {
-        await condition(released, Math.max(1, deadlineMs - Date.now()));
-      } else await condition(released);
+      await condition(released, Math.max(1, deadlineMs - Date.now()));
       progress.state = sweeping();
     },
     skipped: (recipe) => skips.get(recipe) ?? null,
@@ -221,7 +217,6 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     },
     carry: () => ({
       recipes: progress.recipes,
-      paused: pausedMs !== null,
       pausedMs,
       aborting,
       skips: [...skips],

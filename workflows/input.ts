@@ -52,7 +52,7 @@ const PROBLEMS_NAMED = 10;
  * be one before it becomes part of a path.
  */
 export function parseRecipeSweepInput(input: unknown): RecipeSweepInput {
-  const { recipe, sweep, settings, deadlineMs, left = null } = fieldsOf(input);
+  const { recipe, sweep, settings, deadlineMs, left } = fieldsOf(input);
   const { id, runId } = fieldsOf(sweep);
   const limits = fieldsOf(settings);
   const wrong: string[] = [];

@@ -16,8 +16,8 @@ export async function planWorkflow(input?: SweepInput): Promise<PlanEntry[]> {
 async function planRecipe(recipe: string): Promise<PlanEntry> {
   const steps = openingSteps(recipe);
   try {
-    await steps.mirrorSync({ recipe, run: null });
-    const { releases, canonical, hold } = await steps.resolve({ recipe });
+    const { releases } = await steps.mirrorSync({ recipe, run: null });
+    const { canonical, hold } = await steps.resolve({ recipe });
     const latest = releases.at(-1) ?? null;
     const { decision, reason } = decideOn({ latest, canonical, hold });
     return { recipe, latest, canonical: canonical?.version ?? null, decision, reason };

@@ -76,11 +76,11 @@ export interface RecipeSweepInput {
   settings: SweepSettings;
   /** When the sweep's budget ends; milliseconds since the epoch. */
   deadlineMs: number;
-  /** What an earlier run left of this recipe and could not be removed; absent or null when nothing is. */
-  left?: string | null;
+  /** What an earlier run left of this recipe and could not be removed; null when nothing is. */
+  left: string | null;
 }
 
-/** What recipeSweepWorkflow returns; an older one returned the outcome alone. */
+/** What recipeSweepWorkflow returns. */
 export interface RecipeSweepResult {
   outcome: Outcome;
   /** What was left and where, which is no part of the outcome; null when nothing was. */
@@ -178,8 +178,8 @@ export interface SweepResult {
   /** Why the sweep did nothing or ended early, else null. */
   note: string | null;
   report: string | null;
-  /** What went wrong beside the recipes' outcomes; absent from results of older workflows. */
-  problems?: string[];
+  /** What went wrong beside the recipes' outcomes. */
+  problems: string[];
   recipes: { recipe: string; outcome: string; why: string }[];
 }
 

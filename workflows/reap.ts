@@ -11,8 +11,7 @@ export async function reapWorkflow(): Promise<string> {
     'what crashed runs left',
   );
   try {
-    // An older worker's step answered nothing.
-    const left = (await reap({ holder })) ?? [];
+    const left = await reap({ holder });
     if (left.length > 0) return `could not be removed: ${left.map(({ what }) => what).join('; ')}`;
   } catch (error) {
     const cause = error instanceof ActivityFailure ? error.cause : error;

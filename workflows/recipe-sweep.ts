@@ -18,24 +18,23 @@ import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps, tierSteps } from '
  * Completed when there is a verdict or a skip; Failed (or Canceled) when there is no verdict.
  */
 export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<RecipeSweepResult> {
-  const { recipe, sweep, settings, deadlineMs, left = null } = parseRecipeSweepInput(input);
+  const { recipe, sweep, settings, deadlineMs, left } = parseRecipeSweepInput(input);
   const run = openRun({ recipe, sweep, left });
   const { ref } = run;
   upsertSearchAttributes(runAttributes(ref));
   try {
     const { mirrorSync } = mirrorSteps(settings, recipe);
-    const synced = await run.at('mirror-sync', () => mirrorSync({ recipe, run: ref }));
-    // An older worker's step answers none.
-    run.notes = synced.notes ?? [];
+    const published = await run.at('mirror-sync', () => mirrorSync({ recipe, run: ref }));
+    run.notes = published.notes;
     const found = await run.at('resolve', () => shortSteps(settings, recipe).resolve({ recipe }));
-    const head = (run.release = found.releases.at(-1) ?? null);
+    const head = (run.release = published.releases.at(-1) ?? null);
     const decision = await run.at('decide', async () => decideOn({ ...found, latest: head }));
     if (head === null || decision.decision === 'skip') {
       const because = decision.decision === 'skip' ? decision.because : 'never-released';
       return await record(run, settings, { kind: 'SKIP', because, why: decision.reason });
     }
     const { outcome, cancelled } = await withDependencies(run, settings, found, (dependencies) =>
-      testAndPromote(run, settings, { head, found, dependencies }),
+      testAndPromote(run, settings, { head, published, found, dependencies }),
     );
     const result = await record(run, settings, outcome);
     if (cancelled) throw cancelled;
@@ -63,7 +62,7 @@ interface Ended {
 async function withDependencies(
   run: Run,
   settings: SweepSettings,
-  { deps = [] }: Found,
+  { deps }: Found,
   body: (dependencies: readonly ProvidedDependency[]) => Promise<Ended>,
 ): Promise<Ended> {
   if (deps.length === 0) return body([]);
@@ -161,7 +160,6 @@ async function record(run: Run, settings: SweepSettings, found: Outcome): Promis
       }),
     (why) => (run.unrecorded = why),
   );
-  // An older worker's step answers nothing.
   const outcome = onDisk ?? found;
   if (outcomeTitle(outcome) !== outcomeTitle(found)) publishOutcome(outcome, leftovers);
   run.step = 'done';

@@ -1,10 +1,4 @@
-import {
-  CancellationScope,
-  patched,
-  setCurrentDetails,
-  setHandler,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { LintProblem } from '../domain/level.ts';
 import type { TierResult } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
@@ -79,11 +73,6 @@ export function openRun({ recipe, sweep, left }: Pick<RecipeSweepInput, 'recipe'
       try {
         return await CancellationScope.nonCancellable(body);
       } catch (error) {
-        // Until then the run ended with whatever broke last.
-        if (!patched('clean-up-costs-no-verdict')) {
-          run.brokeAt ??= step;
-          throw error;
-        }
         failed(reasonOf(error));
         return undefined;
       }

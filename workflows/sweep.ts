@@ -13,7 +13,6 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
-  patched,
   sleep,
   upsertSearchAttributes,
   workflowInfo,
@@ -56,9 +55,8 @@ interface Carried {
   startedMs: number;
   console: CarriedConsole;
   turn: CarriedTurn;
-  /** Absent, like `problems`, from what an older run hands on. */
-  left?: Record<string, string>;
-  problems?: string[];
+  left: Record<string, string>;
+  problems: string[];
 }
 
 /**
@@ -76,8 +74,6 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
     sweep = {
       id,
       runId,
-      left: {},
-      problems: [],
       ...(carried ?? (await open({ id, runId }, operator, turn, wanted))),
     };
   } catch (error) {
@@ -130,7 +126,7 @@ async function open(
   const { openSweep } = hostSteps('take the host, preflight, reap');
   try {
     const opening = await openSweep({ recipes: enrolled, holder: holderOf({ id, runId }) });
-    const { recipes, settings, left = {}, problems = [] } = opening;
+    const { recipes, settings, left, problems } = opening;
     operator.begin(recipes);
     return { settings, startedMs, left, problems };
   } catch (error) {
@@ -161,7 +157,7 @@ async function sweepRecipe(sweep: Sweep, operator: Console, recipe: string): Pro
   });
   operator.running(recipe, scope);
   try {
-    const { outcome, leftovers, unrecorded } = endOf(await scope.run(() => runRecipe(sweep, recipe)));
+    const { outcome, leftovers, unrecorded } = await scope.run(() => runRecipe(sweep, recipe));
     if (unrecorded !== null) noteProblem(sweep, `${recipe}: its outcome was not recorded: ${unrecorded}`);
     if (leftovers !== null) await CancellationScope.nonCancellable(() => reapAfter(sweep, recipe));
     return outcome;
@@ -176,15 +172,7 @@ async function sweepRecipe(sweep: Sweep, operator: Console, recipe: string): Pro
   }
 }
 
-/** A run that an older version ended told its outcome alone. */
-function endOf(result: RecipeSweepResult | Outcome): RecipeSweepResult {
-  return 'outcome' in result ? result : { outcome: result, leftovers: null, unrecorded: null };
-}
-
-async function runRecipe(
-  { id, runId, ...sweep }: Sweep,
-  recipe: string,
-): Promise<RecipeSweepResult | Outcome> {
+async function runRecipe({ id, runId, ...sweep }: Sweep, recipe: string): Promise<RecipeSweepResult> {
   const input: RecipeSweepInput = {
     recipe,
     sweep: { id, runId },
@@ -206,8 +194,7 @@ async function runRecipe(
     try {
       return await executeChild(recipeSweepWorkflow, options);
     } catch (error) {
-      const goesOn = error instanceof WorkflowExecutionAlreadyStartedError && patched('end-the-old-run');
-      if (!goesOn) throw error;
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
       // The sweep was reset while this run went on. Two must not work on one app, so the old one goes.
       await getExternalWorkflowHandle(workflowId)
         .cancel()
@@ -251,7 +238,7 @@ async function noting<T>(sweep: Sweep, what: string, body: () => Promise<T>): Pr
   try {
     return await body();
   } catch (error) {
-    if (isCancellation(error) || !patched('one-mistake-stops-nothing')) throw error;
+    if (isCancellation(error)) throw error;
     noteProblem(sweep, `${what}: ${reasonOf(error)}`);
     return undefined;
   }

@@ -128,7 +128,13 @@ function step<T>(body: (steps: Activities) => Promise<T>): Promise<T> {
 function coldTest(recipe: string, version: string) {
   const run = runOf(recipe);
   const deploy = { version, commit: 'c'.repeat(40) };
-  const input = (tier: string) => ({ run, step: `cold-test: ${tier}`, deploy });
+  const input = (tier: string) => ({
+    run,
+    step: `cold-test: ${tier}`,
+    deploy,
+    dependencies: [],
+    upgraded: false,
+  });
   return {
     run,
     install: () => step((steps) => steps.coldInstall(input('install'))),

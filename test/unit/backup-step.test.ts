@@ -32,14 +32,15 @@ const SWEEP = { id: 'sweep', runId: 'run of sweep' };
 const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
 const STACK = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
 const deploy = { version: '1.0.0+1', commit: COMMIT };
+const ASKED = { run: RUN, deploy, dependencies: [], upgraded: false };
 const ON = { 'backupbot.backup': 'true' };
 
 let folder: string;
 let machine: Machine;
 
-const install = (steps: Activities) => steps.coldInstall({ run: RUN, step: 'cold-test: install', deploy });
-const back = (steps: Activities) => steps.coldBackup({ run: RUN, step: 'cold-test: backup', deploy });
-const restore = (steps: Activities) => steps.coldRestore({ run: RUN, step: 'cold-test: restore', deploy });
+const install = (steps: Activities) => steps.coldInstall({ ...ASKED, step: 'cold-test: install' });
+const back = (steps: Activities) => steps.coldBackup({ ...ASKED, step: 'cold-test: backup' });
+const restore = (steps: Activities) => steps.coldRestore({ ...ASKED, step: 'cold-test: restore' });
 const teardown = (steps: Activities) => steps.teardown({ run: RUN });
 
 const step = <T>(body: (activities: Activities) => Promise<T>): Promise<T> =>

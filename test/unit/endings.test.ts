@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import type { RunEnd } from '../../activities/record.ts';
 import type { Outcome } from '../../domain/outcome.ts';
+import { UNTESTED } from '../../domain/report.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createResults } from '../../host/store/results.ts';
@@ -44,17 +45,18 @@ beforeEach(async () => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const promote = () => step((steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES }));
+const promote = () =>
+  step((steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES, dependencies: [] }));
 
 describe('a run that ends', () => {
   const end = (outcome: Outcome, changes: Partial<RunEnd> = {}) =>
     step(({ record }) =>
       record({
+        ...UNTESTED,
         recipe: 'ghost',
         sweep: SWEEP.id,
         outcome,
         release: RELEASE,
-        tiers: [],
         startedMs: 0,
         endedMs: 1,
         workflow: RUN.workflow,
@@ -208,9 +210,10 @@ describe('a sweep that closes', () => {
   const holder = { workflowId: 'sweep', runId: SWEEP.runId, what: 'sweep' };
   const results = () => createResults(machine.state);
   const outOfTime: Outcome = { kind: 'ERROR', cause: 'out-of-time', why: 'not reached' };
+  const NOTHING = { outcomes: {}, unreached: [], note: null, problems: [] };
   const close = (input: Partial<Parameters<Activities['closeSweep']>[0]> = {}) =>
     step(({ closeSweep }) =>
-      closeSweep({ holder, recipes: ['ghost', 'gitea'], startedMs: 0, note: null, ...input }),
+      closeSweep({ holder, recipes: ['ghost', 'gitea'], ...NOTHING, startedMs: 0, ...input }),
     );
 
   test('reports what it knows where results are missing or cannot be read', async () => {
@@ -255,7 +258,7 @@ describe('a sweep that closes', () => {
     machine.open.add('later');
     const later = { workflowId: 'later', runId: 'run of later', what: 'sweep' };
     await step(({ closeSweep }) =>
-      closeSweep({ holder: later, recipes: ['ghost'], unreached: ['ghost'], startedMs: 1, note: null }),
+      closeSweep({ holder: later, recipes: ['ghost'], ...NOTHING, unreached: ['ghost'], startedMs: 1 }),
     );
     const unreached = await results().unreached();
     await step(({ reap }) => reap({ holder: later }));

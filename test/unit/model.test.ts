@@ -9,6 +9,7 @@ import type { Activities } from '../../activities/index.ts';
 import { decide } from '../../domain/decide.ts';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Outcome } from '../../domain/outcome.ts';
+import { UNTESTED } from '../../domain/report.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { upgradeBase } from '../../domain/upgrade-base.ts';
 import { BOUNDARY_CHANNEL } from '../../host/machine/boundary.ts';
@@ -103,16 +104,16 @@ function createSweep({ machine }: World, id: string, strike: Strike | null) {
     const runId = createHash('sha256').update(`${id}/${recipe}`).digest('hex').slice(0, 32);
     const run: RunRef = { recipe, sweep, workflow: { id: `${id}/${recipe}`, runId } };
     const record = async (outcome: Outcome): Promise<Outcome> => {
-      const common = { recipe, sweep: id, outcome, release: null, tiers: [], workflow: run.workflow };
+      const common = { ...UNTESTED, recipe, sweep: id, outcome, workflow: run.workflow };
       await step(ATTEMPTS * 2, (steps_) =>
         steps_.record({ ...common, startedMs: Date.now(), endedMs: Date.now() }),
       );
       return outcome;
     };
     try {
-      await step(ATTEMPTS, ({ mirrorSync }) => mirrorSync({ recipe, run }));
+      const published = await step(ATTEMPTS, ({ mirrorSync }) => mirrorSync({ recipe, run }));
       const found = await step(ATTEMPTS, ({ resolve }) => resolve({ recipe }));
-      const head = found.releases.at(-1);
+      const head = published.releases.at(-1);
       const canonical = found.canonical?.version ?? null;
       const decision = decide({ latest: head?.version ?? null, canonical, hold: found.hold });
       if (!head || decision.decision === 'skip') {
@@ -122,15 +123,21 @@ function createSweep({ machine }: World, id: string, strike: Strike | null) {
       const { base } = upgradeBase({
         head,
         canonical: found.canonical,
-        releases: found.releases,
-        main: { commit: found.main, containsHead: true },
+        releases: published.releases,
+        main: { commit: published.main, containsHead: true },
       });
       let tested;
       try {
-        const cold = { run, step: 'cold-test: install', deploy: base ?? head };
+        const cold = {
+          run,
+          step: 'cold-test: install',
+          deploy: base ?? head,
+          dependencies: [],
+          upgraded: false,
+        };
         tested = await step(ATTEMPTS, ({ coldInstall }) => coldInstall(cold));
         if (tested.result === 'pass' && base) {
-          const upgrade = { run, step: 'cold-test: upgrade', deploy: head };
+          const upgrade = { run, step: 'cold-test: upgrade', deploy: head, dependencies: [], upgraded: true };
           tested = await step(ATTEMPTS, ({ coldUpgrade }) => coldUpgrade(upgrade));
         }
       } catch (error) {
@@ -149,7 +156,7 @@ function createSweep({ machine }: World, id: string, strike: Strike | null) {
           canonical,
         });
       }
-      const input = { run, release: head, tested: tested.images };
+      const input = { run, release: head, tested: tested.images, dependencies: [] };
       let why = 'the record on disk does not say so';
       try {
         const promoted = await step(ATTEMPTS, ({ promote }) => promote(input));

@@ -40,7 +40,8 @@ beforeEach(async () => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const promote = () => step((steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES }));
+const promote = () =>
+  step((steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES, dependencies: [] }));
 
 describe('a run that is gone without a word', () => {
   const lost = (sinceMs: number) =>
@@ -95,10 +96,10 @@ describe("a release's tag that moved, and an operator who accepts it", () => {
     await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
     const said = await accept();
     for (const part of [COMMIT, OTHER, 'recipe-sweep canonical forget ghost']) expect(said).toContain(part);
-    await sync();
-    expect(record()).toEqual(before);
-    const { releases, canonical } = await step(({ resolve }) => resolve({ recipe: 'ghost' }));
+    const { releases } = await sync();
     expect(releases).toEqual([{ version: RELEASE.version, commit: OTHER }]);
+    expect(record()).toEqual(before);
+    const { canonical } = await step(({ resolve }) => resolve({ recipe: 'ghost' }));
     expect(canonical).toEqual(RELEASE);
   });
 
@@ -175,7 +176,7 @@ test('a warm app that runs although nobody said so has its data put back', async
 });
 
 test('an upgrade of nothing is no upgrade: a run that was reset past its install has no verdict', async () => {
-  const upgrade = { run: RUN, step: 'cold-test: upgrade', deploy: RELEASE };
+  const upgrade = { run: RUN, step: 'cold-test: upgrade', deploy: RELEASE, dependencies: [], upgraded: true };
   await expect(step(({ coldUpgrade }) => coldUpgrade(upgrade))).rejects.toMatchObject({
     type: 'BadInput',
     message: expect.stringContaining('nothing to upgrade'),
@@ -183,7 +184,8 @@ test('an upgrade of nothing is no upgrade: a run that was reset past its install
 });
 
 test('lint says what it finds, and keeps it with the evidence', async () => {
-  const { problems } = await step(({ lint }) => lint({ run: RUN, step: 'cold-test: lint', deploy: RELEASE }));
+  const asked = { run: RUN, step: 'cold-test: lint', deploy: RELEASE, dependencies: [], upgraded: false };
+  const { problems } = await step(({ lint }) => lint(asked));
   expect(problems.map(({ rule }) => rule)).toContain('env-sample-missing');
   const file = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'cold-test-lint', 'lint.txt');
   const lines = readFileSync(file, 'utf8').trim().split('\n');
@@ -234,7 +236,7 @@ describe('nothing proven is lost:', () => {
     await step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
   }
   const promoteNext = () =>
-    step((steps) => steps.promote({ run: NEXT_RUN, release: NEXT, tested: NEXT_IMAGES }));
+    step((steps) => steps.promote({ run: NEXT_RUN, release: NEXT, tested: NEXT_IMAGES, dependencies: [] }));
 
   /** What a canonical is, down to its rows. */
   const proven = () => ({
@@ -395,7 +397,7 @@ describe('nothing proven is lost:', () => {
     machine.settings.set('ghost', { env: { LANG: 'it' } });
     const run = { ...RUN, workflow: { id: 'sweep/ghost', runId: 'aabbcc' } };
     const tested = { app: { image: last.commit, digest: `sha256:${last.commit}` } };
-    await step((steps) => steps.promote({ run, release: last, tested }));
+    await step((steps) => steps.promote({ run, release: last, tested, dependencies: [] }));
     expect(machine.deployed.map(({ version, env }) => [version, env])).toEqual([
       ['1.0.0+1', { LANG: 'de' }],
       ['1.0.0+1', { LANG: 'de' }],
@@ -431,7 +433,8 @@ describe('nothing proven is lost:', () => {
 
   test('a release is not promoted without a service that was tested', async () => {
     const tested = { ...IMAGES, worker: { image: 'worker:1', digest: 'sha256:1' } };
-    expect(await step((steps) => steps.promote({ run: RUN, release: RELEASE, tested }))).toMatchObject({
+    const input = { run: RUN, release: RELEASE, tested, dependencies: [] };
+    expect(await step((steps) => steps.promote(input))).toMatchObject({
       promoted: false,
       why: 'what was tested is not what was installed: not the same images: worker (worker:1)',
     });

@@ -122,13 +122,14 @@ describe('the tier custom', () => {
   const SWEEP = { id: 'sweep', runId: 'run of sweep' };
   const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
   const deploy = { version: '1.0.0+1', commit: COMMIT };
+  const asked = { run: RUN, deploy, dependencies: [], upgraded: false };
   let folder: string;
   let machine: Machine;
 
   const step = <T>(body: (activities: Activities) => Promise<T>): Promise<T> =>
     machine.attempt({ dead: false }, 1, body);
   const coldCustom = (): Promise<TierAnswer> =>
-    step((steps) => steps.coldCustom({ run: RUN, step: 'cold-test: custom', deploy }));
+    step((steps) => steps.coldCustom({ ...asked, step: 'cold-test: custom' }));
 
   beforeEach(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'tier-'));
@@ -140,7 +141,7 @@ describe('the tier custom', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const install = () => step((s) => s.coldInstall({ run: RUN, step: 'cold-test: install', deploy }));
+  const install = () => step((s) => s.coldInstall({ ...asked, step: 'cold-test: install' }));
 
   function checks(written: Record<string, string>): void {
     const files = Object.entries(written).map(([name, text]) => {

@@ -19,6 +19,7 @@ const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghos
 const STACK = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
 const BASE = { version: '1.0.0+1', commit: '0'.repeat(40) };
 const HEAD = { version: '1.1.0+1', commit: '1'.repeat(40) };
+const ASKED = { run: RUN, dependencies: [] };
 
 let folder: string;
 let machine: Machine;
@@ -27,7 +28,7 @@ const step = <T>(body: (activities: Activities) => Promise<T>): Promise<T> =>
   machine.attempt({ dead: false }, 1, body);
 const upgrade = () =>
   step(({ coldUpgrade }) =>
-    coldUpgrade({ run: RUN, step: 'cold-test: upgrade', deploy: HEAD, upgraded: true }),
+    coldUpgrade({ ...ASKED, step: 'cold-test: upgrade', deploy: HEAD, upgraded: true }),
   );
 
 beforeEach(async () => {
@@ -39,7 +40,9 @@ beforeEach(async () => {
     [BASE, HEAD].map((release) => ({ ...release, quality: 'good' as const })),
   );
   await step(({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
-  await step(({ coldInstall }) => coldInstall({ run: RUN, step: 'cold-test: install base', deploy: BASE }));
+  await step(({ coldInstall }) =>
+    coldInstall({ ...ASKED, step: 'cold-test: install base', deploy: BASE, upgraded: false }),
+  );
 });
 
 afterEach(() => rmSync(folder, { recursive: true }));

@@ -9,7 +9,7 @@ import type { TierAnswer } from '../../activities/tier.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
-import { sweepVerdict, type RecipeResult } from '../../domain/report.ts';
+import { sweepVerdict, UNTESTED, type RecipeResult } from '../../domain/report.ts';
 import type { Step } from '../../workflows/protocol.ts';
 
 /** A recipe as the fake host knows it: a situation, from which every step's answer follows. */
@@ -109,7 +109,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         };
       },
       async closeSweep(input) {
-        const { recipes: names, holder, problems = [] } = input;
+        const { recipes: names, holder, problems } = input;
         host.closing = input;
         await call('sweep', 'close');
         const found = names.flatMap((name) => host.results.get(`${holder.workflowId}/${name}`) ?? []);
@@ -126,15 +126,15 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async mirrorSync({ recipe }) {
         await call(recipe, 'mirror-sync');
-        return { main: commitOf('main'), changed: false, notes: recipes[recipe]?.notes ?? [] };
+        const { releases = [], notes = [] } = recipes[recipe] ?? {};
+        const published = releases.map((tag) => ({ version: tag, commit: commitOf(tag) }));
+        return { main: commitOf('main'), releases: published, notes };
       },
       async resolve({ recipe }) {
         await call(recipe, 'resolve');
-        const { releases = [], canonical, hold } = recipes[recipe] ?? {};
+        const { canonical, hold } = recipes[recipe] ?? {};
         const version = host.canonicals.get(recipe) ?? canonical ?? null;
         return {
-          main: commitOf('main'),
-          releases: releases.map((tag) => ({ version: tag, commit: commitOf(tag) })),
           canonical: version ? { version, commit: commitOf(version) } : null,
           hold: hold ?? null,
           deps: recipes[recipe]?.deps ?? [],
@@ -173,17 +173,13 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
         return version ? { version, run: run.workflow.id } : null;
       },
-      async record({ startedMs, endedMs, leftovers = null, notes = [], level = null, lint = null, ...end }) {
+      async record({ startedMs, endedMs, ...end }) {
         await call(end.recipe, 'record');
         const rest = { ...end, outcome: asRecorded(end) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
         host.results.set(`${rest.sweep}/${rest.recipe}`, {
           schema: 2,
           ...rest,
-          leftovers,
-          notes,
-          level,
-          lint,
           started,
           ended,
         });
@@ -194,16 +190,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         return names.map((recipe) => {
           const existing = host.results.get(`${sweep.id}/${recipe}`);
           const at = new Date(atMs).toISOString();
-          const common = {
-            leftovers: null,
-            notes: [],
-            release: null,
-            tiers: [],
-            level: null,
-            lint: null,
-            started: at,
-            ended: at,
-          };
+          const common = { ...UNTESTED, started: at, ended: at };
           if (!existing) {
             const workflow = { id: sweep.id, runId: sweep.runId };
             host.results.set(`${sweep.id}/${recipe}`, {

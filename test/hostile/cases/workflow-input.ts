@@ -8,7 +8,7 @@ export interface InputCase extends HostileCase {
 
 const sweep = { id: 'sweep', runId: 'r' };
 const settings = { attempts: 2, tierMs: 60_000, promoteMs: 60_000, sweepMs: 60_000 };
-const run = { recipe: 'thing', sweep, settings, deadlineMs: 4e12 };
+const run = { recipe: 'thing', sweep, settings, deadlineMs: 4e12, left: null };
 
 const acceptance = { recipe: 'thing', tag: '1.0.0+1', reason: 'looked at it', by: 'ada@ci' };
 
