@@ -1,0 +1,70 @@
+import { brief, type Tier, type TierResult } from './outcome.ts';
+import { nameOf, type Release, type Revision } from './release.ts';
+import { basesBefore, upgradeBase, type UpgradeQuestion } from './upgrade-base.ts';
+
+/**
+ * What is asked of one deployment, and from where it starts. How a test of another kind differs, as one over data that
+ * is attached again, is in its plan: the tiers are asked by the same loop.
+ */
+export interface TierPlan {
+  /** What is tested. */
+  head: Release;
+  /** What is installed for the head to be deployed over; null when the head is installed itself. */
+  base: Revision | null;
+  /** What takes the base's place where it does not install, best first. */
+  others: readonly Release[];
+  /** Why those that were the base before do not install, in the order they were tried. */
+  unfit: readonly string[];
+  /** The tiers that are not asked, each with the reason. */
+  skipped: Readonly<Partial<Record<Tier, string>>>;
+}
+
+/** The plan of a cold test: every tier, but for the upgrade where there is nothing to upgrade from. */
+export function planTiers(question: UpgradeQuestion): TierPlan {
+  const { head, releases } = question;
+  const { base, reason } = upgradeBase(question);
+  return {
+    head,
+    base,
+    others: base === null ? [] : basesBefore(base, releases),
+    unfit: [],
+    skipped: base === null ? { upgrade: reason } : {},
+  };
+}
+
+/**
+ * The plan once its base did not install, for the reason given: from the next one, or from nothing when there is no
+ * more. Null for a plan without a base: then it is the head that does not install.
+ */
+export function withoutBase(plan: TierPlan, why: string): TierPlan | null {
+  if (plan.base === null) return null;
+  const [base = null, ...others] = plan.others;
+  const unfit = [...plan.unfit, `${nameOf(plan.base)} does not install: ${brief(why)}`];
+  const upgrade = `no base to upgrade from: ${unfit.join('; ')}`;
+  return {
+    ...plan,
+    base,
+    others,
+    unfit,
+    skipped: base === null ? { ...plan.skipped, upgrade } : plan.skipped,
+  };
+}
+
+/** What is deployed when the tier is asked. */
+export function deployedAt(tier: Tier, { base, head }: TierPlan): Revision {
+  return tier === 'install' ? (base ?? head) : head;
+}
+
+/** Why the tier is not asked, by the plan or by what those before it said; null when it is. */
+export function skipReason(tier: Tier, plan: TierPlan, said: readonly TierResult[]): string | null {
+  const planned = plan.skipped[tier];
+  if (planned !== undefined) return planned;
+  const backup = tier === 'restore' ? said.find((one) => one.tier === 'backup') : undefined;
+  return backup?.result === 'skipped' ? backup.reason : null;
+}
+
+/** What is to be told of a tier that passed besides what it says itself; null for nothing. */
+export function planNote(tier: Tier, { base, unfit }: TierPlan): string | null {
+  if (tier !== 'upgrade' || base === null || unfit.length === 0) return null;
+  return `from ${nameOf(base)}, since ${unfit.join('; ')}`;
+}
