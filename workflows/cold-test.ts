@@ -1,39 +1,84 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { ColdStep } from '../activities/app.ts';
 import type { ColdResult } from '../activities/cold-test.ts';
+import type { TierAnswer } from '../activities/tier.ts';
+import type { ImageSeen } from '../domain/app.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { restoreProblem, type LintProblem } from '../domain/level.ts';
-import { brief, TIERS, type Tier } from '../domain/outcome.ts';
-import type { Release } from '../domain/release.ts';
-import type { Found, Published, SweepSettings } from '../domain/run.ts';
-import { basesBefore, upgradeBase } from '../domain/upgrade-base.ts';
+import { TIERS, type Tier, type TierResult } from '../domain/outcome.ts';
+import { nameOf, type Revision } from '../domain/release.ts';
+import { deployedAt, planNote, skipReason, withoutBase, type TierPlan } from '../domain/tiers.ts';
 import type { Step } from './protocol.ts';
 import type { Run } from './run.ts';
-import { cleanupSteps, tierSteps } from './steps.ts';
+import type { RecipeSteps } from './steps.ts';
 
 export type ColdTest =
-  | { verdict: 'green'; images: Extract<ColdResult, { result: 'pass' }>['images'] }
+  | { verdict: 'green'; images: Record<string, ImageSeen> }
   | { verdict: 'red'; tier: Tier; reason: string; evidence: string };
 
-export interface Tested {
-  head: Release;
-  published: Published;
-  found: Found;
-  dependencies: readonly ProvidedDependency[];
+/** One question to the cold deployment. */
+interface Question<Answer> {
+  step(plan: TierPlan): Step;
+  /** Beside the step in the Temporal UI. */
+  summary(plan: TierPlan): string;
+  ask(steps: RecipeSteps, input: ColdStep): Promise<Answer>;
+}
+
+const QUESTIONS: Readonly<Record<Tier, Question<ColdResult | TierAnswer>>> = {
+  install: {
+    step: installStep,
+    summary: (plan) => `install ${nameOf(deployedAt('install', plan))}`,
+    ask: (steps, input) => steps.coldInstall(input),
+  },
+  upgrade: {
+    step: () => 'cold-test: upgrade',
+    summary: ({ head }) => `upgrade to ${head.version}`,
+    ask: (steps, input) => steps.coldUpgrade(input),
+  },
+  backup: {
+    step: () => 'cold-test: backup',
+    summary: ({ head }) => `back up ${head.version}`,
+    ask: (steps, input) => steps.coldBackup(input),
+  },
+  restore: {
+    step: () => 'cold-test: restore',
+    summary: ({ head }) => `destroy and restore the data of ${head.version}`,
+    ask: (steps, input) => steps.coldRestore(input),
+  },
+  custom: {
+    step: () => 'cold-test: custom',
+    summary: () => "the recipe's own checks",
+    ask: (steps, input) => steps.coldCustom(input),
+  },
+};
+
+const LINT: Question<{ problems: LintProblem[] }> = {
+  step: () => 'cold-test: lint',
+  summary: ({ head }) => `lint ${head.version}`,
+  ask: (steps, input) => steps.lint(input),
+};
+
+function installStep({ base, unfit }: TierPlan): Step {
+  if (base === null) return 'cold-test: install';
+  return unfit.length === 0 ? 'cold-test: install base' : 'cold-test: install an older base';
 }
 
 /**
  * One cold deployment, asked tier after tier until one fails, and torn down whatever happens. It is gone
  * before promote begins: the warm app may need its ports and its memory.
  */
-export async function coldTest(run: Run, settings: SweepSettings, tested: Tested): Promise<ColdTest> {
+export async function coldTest(
+  run: Run,
+  plan: TierPlan,
+  dependencies: readonly ProvidedDependency[],
+): Promise<ColdTest> {
   try {
-    return await askTiers(run, settings, tested);
+    return await askTiers(run, plan, dependencies);
   } finally {
-    const { teardown } = cleanupSteps(settings, `${run.ref.recipe}: remove the cold deployment`);
     await run.afterwards(
       'teardown',
-      () => teardown({ run: run.ref }),
+      `${run.ref.recipe}: remove the cold deployment`,
+      (steps) => steps.teardown({ run: run.ref }),
       (why) => run.leftovers.push(`the cold deployment was not removed: ${why}`),
     );
   }
@@ -41,125 +86,58 @@ export async function coldTest(run: Run, settings: SweepSettings, tested: Tested
 
 async function askTiers(
   run: Run,
-  settings: SweepSettings,
-  { head, published, found, dependencies }: Tested,
+  planned: TierPlan,
+  dependencies: readonly ProvidedDependency[],
 ): Promise<ColdTest> {
-  const planned = upgradeBase({
-    head,
-    canonical: found.canonical,
-    releases: published.releases,
-    main: { commit: published.main, containsHead: true },
-  });
-  const ask = async <T>(
-    step: Step,
-    summary: string,
-    deploy: ColdStep['deploy'],
-    call: (steps: ReturnType<typeof tierSteps>, input: ColdStep) => Promise<T>,
-  ): Promise<{ answer: T; ms: number }> => {
-    const upgraded = base !== null && deploy === head;
-    const since = Date.now();
+  let plan = planned;
+  let images: Record<string, ImageSeen> = {};
+
+  const ask = async <Answer>(question: Question<Answer>, deploy: Revision): Promise<Answer> => {
+    const step = question.step(plan);
+    const upgraded = plan.base !== null && deploy === plan.head;
     const input = { run: run.ref, step, deploy, dependencies, upgraded };
-    const answer = await run.at(step, () => call(tierSteps(settings, summary), input));
-    return { answer, ms: Date.now() - since };
+    return run.ask(step, question.summary(plan), (steps) => question.ask(steps, input));
   };
 
-  /** Why those before the base in use do not install. */
-  const unfit: string[] = [];
-  let base = planned.base;
-  let install = await ask(
-    base ? 'cold-test: install base' : 'cold-test: install',
-    `install ${(base ?? head).version ?? base?.commit}`,
-    base ?? head,
-    (steps, input) => steps.coldInstall(input),
-  );
-  if (base && install.answer.result === 'fail') {
-    const others = [...basesBefore(base, published.releases), null];
-    for (const other of others) {
-      if (install.answer.result !== 'fail') break;
-      unfit.push(`${base?.version ?? base?.commit} does not install: ${brief(install.answer.reason)}`);
-      base = other;
-      install = await ask(
-        other ? 'cold-test: install an older base' : 'cold-test: install',
-        `install ${(other ?? head).version}`,
-        other ?? head,
-        (steps, input) => steps.coldInstall(input),
-      );
+  const resultOf = async (tier: Tier): Promise<TierResult> => {
+    const reason = skipReason(tier, plan, run.tiers);
+    if (reason !== null) return { tier, result: 'skipped', reason };
+    const since = Date.now();
+    const answer = await ask(QUESTIONS[tier], deployedAt(tier, plan));
+    const ms = Date.now() - since;
+    if (answer.result === 'skipped') return { tier, ...answer };
+    if (answer.result === 'fail') {
+      // An image of the base that is gone is no fault of the release that follows it.
+      const next = tier === 'install' ? withoutBase(plan, answer.reason) : null;
+      if (next === null) return { tier, ...answer, ms };
+      plan = next;
+      return resultOf(tier);
     }
-  }
-  const installed = install.answer;
-  if (installed.result === 'fail') return red(run, 'install', installed, install.ms);
-  run.tiers.push({ tier: 'install', result: 'pass', ms: install.ms, ...noteOf(installed) });
-  let { images } = installed;
+    if ('images' in answer) ({ images } = answer);
+    const notes = [planNote(tier, plan), answer.note ?? null].filter((note) => note !== null);
+    return { tier, result: 'pass', ms, ...(notes.length === 0 ? {} : { note: notes.join('; ') }) };
+  };
 
-  if (base) {
-    const { answer, ms } = await ask(
-      'cold-test: upgrade',
-      `upgrade to ${head.version}`,
-      head,
-      (steps, input) => steps.coldUpgrade(input),
-    );
-    if (answer.result === 'fail') return red(run, 'upgrade', answer, ms);
-    const from = unfit.length > 0 ? [`from ${base.version}, since ${unfit.join('; ')}`] : [];
-    const note = [...from, ...(answer.note === undefined ? [] : [answer.note])].join('; ');
-    run.tiers.push({ tier: 'upgrade', result: 'pass', ms, ...(note === '' ? {} : { note }) });
-    images = answer.images;
-  } else {
-    const reason = unfit.length > 0 ? `no base to upgrade from: ${unfit.join('; ')}` : planned.reason;
-    run.tiers.push({ tier: 'upgrade', result: 'skipped', reason });
+  for (const tier of TIERS) {
+    const result = await resultOf(tier);
+    run.tiers.push(result);
+    if (result.result === 'fail') return red(run, result);
   }
-
-  const backup = await ask('cold-test: backup', `back up ${head.version}`, head, (steps, input) =>
-    steps.coldBackup(input),
-  );
-  if (backup.answer.result === 'fail') return red(run, 'backup', backup.answer, backup.ms);
-  if (backup.answer.result === 'skipped') {
-    for (const tier of ['backup', 'restore'] as const) {
-      run.tiers.push({ tier, result: 'skipped', reason: backup.answer.reason });
-    }
-  } else {
-    run.tiers.push({ tier: 'backup', result: 'pass', ms: backup.ms, ...noteOf(backup.answer) });
-    const { answer, ms } = await ask(
-      'cold-test: restore',
-      `destroy and restore the data of ${head.version}`,
-      head,
-      (steps, input) => steps.coldRestore(input),
-    );
-    if (answer.result === 'fail') return red(run, 'restore', answer, ms);
-    run.tiers.push(
-      answer.result === 'pass'
-        ? { tier: 'restore', ...answer, ms }
-        : { tier: 'restore', result: 'skipped', reason: answer.reason },
-    );
-  }
-
-  const custom = await ask('cold-test: custom', `the recipe's own checks`, head, (steps, input) =>
-    steps.coldCustom(input),
-  );
-  if (custom.answer.result === 'fail') return red(run, 'custom', custom.answer, custom.ms);
-  run.tiers.push(
-    custom.answer.result === 'pass'
-      ? { tier: 'custom', result: 'pass', ms: custom.ms }
-      : { tier: 'custom', result: 'skipped', reason: custom.answer.reason },
-  );
-
-  run.lint = await lintProblems(run, () =>
-    ask('cold-test: lint', `lint ${head.version}`, head, (steps, input) => steps.lint(input)),
-  );
-  const restored = run.tiers.find(({ tier }) => tier === 'restore');
-  if (run.lint !== null && restored?.result === 'pass' && restored.note !== undefined) {
-    run.lint.push(restoreProblem(restored.note));
-  }
+  run.lint = await lintProblems(run, () => ask(LINT, plan.head));
   return { verdict: 'green', images };
 }
 
 /** Null when they could not be looked at, which costs the level and not the verdict. */
 async function lintProblems(
   run: Run,
-  ask: () => Promise<{ answer: { problems: LintProblem[] } }>,
+  look: () => Promise<{ problems: LintProblem[] }>,
 ): Promise<LintProblem[] | null> {
   const { brokeAt } = run;
   try {
-    return (await ask()).answer.problems;
+    const { problems } = await look();
+    const restored = run.tiers.find(({ tier }) => tier === 'restore');
+    const note = restored?.result === 'pass' ? restored.note : undefined;
+    return note === undefined ? problems : [...problems, restoreProblem(note)];
   } catch (error) {
     if (isCancellation(error)) throw error;
     run.brokeAt = brokeAt;
@@ -167,17 +145,10 @@ async function lintProblems(
   }
 }
 
-function noteOf({ note }: { note?: string }): { note?: string } {
-  return note === undefined ? {} : { note };
-}
-
 function red(
   run: Run,
-  tier: Tier,
-  { reason, evidence }: { reason: string; evidence: string },
-  ms: number,
+  { tier, reason, evidence }: { tier: Tier; reason: string; evidence: string },
 ): ColdTest {
-  run.tiers.push({ tier, result: 'fail', reason, evidence, ms });
   for (const later of TIERS.slice(TIERS.indexOf(tier) + 1))
     run.tiers.push({ tier: later, result: 'not reached' });
   return { verdict: 'red', tier, reason, evidence };

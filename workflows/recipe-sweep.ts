@@ -5,44 +5,48 @@ import { decideOn } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { levelOf } from '../domain/level.ts';
 import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
-import type { Found, SweepSettings } from '../domain/run.ts';
-import { coldTest, type Tested } from './cold-test.ts';
+import { planTiers } from '../domain/tiers.ts';
+import type { UpgradeQuestion } from '../domain/upgrade-base.ts';
+import { coldTest } from './cold-test.ts';
 import { faultOf, parseRecipeSweepInput, reasonOf } from './input.ts';
 import type { RecipeSweepInput, RecipeSweepResult } from './protocol.ts';
 import { publishOutcome, runAttributes, showOutcome } from './publish.ts';
 import { openRun, type Run } from './run.ts';
-import { cleanupSteps, mirrorSteps, promoteSteps, shortSteps, tierSteps } from './steps.ts';
 
 /**
  * One recipe: mirror-sync → resolve → decide → cold test → promote → teardown → record.
  * Completed when there is a verdict or a skip; Failed (or Canceled) when there is no verdict.
  */
 export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<RecipeSweepResult> {
-  const { recipe, sweep, settings, deadlineMs, left } = parseRecipeSweepInput(input);
-  const run = openRun({ recipe, sweep, left });
+  const checked = parseRecipeSweepInput(input);
+  const run = openRun(checked);
   const { ref } = run;
+  const { recipe } = ref;
   upsertSearchAttributes(runAttributes(ref));
   try {
-    const { mirrorSync } = mirrorSteps(settings, recipe);
-    const published = await run.at('mirror-sync', () => mirrorSync({ recipe, run: ref }));
+    const published = await run.ask('mirror-sync', recipe, (steps) => steps.mirrorSync({ recipe, run: ref }));
     run.notes = published.notes;
-    const found = await run.at('resolve', () => shortSteps(settings, recipe).resolve({ recipe }));
-    const head = (run.release = published.releases.at(-1) ?? null);
-    const decision = await run.at('decide', async () => decideOn({ ...found, latest: head }));
+    const { canonical, hold, deps } = await run.ask('resolve', recipe, (steps) => steps.resolve({ recipe }));
+    const { releases } = published;
+    const head = (run.release = releases.at(-1) ?? null);
+    run.enter('decide');
+    const decision = decideOn({ latest: head, canonical, hold });
     if (head === null || decision.decision === 'skip') {
       const because = decision.decision === 'skip' ? decision.because : 'never-released';
-      return await record(run, settings, { kind: 'SKIP', because, why: decision.reason });
+      return await record(run, { kind: 'SKIP', because, why: decision.reason });
     }
-    const { outcome, cancelled } = await withDependencies(run, settings, found, (dependencies) =>
-      testAndPromote(run, settings, { head, published, found, dependencies }),
+    // A release is on main; its tip is the head or newer.
+    const main = { commit: published.main, containsHead: true };
+    const { outcome, cancelled } = await withDependencies(run, deps, (dependencies) =>
+      testAndPromote(run, { head, canonical, releases, main }, dependencies),
     );
-    const result = await record(run, settings, outcome);
+    const result = await record(run, outcome);
     if (cancelled) throw cancelled;
     return result;
   } catch (error) {
     // A cancelled promote has an outcome of its own, on record before the cancellation goes on.
     if (run.step === 'done') throw error;
-    const result = await record(run, settings, noVerdict(run, error, deadlineMs));
+    const result = await record(run, noVerdict(run, error, checked.deadlineMs));
     if (isCancellation(error)) throw error;
     const { outcome } = result;
     // The record on disk can know of a promotion that this run does not.
@@ -61,8 +65,7 @@ interface Ended {
 /** What the recipe needs runs from before the cold test until after promote, and is removed whatever happens. */
 async function withDependencies(
   run: Run,
-  settings: SweepSettings,
-  { deps }: Found,
+  deps: string[],
   body: (dependencies: readonly ProvidedDependency[]) => Promise<Ended>,
 ): Promise<Ended> {
   if (deps.length === 0) return body([]);
@@ -70,52 +73,54 @@ async function withDependencies(
   try {
     const dependencies: ProvidedDependency[] = [];
     for (const recipe of deps) {
-      const { provide } = tierSteps(settings, `a ${recipe} for this run`);
-      const provided = await run.at('cold-test: dependencies', () =>
-        provide({ run: ref, recipe, dependencies }),
+      const provided = await run.ask('cold-test: dependencies', `a ${recipe} for this run`, (steps) =>
+        steps.provide({ run: ref, recipe, dependencies }),
       );
       dependencies.push(provided);
     }
     return await body(dependencies);
   } finally {
-    const { teardown } = cleanupSteps(settings, `${ref.recipe}: remove what ran beside it`);
     await run.afterwards(
       'teardown',
-      () => teardown({ run: ref, dependencies: deps }),
+      `${ref.recipe}: remove what ran beside it`,
+      (steps) => steps.teardown({ run: ref, dependencies: deps }),
       (why) => run.leftovers.push(`not all of ${deps.join(', ')}, which ran beside it, was removed: ${why}`),
     );
   }
 }
 
-async function testAndPromote(run: Run, settings: SweepSettings, tested: Tested): Promise<Ended> {
-  const { head, found, dependencies } = tested;
-  const test = await coldTest(run, settings, tested);
+async function testAndPromote(
+  run: Run,
+  question: UpgradeQuestion,
+  dependencies: readonly ProvidedDependency[],
+): Promise<Ended> {
+  const { head } = question;
+  const test = await coldTest(run, planTiers(question), dependencies);
   if (test.verdict === 'green') {
-    return promote(run, settings, found, { run: run.ref, release: head, tested: test.images, dependencies });
+    return promote(run, { run: run.ref, release: head, tested: test.images, dependencies });
   }
   const { tier, reason: why, evidence } = test;
-  const canonical = found.canonical?.version ?? null;
+  const canonical = question.canonical?.version ?? null;
   const outcome: Outcome = { kind: 'FAIL', version: head.version, tier, why, evidence, canonical };
   return { outcome, cancelled: null };
 }
 
 /** Promotes a green release. PASS only if the record on disk says so afterwards, whatever promote answered. */
-async function promote(run: Run, settings: SweepSettings, found: Found, input: PromoteInput): Promise<Ended> {
+async function promote(run: Run, input: PromoteInput): Promise<Ended> {
   const { version } = input.release;
   let result: PromoteResult;
   let cancelled: unknown = null;
   try {
-    const steps = promoteSteps(settings, `promote ${version}`);
-    result = await run.at('promote', () => steps.promote(input));
+    result = await run.ask('promote', `promote ${version}`, (steps) => steps.promote(input));
   } catch (error) {
     if (isCancellation(error)) cancelled = error;
     result = { promoted: false, why: isCancellation(error) ? 'cancelled' : reasonOf(error), evidence: null };
   }
-  const { settle } = cleanupSteps(settings, `${run.ref.recipe}: the warm data as the record says`);
   let notRead: string | null = null;
   const settled = await run.afterwards(
     'teardown',
-    () => settle({ run: run.ref }),
+    `${run.ref.recipe}: the warm data as the record says`,
+    (steps) => steps.settle({ run: run.ref }),
     (why) => {
       notRead = `what the record says was not read back: ${why}`;
       run.leftovers.push(`the warm app and its data may not be as the record says: ${why}`);
@@ -136,14 +141,14 @@ async function promote(run: Run, settings: SweepSettings, found: Found, input: P
  * The end of every run: its one outcome, on disk and in the UI. It is what the canonical's record says, where that
  * knows better: also when the warm data could not be settled, or the run was reset after it had promoted.
  */
-async function record(run: Run, settings: SweepSettings, found: Outcome): Promise<RecipeSweepResult> {
+async function record(run: Run, found: Outcome): Promise<RecipeSweepResult> {
   const { ref, notes, release, tiers, lint, startedMs } = run;
   const leftovers = run.leftovers.length === 0 ? null : run.leftovers.join('; ');
   publishOutcome(found, leftovers);
-  const steps = cleanupSteps(settings, outcomeTitle(found));
   const onDisk = await run.afterwards(
     'record',
-    () =>
+    outcomeTitle(found),
+    (steps) =>
       steps.record({
         recipe: ref.recipe,
         sweep: ref.sweep.id,
@@ -162,7 +167,7 @@ async function record(run: Run, settings: SweepSettings, found: Outcome): Promis
   );
   const outcome = onDisk ?? found;
   if (outcomeTitle(outcome) !== outcomeTitle(found)) publishOutcome(outcome, leftovers);
-  run.step = 'done';
+  run.enter('done');
   showOutcome(run, outcome);
   return { outcome, leftovers, unrecorded: run.unrecorded };
 }

@@ -6,6 +6,7 @@ import type { Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
 import { reasonOf } from './input.ts';
 import { stepQuery, type RecipeSweepInput, type Step } from './protocol.ts';
+import { recipeSteps, type RecipeSteps } from './steps.ts';
 
 /** A recipe's run while it goes on. */
 export interface Run {
@@ -25,26 +26,26 @@ export interface Run {
   notes: string[];
   /** Why its outcome is not on disk; null unless writing it failed. */
   unrecorded: string | null;
-  /** Does a step, having said so. */
-  at<T>(step: Step, body: () => Promise<T>): Promise<T>;
-  /** Like at, and it is done whether or not the run is cancelled. */
-  always<T>(step: Step, body: () => Promise<T>): Promise<T>;
+  /** Says that it is at a step, which asks nothing of the host. */
+  enter(step: Step): void;
+  /** Asks a step of the host, having said so; the summary stands beside it in the Temporal UI. */
+  ask<T>(step: Step, summary: string, body: (steps: RecipeSteps) => Promise<T>): Promise<T>;
   /**
-   * Like always, for what must not cost what is known by then: of a failure the reason goes to `failed`, and the
-   * answer is undefined.
+   * Like ask, whether or not the run is cancelled, for what must not cost what is known by then: of a failure the
+   * reason goes to `failed`, and the answer is undefined.
    */
-  afterwards<T>(step: Step, body: () => Promise<T>, failed: (why: string) => void): Promise<T | undefined>;
+  afterwards<T>(
+    step: Step,
+    summary: string,
+    body: (steps: RecipeSteps) => Promise<T>,
+    failed: (why: string) => void,
+  ): Promise<T | undefined>;
 }
 
-export function openRun({ recipe, sweep, left }: Pick<RecipeSweepInput, 'recipe' | 'sweep' | 'left'>): Run {
+export function openRun({ recipe, sweep, settings, left }: RecipeSweepInput): Run {
   // The first run's ID: it stays when the run is reset, and names derive from it.
   const { workflowId, firstExecutionRunId: runId } = workflowInfo();
   let sinceMs = Date.now();
-  const begin = (step: Step): void => {
-    run.step = step;
-    sinceMs = Date.now();
-    setCurrentDetails(`## ${step}\n\n${tiersInMarkdown(run.tiers)}`);
-  };
   const run: Run = {
     ref: { recipe, sweep, workflow: { id: workflowId, runId } },
     startedMs: sinceMs,
@@ -56,22 +57,24 @@ export function openRun({ recipe, sweep, left }: Pick<RecipeSweepInput, 'recipe'
     leftovers: left ? [left] : [],
     notes: [],
     unrecorded: null,
-    async at(step, body) {
-      begin(step);
+    enter(step) {
+      run.step = step;
+      sinceMs = Date.now();
+      setCurrentDetails(`## ${step}\n\n${tiersInMarkdown(run.tiers)}`);
+    },
+    async ask(step, summary, body) {
+      run.enter(step);
       try {
-        return await body();
+        return await body(recipeSteps(settings, summary));
       } catch (error) {
         run.brokeAt ??= step;
         throw error;
       }
     },
-    async always(step, body) {
-      return CancellationScope.nonCancellable(() => run.at(step, body));
-    },
-    async afterwards(step, body, failed) {
-      begin(step);
+    async afterwards(step, summary, body, failed) {
+      run.enter(step);
       try {
-        return await CancellationScope.nonCancellable(body);
+        return await CancellationScope.nonCancellable(() => body(recipeSteps(settings, summary)));
       } catch (error) {
         failed(reasonOf(error));
         return undefined;

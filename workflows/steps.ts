@@ -41,35 +41,37 @@ export function hostSteps(summary: string): Pick<Activities, 'openSweep'> {
   return proxyActivities<Activities>(options('2h', 4, summary));
 }
 
-/** Small steps that only look, or write one file. */
-export function shortSteps(
-  { attempts }: SweepSettings,
-  summary: string,
-): Pick<Activities, 'resolve' | 'record' | 'recordFor'> {
-  return proxyActivities<Activities>(options('1m', attempts, summary));
+/** Every step of a recipe's run, within the limits of its sweep. */
+export function recipeSteps(settings: SweepSettings, summary: string): RecipeSteps {
+  const { attempts, tierMs, promoteMs } = settings;
+  const { mirrorSync } = proxyActivities<Activities>(options('10m', attempts, summary));
+  // It only looks.
+  const { resolve } = proxyActivities<Activities>(options('1m', attempts, summary));
+  // The tiers, and what runs beside them.
+  const { provide, coldInstall, coldUpgrade, coldBackup, coldRestore, coldCustom, lint } =
+    proxyActivities<Activities>(options(tierMs, attempts, summary));
+  const { promote } = proxyActivities<Activities>(options(promoteMs, attempts, summary));
+  const { teardown, settle, record } = cleanupSteps(settings, summary);
+  const tiers = { provide, coldInstall, coldUpgrade, coldBackup, coldRestore, coldCustom, lint };
+  return { mirrorSync, resolve, ...tiers, promote, teardown, settle, record };
 }
 
-export function mirrorSteps({ attempts }: SweepSettings, summary: string): Pick<Activities, 'mirrorSync'> {
-  return proxyActivities<Activities>(options('10m', attempts, summary));
-}
-
-/** The tiers of the cold test, and what comes before and after them. */
-export function tierSteps(
-  { attempts, tierMs }: SweepSettings,
-  summary: string,
-): Pick<
+export type RecipeSteps = Pick<
   Activities,
-  'provide' | 'coldInstall' | 'coldUpgrade' | 'coldBackup' | 'coldRestore' | 'coldCustom' | 'lint'
-> {
-  return proxyActivities<Activities>(options(tierMs, attempts, summary));
-}
-
-export function promoteSteps(
-  { attempts, promoteMs }: SweepSettings,
-  summary: string,
-): Pick<Activities, 'promote'> {
-  return proxyActivities<Activities>(options(promoteMs, attempts, summary));
-}
+  | 'mirrorSync'
+  | 'resolve'
+  | 'provide'
+  | 'coldInstall'
+  | 'coldUpgrade'
+  | 'coldBackup'
+  | 'coldRestore'
+  | 'coldCustom'
+  | 'lint'
+  | 'promote'
+  | 'teardown'
+  | 'settle'
+  | 'record'
+>;
 
 /** What must happen whatever happened before: tried more often, since nobody else will do it this week. */
 export function cleanupSteps(
