@@ -26,7 +26,7 @@ import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts'
  */
 
 /** How a release behaves. */
-export type Quality = 'good' | 'red' | 'fails on data attached again';
+export type Quality = 'good' | 'red' | 'fails on data attached again' | 'fails its checks';
 
 export interface Tag {
   version: string;
@@ -78,6 +78,10 @@ export interface Machine {
   stopped: () => void;
   /** What every app does when it is taken to another release while it runs. */
   upgraded: () => void;
+  /** What executables of recipes' folders leave with, by their path; others are run. */
+  programs: Map<string, (environment: Readonly<Record<string, string>>) => number>;
+  /** Archives of cold tests are lists, as those of snapshots are, and no process is started for them. */
+  listsOnly: boolean;
   /** What commands in containers do, by their text; others do nothing. */
   commands: Map<string, (stack: string) => ExecResult>;
   /** Runs one step in a worker; the worker may die of it. */
@@ -184,9 +188,17 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       const option = (name: string): string =>
         args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
       const [tar, directory] = [option('file'), option('directory')];
-      const isWipe = file === 'find' && args.includes('-mindepth') && args.at(-1) === '-delete';
+      const program = machine.programs.get(file);
+      if (program) return { status: program(command.env ?? {}), stdout: '', stderr: '' };
+      const isRemoval = file === 'find' && args.at(-1) === '-delete';
+      const isWipe = isRemoval && args.includes('-mindepth');
+      const isList = tar.includes('/snapshots/') || (machine.listsOnly && tar.includes('/backups/'));
+      if (isRemoval && !isWipe && machine.listsOnly) {
+        rmSync(args[0] ?? '', { recursive: true });
+        return { status: 0, stdout: '', stderr: '' };
+      }
       if (file === 'du') return { status: 0, stdout: `${machine.bytes}\ttotal\n`, stderr: '' };
-      if (file !== 'sync' && !isWipe && !tar.includes('/snapshots/')) return real.run(command);
+      if (file !== 'sync' && !isWipe && !isList) return real.run(command);
       if (isWipe) {
         const folder = args[0] ?? '';
         for (const name of readdirSync(folder)) rmSync(path.join(folder, name), { recursive: true });
@@ -197,6 +209,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
           readFileSync(path.join(directory, name), 'utf8'),
         ]);
         const text = JSON.stringify(files);
+        const listing = option('index-file');
+        if (listing !== '') writeFileSync(listing, files.map(([name]) => `-rw-r--r-- ./${name}\n`).join(''));
         writeFileSync(tar, disk.full ? text.slice(0, text.length / 2) : text);
         if (disk.full) return { status: 2, stdout: '', stderr: 'No space' };
       } else if (file === 'tar') {
@@ -250,7 +264,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
         stack.running = true;
         passBoundary('deploy.after-stack-deploy');
         await stillAlive();
-        if (quality === 'fails on data attached again' && attachedAgain && app.lifetime === 'warm') {
+        const isAttached = attachedAgain && app.lifetime === 'warm';
+        const failsOnIt = quality === 'fails on data attached again' && isAttached;
+        if (failsOnIt) {
           // and it has migrated the data before it failed
           for (const name of volumesOf(app.stack)) {
             for (const row of readdirSync(volume(name))) rmSync(path.join(volume(name), row));
@@ -258,8 +274,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
           }
           stack.secrets.add(`${app.stack}_migrated_v1`);
         }
-        const fails = quality === 'red' || (quality !== 'good' && attachedAgain && app.lifetime === 'warm');
-        if (fails) return { ok: false, reason: `${app.version} is ${quality}`, evidence: app.evidence };
+        if (quality === 'red' || failsOnIt)
+          return { ok: false, reason: `${app.version} is ${quality}`, evidence: app.evidence };
         visitors += 1;
         for (const name of volumesOf(app.stack)) {
           writeFileSync(path.join(volume(name), `row-${visitors}`), String(visitors));
@@ -397,6 +413,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     restless: null,
     idle: false,
     crashes: 0,
+    programs: new Map(),
+    listsOnly: false,
     started: () => undefined,
     stopped: () => undefined,
     upgraded: () => undefined,

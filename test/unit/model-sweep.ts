@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { CancelledFailure } from '@temporalio/common';
+import { expect } from 'vitest';
+import type { Activities } from '../../activities/index.ts';
+import { recipeRunId } from '../../domain/names.ts';
+import type { RecipeResult } from '../../domain/report.ts';
+import { BOUNDARY_CHANNEL } from '../../host/machine/boundary.ts';
+import { recipeSweepWorkflow } from '../../workflows/recipe-sweep.ts';
+import type { Machine } from './fake-machine.ts';
+import { disk, type MortalProcess } from './mortal-fs.ts';
+import { playWorkflow, type Play } from './played-workflow.ts';
+
+/** A sweep of the model: the real run of each recipe, on a machine whose worker dies at a boundary. */
+
+const ATTEMPTS = 3;
+const SETTINGS = { attempts: ATTEMPTS, tierMs: 60_000, promoteMs: 60_000, sweepMs: 60_000 };
+
+/** What happens when so many boundaries were passed. */
+export interface Strike {
+  nth: number;
+  kind: 'crash, tried again' | 'crash, terminated' | 'disk full till the end' | 'cancelled';
+}
+
+/** What the sweeps did so far. */
+export const tally = { boundaries: 0, crashes: 0, cancels: 0 };
+
+class Terminated extends Error {}
+
+type AnyStep = (input: unknown) => Promise<unknown>;
+
+export function createSweep(machine: Machine, id: string, strike: Strike | null) {
+  const sweep = { id, runId: `run of ${id}` };
+  const holder = { workflowId: id, runId: sweep.runId, what: 'sweep' };
+  let worker: MortalProcess = { dead: false };
+  let died: () => void = () => undefined;
+  let played: Play | null = null;
+  let passes = 0;
+
+  const onBoundary = (): void => {
+    tally.boundaries += 1;
+    passes += 1;
+    if (strike === null || passes !== strike.nth) return;
+    switch (strike.kind) {
+      case 'disk full till the end':
+        disk.full = true;
+        return;
+      case 'cancelled':
+        if (played === null) return;
+        played.cancelled = true;
+        tally.cancels += 1;
+        return;
+      default:
+        tally.crashes += 1;
+        worker.dead = true;
+        died();
+    }
+  };
+
+  /** Has a worker do a step, and another worker when that one dies. */
+  async function step<T>(attempts: number, body: (activities: Activities) => Promise<T>): Promise<T> {
+    for (let number = 1; ; number++) {
+      const death = new Promise<'died'>((resolve) => (died = () => resolve('died')));
+      const attempt = machine.attempt(worker, number, body).then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error }),
+      );
+      const end = await Promise.race([attempt, death]);
+      if (end === 'died') {
+        if (strike?.kind === 'crash, terminated') throw new Terminated();
+        worker = { dead: false };
+      } else if ('value' in end) return end.value;
+      else if (number >= attempts || (end.error as { nonRetryable?: boolean }).nonRetryable) throw end.error;
+      if (number >= attempts * 2) throw new Error('died too often');
+    }
+  }
+
+  /** What the recipe's run left on disk; null when it could not. */
+  function resultOf(recipe: string): RecipeResult | null {
+    const file = path.join(machine.state, 'sweeps', id, recipe, 'result.json');
+    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as RecipeResult) : null;
+  }
+
+  async function recipeRun(recipe: string): Promise<void> {
+    const workflowId = recipeRunId(id, recipe);
+    const runId = createHash('sha256').update(workflowId).digest('hex').slice(0, 32);
+    const input = { recipe, sweep, settings: SETTINGS, deadlineMs: Date.now() + 60 * 60_000, left: null };
+    let terminated: (error: unknown) => void = () => undefined;
+    const termination = new Promise<never>((_resolve, reject) => (terminated = reject));
+    played = {
+      workflowId,
+      runId,
+      cancelled: false,
+      async step(name, attempts, asked) {
+        try {
+          return await step(attempts, (activities) =>
+            (activities[name as keyof Activities] as AnyStep)(asked),
+          );
+        } catch (error) {
+          if (!(error instanceof Terminated)) throw error;
+          terminated(error);
+          // Nothing of a workflow that was terminated goes on.
+          return new Promise<never>(() => undefined);
+        }
+      },
+    };
+    const end = playWorkflow(played, () => recipeSweepWorkflow(input)).then(
+      (result) => ({ result }),
+      (error: unknown) => ({ error }),
+    );
+    const ended = await Promise.race([end, termination]);
+    played = null;
+    const said = resultOf(recipe)?.outcome;
+    if ('error' in ended) {
+      if (ended.error instanceof CancelledFailure) throw ended.error;
+      // A run that failed has no verdict; and what failed there is a fault of ours or the machine's, not of the test.
+      expect(ended.error).toMatchObject({ name: 'ApplicationFailure', nonRetryable: true });
+      expect([undefined, 'ERROR']).toContain(said?.kind);
+    } else if (ended.result.unrecorded === null) expect(ended.result.outcome).toEqual(said);
+  }
+
+  return {
+    /** Only what a worker does when it starts. */
+    async reapOnly(): Promise<void> {
+      machine.open.add(id);
+      await step(ATTEMPTS, ({ reap }) => reap({ holder }));
+      await step(ATTEMPTS, ({ release }) => release({ holder }));
+      machine.open.delete(id);
+    },
+
+    /** Sweeps these, and answers each one's result; null for those that have none, since the sweep broke off. */
+    async run<Recipe extends string>(
+      recipes: readonly Recipe[],
+    ): Promise<Record<Recipe, RecipeResult | null>> {
+      machine.open.add(id);
+      subscribe(BOUNDARY_CHANNEL, onBoundary);
+      try {
+        await step(ATTEMPTS, ({ reap }) => reap({ holder }));
+        try {
+          for (const recipe of recipes) await recipeRun(recipe);
+        } catch (error) {
+          if (!(error instanceof CancelledFailure)) throw error;
+        }
+        await step(ATTEMPTS * 2, ({ release }) => release({ holder }));
+      } catch (error) {
+        // Terminated; or a disk so full that nobody could take or give back the host.
+        if (!(error instanceof Terminated || disk.full)) throw error;
+      } finally {
+        unsubscribe(BOUNDARY_CHANNEL, onBoundary);
+        machine.open.delete(id);
+      }
+      return Object.fromEntries(recipes.map((recipe) => [recipe, resultOf(recipe)])) as Record<
+        Recipe,
+        RecipeResult | null
+      >;
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { ActivityFailure, CancelledFailure, RetryState } from '@temporalio/common';
+import type { ActivityOptions } from '@temporalio/workflow';
+
+/**
+ * A workflow function of ours that is played in this process: what stands in for `@temporalio/workflow` asks its steps
+ * of whoever plays it, and keeps what scopes and cancellation promise. Timers, children and updates are not played.
+ */
+export interface Play {
+  workflowId: string;
+  /** The first run's ID. */
+  runId: string;
+  /** Once set, steps that are asked for are refused, but for those that are to be done all the same. */
+  cancelled: boolean;
+  /** Does a step, at most so many times. Rejects with the failure of its last attempt. */
+  step(name: string, attempts: number, input: unknown): Promise<unknown>;
+}
+
+const playing = new AsyncLocalStorage<{ play: Play; shielded: boolean }>();
+
+function current(): { play: Play; shielded: boolean } {
+  const found = playing.getStore();
+  if (!found) throw new Error('no workflow is played here');
+  return found;
+}
+
+/** Plays a workflow to its end. */
+export async function playWorkflow<T>(play: Play, workflow: () => Promise<T>): Promise<T> {
+  return playing.run({ play, shielded: false }, workflow);
+}
+
+async function ask(name: string, { retry }: ActivityOptions, input: unknown): Promise<unknown> {
+  const { play, shielded } = current();
+  if (play.cancelled && !shielded) throw new CancelledFailure('the workflow was cancelled');
+  try {
+    // It travels as JSON.
+    return await play.step(name, retry?.maximumAttempts ?? 1, JSON.parse(JSON.stringify(input)));
+  } catch (error) {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    throw new ActivityFailure('', name, '', RetryState.MAXIMUM_ATTEMPTS_REACHED, '', cause);
+  }
+}
+
+const nothing = (): void => undefined;
+
+/** What stands in for `@temporalio/workflow`. */
+export function playedWorkflow(original: typeof import('@temporalio/workflow')) {
+  return {
+    ...original,
+    workflowInfo: () => {
+      const { workflowId, runId } = current().play;
+      return { workflowId, firstExecutionRunId: runId };
+    },
+    proxyActivities: (options: ActivityOptions) =>
+      new Proxy({}, { get: (_steps, name: string) => (input: unknown) => ask(name, options, input) }),
+    CancellationScope: {
+      nonCancellable: <T>(body: () => Promise<T>) =>
+        playing.run({ play: current().play, shielded: true }, body),
+    },
+    setHandler: nothing,
+    setCurrentDetails: nothing,
+    upsertMemo: nothing,
+    upsertSearchAttributes: nothing,
+  };
+}
