@@ -442,7 +442,9 @@ describe('nothing proven is lost:', () => {
 
   test('nor on an image whose tag moved since it was tested', async () => {
     const tested = { app: { image: 'ghost:6', digest: `sha256:${'7'.repeat(64)}` } };
-    expect(await step((steps) => steps.promote({ run: RUN, release: RELEASE, tested }))).toMatchObject({
+    expect(
+      await step((steps) => steps.promote({ run: RUN, release: RELEASE, tested, dependencies: [] })),
+    ).toMatchObject({
       promoted: false,
       why: expect.stringMatching(/^what was tested is not what was installed: not the same images: app /),
     });
