@@ -2,7 +2,7 @@ import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import type { Holder } from '../host/turn/host-lock.ts';
 import { createSnapshots } from '../host/data/snapshots.ts';
-import { STACK_LABEL } from '../host/engine/swarm.ts';
+import { STACK_LABEL } from '../host/engine/stack-label.ts';
 import { holdingHost } from './attempt.ts';
 import type { World } from './world.ts';
 

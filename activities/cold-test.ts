@@ -3,7 +3,7 @@ import { quotableLine } from '../domain/printable.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/data/data-marker.ts';
 import type { Deployment } from '../host/deploy/deployer.ts';
-import type { Volume } from '../host/engine/swarm.ts';
+import type { Volume } from '../host/engine/volumes.ts';
 import type { ImageSeen } from '../domain/app.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';

@@ -84,7 +84,7 @@ const MOST_WATCHED_MS = 10 * 60 * 1000;
 const MARGIN_MS = 250;
 
 /** Tasks in these states have ended. */
-const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned', 'remove']);
+export const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orphaned', 'remove']);
 
 /**
  * - failed: an update was rolled back (UpdateStatus, or our label has an older value), or paused with tasks of the

@@ -5,7 +5,7 @@ import type { BackupPlan } from '../../domain/backup-plan.ts';
 import { Fault } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import { DATA_MARKER } from './data-marker.ts';
-import type { Volume } from '../engine/swarm.ts';
+import type { Volume } from '../engine/volumes.ts';
 import { backupManifest, type ArchivedVolume, type BackupManifest } from './backup-manifest.ts';
 import { wrongDumps } from './dump.ts';
 import { locate, pack, putBack } from './volume-in-use.ts';

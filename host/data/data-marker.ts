@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import type { Volume } from '../engine/swarm.ts';
+import type { Volume } from '../engine/volumes.ts';
 import { inside, openFolder, openInside } from '../machine/inside-folder.ts';
 
 /**

@@ -8,7 +8,7 @@ import { noneIfMissing, syncFile, syncFolder, writeJson } from '../machine/durab
 import { runOnDisk } from '../machine/disk-command.ts';
 import { differenceFrom, sumOf, sumWhile } from '../machine/file-sum.ts';
 import type { ProcessRunner } from '../machine/process.ts';
-import type { Volume } from '../engine/swarm.ts';
+import type { Volume } from '../engine/volumes.ts';
 
 /**
  * Snapshots of a stack's volumes: one tar each and a manifest of their sums, written beside

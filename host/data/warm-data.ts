@@ -4,7 +4,7 @@ import { Fault } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import type { CanonicalRecord, Canonicals } from '../store/canonicals.ts';
 import type { Deployer } from '../deploy/deployer.ts';
-import type { Volume } from '../engine/swarm.ts';
+import type { Volume } from '../engine/volumes.ts';
 import { freeBytes } from '../machine/headroom.ts';
 import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
 

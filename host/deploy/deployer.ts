@@ -1,6 +1,8 @@
 import type { App, ImageSeen } from '../../domain/app.ts';
 import type { LabelledService } from '../../domain/backup-plan.ts';
-import type { EngineWatch, ExecResult, Volume } from '../engine/swarm.ts';
+import type { ExecResult } from '../engine/exec.ts';
+import type { Volume } from '../engine/volumes.ts';
+import type { EngineWatch } from '../engine/watch-engine.ts';
 
 /**
  * What the activities ask of whatever installs a recipe. `swarm` speaks the recipe format itself over

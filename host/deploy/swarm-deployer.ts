@@ -24,7 +24,8 @@ import { declaredEnvironment, dockerFolder, type Config } from '../config/config
 import { engine, engineOrNull, saysDaemonUnwell, saysDiskFull } from '../engine/daemon.ts';
 import { fitToKeep, keep, keepAll, keepDeployment, SCREENSHOT } from '../evidence/deploy-evidence.ts';
 import type { Deployer, Deployment, Occasion, OwnedStack } from './deployer.ts';
-import type { Volume } from '../engine/swarm.ts';
+import { volumesOf } from '../engine/volumes.ts';
+import { watchEngine as watchTheEngine, type EngineWatch } from '../engine/watch-engine.ts';
 import type { App, ImageSeen } from '../../domain/app.ts';
 import { freeBytes, gigabytes } from '../machine/headroom.ts';
 import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from '../engine/images.ts';
@@ -46,7 +47,10 @@ import { addResolved, readResolved } from './resolved-images.ts';
 import { takeScreenshot } from '../evidence/screenshot.ts';
 import { ensureSecrets, readWrittenSecrets, type WrittenSecrets } from '../secrets/ensure.ts';
 import { createStackRemoval } from '../engine/stack-removal.ts';
-import { openSwarm, runningContainer, STACK_LABEL, type Labelled, type Swarm } from '../engine/swarm.ts';
+import { runningContainer } from '../engine/containers.ts';
+import { STACK_LABEL } from '../engine/stack-label.ts';
+import { openSwarm, type Swarm } from '../engine/swarm.ts';
+import type { Labelled } from '../engine/things.ts';
 import { checkPortsFree, refuseTakenPort } from './taken-ports.ts';
 
 /**
@@ -126,7 +130,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const prober = createProber({ via: config.probe.via, swarm, signal });
   const environment = createAppEnvironment({ config, swarm, servicesOf });
   const fit = (stack: string, text: string): Promise<string> => fitToKeep(swarm, stack, text);
-  const { watchEngine } = swarm;
+  const watchEngine = (): Promise<EngineWatch> => watchTheEngine({ docker, signal });
   const until = settings.until ?? Date.now() + config.limits.tier;
   const scripts = createAppScripts({
     run,
@@ -627,17 +631,6 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     return { seen, tasks: Object.fromEntries(tasks), ended };
   }
 
-  async function volumesOf(stack: string): Promise<Volume[]> {
-    const filters = JSON.stringify({ label: [`${STACK_LABEL}=${stack}`] });
-    const { Volumes } = await engine(`listing the volumes of ${stack}`, () =>
-      docker.listVolumes({ filters }),
-    );
-    return Volumes.map(({ Name, Mountpoint, Driver, Options }): Volume => {
-      const here = Driver === 'local' && Options?.['device'] === undefined;
-      return { name: Name, mountpoint: Mountpoint, ...(here ? {} : { elsewhere: true }) };
-    }).sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
   /**
    * Takes the one picture of a deployment's page. Null when it is there, or the app has no page; the answer says why
    * there is no picture of the page it has.
@@ -681,7 +674,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       passBoundary('remove.after-volumes');
     },
 
-    volumes: volumesOf,
+    volumes: (stack) => volumesOf(docker, stack),
 
     async keptElsewhere(app) {
       return (await prepareOrNull(app))?.volumesElsewhere ?? [];

@@ -2,7 +2,7 @@ import type Dockerode from 'dockerode';
 import { Fault } from '../../domain/fault.ts';
 import { engine } from '../engine/daemon.ts';
 import { portName, type PublishedPort } from '../recipe-format/ports.ts';
-import { STACK_LABEL } from '../engine/swarm.ts';
+import { STACK_LABEL } from '../engine/stack-label.ts';
 
 /**
  * A port of this host that somebody else has says nothing about the package that wants it: a Fault, never a red

@@ -29,6 +29,14 @@ export function saysDaemonUnwell(text: string): boolean {
   return UNWELL.test(text);
 }
 
+/** The engine's words for what is gone, or going; a network that goes meanwhile is a 500 with them, not a 404. */
+const GONE = /\bnot found\b|\bno such\b|removal of container \S+ is already in progress/i;
+
+/** Whether such words say that there is nothing left to remove. */
+export function saysGone(text: string): boolean {
+  return GONE.test(text);
+}
+
 export function saysDiskFull(text: string): boolean {
   return /no space left on device|disk quota exceeded/i.test(text);
 }

@@ -1,6 +1,10 @@
 /**
  * What the engine hands on of a container's two streams: each piece in a frame with 8 bytes before it, which say
  * the stream, three zeros, and the piece's length. What a container with a terminal prints comes as it is.
+ *
+ * docker-modem's demuxStream is no match for it: it holds each frame back until it is whole, so that what a command
+ * printed before it was ended is lost with the frame that was cut, and it calls itself once a frame, so that a command
+ * that prints single bytes exhausts the stack, outside of any await, and ends the worker.
  */
 
 const HEADER = 8;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { lastFailure, type Observation, type ServiceSeen } from '../../domain/convergence.ts';
 import { Fault, type FaultType } from '../../domain/fault.ts';
 import { saysDiskFull } from './daemon.ts';
+import { KILLED } from './exec.ts';
 
 /**
  * The engine's and the swarm's words for why a task does not run that are about this host and not about the package.
@@ -29,9 +30,6 @@ const TROUBLES: readonly { isSaid: (failure: string) => boolean; type: FaultType
       'it asks to reserve more memory or processors than this host has free: hold this recipe, or free some',
   },
 ];
-
-/** The status of what was ended by SIGKILL. */
-const KILLED = 137;
 
 /**
  * How many processes this host's kernel has ended for want of memory since it started (proc(5), /proc/vmstat); null

@@ -2,7 +2,10 @@ import { Fault, messageOf } from '../../domain/fault.ts';
 import { all } from '../machine/all.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import { LABEL } from '../../domain/labels.ts';
-import { STACK_LABEL, type Kind, type Labelled, type ServiceContainer, type Swarm } from './swarm.ts';
+import type { ServiceContainer } from './containers.ts';
+import { STACK_LABEL } from './stack-label.ts';
+import type { Swarm } from './swarm.ts';
+import type { Kind, Labelled } from './things.ts';
 
 /**
  * Takes a stack away in the one order that leaks nothing: services, then (once every container has left its

@@ -7,7 +7,8 @@ import { askHttp, type HttpQuestion } from './http.ts';
 import { askSocket } from './socket.ts';
 import type { PreparedRecipe, PreparedService } from '../prepare/prepare.ts';
 import { RecipeProblem } from '../recipe-format/problem.ts';
-import { runningContainer, type Swarm } from '../engine/swarm.ts';
+import { runningContainer } from '../engine/containers.ts';
+import type { Swarm } from '../engine/swarm.ts';
 
 /**
  * Asks the app itself whether it serves. Where the question goes is the operator's choice: to the public

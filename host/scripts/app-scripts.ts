@@ -8,11 +8,11 @@ import { Fault } from '../../domain/fault.ts';
 import { endOf, quotableLine } from '../../domain/printable.ts';
 import type { Hook } from '../../domain/recipe-settings.ts';
 import type { App } from '../../domain/app.ts';
-import type { EngineWatch } from '../engine/swarm.ts';
+import type { EngineWatch } from '../engine/watch-engine.ts';
 import { startOf } from '../machine/executable.ts';
 import { CommandFailed, type Finished, type ProcessRunner } from '../machine/process.ts';
 import { maskValues } from '../secrets/fingerprint.ts';
-import { endMarked, EXEC_MARK } from '../engine/swarm.ts';
+import { endMarked, EXEC_MARK } from '../engine/exec.ts';
 
 /**
  * Runs the executables of a recipe's folder: its hooks and checks. They are the operator's and trusted; what the

@@ -6,11 +6,13 @@ import { Fault } from '../../domain/fault.ts';
 import { quotableLine } from '../../domain/printable.ts';
 import { saysDaemonUnwell, saysDiskFull } from '../engine/daemon.ts';
 import type { ScriptResult } from './app-scripts.ts';
-import type { ExecResult } from '../engine/swarm.ts';
+import type { ExecResult } from '../engine/exec.ts';
 import type { App } from '../../domain/app.ts';
 import { CommandFailed, type ProcessRunner } from '../machine/process.ts';
 import { POST_COMMANDS, type Post, type PostCommand } from '../recipe-format/post-commands.ts';
-import { ContainerEnded, runningContainer, type Swarm } from '../engine/swarm.ts';
+import { runningContainer } from '../engine/containers.ts';
+import { ContainerEnded } from '../engine/exec.ts';
+import type { Swarm } from '../engine/swarm.ts';
 
 /**
  * Runs what a recipe has abra run once an app is deployed or upgraded, and as abra does (cli/internal, PostCmds and

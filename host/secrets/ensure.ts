@@ -7,7 +7,7 @@ import { engine, engineStatus } from '../engine/daemon.ts';
 import { LABEL } from '../../domain/labels.ts';
 import type { NeededSecret } from './needed.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { STACK_LABEL } from '../engine/swarm.ts';
+import { STACK_LABEL } from '../engine/stack-label.ts';
 
 /** Where secrets are made: their values go from here to the engine and nowhere else. */
 export interface SecretHost {

@@ -23,7 +23,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BackupPlan, PlannedVolume } from '../../domain/backup-plan.ts';
 import { createBackups, removeBackup, type Backups, type Taken } from '../../host/data/backups.ts';
 import { missingMarkers, placeMarkers } from '../../host/data/data-marker.ts';
-import type { Volume } from '../../host/engine/swarm.ts';
+import type { Volume } from '../../host/engine/volumes.ts';
 import { processRunner } from '../../host/machine/process.ts';
 
 let root: string;

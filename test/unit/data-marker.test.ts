@@ -10,7 +10,7 @@ import {
   placeMarkers,
   someFiles,
 } from '../../host/data/data-marker.ts';
-import type { Volume } from '../../host/engine/swarm.ts';
+import type { Volume } from '../../host/engine/volumes.ts';
 
 let root: string;
 let volumes: Volume[];

@@ -49,6 +49,13 @@ test('of what is long the last lines are kept, and that they are not all is show
   );
 });
 
+test('what was printed is kept of a frame that was cut, and of any number of small ones', () => {
+  const tail = tailOf(1_000_000);
+  tail.add(Buffer.concat(Array.from({ length: 20_000 }, () => frame('x'))));
+  tail.add(frame('began').subarray(0, 11));
+  expect(tail.text()).toBe(`${'x'.repeat(20_000)}beg`);
+});
+
 test('a terminal prints without frames', () => {
   expect(unframed(Buffer.from('plain text of some length'))).toBe('plain text of some length');
   expect(unframed(Buffer.from(''))).toBe('');

@@ -10,7 +10,7 @@ import { passBoundary } from '../../host/machine/boundary.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import type { Config } from '../../host/config/config.ts';
 import type { Deployer, Occasion, OwnedStack } from '../../host/deploy/deployer.ts';
-import type { ExecResult } from '../../host/engine/swarm.ts';
+import type { ExecResult } from '../../host/engine/exec.ts';
 import type { App } from '../../domain/app.ts';
 import { createHostLock } from '../../host/turn/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';

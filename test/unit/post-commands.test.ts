@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Fault } from '../../domain/fault.ts';
-import type { ExecResult } from '../../host/engine/swarm.ts';
+import type { ExecResult } from '../../host/engine/exec.ts';
 import type { App } from '../../domain/app.ts';
 import { createPostCommands } from '../../host/scripts/post-commands.ts';
 import type { Command, Finished } from '../../host/machine/process.ts';
-import { ContainerEnded } from '../../host/engine/swarm.ts';
+import { ContainerEnded } from '../../host/engine/exec.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 
 /** A recipe's commands where they are not run: test/e2e/hooks.e2e.test.ts runs some. */

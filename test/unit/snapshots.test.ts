@@ -18,7 +18,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { processRunner } from '../../host/machine/process.ts';
 import { createSnapshots, packArguments, unpackArguments, wipeArguments } from '../../host/data/snapshots.ts';
-import type { Volume } from '../../host/engine/swarm.ts';
+import type { Volume } from '../../host/engine/volumes.ts';
 
 let root: string;
 let volume: Volume;

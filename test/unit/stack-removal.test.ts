@@ -3,7 +3,10 @@ import { describe, expect, test, vi } from 'vitest';
 import { messageOf } from '../../domain/fault.ts';
 import { LABEL } from '../../domain/labels.ts';
 import { createStackRemoval } from '../../host/engine/stack-removal.ts';
-import { STACK_LABEL, type Labelled, type ServiceContainer, type Swarm } from '../../host/engine/swarm.ts';
+import type { ServiceContainer } from '../../host/engine/containers.ts';
+import { STACK_LABEL } from '../../host/engine/stack-label.ts';
+import type { Swarm } from '../../host/engine/swarm.ts';
+import type { Labelled } from '../../host/engine/things.ts';
 import { stacksOf } from '../../host/deploy/swarm-deployer.ts';
 
 const ZONE = 'ci.example.org';

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openSwarm, type Swarm } from '../../host/engine/swarm.ts';
+import { watchEngine } from '../../host/engine/watch-engine.ts';
 
 /** An engine that only tells of its events, and that it is there. */
 let folder: string;
 let server: Server;
 let listeners: ServerResponse[];
-let swarm: Swarm;
+let access: Parameters<typeof watchEngine>[0];
 
 beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'engine-'));
@@ -23,8 +23,7 @@ beforeEach(async () => {
   const socketPath = path.join(folder, 'docker.sock');
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   const signal = new AbortController().signal;
-  const docker = new Dockerode({ socketPath });
-  swarm = openSwarm({ docker, signal, guard: async () => undefined, mark: '' });
+  access = { docker: new Dockerode({ socketPath }), signal };
 });
 afterEach(() => {
   server.closeAllConnections();
@@ -33,14 +32,14 @@ afterEach(() => {
 });
 
 it('says nothing of an engine that stays up', async () => {
-  const watch = await swarm.watchEngine();
+  const watch = await watchEngine(access);
   listeners[0]?.write('{"Type":"daemon","Action":"reload"}\n');
   await watch.check('a check');
   watch.close();
 });
 
 it('tells of one that was away, although it is back', async () => {
-  const watch = await swarm.watchEngine();
+  const watch = await watchEngine(access);
   listeners[0]?.destroy();
   await expect
     .poll(() => watch.check('a check').then(String, (error: Error) => error.message))
@@ -49,7 +48,7 @@ it('tells of one that was away, although it is back', async () => {
 });
 
 it('tells of one that takes no connections any more, although it keeps ours', async () => {
-  const watch = await swarm.watchEngine();
+  const watch = await watchEngine(access);
   server.close();
   await expect(watch.check('a check')).rejects.toMatchObject({ type: 'Daemon' });
   watch.close();
@@ -57,5 +56,5 @@ it('tells of one that takes no connections any more, although it keeps ours', as
 
 it('that is down cannot be watched', async () => {
   server.close();
-  await expect(swarm.watchEngine()).rejects.toMatchObject({ type: 'Daemon' });
+  await expect(watchEngine(access)).rejects.toMatchObject({ type: 'Daemon' });
 });
