@@ -3,14 +3,11 @@ import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
-import { createAppScripts, type AppScripts } from '../host/scripts/app-scripts.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { engineStatus } from '../host/engine/daemon.ts';
-import type { Deployer } from '../host/deploy/deployer.ts';
 import type { Claim, Holder } from '../host/turn/host-lock.ts';
 import type { ProcessRunner } from '../host/machine/process.ts';
-import { createSnapshots } from '../host/data/snapshots.ts';
-import { createWarmData, type WarmData } from '../host/data/warm-data.ts';
+import type { Tools } from '../host/tools.ts';
 import type { World } from './world.ts';
 
 /** What one attempt of a step works with: everything here ends, or stops changing things, when it does. */
@@ -28,12 +25,8 @@ export interface Attempt {
   overtaken(why: Fault): void;
 }
 
-/** An attempt that may change things on the host. */
-export interface HostAttempt extends Attempt {
-  deployer: Deployer;
-  /** Runs the recipes' hooks and checks. */
-  scripts: AppScripts;
-  warm: WarmData;
+/** An attempt that may change things on the host, with all that it may change them by. */
+export interface HostAttempt extends Attempt, Tools {
   /** The host lock's: no other attempt ever has the same. */
   generation: number;
   /** Throws Fault FenceLost once a later attempt or another run holds the host. */
@@ -162,19 +155,8 @@ export async function holdingHost<T>(
       const { signal, report, until } = attempt;
       const mark = await world.attempts.mark(generation);
       const run = world.runnerFor({ signal, mark });
-      const deployer = world.deployerFor({ run, mark, signal, guard, report, until });
-      const scripts = createAppScripts({ run, ...deployer, guard, report, until });
-      const warm = createWarmData({
-        zone: world.config.zone,
-        headroom: world.config.limits.headroom,
-        canonicals: world.canonicals,
-        snapshots: createSnapshots(run),
-        deployer,
-        guard,
-        report,
-        now: world.now,
-      });
-      return await body({ ...attempt, generation, run, deployer, scripts, warm, guard });
+      const tools = world.toolsFor({ run, mark, signal, guard, report, until });
+      return await body({ ...attempt, ...tools, generation, run, guard });
     } finally {
       await entered.leave();
     }

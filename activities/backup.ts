@@ -1,6 +1,6 @@
 import { planBackup, type BackupPlan } from '../domain/backup-plan.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { createBackups, type Taken } from '../host/data/backups.ts';
+import type { Taken } from '../host/data/backups.ts';
 import { missingMarkers } from '../host/data/data-marker.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
@@ -16,12 +16,12 @@ export function backup(world: World) {
     async coldBackup(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
-        const { deployer } = attempt;
+        const { stacks, backups } = attempt;
         const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'back up');
-        const volumes = await deployer.volumes(app.stack);
+        const volumes = await stacks.volumes(app.stack);
         // A service that the release no longer has is on no host where the release is installed.
-        const { ofRelease } = await deployer.services(app);
+        const { ofRelease } = await stacks.services(app);
         const asked = planBackup(app.stack, ofRelease, volumes);
         if (asked.is === 'not asked') return { result: 'skipped', reason: asked.reason };
         return askTier(world, attempt, app, 'backup', async () => {
@@ -30,7 +30,6 @@ export function backup(world: World) {
             return { result: 'fail', reason: quotableLine(asked.reason), evidence };
           }
           const { plan } = asked;
-          const backups = createBackups({ ...attempt, state: world.config.state });
           const act: Hooked['act'] = async (went) => {
             const since = world.now();
             const before = await runHooks(attempt, app, 'backup', plan.hooks.beforeBackup);

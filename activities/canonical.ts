@@ -1,7 +1,6 @@
 import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import type { Holder } from '../host/turn/host-lock.ts';
-import { createSnapshots } from '../host/data/snapshots.ts';
 import { STACK_LABEL } from '../host/engine/stack-label.ts';
 import { holdingHost } from './attempt.ts';
 import type { World } from './world.ts';
@@ -49,7 +48,7 @@ export function canonical(world: World) {
         world,
         [holder],
         `rebuild the canonical of ${recipe}`,
-        async ({ warm, run, guard }) => {
+        async ({ warm, snapshots, guard }) => {
           const readable = await world.canonicals.read(recipe).catch(unreadable);
           if (readable === null)
             throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
@@ -57,7 +56,7 @@ export function canonical(world: World) {
             throw new Fault('BadInput', `the record of ${recipe} can be read: it says ${readable.version}`);
           }
           const record = await world.canonicals.lastPromotion(recipe);
-          await createSnapshots(run).verify(world.canonicals.snapshotsFolder(recipe), record.snapshot);
+          await snapshots.verify(world.canonicals.snapshotsFolder(recipe), record.snapshot);
           await guard();
           await world.canonicals.write(record);
           await warm.settle(recipe);

@@ -20,7 +20,7 @@ export function coldTest(world: World) {
     async coldInstall(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
-        const { deployer } = attempt;
+        const { deployer, stacks } = attempt;
         const app = await coldApp(world, attempt, input);
         // Nothing that an earlier attempt left may help this one.
         await deployer.remove(app.stack);
@@ -29,7 +29,7 @@ export function coldTest(world: World) {
           const result = asResult(await deployer.deploy(app, 'deploy'));
           passBoundary('cold-install.after-deploy');
           if (result.result === 'fail') return result;
-          await placeMarkers(await deployer.volumes(app.stack), run.workflow.runId);
+          await placeMarkers(await stacks.volumes(app.stack), run.workflow.runId);
           passBoundary('cold-install.after-markers');
           const failed = await writeData(attempt, app, 'install');
           passBoundary('cold-install.after-data');
@@ -42,17 +42,17 @@ export function coldTest(world: World) {
     async coldUpgrade(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
-        const { deployer } = attempt;
+        const { deployer, stacks } = attempt;
         const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'upgrade');
         return askTier(world, attempt, app, 'upgrade', async () => {
-          const before = await deployer.volumes(app.stack);
+          const before = await stacks.volumes(app.stack);
           const checks = app.settings.hooks['check-data'] !== undefined;
           const held = await someFiles(checks ? [] : before);
           const result = asResult(await deployer.deploy(app, 'upgrade'));
           passBoundary('cold-upgrade.after-deploy');
           if (result.result === 'fail') return result;
-          const after = await deployer.volumes(app.stack);
+          const after = await stacks.volumes(app.stack);
           const lost = before.filter(({ name }) => !after.some((volume) => volume.name === name));
           const fail = (reason: string): TierFailure => ({
             result: 'fail',
@@ -62,7 +62,7 @@ export function coldTest(world: World) {
           if (lost.length > 0) {
             return fail(`the upgrade lost volumes: ${lost.map(({ name }) => name).join(', ')}`);
           }
-          const { ofRelease, older } = await deployer.services(app);
+          const { ofRelease, older } = await stacks.services(app);
           const kept = lasting(app.stack, ofRelease, before);
           const unmarked = await missingMarkers(kept, run.workflow.runId);
           // The release may have brought volumes of its own.

@@ -12,7 +12,10 @@ const SHARE_OF_TIER = 0.8;
 
 export function custom(world: World) {
   /** Every check is run, whatever came of those before, so that one look shows all that is wrong. */
-  async function runChecks({ scripts, report }: HostAttempt, app: App): Promise<TierAnswer> {
+  async function runChecks(
+    { scripts, report }: Pick<HostAttempt, 'scripts' | 'report'>,
+    app: App,
+  ): Promise<TierAnswer> {
     const { checks } = app.settings;
     const longest = world.config.limits.tier * SHARE_OF_TIER;
     const deadline = world.now().getTime() + longest;

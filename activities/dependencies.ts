@@ -99,7 +99,7 @@ export function dependencies(world: World) {
             `${recipe} ${release.version}, which is needed beside it, does not come up: ${deployment.reason}; see ${deployment.evidence}`,
           );
         }
-        const { APP_URL: url = '' } = await attempt.deployer.environment(app);
+        const { APP_URL: url = '' } = await attempt.stacks.environment(app);
         return { recipe, version: release.version, domain: app.domain, stack: app.stack, url };
       });
     },

@@ -30,7 +30,7 @@ export function promote(world: World) {
   return {
     async promote({ run, release, tested, dependencies }: PromoteInput): Promise<PromoteResult> {
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: promote`, async (attempt) => {
-        const { warm, deployer, guard, report } = attempt;
+        const { warm, deployer, stacks, guard, report } = attempt;
         const { recipe } = run;
         const domain = warmDomain(recipe, world.config.zone);
         const resultFolder = await world.results.runFolder(run.sweep.id, recipe);
@@ -56,7 +56,7 @@ export function promote(world: World) {
 
         const where = { run, recipe, step: 'promote', domain, lifetime: 'warm', dependencies } as const;
         const app = await prepareApp(world, attempt, { ...where, upgraded: before !== null }, release);
-        const elsewhere = await deployer.keptElsewhere(app);
+        const elsewhere = await stacks.keptElsewhere(app);
         if (elsewhere.length > 0) {
           return refuse(
             `a snapshot cannot hold what is kept elsewhere than on this host, so it would be no proof of it: ${elsewhere.join(', ')}`,

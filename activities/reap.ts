@@ -26,7 +26,7 @@ export interface Left {
  * may do better.
  */
 export async function reapLeftovers(world: World, attempt: HostAttempt, run: string): Promise<Left[]> {
-  const { deployer, warm, report, signal, guard } = attempt;
+  const { deployer, stacks, warm, report, signal, guard } = attempt;
   const left: Left[] = [];
   let passing: Fault | null = null;
   const reaping = async (recipe: string | null, what: string, body: () => Promise<void>): Promise<void> => {
@@ -43,7 +43,7 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
     }
   };
 
-  const owned = await deployer.owned();
+  const owned = await stacks.owned();
   const unsettled = new Set<string>();
   for (const { stack, recipe, lifetime, running } of owned) {
     if (lifetime === 'cold') {

@@ -3,10 +3,10 @@ import type { App } from '../domain/app.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import type { BackupManifest } from '../host/data/backup-manifest.ts';
-import { createBackups, type Backups } from '../host/data/backups.ts';
+import type { Backups } from '../host/data/backups.ts';
 import { missingMarkers } from '../host/data/data-marker.ts';
 import type { Deployment } from '../host/deploy/deployer.ts';
-import type { Volume } from '../host/engine/swarm.ts';
+import type { Volume } from '../host/engine/volumes.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { coldApp, type ColdStep } from './app.ts';
@@ -24,10 +24,9 @@ export function restore(world: World) {
     async coldRestore(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
-        const { deployer } = attempt;
+        const { stacks, backups } = attempt;
         const app = await coldApp(world, attempt, input);
-        const volumes = (await deployer.volumes(app.stack)).filter(({ elsewhere }) => !elsewhere);
-        const backups = createBackups({ ...attempt, state: world.config.state });
+        const volumes = (await stacks.volumes(app.stack)).filter(({ elsewhere }) => !elsewhere);
         const archive = await backups.verified(app.stack);
         const gone = archive?.volumes.filter(({ name }) => volumes.every((one) => one.name !== name));
         if (archive === null || gone === undefined || gone.length > 0) {

@@ -23,9 +23,13 @@ interface Needed {
  * nothing that it might name. Only for who holds the host: then no running test needs any of it. What could not be
  * done is answered, and stops nothing.
  */
-export async function throwAwayOld(world: World, attempt: HostAttempt, sweep: string): Promise<string[]> {
+export async function throwAwayOld(
+  world: World,
+  attempt: Pick<HostAttempt, 'report' | 'signal' | 'guard' | 'stacks'>,
+  sweep: string,
+): Promise<string[]> {
   const { config, results, alerts, now } = world;
-  const { report, signal, guard, deployer } = attempt;
+  const { report, signal, guard, stacks } = attempt;
   const ages = config.retention;
   const before = (age: number): Date => new Date(now().getTime() - age);
   const problems: string[] = [];
@@ -68,7 +72,7 @@ export async function throwAwayOld(world: World, attempt: HostAttempt, sweep: st
   await trying('old images', async () => {
     if (needed === null || needed.recipes.size > 0) return;
     problems.push(
-      ...(await deployer.removeOldImages({ before: before(ages.images), digests: needed.digests })),
+      ...(await stacks.removeOldImages({ before: before(ages.images), digests: needed.digests })),
     );
   });
   return problems;

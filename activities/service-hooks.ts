@@ -31,7 +31,7 @@ export interface Hooked {
  * each time cannot be.
  */
 export async function whileHooksHaveTheirContainers(
-  { deployer, report }: HostAttempt,
+  { stacks, report }: Pick<HostAttempt, 'stacks' | 'report'>,
   app: App,
   { tier, hooks, prepare, act }: Hooked,
 ): Promise<TierPass | TierFailure> {
@@ -43,12 +43,12 @@ export async function whileHooksHaveTheirContainers(
   for (let tries = 1; ; tries++) {
     const unprepared = await prepare?.();
     if (unprepared) return unprepared;
-    const rest = await deployer.atRest(app);
+    const rest = await stacks.atRest(app);
     if (!rest.ok) return failed(`not all of it is up before the ${tier}: ${rest.reason}`);
     const idle = hooks.find(({ service }) => !rest.tasks[service]);
     if (idle) return failed(`${idle.hook} of service ${idle.service}: no container of it runs`);
     const went = async (): Promise<string> => {
-      const gone = services.length === 0 ? [] : await deployer.goneTasks(app.stack, rest.tasks);
+      const gone = services.length === 0 ? [] : await stacks.goneTasks(app.stack, rest.tasks);
       return services.filter((name) => gone.includes(name)).join(', ');
     };
     let failure: TierFailure | null = null;
@@ -83,19 +83,19 @@ export async function whileHooksHaveTheirContainers(
 
 /** Runs hooks in their services until one fails, and keeps what they print without the stack's secrets. */
 export async function runHooks(
-  { deployer, report, until }: HostAttempt,
+  { stacks, evidence: kept, report, until }: Pick<HostAttempt, 'stacks' | 'evidence' | 'report' | 'until'>,
   app: App,
   tier: Tier,
   hooks: readonly ServiceHook[],
 ): Promise<TierFailure | null> {
   const evidence = path.join(app.evidence, `${tier}-hooks.txt`);
-  const fit = async (text: string): Promise<string> => (await deployer.fit(app.stack, text)).trimEnd();
+  const fit = async (text: string): Promise<string> => (await kept.fit(app.stack, text)).trimEnd();
   for (const { hook, service, command } of hooks) {
     const what = `${hook} of service ${service}`;
     report(what);
     const allowedMs = app.settings.timeouts.hook;
     const timeoutMs = timeWithin(until, allowedMs);
-    const { status, output } = await deployer.exec(app.stack, service, command, timeoutMs);
+    const { status, output } = await stacks.exec(app.stack, service, command, timeoutMs);
     const said = await fit(output);
     const how = status === null ? tooLong(timeoutMs, allowedMs) : `exit status ${status}`;
     await appendFile(evidence, [`== ${what}: ${await fit(command)}`, said, `== ${how}`, '', ''].join('\n'));

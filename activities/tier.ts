@@ -25,15 +25,15 @@ export type TierPass = { result: 'pass'; note?: string };
  * what is learned of the deployment, however it went.
  */
 export async function askTier<Answer extends TierAnswer>(
-  world: World,
-  attempt: HostAttempt,
+  world: Pick<World, 'now'>,
+  { scripts, evidence }: Pick<HostAttempt, 'scripts' | 'evidence'>,
   app: App,
   tier: Tier,
   body: () => Promise<Answer>,
 ): Promise<Answer | TierFailure> {
   const since = world.now();
   const hook = async (name: TierHook): Promise<TierFailure | null> =>
-    failureOf(await attempt.scripts.hook(app, name, { environment: { TIER: tier } }));
+    failureOf(await scripts.hook(app, name, { environment: { TIER: tier } }));
   const ask = async (): Promise<Answer | TierFailure> => {
     const before = await hook(`before-${tier}`);
     passBoundary('tier.after-before-hook');
@@ -49,16 +49,20 @@ export async function askTier<Answer extends TierAnswer>(
     answer = await ask();
   } catch (error) {
     // What broke is the news, also where it keeps the evidence from being read.
-    await attempt.deployer.keepEvidence(app, since).catch(() => undefined);
+    await evidence.keepEvidence(app, since).catch(() => undefined);
     throw error;
   }
-  await attempt.deployer.keepEvidence(app, since);
+  await evidence.keepEvidence(app, since);
   return answer;
 }
 
 /** Has the recipe write data that must outlive what follows. Null when it did, or has no hook for that. */
-export async function writeData(attempt: HostAttempt, app: App, tier: Tier): Promise<TierFailure | null> {
-  return failureOf(await attempt.scripts.hook(app, 'write-data', { environment: { TIER: tier } }));
+export async function writeData(
+  { scripts }: Pick<HostAttempt, 'scripts'>,
+  app: App,
+  tier: Tier,
+): Promise<TierFailure | null> {
+  return failureOf(await scripts.hook(app, 'write-data', { environment: { TIER: tier } }));
 }
 
 /**
@@ -66,17 +70,21 @@ export async function writeData(attempt: HostAttempt, app: App, tier: Tier): Pro
  * hook for that.
  */
 export async function checkData(
-  attempt: HostAttempt,
+  { scripts }: Pick<HostAttempt, 'scripts'>,
   app: App,
   tier: Tier,
 ): Promise<{ result: 'pass' } | TierFailure | null> {
-  const found = await attempt.scripts.hook(app, 'check-data', { environment: { TIER: tier } });
+  const found = await scripts.hook(app, 'check-data', { environment: { TIER: tier } });
   return found === null ? null : (failureOf(found) ?? { result: 'pass' });
 }
 
 /** Throws when nothing of the app runs, so that there is nothing `purpose` could be done with. */
-export async function refuseUnlessRunning(attempt: HostAttempt, app: App, purpose: string): Promise<void> {
-  const runs = (await attempt.deployer.owned()).some((one) => one.stack === app.stack && one.running);
+export async function refuseUnlessRunning(
+  { stacks }: Pick<HostAttempt, 'stacks'>,
+  app: App,
+  purpose: string,
+): Promise<void> {
+  const runs = (await stacks.owned()).some((one) => one.stack === app.stack && one.running);
   if (runs) return;
   throw new Fault(
     'BadInput',

@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { declaredEnvironment, readConfig, type Config } from '../host/config/config.ts';
 import { processRunner } from '../host/machine/process.ts';
 import { whyNotReady, startService, type Service } from '../host/machine/child.ts';
-import { createSwarmDeployer } from '../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm } from '../host/deploy/deploying.ts';
 import type { Ready } from '../setup/main.ts';
 
 import { startImageRegistry, type ImageRegistry } from '../fixtures/image-registry.ts';
@@ -134,7 +134,7 @@ async function untilPolls(worker: Service, server: TemporalServer): Promise<void
 
 /** Everything of the demo's zone, running or retained, by the labels that the worker puts on all it deploys. */
 async function removeDeployed(config: Config): Promise<void> {
-  const deployer = createSwarmDeployer({
+  const { deployer, stacks } = deployingOnSwarm({
     config,
     run: processRunner({ environment: declaredEnvironment(config) }),
     docker: new Dockerode({ socketPath: config.docker.socket }),
@@ -143,7 +143,7 @@ async function removeDeployed(config: Config): Promise<void> {
     mark: '',
     report: () => undefined,
   });
-  for (const { stack } of await deployer.owned()) await deployer.remove(stack);
+  for (const { stack } of await stacks.owned()) await deployer.remove(stack);
 }
 
 async function removeProxyNetwork(config: Config): Promise<void> {

@@ -18,7 +18,8 @@ import { processRunner } from '../host/machine/process.ts';
 import { createRecipes } from '../host/recipes/recipes.ts';
 import { createResults } from '../host/store/results.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
-import { createSwarmDeployer } from '../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm } from '../host/deploy/deploying.ts';
+import { createTools } from '../host/tools.ts';
 import { REAP_WORKFLOW, reapWorkflowId, taskQueueOf } from '../workflows/protocol.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
 import { createTurns } from './turns.ts';
@@ -89,13 +90,14 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
   const { namespace } = config.temporal;
   const now = (): Date => new Date();
   const ledger = createLedger(state);
+  const canonicals = createCanonicals(config);
   const environment = declaredEnvironment(config);
   const attempts = createAttempts(state);
   return createActivities({
     config,
     recipes: createRecipes(recipes),
     ledger,
-    canonicals: createCanonicals(config),
+    canonicals,
     results: createResults(state),
     alerts: createAlerts(state),
     lock: createHostLock({ state, host, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
@@ -109,12 +111,11 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
     runnerFor: ({ signal, mark }) =>
       processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
     mirrorsFor: (run) => createMirrors({ config, run, ledger, now, endOrphans: () => attempts.endOrphans() }),
-    deployerFor: (attempt) =>
-      createSwarmDeployer({
-        ...attempt,
-        config,
-        docker: new Dockerode({ socketPath: config.docker.socket }),
-      }),
+    toolsFor(attempt) {
+      const docker = new Dockerode({ socketPath: config.docker.socket });
+      const deploying = deployingOnSwarm({ ...attempt, config, docker });
+      return createTools({ config, canonicals, now }, deploying, attempt);
+    },
     now,
   });
 }

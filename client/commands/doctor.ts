@@ -9,12 +9,12 @@ import { createRecipes, strayLine } from '../../host/recipes/recipes.ts';
 import { createResults } from '../../host/store/results.ts';
 import { reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
-import { openSwarm } from '../../host/engine/swarm.ts';
-import { otherZones } from '../../host/deploy/swarm-deployer.ts';
+import { otherZones } from '../../host/engine/ownership.ts';
+import { createThings } from '../../host/engine/things.ts';
+import { installationOf } from '../../host/turn/installation.ts';
+import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { connect, missingSearchAttributes, type TemporalServer } from '../connect.ts';
-import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
-import { installationOf } from '../../host/turn/installation.ts';
 import { EXIT, explain } from '../failure.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
@@ -134,7 +134,7 @@ async function checkAlerts({ state }: Config): Promise<Finding> {
 async function checkZones({ docker: { socket }, zone }: Config): Promise<Finding> {
   const docker = new Dockerode({ socketPath: socket, timeout: 10_000 });
   const { signal } = new AbortController();
-  const found = await otherZones(openSwarm({ docker, signal, guard: async () => undefined, mark: '' }), zone)
+  const found = await otherZones(createThings({ docker, signal, guard: async () => undefined }), zone)
     .then((zones) =>
       zones.length === 0
         ? 'none on this engine'

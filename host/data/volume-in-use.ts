@@ -2,7 +2,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Volume } from '../engine/swarm.ts';
+import type { Volume } from '../engine/volumes.ts';
 import { runOnDisk } from '../machine/disk-command.ts';
 import { sumWhile } from '../machine/file-sum.ts';
 import { has, inside, moveInto, openFolder, openInside } from '../machine/inside-folder.ts';

@@ -4,6 +4,7 @@ import { Fault } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import type { CanonicalRecord, Canonicals } from '../store/canonicals.ts';
 import type { Deployer } from '../deploy/deployer.ts';
+import type { Stacks } from '../deploy/stacks.ts';
 import type { Volume } from '../engine/volumes.ts';
 import { freeBytes } from '../machine/headroom.ts';
 import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
@@ -33,7 +34,8 @@ export interface WarmDataSettings {
   headroom: number;
   canonicals: Canonicals;
   snapshots: Snapshots;
-  deployer: Deployer;
+  deployer: Pick<Deployer, 'undeploy' | 'remove'>;
+  stacks: Pick<Stacks, 'owned' | 'volumes' | 'secrets' | 'trim' | 'ensureVolume'>;
   /** Throws when this attempt no longer holds the host. */
   guard(): Promise<void>;
   report(what: string): void;
@@ -41,7 +43,7 @@ export interface WarmDataSettings {
 }
 
 export function createWarmData(settings: WarmDataSettings): WarmData {
-  const { zone, canonicals, snapshots, deployer, guard, report, now } = settings;
+  const { zone, canonicals, snapshots, deployer, stacks, guard, report, now } = settings;
   const stackOf = (recipe: string): string => stackName(warmDomain(recipe, zone));
 
   async function restore(record: CanonicalRecord): Promise<void> {
@@ -54,10 +56,10 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     await canonicals.markAttached(record.recipe, record.run, record.version, now());
     passBoundary('settle.after-mark');
     const names = manifest.volumes.map(({ name }) => name);
-    await deployer.trim(stack, { volumes: names, secrets: manifest.secrets });
+    await stacks.trim(stack, { volumes: names, secrets: manifest.secrets });
     passBoundary('settle.after-trim');
     const volumes = [];
-    for (const name of names) volumes.push(await deployer.ensureVolume(stack, record.recipe, name));
+    for (const name of names) volumes.push(await stacks.ensureVolume(stack, record.recipe, name));
     await guard();
     passBoundary('settle.after-volumes');
     await snapshots.unpack(folder, manifest, volumes);
@@ -65,12 +67,12 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
   }
 
   async function isRunning(stack: string): Promise<boolean> {
-    return (await deployer.owned()).some((one) => one.stack === stack && one.running);
+    return (await stacks.owned()).some((one) => one.stack === stack && one.running);
   }
 
   /** What of the stack a snapshot can hold: what is kept elsewhere is not in the folder that is packed. */
   async function volumesOf(stack: string): Promise<Volume[]> {
-    return (await deployer.volumes(stack)).filter(({ elsewhere }) => elsewhere !== true);
+    return (await stacks.volumes(stack)).filter(({ elsewhere }) => elsewhere !== true);
   }
 
   async function isWhole(record: CanonicalRecord, { volumes }: SnapshotManifest): Promise<boolean> {
@@ -105,7 +107,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     { recipe, version }: CanonicalRecord,
     { secrets }: SnapshotManifest,
   ): Promise<void> {
-    const there = new Set(await deployer.secrets(stackOf(recipe)));
+    const there = new Set(await stacks.secrets(stackOf(recipe)));
     const gone = secrets.filter((name) => !there.has(name));
     if (gone.length === 0) return;
     throw new Fault(
@@ -171,7 +173,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       const volumes = await volumesOf(stack);
       await guard();
       const folder = canonicals.snapshotsFolder(recipe);
-      return snapshots.take(folder, id, recipe, volumes, await deployer.secrets(stack));
+      return snapshots.take(folder, id, recipe, volumes, await stacks.secrets(stack));
     },
   };
 }

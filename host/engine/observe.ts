@@ -18,6 +18,9 @@ export interface Observer {
 const DEFAULT_RESTART_DELAY_MS = 5_000;
 const DEFAULT_UPDATE_MONITOR_MS = 5_000;
 
+/** The longest that the swarm takes to learn that a container has ended. */
+export const SWARM_LAG_MS = 2_000;
+
 /** A task as the API writes it; the parts that are read here. */
 interface ApiTask {
   ID: string;

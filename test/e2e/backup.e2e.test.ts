@@ -22,8 +22,9 @@ import { createHostLock } from '../../host/turn/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner } from '../../host/machine/process.ts';
+import { createTools } from '../../host/tools.ts';
 import { createResults } from '../../host/store/results.ts';
-import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox, ofZone } from './engine.ts';
 
@@ -84,9 +85,10 @@ const mirrors: Mirrors = {
   keepOnly: never,
 };
 
-function deployerFor({ run, mark, signal, guard, report }: Parameters<World['deployerFor']>[0]) {
-  return createSwarmDeployer({ config, run, docker, mark, signal, guard, report });
-}
+const canonicals = createCanonicals({ state, zone });
+
+const toolsFor: World['toolsFor'] = (bonds) =>
+  createTools({ config, canonicals, now }, deployingOnSwarm({ config, docker, ...bonds }), bonds);
 
 const activities = createActivities({
   config,
@@ -96,7 +98,7 @@ const activities = createActivities({
     one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
   },
   ledger: createLedger(state),
-  canonicals: createCanonicals({ state, zone }),
+  canonicals,
   results: createResults(state),
   alerts: createAlerts(state),
   foreignWorker: async () => null,
@@ -106,7 +108,7 @@ const activities = createActivities({
   runnerFor: ({ signal, mark }) =>
     processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
   mirrorsFor: () => mirrors,
-  deployerFor,
+  toolsFor,
   now,
 });
 

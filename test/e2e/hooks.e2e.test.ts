@@ -15,11 +15,10 @@ import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { stackName } from '../../domain/names.ts';
 import { ANY_ANSWER, type Hook } from '../../domain/recipe-settings.ts';
-import { createAppScripts } from '../../host/scripts/app-scripts.ts';
 import { declaredEnvironment } from '../../host/config/config.ts';
 import type { App } from '../../domain/app.ts';
 import { processRunner } from '../../host/machine/process.ts';
-import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox } from './engine.ts';
 
@@ -66,8 +65,9 @@ function bonds(signal = new AbortController().signal) {
     report: () => undefined,
   };
 }
-const deployer = (signal?: AbortSignal) =>
-  createSwarmDeployer({ config, docker, mark: '', ...bonds(signal) });
+const deploying = (signal?: AbortSignal) => deployingOnSwarm({ config, docker, mark: '', ...bonds(signal) });
+const deployer = (signal?: AbortSignal) => deploying(signal).deployer;
+const stacks = () => deploying().stacks;
 
 let folders = 0;
 
@@ -166,7 +166,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(async () => {
-  for (const { stack } of await deployer().owned()) await deployer().remove(stack);
+  for (const { stack } of await stacks().owned()) await deployer().remove(stack);
 }, 120_000);
 
 afterAll(async () => {
@@ -178,9 +178,9 @@ afterAll(async () => {
 it('a hook inserts a secret, another one seeds content, and a check finds both', async () => {
   const one = app('green', { install: INSTALL, ready: READY });
   expect(await deployer().deploy(one)).toMatchObject({ ok: true });
-  expect(await deployer().secrets(one.stack)).toEqual([`${one.stack}_by_hand_v1`, `${one.stack}_made_v1`]);
+  expect(await stacks().secrets(one.stack)).toEqual([`${one.stack}_by_hand_v1`, `${one.stack}_made_v1`]);
 
-  const scripts = createAppScripts({ ...bonds(), ...deployer(), until: Date.now() + 600_000 });
+  const { scripts } = deploying();
   expect(await scripts.check(one, one.settings.checks[0] ?? '')).toEqual({ result: 'pass' });
   // Without the line end, and neither secret as it is.
   expect(kept(one, 'check-check.txt')).toMatch(/ n +g\n0000022\n\*{6}in-service: \S+_nobody has no running/);
@@ -207,7 +207,7 @@ it('an insertion that the recipe knows nothing of is red, and nothing is made', 
       'the install hook inserts by_foot, but no service uses an external secret of that key; those are: by_hand, made',
     evidence: path.join(one.evidence, 'hook-install.txt'),
   });
-  expect(await deployer().secrets(one.stack)).toEqual([]);
+  expect(await stacks().secrets(one.stack)).toEqual([]);
   expect(readdirSync(one.scratch)).toEqual([]);
 });
 
@@ -264,11 +264,11 @@ it('commands of the recipe are run in its containers as abra does, each on its o
     },
   );
   const counted = async (): Promise<number> => {
-    const { output } = await deployer().exec(one.stack, 'app', 'cat /data/counted', 5_000);
+    const { output } = await stacks().exec(one.stack, 'app', 'cat /data/counted', 5_000);
     return output.trim().split('\n').length;
   };
   expect(await deployer().deploy(one)).toMatchObject({ ok: true });
-  const { output } = await deployer().exec(one.stack, 'app', 'cat /data/index.html', 5_000);
+  const { output } = await stacks().exec(one.stack, 'app', 'cat /data/index.html', 5_000);
   expect(output).toBe(`seeded by app of ${one.domain} in ${one.stack}, thing:1.0.0+1.0\n`);
   expect(await counted()).toBe(1);
   expect(await deployer().deploy(one, 'restart')).toMatchObject({ ok: true });
@@ -303,7 +303,7 @@ it('commands that cannot be meant are red before anything is deployed', async ()
     reason:
       '.env.sample:5: POST_DEPLOY_CMDS: " db migrate": the recipe has no service ""; no blank may stand before a service',
   });
-  expect(await deployer().owned()).toEqual([]);
+  expect(await stacks().owned()).toEqual([]);
 });
 
 it('a command whose container went meanwhile is run again when the app is up', async () => {

@@ -13,7 +13,7 @@ import {
   type PulledImages,
 } from '../../host/engine/pulled-images.ts';
 import { ensureImage, ensureSame, type ImageHost } from '../../host/engine/images.ts';
-import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { importBusybox } from './engine.ts';
 import { packImage, startRegistry, type Registry, type RegistryAnswer } from './registry.ts';
 
@@ -241,7 +241,7 @@ it('none goes from an engine that another installation uses too', async () => {
   await docker.createVolume({ Name: `pulled-${hex}`, Labels });
   made.push(docker.getVolume(`pulled-${hex}`));
   const limits = { tier: 0, deploy: 0, stable: 0, headroom: 0, fetch: 0, sweep: 0, promote: 0, attempts: 2 };
-  const deployer = createSwarmDeployer({
+  const { stacks } = deployingOnSwarm({
     config: {
       zone: `mine-${hex}.test`,
       state: scratch,
@@ -257,7 +257,7 @@ it('none goes from an engine that another installation uses too', async () => {
     report: () => undefined,
   });
   const before = new Date(nowMs + 1);
-  expect(await deployer.removeOldImages({ before, digests: new Set() })).toEqual([]);
+  expect(await stacks.removeOldImages({ before, digests: new Set() })).toEqual([]);
   expect(await names()).toEqual([wanted, byDigest(0)].sort());
 });
 

@@ -20,13 +20,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { Fault, type FaultType } from '../../domain/fault.ts';
 import { ANY_ANSWER, type Probe, type SocketProbe } from '../../domain/recipe-settings.ts';
 import { stackName } from '../../domain/names.ts';
-import type { Deployment } from '../../host/deploy/deployer.ts';
+import type { Deployer, Deployment } from '../../host/deploy/deployer.ts';
+import type { Stacks } from '../../host/deploy/stacks.ts';
 import type { App } from '../../domain/app.ts';
 import { declaredEnvironment } from '../../host/config/config.ts';
 import { oomKills } from '../../host/engine/platform-trouble.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { BROWSERS } from '../../host/evidence/screenshot.ts';
-import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm, type Deploying } from '../../host/deploy/deploying.ts';
 import { selfSigned } from '../fixtures/certificates.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox, ofZone, withLabel } from './engine.ts';
@@ -83,9 +84,9 @@ interface Changes {
   until?: number;
 }
 
-function deployer(changes: Changes = {}) {
+function deploying(changes: Changes = {}): Deploying {
   const signal = changes.signal ?? new AbortController().signal;
-  return createSwarmDeployer({
+  return deployingOnSwarm({
     config: {
       ...config,
       limits: {
@@ -109,6 +110,9 @@ function deployer(changes: Changes = {}) {
     ...(changes.until === undefined ? {} : { until: changes.until }),
   });
 }
+
+const deployer = (changes: Changes = {}): Deployer => deploying(changes).deployer;
+const stacks = (changes: Changes = {}): Stacks => deploying(changes).stacks;
 
 const SERVE = 'echo ${GREETING:-hello} > /www/index.html; exec httpd -f -p 8080 -h /www';
 
@@ -216,7 +220,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(async () => {
-  for (const { stack } of await deployer().owned()) await deployer().remove(stack);
+  for (const { stack } of await stacks().owned()) await deployer().remove(stack);
 }, 120_000);
 
 afterAll(async () => {
@@ -260,8 +264,8 @@ describe('a deployment', () => {
     const compose = readFileSync(path.join(one.evidence, 'deployed-1-compose.yml'), 'utf8');
     expect(compose).toContain(`coop-cloud.${one.stack}.version=1.0.0+1.0`);
     expect(guarded).toBeGreaterThan(0);
-    expect(await deployer().secrets(one.stack)).toEqual([`${one.stack}_key_v1`]);
-    expect(await deployer().owned()).toEqual([
+    expect(await stacks().secrets(one.stack)).toEqual([`${one.stack}_key_v1`]);
+    expect(await stacks().owned()).toEqual([
       { stack: one.stack, recipe: 'thing', lifetime: 'cold', running: true },
     ]);
   }, 60_000);
@@ -269,11 +273,11 @@ describe('a deployment', () => {
   it('leaves evidence when it is green: logs without secrets, events, images, and a picture of the page', async () => {
     const since = new Date();
     const one = app('evidence', { command: `cat /run/secrets/key; echo; echo is my key; ${SERVE}` });
-    const ours = deployer();
-    expect(await ours.deploy(one)).toMatchObject({ ok: true });
+    const ours = deploying();
+    expect(await ours.deployer.deploy(one)).toMatchObject({ ok: true });
     // It was taken beside the watching, not after it.
     expect(readdirSync(one.evidence).includes('screenshot.png')).toBe(hasBrowser);
-    await ours.keepEvidence(one, since);
+    await ours.evidence.keepEvidence(one, since);
     const kept = (name: string): string => readFileSync(path.join(one.evidence, name), 'utf8');
     expect(kept('app.log')).toMatch(/Z \*\*\*\n.* is my key\n/);
     const { Id: id } = await docker.getImage(image(1)).inspect();
@@ -364,15 +368,15 @@ describe('what is in flight', () => {
     const command = `trap 'exit 1' TERM; echo hello > /www/index.html; httpd -p 8080 -h /www; sleep 1000 & wait`;
     const one = app('restless', { command, services: DB });
     expect(await deployer().deploy(one)).toMatchObject({ ok: true });
-    const before = await deployer().atRest(one);
+    const before = await stacks().atRest(one);
     if (!before.ok) throw new Error(before.reason);
-    expect(await deployer().goneTasks(one.stack, before.tasks)).toEqual([]);
+    expect(await stacks().goneTasks(one.stack, before.tasks)).toEqual([]);
     // It may take the command with it.
-    await deployer()
+    await stacks()
       .exec(one.stack, 'app', 'kill -TERM 1', 10_000)
       .catch(() => undefined);
-    expect(await deployer().goneTasks(one.stack, before.tasks)).toEqual(['app']);
-    const after = await deployer().atRest(one);
+    expect(await stacks().goneTasks(one.stack, before.tasks)).toEqual(['app']);
+    const after = await stacks().atRest(one);
     expect(after).toEqual({ ok: true, tasks: { ...before.tasks, app: expect.stringMatching(/^\w+$/) } });
     expect(after).not.toEqual(before);
   }, 60_000);
@@ -380,7 +384,7 @@ describe('what is in flight', () => {
   it('is said when it does not come to rest', async () => {
     const one = app('never', { command: 'exit 3', timeout: 5 });
     expect(await deployer().deploy(one)).toMatchObject({ ok: false });
-    expect(await deployer({ deploy: 3_000 }).atRest(one)).toMatchObject({
+    expect(await stacks({ deploy: 3_000 }).atRest(one)).toMatchObject({
       ok: false,
       reason: expect.stringMatching(/^app (0\/1|has just (started|ended)) \(task failed: .*exit \(3\)/),
     });
@@ -884,14 +888,14 @@ describe('a removal', () => {
     expect(await deployer().deploy(one)).toMatchObject({ ok: true });
     await deployer().undeploy(one.stack);
     expect(await left(one.stack)).toEqual([`volume ${one.stack}_data`, `secret ${one.stack}_key_v1`]);
-    expect(await deployer().volumes(one.stack)).toEqual([
+    expect(await stacks().volumes(one.stack)).toEqual([
       { name: `${one.stack}_data`, mountpoint: expect.stringContaining(one.stack) },
     ]);
-    expect(await deployer().owned()).toEqual([
+    expect(await stacks().owned()).toEqual([
       { stack: one.stack, recipe: 'thing', lifetime: 'warm', running: false },
     ]);
     await deployer().undeploy(one.stack);
-    await deployer().trim(one.stack, { volumes: [`${one.stack}_data`], secrets: [] });
+    await stacks().trim(one.stack, { volumes: [`${one.stack}_data`], secrets: [] });
     expect(await left(one.stack)).toEqual([`volume ${one.stack}_data`]);
     await deployer().remove(one.stack);
     expect(await left(one.stack)).toEqual([]);
@@ -922,8 +926,8 @@ describe('a removal', () => {
 
   it('makes a volume to restore into, which a deployment then mounts', async () => {
     const one = app('restore', {}, { lifetime: 'warm' });
-    const made = await deployer().ensureVolume(one.stack, 'thing', `${one.stack}_data`);
-    expect(await deployer().volumes(one.stack)).toEqual([made]);
+    const made = await stacks().ensureVolume(one.stack, 'thing', `${one.stack}_data`);
+    expect(await stacks().volumes(one.stack)).toEqual([made]);
     expect(await deployer().deploy(one)).toMatchObject({ ok: true });
   }, 60_000);
 
@@ -1064,9 +1068,9 @@ describe('an attempt', () => {
   }, 60_000);
 
   it('without an engine is a Fault', async () => {
-    const nowhere = deployer({ docker: new Dockerode({ socketPath: path.join(scratch, 'no.sock') }) });
-    await expect(nowhere.deploy(app('nowhere'))).rejects.toMatchObject({ type: 'Daemon' });
-    await expect(nowhere.owned()).rejects.toMatchObject({ type: 'Daemon' });
+    const nowhere = deploying({ docker: new Dockerode({ socketPath: path.join(scratch, 'no.sock') }) });
+    await expect(nowhere.deployer.deploy(app('nowhere'))).rejects.toMatchObject({ type: 'Daemon' });
+    await expect(nowhere.stacks.owned()).rejects.toMatchObject({ type: 'Daemon' });
   });
 
   it('keeps a service that a release no longer has, as abra does', async () => {
@@ -1075,7 +1079,7 @@ describe('an attempt', () => {
     expect(await deployer().deploy(fewer)).toMatchObject({ ok: true });
     const services = (await left(fewer.stack)).filter((name) => name.startsWith('service'));
     expect(services.sort()).toEqual([`service ${fewer.stack}_app`, `service ${fewer.stack}_db`]);
-    const { ofRelease, older } = await deployer().services(fewer);
+    const { ofRelease, older } = await stacks().services(fewer);
     expect([ofRelease.map(({ name }) => name), older]).toEqual([['app'], ['db']]);
   }, 60_000);
 });

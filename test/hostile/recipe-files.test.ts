@@ -11,7 +11,7 @@ import { createMirrors } from '../../host/git/mirrors.ts';
 import { prepareRecipe } from '../../host/prepare/prepare.ts';
 import { labelled, writeCompose } from '../../host/recipe-format/render.ts';
 import { LABEL } from '../../domain/labels.ts';
-import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { filledIn } from './cases/hostile-case.ts';
 import { OVERLAY_CASES } from './cases/overlays.ts';
 import { RECIPE_CASES, RELEASE, type RecipeFile } from './cases/recipe-files.ts';
@@ -88,7 +88,7 @@ const neverAsked = new Proxy({} as Dockerode, {
 });
 
 function deployer() {
-  return createSwarmDeployer({
+  return deployingOnSwarm({
     config: {
       zone: 'hostile.test',
       state: around.state,
@@ -111,7 +111,7 @@ function deployer() {
     guard: async () => undefined,
     mark: '',
     report: () => undefined,
-  });
+  }).deployer;
 }
 
 const REFUSED = [...RECIPE_CASES, ...ROUTE_CASES].filter(({ says }) => says !== null);

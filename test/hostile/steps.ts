@@ -63,7 +63,7 @@ export function stepsIn(around: Surroundings): Steps {
     attempts: createAttempts(state),
     runnerFor: ({ signal }) => processRunner({ environment: declaredEnvironment(config), signal }),
     mirrorsFor,
-    deployerFor: () => {
+    toolsFor: () => {
       throw new Error('no engine belongs to these steps');
     },
     canonicals: createCanonicals(config),

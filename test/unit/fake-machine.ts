@@ -9,15 +9,15 @@ import { createAlerts } from '../../host/store/alerts.ts';
 import { passBoundary } from '../../host/machine/boundary.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import type { Config } from '../../host/config/config.ts';
-import type { Deployer, Occasion, OwnedStack } from '../../host/deploy/deployer.ts';
 import type { ExecResult } from '../../host/engine/exec.ts';
-import type { App } from '../../domain/app.ts';
 import { createHostLock } from '../../host/turn/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import { createResults } from '../../host/store/results.ts';
+import { createTools } from '../../host/tools.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
+import { fakeDeploying, type FakeEngine, type Stack, type Tag } from './fake-engine.ts';
 import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts';
 
 /**
@@ -25,68 +25,26 @@ import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts'
  * it are the real ones, with the real records, snapshots and host lock on a real folder.
  */
 
-/** How a release behaves. */
-export type Quality = 'good' | 'red' | 'fails on data attached again' | 'fails its checks';
-
-export interface Tag {
-  version: string;
-  commit: string;
-  quality: Quality;
-}
-
-interface Stack extends OwnedStack {
-  secrets: Set<string>;
-}
-
 export const ZONE = 'model.test';
 export const DAY_MS = 24 * 60 * 60_000;
 
-export interface Machine {
+export interface Machine extends FakeEngine {
   state: string;
   upstreams: Map<string, Tag[]>;
-  stacks: Map<string, Stack>;
-  /** Stacks that cannot be removed. */
-  stuck: Set<string>;
   /** The workflows that are open. */
   open: Set<string>;
   /** What recipes' folders say and bring, besides where the upstream is. */
   settings: Map<string, Partial<RecipeSettings>>;
-  /** The labels of a recipe's one service, where it has others than that it is backed up. */
-  labels: Map<string, Record<string, string>>;
-  /** The volumes, as compose names them, that a recipe keeps elsewhere than on this host. */
-  elsewhere: Map<string, string[]>;
   /** The bytes that volumes take, as far as anybody asks. */
   bytes: number;
-  /** What was said of images that may go, in order. */
-  imagesKept: Parameters<Deployer['removeOldImages']>[0][];
   /** How much later it is here than elsewhere, in milliseconds. */
   laterMs: number;
-  /** Whatever was deployed, in order. */
-  deployed: (Pick<App, 'stack' | 'version' | 'env'> & { occasion: Occasion })[];
-  /** Services that run beside the one that every release has. */
-  older: string[];
-  /** What of every app is in flight; null when nothing is. */
-  restless: string | null;
-  /** No container of the app runs, and none has to: it is a job. */
-  idle: boolean;
-  /** How often the container of an app went. */
-  crashes: number;
-  /** Whether anything says how an app is asked if it serves. */
-  asked: boolean;
-  /** What every app does when it starts, and when it is stopped. */
-  started: () => void;
-  stopped: () => void;
-  /** What every app does when it is taken to another release while it runs. */
-  upgraded: () => void;
   /** What executables of recipes' folders leave with, by their path; others are run. */
   programs: Map<string, (environment: Readonly<Record<string, string>>) => number>;
   /** Archives of cold tests are lists, as those of snapshots are, and no process is started for them. */
   listsOnly: boolean;
-  /** What commands in containers do, by their text; others do nothing. */
-  commands: Map<string, (stack: string) => ExecResult>;
   /** Runs one step in a worker; the worker may die of it. */
   attempt<T>(worker: MortalProcess, number: number, step: (activities: Activities) => Promise<T>): Promise<T>;
-  volume(name: string): string;
   /** The rows that each volume of a stack holds. */
   rows(stack: string): Map<string, string[]>;
 }
@@ -107,7 +65,6 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const elsewhere = new Map<string, string[]>();
   const deployed: Machine['deployed'] = [];
   const commands = new Map<string, (stack: string) => ExecResult>();
-  let visitors = 0;
 
   const volume = (name: string): string => path.join(volumes, name);
   const volumesOf = (stack: string): string[] =>
@@ -224,164 +181,24 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     },
   };
 
-  function deployerOf(guard: () => Promise<void>): Deployer {
-    const change = async (): Promise<void> => {
-      await stillAlive();
-      await guard();
-      await stillAlive();
-    };
-    const stop = async (stack: string): Promise<void> => {
-      await change();
-      const found = stacks.get(stack);
-      if (found?.running) machine.stopped();
-      if (found) found.running = false;
-      if (found?.lifetime === 'cold' && volumesOf(stack).length === 0) stacks.delete(stack);
-      passBoundary('stop.after-networks');
-    };
-    const forget = (stack: string): void => {
-      if (volumesOf(stack).length === 0 && stacks.get(stack)?.secrets.size === 0) stacks.delete(stack);
-    };
-    return {
-      async deploy(app, occasion = 'deploy') {
-        const { quality } = tagOf(app.recipe, app.commit);
-        const attachedAgain = volumesOf(app.stack).length > 0;
-        await change();
-        const stack = stacks.get(app.stack) ?? {
-          stack: app.stack,
-          recipe: app.recipe,
-          lifetime: app.lifetime,
-          running: false,
-          secrets: new Set<string>(),
-        };
-        stacks.set(app.stack, stack);
-        stack.secrets.add(`${app.stack}_password_v1`);
-        passBoundary('deploy.after-secrets');
-        await change();
-        deployed.push({ stack: app.stack, version: app.version, env: app.env, occasion });
-        for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
-        if (stack.running) machine.upgraded();
-        else machine.started();
-        stack.running = true;
-        passBoundary('deploy.after-stack-deploy');
-        await stillAlive();
-        const isAttached = attachedAgain && app.lifetime === 'warm';
-        const failsOnIt = quality === 'fails on data attached again' && isAttached;
-        if (failsOnIt) {
-          // and it has migrated the data before it failed
-          for (const name of volumesOf(app.stack)) {
-            for (const row of readdirSync(volume(name))) rmSync(path.join(volume(name), row));
-            writeFileSync(path.join(volume(name), 'migrated'), app.commit);
-          }
-          stack.secrets.add(`${app.stack}_migrated_v1`);
-        }
-        if (quality === 'red' || failsOnIt)
-          return { ok: false, reason: `${app.version} is ${quality}`, evidence: app.evidence };
-        visitors += 1;
-        for (const name of volumesOf(app.stack)) {
-          writeFileSync(path.join(volume(name), `row-${visitors}`), String(visitors));
-        }
-        passBoundary('deploy.after-converge');
-        const images = { app: { image: app.commit, digest: `sha256:${app.commit}` } };
-        return { ok: true, images, asked: machine.asked };
-      },
-      undeploy: stop,
-      async remove(stack) {
-        if (stuck.has(stack)) throw new Fault('Daemon', `${stack} did not stop`);
-        await stop(stack);
-        await change();
-        for (const name of volumesOf(stack)) rmSync(volume(name), { recursive: true });
-        stacks.get(stack)?.secrets.clear();
-        forget(stack);
-        passBoundary('remove.after-volumes');
-      },
-      async volumes(stack) {
-        await stillAlive();
-        return volumesOf(stack).map((name) => ({ name, mountpoint: volume(name) }));
-      },
-      async keptElsewhere({ recipe }) {
-        return elsewhere.get(recipe) ?? [];
-      },
-      async atRest() {
-        await stillAlive();
-        return machine.restless === null
-          ? { ok: true, tasks: { app: machine.idle ? '' : `task ${machine.crashes}` } }
-          : { ok: false, reason: machine.restless };
-      },
-      async goneTasks(_stack, tasks) {
-        await stillAlive();
-        return tasks['app'] === `task ${machine.crashes}` ? [] : ['app'];
-      },
-      async services({ stack, recipe }) {
-        await stillAlive();
-        const labels = allLabels.get(recipe) ?? { 'backupbot.backup': 'true' };
-        const mounts = volumesOf(stack).map((name) => ({
-          volume: name,
-          target: `/${name.slice(stack.length + 1)}`,
-        }));
-        return { ofRelease: [{ name: 'app', labels, mounts }], older: machine.older };
-      },
-      async exec(stack, _service, command) {
-        await change();
-        return commands.get(command)?.(stack) ?? { status: 0, output: '' };
-      },
-      async environment(app) {
-        return { STACK_NAME: app.stack };
-      },
-      async watchEngine() {
-        return { check: async () => undefined, close: () => undefined };
-      },
-      async fit(_stack, text) {
-        return text;
-      },
-      async keepEvidence() {
-        await stillAlive();
-      },
-      async secrets(stack) {
-        await stillAlive();
-        return [...(stacks.get(stack)?.secrets ?? [])].sort();
-      },
-      async trim(stack, keep) {
-        await change();
-        for (const name of volumesOf(stack)) {
-          if (!keep.volumes.includes(name)) rmSync(volume(name), { recursive: true });
-        }
-        const found = stacks.get(stack);
-        for (const secret of found?.secrets ?? []) {
-          if (!keep.secrets.includes(secret)) found?.secrets.delete(secret);
-        }
-      },
-      async ensureVolume(_stack, _recipe, name) {
-        await change();
-        mkdirSync(volume(name), { recursive: true });
-        return { name, mountpoint: volume(name) };
-      },
-      async owned() {
-        await stillAlive();
-        return [...stacks.values()];
-      },
-      async removeOldImages(keep) {
-        machine.imagesKept.push(keep);
-        return [];
-      },
-    };
-  }
-
   const now = (): Date => new Date(Date.now() + machine.laterMs);
+  const config = {
+    state,
+    host: 'model',
+    zone: ZONE,
+    limits: { headroom: 1, fetch: 1e9, tier: 60 * 60_000 },
+    retention: { sweeps: 730 * DAY_MS, evidence: 90 * DAY_MS, alerts: 180 * DAY_MS, images: 30 * DAY_MS },
+  } as unknown as Config;
+  const canonicals = createCanonicals(config);
   const activities = createActivities({
-    config: {
-      state,
-      host: 'model',
-      zone: ZONE,
-      limits: { headroom: 1, fetch: 1e9, tier: 60 * 60_000 },
-      retention: { sweeps: 730 * DAY_MS, evidence: 90 * DAY_MS, alerts: 180 * DAY_MS, images: 30 * DAY_MS },
-    } as unknown as Config,
+    config,
     recipes: {
       strays: async () => [],
       all: async () => recipes.map((recipe) => ({ recipe, exception: null, problem: null })),
       one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
     },
     ledger,
-    canonicals: createCanonicals({ state, zone: ZONE }),
+    canonicals,
     results: createResults(state),
     alerts: createAlerts(state),
     foreignWorker: async () => null,
@@ -400,7 +217,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     },
     runnerFor: () => run,
     mirrorsFor: () => mirrors,
-    deployerFor: ({ guard }) => deployerOf(guard),
+    toolsFor: (bonds) => createTools({ config, canonicals, now }, fakeDeploying(machine, bonds), bonds),
     now,
   });
 
@@ -412,6 +229,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     asked: true,
     restless: null,
     idle: false,
+    visitors: 0,
     crashes: 0,
     programs: new Map(),
     listsOnly: false,
@@ -429,6 +247,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     deployed,
     commands,
     volume,
+    volumesOf,
+    tagOf,
     async attempt(worker, number, step) {
       const environment = new MockActivityEnvironment(
         { attempt: number, startToCloseTimeoutMs: 3_600_000 },

@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Outcome } from '../../domain/outcome.ts';
-import { createMachine, ZONE, type Machine, type Quality, type Tag } from './fake-machine.ts';
+import type { Quality, Tag } from './fake-engine.ts';
+import { createMachine, ZONE, type Machine } from './fake-machine.ts';
 import { createSweep, tally, type Strike } from './model-sweep.ts';
 import { disk } from './mortal-fs.ts';
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import Dockerode from 'dockerode';
 import { expect, it } from 'vitest';
 import { processRunner } from '../../host/machine/process.ts';
-import { createSwarmDeployer } from '../../host/deploy/swarm-deployer.ts';
+import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 
 it('an engine that takes calls and never answers does not hold up what comes after', async () => {
   const state = mkdtempSync(path.join(tmpdir(), 'old-images-'));
@@ -27,7 +27,7 @@ it('an engine that takes calls and never answers does not hold up what comes aft
       promote: 0,
       attempts: 2,
     };
-    const deployer = createSwarmDeployer({
+    const { stacks } = deployingOnSwarm({
       config: { zone: 'x.test', state, docker: { socket, pull: 'always' }, probe: { via: 'task' }, limits },
       run: processRunner({ environment: {} }),
       docker: new Dockerode({ socketPath: socket }),
@@ -36,7 +36,7 @@ it('an engine that takes calls and never answers does not hold up what comes aft
       mark: '',
       report: () => undefined,
     });
-    await expect(deployer.removeOldImages({ before: new Date(), digests: new Set() })).rejects.toMatchObject({
+    await expect(stacks.removeOldImages({ before: new Date(), digests: new Set() })).rejects.toMatchObject({
       type: 'Daemon',
       message: expect.stringContaining('does not answer'),
     });

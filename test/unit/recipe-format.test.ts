@@ -12,7 +12,7 @@ import { RecipeProblem } from '../../host/recipe-format/problem.ts';
 import { labelled, writeCompose } from '../../host/recipe-format/render.ts';
 import { LABEL } from '../../domain/labels.ts';
 import { secretValue } from '../../host/secrets/ensure.ts';
-import { stackDeploy } from '../../host/deploy/swarm-deployer.ts';
+import { stackDeploy } from '../../host/deploy/hand-over.ts';
 import { tooLongElsewhere } from '../../host/secrets/needed.ts';
 import { refuseTakenPort } from '../../host/deploy/taken-ports.ts';
 

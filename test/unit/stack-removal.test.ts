@@ -7,7 +7,7 @@ import type { ServiceContainer } from '../../host/engine/containers.ts';
 import { STACK_LABEL } from '../../host/engine/stack-label.ts';
 import type { Swarm } from '../../host/engine/swarm.ts';
 import type { Labelled } from '../../host/engine/things.ts';
-import { stacksOf } from '../../host/deploy/swarm-deployer.ts';
+import { stacksOf } from '../../host/engine/ownership.ts';
 
 const ZONE = 'ci.example.org';
 

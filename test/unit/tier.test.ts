@@ -38,7 +38,7 @@ async function ask(situation: Situation, body: () => Promise<TierAnswer>) {
         return found;
       },
     },
-    deployer: {
+    evidence: {
       async keepEvidence() {
         done.push('evidence');
         await situation.keepEvidence?.();

@@ -1,0 +1,61 @@
+import { createStackRemoval } from '../engine/stack-removal.ts';
+import { openSwarm } from '../engine/swarm.ts';
+import { watchEngine } from '../engine/watch-engine.ts';
+import type { Config } from '../config/config.ts';
+import type { EngineAccess } from '../engine/access.ts';
+import { createEvidence, type Evidence } from '../evidence/evidence.ts';
+import { createPictures } from '../evidence/pictures.ts';
+import type { ProcessRunner } from '../machine/process.ts';
+import { createAppScripts, type AppScripts } from '../scripts/app-scripts.ts';
+import { createAppEnvironment } from './app-environment.ts';
+import type { Deployer } from './deployer.ts';
+import { createPreparedRecipes } from './prepared-recipes.ts';
+import { createStacks, type Stacks } from './stacks.ts';
+import { createSwarmDeployer } from './swarm-deployer.ts';
+
+/** All that brings apps up on this host's engine and looks after them there. */
+export interface Deploying {
+  deployer: Deployer;
+  stacks: Stacks;
+  evidence: Evidence;
+  /** Runs the recipes' hooks and checks. */
+  scripts: AppScripts;
+}
+
+export interface DeployingSettings extends EngineAccess {
+  config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'>;
+  run: ProcessRunner;
+  /** Marks the commands of this attempt in containers; the runner marks those on this host. */
+  mark: string;
+  /** Short texts on what is being waited for. */
+  report: (what: string) => void;
+  /** When the step is ended, milliseconds since the epoch; without it, a tier's time from now. */
+  until?: number;
+}
+
+/** The composition: whoever deploys otherwise makes another Deployer in the last but one line, and shares the rest. */
+export function deployingOnSwarm(settings: DeployingSettings): Deploying {
+  const { config, run, docker, signal, guard, mark, report } = settings;
+  const until = settings.until ?? Date.now() + config.limits.tier;
+  const { via } = config.probe;
+  const access = { docker, signal, guard };
+  const swarm = openSwarm({ ...access, mark });
+  const removal = createStackRemoval({ swarm, zone: config.zone, report });
+  const recipes = createPreparedRecipes();
+  const environment = createAppEnvironment({ config, swarm, servicesOf: recipes.servicesOf });
+  const pictures = createPictures({ run, via, environment });
+  const evidence = createEvidence({ swarm, pictures, signal, report });
+  const scripts = createAppScripts({
+    run,
+    environment,
+    fit: evidence.fit,
+    watchEngine: () => watchEngine(access),
+    guard,
+    report,
+    until,
+  });
+  const shared = { ...access, config, swarm, removal, recipes, report, until };
+  const stacks = createStacks({ ...shared, environment });
+  const deployer = createSwarmDeployer({ ...shared, run, scripts, pictures, evidence });
+  return { deployer, stacks, evidence, scripts };
+}

@@ -1,0 +1,155 @@
+import type Dockerode from 'dockerode';
+import type { App } from '../../domain/app.ts';
+import type { LabelledService } from '../../domain/backup-plan.ts';
+import { Fault } from '../../domain/fault.ts';
+import { LABEL } from '../../domain/labels.ts';
+import type { Config } from '../config/config.ts';
+import type { EngineAccess } from '../engine/access.ts';
+import { runningContainer } from '../engine/containers.ts';
+import { engine, engineOrNull } from '../engine/daemon.ts';
+import type { ExecResult } from '../engine/exec.ts';
+import { stacksOf, type OwnedStack } from '../engine/ownership.ts';
+import { oomKills, refuseKilledCommand } from '../engine/platform-trouble.ts';
+import { STACK_LABEL } from '../engine/stack-label.ts';
+import type { StackRemoval } from '../engine/stack-removal.ts';
+import type { Swarm } from '../engine/swarm.ts';
+import { volumesOf, type Volume } from '../engine/volumes.ts';
+import { watchEngine, type EngineWatch } from '../engine/watch-engine.ts';
+import { longestDeployment } from './longest-deployment.ts';
+import { createOldImages, type OldImages } from './old-images.ts';
+import type { PreparedRecipes } from './prepared-recipes.ts';
+import { createRunningTasks, type RunningTasks } from './running-tasks.ts';
+
+/** The services of an app as they are deployed. */
+export interface DeployedServices {
+  ofRelease: LabelledService[];
+  /** Names of those that an older release left, which keep running as they do in the field. */
+  older: string[];
+}
+
+/** What is asked of the engine about stacks, and done with what they keep, whoever deployed them. */
+export interface Stacks extends RunningTasks, OldImages {
+  /** Every stack of our zone on this engine, from labels alone. */
+  owned(): Promise<OwnedStack[]>;
+  services(app: App): Promise<DeployedServices>;
+  /**
+   * Runs a shell command in the running container of a service. Null status: it took longer than `timeoutMs`.
+   * Throws Fault Daemon when the service has no running container.
+   */
+  exec(stack: string, service: string, command: string, timeoutMs: number): Promise<ExecResult>;
+  /** What hooks and checks of a deployed app are told; docs/recipes.md lists the names. */
+  environment(app: App): Promise<Record<string, string>>;
+  /** Watches the engine from now on: its restart ends every container. */
+  watchEngine(): Promise<EngineWatch>;
+  /** The volumes of a stack, by name. */
+  volumes(stack: string): Promise<Volume[]>;
+  /**
+   * The volumes of a release, as compose names them, whose data lies where their driver options say and stays there:
+   * a share, a disk. None of a release whose files are wrong.
+   */
+  keptElsewhere(app: App): Promise<string[]>;
+  /** The names of a stack's secrets. */
+  secrets(stack: string): Promise<string[]>;
+  /** Removes the volumes, secrets and configs of an undeployed stack that are not named here. */
+  trim(stack: string, keep: { volumes: readonly string[]; secrets: readonly string[] }): Promise<void>;
+  /** Makes a volume as a deployment of the stack would, to restore data into. */
+  ensureVolume(stack: string, recipe: string, name: string): Promise<Volume>;
+}
+
+export interface StacksSettings extends EngineAccess {
+  config: Pick<Config, 'zone' | 'state' | 'docker' | 'limits'>;
+  swarm: Swarm;
+  removal: StackRemoval;
+  recipes: PreparedRecipes;
+  environment: Stacks['environment'];
+  report: (what: string) => void;
+  /** When the step is ended, milliseconds since the epoch. */
+  until: number;
+}
+
+export function createStacks(settings: StacksSettings): Stacks {
+  const { config, docker, signal, guard, swarm, removal, recipes, environment, report, until } = settings;
+  const { zone } = config;
+  const longestMs = (): number => Math.min(config.limits.deploy, longestDeployment(until));
+
+  return {
+    ...createRunningTasks({ swarm, recipes, report, longestMs }),
+    ...createOldImages({ config, docker, guard, swarm }),
+    environment,
+    watchEngine: () => watchEngine({ docker, signal }),
+
+    async owned() {
+      return stacksOf(await swarm.labelled(`${LABEL.zone}=${zone}`));
+    },
+
+    async services(app) {
+      const names = (await recipes.servicesOf(app)).map(({ name }) => name);
+      const services = await swarm.services(app.stack);
+      return {
+        ofRelease: services.filter(({ name }) => names.includes(name)),
+        older: services.flatMap(({ name }) => (names.includes(name) ? [] : [name])),
+      };
+    },
+
+    async exec(stack, service, command, timeoutMs) {
+      const seen = await swarm.observe(stack);
+      const container = await runningContainer(swarm, stack, seen, service);
+      if (container === null) {
+        throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
+      }
+      const killedBefore = await oomKills();
+      const done = await swarm.exec(container, command, timeoutMs);
+      refuseKilledCommand(stack, service, seen, done.status, killedBefore !== (await oomKills()));
+      return done;
+    },
+
+    volumes: (stack) => volumesOf(docker, stack),
+
+    async keptElsewhere(app) {
+      return (await recipes.orNull(app))?.volumesElsewhere ?? [];
+    },
+
+    async secrets(stack) {
+      const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
+      return things.flatMap(({ kind, name }) => (kind === 'secret' ? [name] : [])).sort();
+    },
+
+    async trim(stack, kept) {
+      await removal.discard(
+        stack,
+        ['volume', 'secret', 'config'],
+        ({ kind, name }) =>
+          !(kind === 'volume' && kept.volumes.includes(name)) &&
+          !(kind === 'secret' && kept.secrets.includes(name)),
+      );
+    },
+
+    async ensureVolume(stack, recipe, name) {
+      const inspect = (): Promise<Dockerode.VolumeInspectInfo | null> =>
+        engineOrNull(`looking at volume ${name}`, () => docker.getVolume(name).inspect());
+      let found = await inspect();
+      if (found === null) {
+        await guard();
+        await engine(`creating volume ${name}`, () =>
+          docker.createVolume({
+            Name: name,
+            Labels: {
+              [STACK_LABEL]: stack,
+              [LABEL.zone]: zone,
+              [LABEL.recipe]: recipe,
+              [LABEL.lifetime]: 'warm',
+            },
+          }),
+        );
+        found = await inspect();
+      }
+      if (found === null)
+        throw new Fault('Daemon', `volume ${name} was created, but the engine does not have it`);
+      // The engine answers null for a volume without labels, whatever the types say.
+      if ((found.Labels as Record<string, string> | null)?.[LABEL.zone] !== zone) {
+        throw new Fault('NotOurs', `volume ${name} lacks the label ${LABEL.zone}=${zone}: it is not ours`);
+      }
+      return { name, mountpoint: found.Mountpoint };
+    },
+  };
+}

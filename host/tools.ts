@@ -1,0 +1,60 @@
+import type { Config } from './config/config.ts';
+import { createBackups, type Backups } from './data/backups.ts';
+import { createSnapshots, type Snapshots } from './data/snapshots.ts';
+import { createWarmData, type WarmData } from './data/warm-data.ts';
+import type { Deploying } from './deploy/deploying.ts';
+import type { ProcessRunner } from './machine/process.ts';
+import type { Canonicals } from './store/canonicals.ts';
+
+/** What one attempt lends to what it works with, so that it ends, or stops changing things, when it does. */
+export interface AttemptBonds {
+  run: ProcessRunner;
+  /** For the environment of what is started elsewhere than by `run`, so that it is found when this ends. */
+  mark: string;
+  signal: AbortSignal;
+  /** Throws when this attempt no longer holds the host. */
+  guard(): Promise<void>;
+  report(what: string): void;
+  /** When the step is ended, milliseconds since the epoch. */
+  until: number;
+}
+
+/** What changes things on this host, for one attempt of a step. */
+export interface Tools extends Deploying {
+  snapshots: Snapshots;
+  backups: Backups;
+  warm: WarmData;
+}
+
+export interface ToolsSettings {
+  config: Pick<Config, 'zone' | 'state' | 'limits'>;
+  canonicals: Canonicals;
+  now(): Date;
+}
+
+/** All tools of an attempt: whatever deploys, and what keeps data over it. */
+export function createTools(
+  { config, canonicals, now }: ToolsSettings,
+  deploying: Deploying,
+  { run, signal, guard, report }: AttemptBonds,
+): Tools {
+  const { deployer, stacks } = deploying;
+  const { zone, state, limits } = config;
+  const snapshots = createSnapshots(run);
+  return {
+    ...deploying,
+    snapshots,
+    backups: createBackups({ state, run, signal, guard, report }),
+    warm: createWarmData({
+      zone,
+      headroom: limits.headroom,
+      canonicals,
+      snapshots,
+      deployer,
+      stacks,
+      guard,
+      report,
+      now,
+    }),
+  };
+}

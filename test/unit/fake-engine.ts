@@ -1,0 +1,239 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { App } from '../../domain/app.ts';
+import { Fault } from '../../domain/fault.ts';
+import type { Deployer, Occasion } from '../../host/deploy/deployer.ts';
+import type { Deploying } from '../../host/deploy/deploying.ts';
+import type { OldImages } from '../../host/deploy/old-images.ts';
+import type { Stacks } from '../../host/deploy/stacks.ts';
+import type { ExecResult } from '../../host/engine/exec.ts';
+import type { OwnedStack } from '../../host/engine/ownership.ts';
+import { passBoundary } from '../../host/machine/boundary.ts';
+import { createAppScripts } from '../../host/scripts/app-scripts.ts';
+import type { AttemptBonds } from '../../host/tools.ts';
+import { stillAlive } from './mortal-fs.ts';
+
+/** How a release behaves. */
+export type Quality = 'good' | 'red' | 'fails on data attached again' | 'fails its checks';
+
+export interface Tag {
+  version: string;
+  commit: string;
+  quality: Quality;
+}
+
+export interface Stack extends OwnedStack {
+  secrets: Set<string>;
+}
+
+/** An engine in memory, with volumes as folders, and what its apps do there. */
+export interface FakeEngine {
+  stacks: Map<string, Stack>;
+  /** Stacks that cannot be removed. */
+  stuck: Set<string>;
+  /** The labels of a recipe's one service, where it has others than that it is backed up. */
+  labels: Map<string, Record<string, string>>;
+  /** The volumes, as compose names them, that a recipe keeps elsewhere than on this host. */
+  elsewhere: Map<string, string[]>;
+  /** What was said of images that may go, in order. */
+  imagesKept: Parameters<OldImages['removeOldImages']>[0][];
+  /** Whatever was deployed, in order. */
+  deployed: (Pick<App, 'stack' | 'version' | 'env'> & { occasion: Occasion })[];
+  /** Services that run beside the one that every release has. */
+  older: string[];
+  /** What of every app is in flight; null when nothing is. */
+  restless: string | null;
+  /** No container of the app runs, and none has to: it is a job. */
+  idle: boolean;
+  /** How often an app was up, so that each time it has a row more. */
+  visitors: number;
+  /** How often the container of an app went. */
+  crashes: number;
+  /** Whether anything says how an app is asked if it serves. */
+  asked: boolean;
+  /** What every app does when it starts, and when it is stopped. */
+  started: () => void;
+  stopped: () => void;
+  /** What every app does when it is taken to another release while it runs. */
+  upgraded: () => void;
+  /** What commands in containers do, by their text; others do nothing. */
+  commands: Map<string, (stack: string) => ExecResult>;
+  volume(name: string): string;
+  /** The names of a stack's volumes. */
+  volumesOf(stack: string): string[];
+  /** The release that a commit is. */
+  tagOf(recipe: string, commit: string): Tag;
+}
+
+/** What deploys on the machine without an engine, and looks after its stacks; hooks and checks are real processes. */
+export function fakeDeploying(engine: FakeEngine, bonds: AttemptBonds): Deploying {
+  const change = async (): Promise<void> => {
+    await stillAlive();
+    await bonds.guard();
+    await stillAlive();
+  };
+  const stacks = fakeStacks(engine, change);
+  const evidence: Deploying['evidence'] = {
+    async fit(_stack, text) {
+      return text;
+    },
+    async keepEvidence() {
+      await stillAlive();
+    },
+  };
+  const { environment, watchEngine } = stacks;
+  const scripts = createAppScripts({ ...bonds, environment, watchEngine, fit: evidence.fit });
+  return { deployer: fakeDeployer(engine, change), stacks, evidence, scripts };
+}
+
+function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer {
+  const { stacks, volume, volumesOf } = engine;
+
+  const stop = async (stack: string): Promise<void> => {
+    await change();
+    const found = stacks.get(stack);
+    if (found?.running) engine.stopped();
+    if (found) found.running = false;
+    if (found?.lifetime === 'cold' && volumesOf(stack).length === 0) stacks.delete(stack);
+    passBoundary('stop.after-networks');
+  };
+
+  return {
+    async deploy(app, occasion = 'deploy') {
+      const { quality } = engine.tagOf(app.recipe, app.commit);
+      const attachedAgain = volumesOf(app.stack).length > 0;
+      await change();
+      const stack = stacks.get(app.stack) ?? {
+        stack: app.stack,
+        recipe: app.recipe,
+        lifetime: app.lifetime,
+        running: false,
+        secrets: new Set<string>(),
+      };
+      stacks.set(app.stack, stack);
+      stack.secrets.add(`${app.stack}_password_v1`);
+      passBoundary('deploy.after-secrets');
+      await change();
+      engine.deployed.push({ stack: app.stack, version: app.version, env: app.env, occasion });
+      for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
+      if (stack.running) engine.upgraded();
+      else engine.started();
+      stack.running = true;
+      passBoundary('deploy.after-stack-deploy');
+      await stillAlive();
+      const isAttached = attachedAgain && app.lifetime === 'warm';
+      const failsOnIt = quality === 'fails on data attached again' && isAttached;
+      if (failsOnIt) {
+        // and it has migrated the data before it failed
+        for (const name of volumesOf(app.stack)) {
+          for (const row of readdirSync(volume(name))) rmSync(path.join(volume(name), row));
+          writeFileSync(path.join(volume(name), 'migrated'), app.commit);
+        }
+        stack.secrets.add(`${app.stack}_migrated_v1`);
+      }
+      if (quality === 'red' || failsOnIt)
+        return { ok: false, reason: `${app.version} is ${quality}`, evidence: app.evidence };
+      engine.visitors += 1;
+      for (const name of volumesOf(app.stack)) {
+        writeFileSync(path.join(volume(name), `row-${engine.visitors}`), String(engine.visitors));
+      }
+      passBoundary('deploy.after-converge');
+      const images = { app: { image: app.commit, digest: `sha256:${app.commit}` } };
+      return { ok: true, images, asked: engine.asked };
+    },
+
+    undeploy: stop,
+
+    async remove(stack) {
+      if (engine.stuck.has(stack)) throw new Fault('Daemon', `${stack} did not stop`);
+      await stop(stack);
+      await change();
+      for (const name of volumesOf(stack)) rmSync(volume(name), { recursive: true });
+      stacks.get(stack)?.secrets.clear();
+      stacks.delete(stack);
+      passBoundary('remove.after-volumes');
+    },
+  };
+}
+
+function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
+  const { stacks, volume, volumesOf } = engine;
+
+  return {
+    async owned() {
+      await stillAlive();
+      return [...stacks.values()];
+    },
+
+    async volumes(stack) {
+      await stillAlive();
+      return volumesOf(stack).map((name) => ({ name, mountpoint: volume(name) }));
+    },
+
+    async keptElsewhere({ recipe }) {
+      return engine.elsewhere.get(recipe) ?? [];
+    },
+
+    async secrets(stack) {
+      await stillAlive();
+      return [...(stacks.get(stack)?.secrets ?? [])].sort();
+    },
+
+    async trim(stack, keep) {
+      await change();
+      for (const name of volumesOf(stack)) {
+        if (!keep.volumes.includes(name)) rmSync(volume(name), { recursive: true });
+      }
+      const found = stacks.get(stack);
+      for (const secret of found?.secrets ?? []) {
+        if (!keep.secrets.includes(secret)) found?.secrets.delete(secret);
+      }
+    },
+
+    async ensureVolume(_stack, _recipe, name) {
+      await change();
+      mkdirSync(volume(name), { recursive: true });
+      return { name, mountpoint: volume(name) };
+    },
+
+    async services({ stack, recipe }) {
+      await stillAlive();
+      const labels = engine.labels.get(recipe) ?? { 'backupbot.backup': 'true' };
+      const mounts = volumesOf(stack).map((name) => ({
+        volume: name,
+        target: `/${name.slice(stack.length + 1)}`,
+      }));
+      return { ofRelease: [{ name: 'app', labels, mounts }], older: engine.older };
+    },
+
+    async atRest() {
+      await stillAlive();
+      return engine.restless === null
+        ? { ok: true, tasks: { app: engine.idle ? '' : `task ${engine.crashes}` } }
+        : { ok: false, reason: engine.restless };
+    },
+
+    async goneTasks(_stack, tasks) {
+      await stillAlive();
+      return tasks['app'] === `task ${engine.crashes}` ? [] : ['app'];
+    },
+
+    async exec(stack, _service, command) {
+      await change();
+      return engine.commands.get(command)?.(stack) ?? { status: 0, output: '' };
+    },
+
+    async environment(app) {
+      return { STACK_NAME: app.stack };
+    },
+
+    async watchEngine() {
+      return { check: async () => undefined, close: () => undefined };
+    },
+
+    async removeOldImages(keep) {
+      engine.imagesKept.push(keep);
+      return [];
+    },
+  };
+}
