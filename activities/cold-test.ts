@@ -23,7 +23,7 @@ export function coldTest(world: World) {
         const { deployer, stacks } = attempt;
         const app = await coldApp(world, attempt, input);
         // Nothing that an earlier attempt left may help this one.
-        await deployer.remove(app.stack);
+        await deployer.remove(app);
         passBoundary('cold-install.after-remove');
         return askTier(world, attempt, app, 'install', async () => {
           const result = asResult(await deployer.deploy(app, 'deploy'));

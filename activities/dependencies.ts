@@ -89,7 +89,7 @@ export function dependencies(world: World) {
           },
           release,
         );
-        await attempt.deployer.remove(app.stack);
+        await attempt.deployer.remove(app);
         passBoundary('dependency.after-remove');
         const deployment = await attempt.deployer.deploy(app, 'deploy');
         passBoundary('dependency.after-deploy');

@@ -1,5 +1,5 @@
 import type { ProvidedDependency } from '../domain/dependency.ts';
-import { runMark, stackName, warmDomain } from '../domain/names.ts';
+import { runMark, warmDomain } from '../domain/names.ts';
 import { promoteGate } from '../domain/promote-gate.ts';
 import { isSame, type Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
@@ -91,7 +91,7 @@ export function promote(world: World) {
         const changed = changedImages(tested, installed.images);
         if (changed) return refuse(`what was tested is not what was installed: ${changed}`);
         report('undeploying, keeping volumes');
-        await deployer.undeploy(stackName(domain));
+        await deployer.undeploy(app);
         passBoundary('promote.after-undeploy');
         // Of its own, also when the run was reset: never another attempt's snapshot.
         const tight = await warm.noRoom(recipe);

@@ -49,13 +49,13 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
     if (lifetime === 'cold') {
       log.info('reaping', { stack, recipe });
       await reaping(recipe, `stack ${stack} was not removed`, async () => {
-        await deployer.remove(stack);
+        await deployer.remove({ stack, lifetime });
         passBoundary('reap.after-remove');
       });
     } else if (lifetime === 'warm') {
       if (running) unsettled.add(recipe);
-    } else {
-      const what = `stack ${stack} was left alone: its labels say neither that it is cold nor that it is warm`;
+    } else if (lifetime === null) {
+      const what = `stack ${stack} was left alone: its labels do not say how long it lives`;
       left.push({ recipe: recipe === '' ? null : recipe, what });
     }
   }
@@ -86,7 +86,8 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
     } catch (error) {
       // A canonical that cannot be read, or has lost its secrets, stays as it is, but nothing of it runs on.
       if (!(error instanceof Fault && UNUSABLE.has(error.type))) throw error;
-      await deployer.undeploy(stackName(warmDomain(recipe, world.config.zone)));
+      const stack = stackName(warmDomain(recipe, world.config.zone));
+      await deployer.undeploy({ stack, lifetime: 'warm' });
       const alert = { kind: 'canonical-unreadable', recipe, message: error.message, run } as const;
       await world.alerts.raise(alert, world.now());
       throw error;

@@ -87,7 +87,7 @@ async function restoreApp(attempt: HostAttempt, restoring: Restoring): Promise<T
   if (restored.result === 'fail') return restored;
 
   const atOnce = await look(attempt, app);
-  await deployer.undeploy(app.stack);
+  await deployer.undeploy(app);
   const restarted = await look(attempt, app);
   passBoundary('restore.after-restart');
 
@@ -123,7 +123,7 @@ async function look(attempt: HostAttempt, app: App): Promise<TierFailure | null>
 }
 
 async function destroy(attempt: HostAttempt, { app, volumes, backups }: Restoring): Promise<void> {
-  await attempt.deployer.undeploy(app.stack);
+  await attempt.deployer.undeploy(app);
   passBoundary('restore.after-undeploy');
   await backups.wipe(volumes);
   passBoundary('restore.after-wipe');

@@ -24,7 +24,7 @@ export function teardown(world: World) {
           ? dependencyStacks(world, run, dependencies).reverse()
           : [stackName(coldDomain(run.recipe, world.config.zone, run.workflow.runId))];
         for (const stack of stacks) {
-          await deployer.remove(stack);
+          await deployer.remove({ stack, lifetime: 'cold' });
           passBoundary('teardown.after-remove');
           await removeCheckouts(world, stack);
           await removeBackup(world.config.state, stack);

@@ -143,7 +143,9 @@ async function removeDeployed(config: Config): Promise<void> {
     mark: '',
     report: () => undefined,
   });
-  for (const { stack } of await stacks.owned()) await deployer.remove(stack);
+  for (const { stack, lifetime } of await stacks.owned()) {
+    if (lifetime !== null) await deployer.remove({ stack, lifetime });
+  }
 }
 
 async function removeProxyNetwork(config: Config): Promise<void> {

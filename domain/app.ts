@@ -1,4 +1,5 @@
 import type { ProvidedDependency } from './dependency.ts';
+import type { Lifetime } from './lifetime.ts';
 import type { RecipeSettings } from './recipe-settings.ts';
 import type { Revision } from './release.ts';
 
@@ -11,8 +12,7 @@ export interface App extends Revision {
   scratch: string;
   domain: string;
   stack: string;
-  /** A cold app dies with its run; a warm one keeps its volumes and secrets when it is undeployed. */
-  lifetime: 'cold' | 'warm';
+  lifetime: Lifetime;
   /** The run that deploys it, for the labels. */
   run: string;
   /** Set over what .env.sample says. */

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import { Fault } from '../../domain/fault.ts';
+import type { StackRef } from '../../domain/lifetime.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import type { CanonicalRecord, Canonicals } from '../store/canonicals.ts';
 import type { Deployer } from '../deploy/deployer.ts';
@@ -45,9 +46,10 @@ export interface WarmDataSettings {
 export function createWarmData(settings: WarmDataSettings): WarmData {
   const { zone, canonicals, snapshots, deployer, stacks, guard, report, now } = settings;
   const stackOf = (recipe: string): string => stackName(warmDomain(recipe, zone));
+  const refOf = (recipe: string): StackRef => ({ stack: stackOf(recipe), lifetime: 'warm' });
 
   async function restore(record: CanonicalRecord): Promise<void> {
-    const stack = stackOf(record.recipe);
+    const stack = refOf(record.recipe);
     const folder = canonicals.snapshotsFolder(record.recipe);
     report(`verifying snapshot ${record.snapshot.id}`);
     const manifest = await snapshots.verify(folder, record.snapshot);
@@ -121,7 +123,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     const stack = stackOf(recipe);
     if (record === null) {
       report(`clearing ${stack}`);
-      await deployer.remove(stack);
+      await deployer.remove(refOf(recipe));
       await snapshots.prune(canonicals.snapshotsFolder(recipe), null);
       await canonicals.clearAttached(recipe);
       passBoundary('settle.after-nothing');
@@ -129,7 +131,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     }
     // Whoever runs there uses the data, whether it said so or not.
     if (await isRunning(stack)) await canonicals.markAttached(recipe, record.run, record.version, now());
-    await deployer.undeploy(stack);
+    await deployer.undeploy(refOf(recipe));
     passBoundary('settle.after-undeploy');
     const manifest = await usable(record);
     if (!(await isWhole(record, manifest))) await restore(record);

@@ -1,4 +1,5 @@
 import type { App, ImageSeen } from '../../domain/app.ts';
+import type { StackRef } from '../../domain/lifetime.ts';
 
 /**
  * What the steps ask of whatever installs a recipe, and no more than that: `docker stack deploy` by our own hands
@@ -25,6 +26,7 @@ export type Deployment =
  */
 export type Occasion = 'deploy' | 'upgrade' | 'restart';
 
+/** Each of these throws Fault NotOurs, and touches nothing, where checkOurs (host/engine/ownership.ts) refuses the stack. */
 export interface Deployer {
   /**
    * Brings the app up, or takes it to this release in place, and judges it: every service at its full
@@ -35,7 +37,7 @@ export interface Deployer {
    */
   deploy(app: App, occasion?: Occasion): Promise<Deployment>;
   /** Stops the stack and waits until its containers, then its networks, are gone; volumes and secrets stay. */
-  undeploy(stack: string): Promise<void>;
+  undeploy(stack: StackRef): Promise<void>;
   /** Like undeploy, then removes the stack's secrets, configs and volumes as well. */
-  remove(stack: string): Promise<void>;
+  remove(stack: StackRef): Promise<void>;
 }

@@ -3,12 +3,13 @@ import type { App } from '../../domain/app.ts';
 import type { LabelledService } from '../../domain/backup-plan.ts';
 import { Fault } from '../../domain/fault.ts';
 import { LABEL } from '../../domain/labels.ts';
+import type { StackRef } from '../../domain/lifetime.ts';
 import type { Config } from '../config/config.ts';
 import type { EngineAccess } from '../engine/access.ts';
 import { runningContainer } from '../engine/containers.ts';
 import { engine, engineOrNull } from '../engine/daemon.ts';
 import type { ExecResult } from '../engine/exec.ts';
-import { stacksOf, type OwnedStack } from '../engine/ownership.ts';
+import { checkOurs, stacksOf, type OwnedStack } from '../engine/ownership.ts';
 import { oomKills, refuseKilledCommand } from '../engine/platform-trouble.ts';
 import { STACK_LABEL } from '../engine/stack-label.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
@@ -50,10 +51,13 @@ export interface Stacks extends RunningTasks, OldImages {
   keptElsewhere(app: App): Promise<string[]>;
   /** The names of a stack's secrets. */
   secrets(stack: string): Promise<string[]>;
-  /** Removes the volumes, secrets and configs of an undeployed stack that are not named here. */
-  trim(stack: string, keep: { volumes: readonly string[]; secrets: readonly string[] }): Promise<void>;
-  /** Makes a volume as a deployment of the stack would, to restore data into. */
-  ensureVolume(stack: string, recipe: string, name: string): Promise<Volume>;
+  /**
+   * Removes the volumes, secrets and configs of an undeployed stack that are not named here. Throws Fault NotOurs where
+   * checkOurs refuses the stack.
+   */
+  trim(stack: StackRef, keep: { volumes: readonly string[]; secrets: readonly string[] }): Promise<void>;
+  /** Makes a volume as a deployment of the stack would, to restore data into. Throws Fault NotOurs as trim does. */
+  ensureVolume(stack: StackRef, recipe: string, name: string): Promise<Volume>;
 }
 
 export interface StacksSettings extends EngineAccess {
@@ -124,7 +128,8 @@ export function createStacks(settings: StacksSettings): Stacks {
       );
     },
 
-    async ensureVolume(stack, recipe, name) {
+    async ensureVolume(ref, recipe, name) {
+      await removal.ours(ref);
       const inspect = (): Promise<Dockerode.VolumeInspectInfo | null> =>
         engineOrNull(`looking at volume ${name}`, () => docker.getVolume(name).inspect());
       let found = await inspect();
@@ -134,10 +139,10 @@ export function createStacks(settings: StacksSettings): Stacks {
           docker.createVolume({
             Name: name,
             Labels: {
-              [STACK_LABEL]: stack,
+              [STACK_LABEL]: ref.stack,
               [LABEL.zone]: zone,
               [LABEL.recipe]: recipe,
-              [LABEL.lifetime]: 'warm',
+              [LABEL.lifetime]: ref.lifetime,
             },
           }),
         );
@@ -146,9 +151,8 @@ export function createStacks(settings: StacksSettings): Stacks {
       if (found === null)
         throw new Fault('Daemon', `volume ${name} was created, but the engine does not have it`);
       // The engine answers null for a volume without labels, whatever the types say.
-      if ((found.Labels as Record<string, string> | null)?.[LABEL.zone] !== zone) {
-        throw new Fault('NotOurs', `volume ${name} lacks the label ${LABEL.zone}=${zone}: it is not ours`);
-      }
+      const labels = (found.Labels as Record<string, string> | null) ?? {};
+      checkOurs([{ kind: 'volume', id: name, name, labels }], zone, ref);
       return { name, mountpoint: found.Mountpoint };
     },
   };

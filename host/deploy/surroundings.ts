@@ -27,7 +27,7 @@ export async function checkSurroundings(
   app: App,
   recipe: PreparedRecipe,
 ): Promise<void> {
-  await removal.ours(app.stack);
+  await removal.ours(app);
   const { Volumes: volumes } = await engine('listing volumes', () => docker.listVolumes());
   const foreign = volumes.find(
     ({ Name, Labels }) =>

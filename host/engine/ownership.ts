@@ -1,4 +1,6 @@
+import { Fault } from '../../domain/fault.ts';
 import { LABEL } from '../../domain/labels.ts';
+import { parseLifetime, type Lifetime, type StackRef } from '../../domain/lifetime.ts';
 import { STACK_LABEL } from './stack-label.ts';
 import type { Labelled, Things } from './things.ts';
 
@@ -9,9 +11,42 @@ export interface OwnedStack {
   stack: string;
   recipe: string;
   /** Null when its labels do not say, or say what this version does not know. Only what is `cold` is removable. */
-  lifetime: 'cold' | 'warm' | null;
+  lifetime: Lifetime | null;
   /** Containers or services exist: it is not merely retained data. */
   running: boolean;
+}
+
+/**
+ * The one guard of all that changes a stack, or what is kept of it; `things` are all of it. Throws Fault NotOurs, naming
+ * what stands in the way, unless each carries our zone's label and the very lifetime that it is taken for: nothing of
+ * the stack may be touched then. A live service is refused to everybody. But a network that has no label beside the
+ * stack's, in a stack of which other things carry ours, is one that `docker stack deploy` made for us without being
+ * told to.
+ */
+export function checkOurs(things: readonly Labelled[], zone: string, { stack, lifetime }: StackRef): void {
+  const isOurs = ({ labels }: Labelled): boolean => labels[LABEL.zone] === zone;
+  const someAreOurs = things.some(isOurs);
+  const foreign = things.find((thing) => !isOurs(thing) && !(someAreOurs && madeByDocker(stack, thing)));
+  const refuse = (why: string): Fault => new Fault('NotOurs', `${why}; nothing of the stack is touched`);
+  if (foreign) {
+    const what = `${foreign.kind} ${foreign.name} of stack ${stack}`;
+    throw refuse(`${what} lacks the label ${LABEL.zone}=${zone}: it is not ours`);
+  }
+  const ours = things.filter(isOurs);
+  if (lifetime === 'live' || ours.some(({ labels }) => parseLifetime(labels[LABEL.lifetime]) === 'live')) {
+    throw refuse(`stack ${stack} is a live service, which nothing but its own reconcile changes`);
+  }
+  const other = ours.find(({ labels }) => labels[LABEL.lifetime] !== lifetime);
+  if (other === undefined) return;
+  const said = other.labels[LABEL.lifetime];
+  const says = said === undefined ? 'does not say how long it lives' : `says ${LABEL.lifetime}=${said}`;
+  throw refuse(`${other.kind} ${other.name} of stack ${stack} ${says}, and is taken for ${lifetime}`);
+}
+
+/** What a stack deployment makes by itself is called after the stack, and has the stack's label alone. */
+export function madeByDocker(stack: string, { kind, name, labels }: Labelled): boolean {
+  const plain = Object.keys(labels).join() === STACK_LABEL;
+  return kind === 'network' && plain && name.startsWith(`${stack}_`);
 }
 
 /** The zones of other installations that something on this engine belongs to. */
@@ -37,8 +72,8 @@ export function stacksOf(things: readonly Labelled[]): OwnedStack[] {
     .sort((a, b) => (a.stack < b.stack ? -1 : 1));
 }
 
-/** Known only when all of a stack says the same: a word of a later version, or none, is no leave to remove it. */
+/** Known only when all of a stack says the same. */
 function lifetimeOf(things: readonly Labelled[]): OwnedStack['lifetime'] {
   const [said, ...others] = new Set(things.map(({ labels }) => labels[LABEL.lifetime]));
-  return others.length === 0 && (said === 'cold' || said === 'warm') ? said : null;
+  return others.length === 0 ? parseLifetime(said) : null;
 }

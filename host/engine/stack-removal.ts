@@ -1,7 +1,8 @@
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { all } from '../machine/all.ts';
 import { passBoundary } from '../machine/boundary.ts';
-import { LABEL } from '../../domain/labels.ts';
+import type { StackRef } from '../../domain/lifetime.ts';
+import { checkOurs, madeByDocker } from './ownership.ts';
 import type { ServiceContainer } from './containers.ts';
 import { STACK_LABEL } from './stack-label.ts';
 import type { Swarm } from './swarm.ts';
@@ -15,16 +16,12 @@ import type { Kind, Labelled } from './things.ts';
  * (cnmallocator, releaseEndpoints), so that in time the proxy's network has none left.
  */
 export interface StackRemoval {
-  /**
-   * Everything of a stack. Throws Fault NotOurs, naming it, when something of the stack lacks our zone's
-   * label: then nothing of it may be touched. But a network that has no label beside the stack's, in a stack of
-   * which other things carry ours, is one that `docker stack deploy` made for us without being told to.
-   */
-  ours(stack: string): Promise<Labelled[]>;
+  /** Everything of a stack that may be changed. Throws Fault NotOurs as checkOurs does, as does all that follows. */
+  ours(stack: StackRef): Promise<Labelled[]>;
   /** Stops the stack and waits until its containers and networks are gone. Volumes, secrets stay. */
-  stop(stack: string): Promise<void>;
+  stop(stack: StackRef): Promise<void>;
   /** Removes those things of a stopped stack that are of these kinds and pass the test. */
-  discard(stack: string, kinds: readonly Kind[], test: (thing: Labelled) => boolean): Promise<void>;
+  discard(stack: StackRef, kinds: readonly Kind[], test: (thing: Labelled) => boolean): Promise<void>;
 }
 
 /** After the services' own grace, before containers are ended by force. */
@@ -48,28 +45,21 @@ export interface RemovalSettings {
 }
 
 export function createStackRemoval({ swarm, zone, report }: RemovalSettings): StackRemoval {
-  async function ours(stack: string): Promise<Labelled[]> {
-    const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);
-    const isOurs = ({ labels }: Labelled): boolean => labels[LABEL.zone] === zone;
-    const someAreOurs = things.some(isOurs);
-    const foreign = things.find((thing) => !isOurs(thing) && !(someAreOurs && madeByDocker(stack, thing)));
-    if (foreign) {
-      throw new Fault(
-        'NotOurs',
-        `${foreign.kind} ${foreign.name} of stack ${stack} lacks the label ${LABEL.zone}=${zone}: it is not ours; nothing of the stack is touched`,
-      );
-    }
+  async function ours(ref: StackRef): Promise<Labelled[]> {
+    const things = await swarm.labelled(`${STACK_LABEL}=${ref.stack}`);
+    checkOurs(things, zone, ref);
     return things;
   }
 
-  async function untilContainersAreGone(stack: string, graceMs: number): Promise<void> {
+  async function untilContainersAreGone(ref: StackRef, graceMs: number): Promise<void> {
+    const { stack } = ref;
     const changes = swarm.changes(stack);
     const forceAt = Date.now() + graceMs + PATIENCE_MS;
     let forced = false;
     let waitMs = FIRST_WAIT_MS;
     try {
       for (;;) {
-        const [things, live] = await Promise.all([ours(stack), swarm.liveTasks(stack)]);
+        const [things, live] = await Promise.all([ours(ref), swarm.liveTasks(stack)]);
         const containers = things.filter(({ kind }) => kind === 'container');
         const volumes = things.filter(({ kind }) => kind === 'volume');
         const holders = await Promise.all(volumes.map(({ name }) => swarm.containersOf(name)));
@@ -95,17 +85,18 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
   }
 
   async function discard(
-    stack: string,
+    ref: StackRef,
     kinds: readonly Kind[],
     test: (thing: Labelled) => boolean,
   ): Promise<void> {
+    const { stack } = ref;
     const changes = swarm.changes(stack);
     const deadline = Date.now() + LAST_WAIT_MS;
     const removed = new Set<string>();
     let waitMs = FIRST_WAIT_MS;
     try {
       for (;;) {
-        const left = (await ours(stack)).filter((thing) => kinds.includes(thing.kind) && test(thing));
+        const left = (await ours(ref)).filter((thing) => kinds.includes(thing.kind) && test(thing));
         if (left.length === 0) return;
         let held: string | null = null;
         const lingering = left.some(({ id }) => removed.has(id));
@@ -134,8 +125,9 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
 
   return {
     ours,
-    async stop(stack) {
-      const services = (await ours(stack)).filter(({ kind }) => kind === 'service');
+    async stop(ref) {
+      const { stack } = ref;
+      const services = (await ours(ref)).filter(({ kind }) => kind === 'service');
       const graces = await swarm.stopGraces(stack);
       const stopContainer = ({ id, service }: ServiceContainer): Promise<void> =>
         swarm.stop(id, graces.get(service) ?? SHORT_GRACE_MS);
@@ -159,17 +151,11 @@ export function createStackRemoval({ swarm, zone, report }: RemovalSettings): St
           await swarm.remove({ kind: 'container', id: container.id, name: container.id });
         }),
       );
-      await untilContainersAreGone(stack, Math.max(0, ...graces.values()));
+      await untilContainersAreGone(ref, Math.max(0, ...graces.values()));
       passBoundary('stop.after-containers');
-      await discard(stack, ['network', 'config'], () => true);
+      await discard(ref, ['network', 'config'], () => true);
       passBoundary('stop.after-networks');
     },
     discard,
   };
-}
-
-/** What a stack deployment makes by itself is called after the stack, and has the stack's label alone. */
-function madeByDocker(stack: string, { kind, name, labels }: Labelled): boolean {
-  const plain = Object.keys(labels).join() === STACK_LABEL;
-  return kind === 'network' && plain && name.startsWith(`${stack}_`);
 }

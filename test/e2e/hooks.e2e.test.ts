@@ -166,7 +166,9 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(async () => {
-  for (const { stack } of await stacks().owned()) await deployer().remove(stack);
+  for (const { stack, lifetime } of await stacks().owned()) {
+    if (lifetime !== null) await deployer().remove({ stack, lifetime });
+  }
 }, 120_000);
 
 afterAll(async () => {

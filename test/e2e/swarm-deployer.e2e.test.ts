@@ -220,7 +220,9 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(async () => {
-  for (const { stack } of await stacks().owned()) await deployer().remove(stack);
+  for (const { stack, lifetime } of await stacks().owned()) {
+    if (lifetime !== null) await deployer().remove({ stack, lifetime });
+  }
 }, 120_000);
 
 afterAll(async () => {
@@ -834,7 +836,7 @@ describe('an image', () => {
       });
     } finally {
       registry.close();
-      await deployer().remove(stackName(`digest.${zone}`));
+      await deployer().remove({ stack: stackName(`digest.${zone}`), lifetime: 'cold' });
       const images = await docker.listImages({ digests: true });
       const names = images.flatMap(({ RepoTags, RepoDigests }) => [
         ...(RepoDigests ?? []),
@@ -869,7 +871,7 @@ it('a clock that is set while an app is watched makes it neither green nor red',
     });
   } finally {
     set.mockRestore();
-    await deployer().remove(one.stack);
+    await deployer().remove(one);
   }
 }, 60_000);
 
@@ -886,7 +888,7 @@ describe('a removal', () => {
   it('undeploys and keeps volumes and secrets, or leaves nothing at all', async () => {
     const one = app('removal', { services: DB }, { lifetime: 'warm' });
     expect(await deployer().deploy(one)).toMatchObject({ ok: true });
-    await deployer().undeploy(one.stack);
+    await deployer().undeploy(one);
     expect(await left(one.stack)).toEqual([`volume ${one.stack}_data`, `secret ${one.stack}_key_v1`]);
     expect(await stacks().volumes(one.stack)).toEqual([
       { name: `${one.stack}_data`, mountpoint: expect.stringContaining(one.stack) },
@@ -894,10 +896,10 @@ describe('a removal', () => {
     expect(await stacks().owned()).toEqual([
       { stack: one.stack, recipe: 'thing', lifetime: 'warm', running: false },
     ]);
-    await deployer().undeploy(one.stack);
-    await stacks().trim(one.stack, { volumes: [`${one.stack}_data`], secrets: [] });
+    await deployer().undeploy(one);
+    await stacks().trim(one, { volumes: [`${one.stack}_data`], secrets: [] });
     expect(await left(one.stack)).toEqual([`volume ${one.stack}_data`]);
-    await deployer().remove(one.stack);
+    await deployer().remove(one);
     expect(await left(one.stack)).toEqual([]);
     expect((await docker.listNetworks()).map(({ Name }) => Name)).toContain('proxy');
   }, 60_000);
@@ -911,7 +913,7 @@ describe('a removal', () => {
       execFileSync('docker', ['stack', 'deploy', '--compose-file', compose, one.stack], { stdio: 'pipe' }),
     ).toThrow('undefined network "lost"');
     expect(await left(one.stack)).toContain(`network ${one.stack}_lost`);
-    await deployer().remove(one.stack);
+    await deployer().remove(one);
     expect(await left(one.stack)).toEqual([]);
   }, 60_000);
 
@@ -919,14 +921,14 @@ describe('a removal', () => {
     for (let time = 0; time < 5; time++) {
       const again = app('again');
       expect(await deployer().deploy(again)).toMatchObject({ ok: true });
-      await deployer().remove(again.stack);
+      await deployer().remove(again);
       expect(await left(again.stack)).toEqual([]);
     }
   }, 180_000);
 
   it('makes a volume to restore into, which a deployment then mounts', async () => {
     const one = app('restore', {}, { lifetime: 'warm' });
-    const made = await stacks().ensureVolume(one.stack, 'thing', `${one.stack}_data`);
+    const made = await stacks().ensureVolume(one, 'thing', `${one.stack}_data`);
     expect(await stacks().volumes(one.stack)).toEqual([made]);
     expect(await deployer().deploy(one)).toMatchObject({ ok: true });
   }, 60_000);
@@ -949,8 +951,8 @@ describe('a removal', () => {
     try {
       const before = await left(stack);
       for (const attempt of [
-        () => deployer().undeploy(stack),
-        () => deployer().remove(stack),
+        () => deployer().undeploy({ stack, lifetime: 'cold' }),
+        () => deployer().remove({ stack, lifetime: 'cold' }),
         () => deployer().deploy(app('neighbour', {}, { stack })),
       ]) {
         await expect(attempt()).rejects.toMatchObject({ type: 'NotOurs' });
@@ -1053,7 +1055,7 @@ describe('an attempt', () => {
       }),
       docker.getService(`${slow.stack}_app`).remove(),
     ]);
-    await deployer().remove(slow.stack);
+    await deployer().remove(slow);
   }, 90_000);
 
   it('that lost the host changes nothing', async () => {

@@ -2,12 +2,16 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { App } from '../../domain/app.ts';
 import { Fault } from '../../domain/fault.ts';
+import { LABEL } from '../../domain/labels.ts';
+import type { StackRef } from '../../domain/lifetime.ts';
 import type { Deployer, Occasion } from '../../host/deploy/deployer.ts';
 import type { Deploying } from '../../host/deploy/deploying.ts';
 import type { OldImages } from '../../host/deploy/old-images.ts';
 import type { Stacks } from '../../host/deploy/stacks.ts';
 import type { ExecResult } from '../../host/engine/exec.ts';
-import type { OwnedStack } from '../../host/engine/ownership.ts';
+import { checkOurs, stacksOf, type OwnedStack } from '../../host/engine/ownership.ts';
+import { STACK_LABEL } from '../../host/engine/stack-label.ts';
+import type { Labelled } from '../../host/engine/things.ts';
 import { passBoundary } from '../../host/machine/boundary.ts';
 import { createAppScripts } from '../../host/scripts/app-scripts.ts';
 import type { AttemptBonds } from '../../host/tools.ts';
@@ -23,11 +27,15 @@ export interface Tag {
 }
 
 export interface Stack extends OwnedStack {
+  /** Of another installation, where it is not ours. */
+  zone?: string;
   secrets: Set<string>;
 }
 
 /** An engine in memory, with volumes as folders, and what its apps do there. */
 export interface FakeEngine {
+  /** That of our own installation. */
+  zone: string;
   stacks: Map<string, Stack>;
   /** Stacks that cannot be removed. */
   stuck: Set<string>;
@@ -86,10 +94,29 @@ export function fakeDeploying(engine: FakeEngine, bonds: AttemptBonds): Deployin
   return { deployer: fakeDeployer(engine, change), stacks, evidence, scripts };
 }
 
+/** A stack as its labels tell of it. */
+function thing({ stack, recipe, lifetime, running, zone }: Stack, ours: string): Labelled {
+  const labels = {
+    [STACK_LABEL]: stack,
+    [LABEL.zone]: zone ?? ours,
+    [LABEL.recipe]: recipe,
+    ...(lifetime === null ? {} : { [LABEL.lifetime]: lifetime }),
+  };
+  return { kind: running ? 'service' : 'volume', id: stack, name: stack, labels };
+}
+
+/** Refuses what the engine's own guard does. */
+function check({ stacks, zone }: FakeEngine, ref: StackRef): void {
+  const found = stacks.get(ref.stack);
+  checkOurs(found === undefined ? [] : [thing(found, zone)], zone, ref);
+}
+
 function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer {
   const { stacks, volume, volumesOf } = engine;
 
-  const stop = async (stack: string): Promise<void> => {
+  const stop = async (ref: StackRef): Promise<void> => {
+    const { stack } = ref;
+    check(engine, ref);
     await change();
     const found = stacks.get(stack);
     if (found?.running) engine.stopped();
@@ -100,6 +127,7 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
 
   return {
     async deploy(app, occasion = 'deploy') {
+      check(engine, app);
       const { quality } = engine.tagOf(app.recipe, app.commit);
       const attachedAgain = volumesOf(app.stack).length > 0;
       await change();
@@ -144,9 +172,11 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
 
     undeploy: stop,
 
-    async remove(stack) {
+    async remove(ref) {
+      const { stack } = ref;
+      check(engine, ref);
       if (engine.stuck.has(stack)) throw new Fault('Daemon', `${stack} did not stop`);
-      await stop(stack);
+      await stop(ref);
       await change();
       for (const name of volumesOf(stack)) rmSync(volume(name), { recursive: true });
       stacks.get(stack)?.secrets.clear();
@@ -162,7 +192,8 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
   return {
     async owned() {
       await stillAlive();
-      return [...stacks.values()];
+      const things = [...stacks.values()].map((one) => thing(one, engine.zone));
+      return stacksOf(things.filter(({ labels }) => labels[LABEL.zone] === engine.zone));
     },
 
     async volumes(stack) {
@@ -179,7 +210,9 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
       return [...(stacks.get(stack)?.secrets ?? [])].sort();
     },
 
-    async trim(stack, keep) {
+    async trim(ref, keep) {
+      const { stack } = ref;
+      check(engine, ref);
       await change();
       for (const name of volumesOf(stack)) {
         if (!keep.volumes.includes(name)) rmSync(volume(name), { recursive: true });
@@ -190,7 +223,8 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
       }
     },
 
-    async ensureVolume(_stack, _recipe, name) {
+    async ensureVolume(ref, _recipe, name) {
+      check(engine, ref);
       await change();
       mkdirSync(volume(name), { recursive: true });
       return { name, mountpoint: volume(name) };

@@ -222,6 +222,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   });
 
   const machine: Machine = {
+    zone: ZONE,
     bytes: 1,
     laterMs: 0,
     imagesKept: [],

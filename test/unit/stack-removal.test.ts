@@ -10,9 +10,10 @@ import type { Labelled } from '../../host/engine/things.ts';
 import { stacksOf } from '../../host/engine/ownership.ts';
 
 const ZONE = 'ci.example.org';
+const COLD = { stack: 'stack', lifetime: 'cold' } as const;
 
 function thing(kind: Labelled['kind'], name: string): Labelled {
-  return { kind, id: name, name, labels: { [LABEL.zone]: ZONE } };
+  return { kind, id: name, name, labels: { [LABEL.zone]: ZONE, [LABEL.lifetime]: 'cold' } };
 }
 
 /** An engine that holds on to what is named here for so many removals. */
@@ -45,14 +46,14 @@ function removal(swarm: Swarm) {
 describe('discarding what a stopped stack leaves', () => {
   test('what is gone at once is not waited for', async () => {
     const { swarm, left, waits } = engine([thing('secret', 'a'), thing('volume', 'b'), thing('config', 'c')]);
-    await removal(swarm).discard('stack', ['secret', 'volume'], () => true);
+    await removal(swarm).discard(COLD, ['secret', 'volume'], () => true);
     expect(left()).toEqual(['c']);
     expect(waits()).toBe(0);
   });
 
   test('what is still in use is tried again after a wait', async () => {
     const { swarm, left, waits } = engine([thing('secret', 'a')], { a: 2 });
-    await removal(swarm).discard('stack', ['secret'], () => true);
+    await removal(swarm).discard(COLD, ['secret'], () => true);
     expect(left()).toEqual([]);
     expect(waits()).toBe(2);
   });
@@ -60,7 +61,7 @@ describe('discarding what a stopped stack leaves', () => {
   test('a thing without our label stops everything', async () => {
     const foreign = { ...thing('volume', 'theirs'), labels: {} };
     const { swarm, left } = engine([thing('secret', 'a'), foreign]);
-    await expect(removal(swarm).discard('stack', ['secret'], () => true)).rejects.toMatchObject({
+    await expect(removal(swarm).discard(COLD, ['secret'], () => true)).rejects.toMatchObject({
       type: 'NotOurs',
     });
     expect(left()).toEqual(['a', 'theirs']);
@@ -72,7 +73,7 @@ describe('a network without our label', () => {
 
   test('is ours in a stack of ours: docker made it, without being told to', async () => {
     const { swarm, left } = engine([thing('secret', 'a'), lost]);
-    await removal(swarm).discard('stack', ['secret', 'network'], () => true);
+    await removal(swarm).discard(COLD, ['secret', 'network'], () => true);
     expect(left()).toEqual([]);
   });
 
@@ -83,7 +84,7 @@ describe('a network without our label', () => {
       await swarm.remove(one);
       seen.push(left());
     };
-    await removal({ ...swarm, remove }).discard('stack', ['network'], () => true);
+    await removal({ ...swarm, remove }).discard(COLD, ['network'], () => true);
     expect(seen).toEqual([['stack_default'], []]);
   });
 
@@ -97,7 +98,7 @@ describe('a network without our label', () => {
     ['it is of another installation', [thing('secret', 'a'), { ...lost, labels: { [LABEL.zone]: 'other' } }]],
   ])('is not when %s', async (_when, things) => {
     const { swarm, left } = engine(things);
-    await expect(removal(swarm).ours('stack')).rejects.toMatchObject({ type: 'NotOurs' });
+    await expect(removal(swarm).ours(COLD)).rejects.toMatchObject({ type: 'NotOurs' });
     expect(left()).toHaveLength(things.length);
   });
 });
@@ -149,7 +150,7 @@ function swarmOf(services: Record<string, string[]>, { meanwhile = [] as string[
 describe('stopping a stack', () => {
   test('a service goes when its containers have stopped, whatever the others do', async () => {
     const { swarm, log, release, has } = swarmOf({ app: ['a', 'b'], db: ['slow'] });
-    const stopping = removal(swarm).stop('stack');
+    const stopping = removal(swarm).stop(COLD);
     await has('remove service stack_app');
     expect(log.indexOf('remove service stack_app')).toBeGreaterThan(log.indexOf('a stopped'));
     expect(log.indexOf('remove service stack_app')).toBeGreaterThan(log.indexOf('b stopped'));
@@ -162,7 +163,7 @@ describe('stopping a stack', () => {
 
   test('what the swarm starts meanwhile is stopped and removed too', async () => {
     const { swarm, log } = swarmOf({ app: ['a'] }, { meanwhile: ['app again'] });
-    await removal(swarm).stop('stack');
+    await removal(swarm).stop(COLD);
     expect(log.slice(log.indexOf('remove service stack_app') + 1)).toEqual(
       expect.arrayContaining([
         'stop app again',
@@ -175,13 +176,13 @@ describe('stopping a stack', () => {
 
   test('ends when the swarm knows that the tasks have ended', async () => {
     const { swarm, log } = swarmOf({ app: ['a'] });
-    await removal(swarm).stop('stack');
+    await removal(swarm).stop(COLD);
     expect(log.slice(-3)).toEqual(['remove container a', 'look', 'look']);
   });
 
   test('what fails ends it only when the rest has ended', async () => {
     const { swarm, log, release, has } = swarmOf({ app: ['a'], db: ['slow'] }, { refuses: 'a' });
-    const outcome = removal(swarm).stop('stack').catch(messageOf);
+    const outcome = removal(swarm).stop(COLD).catch(messageOf);
     await has('stop slow');
     const ended = vi.fn<() => void>();
     void outcome.then(ended);
@@ -199,7 +200,7 @@ describe('stopping a stack', () => {
       ...swarm,
       labelled: async () => [{ ...thing('service', 'stack_app'), labels: {} }],
     };
-    await expect(removal(theirs).stop('stack')).rejects.toMatchObject({ type: 'NotOurs' });
+    await expect(removal(theirs).stop(COLD)).rejects.toMatchObject({ type: 'NotOurs' });
     expect(log).toEqual([]);
   });
 });
@@ -214,7 +215,8 @@ describe('the lifetime of a stack', () => {
   test.each([
     [['cold', 'cold'], 'cold'],
     [['warm'], 'warm'],
-    [['live'], null],
+    [['live'], 'live'],
+    [['for ever'], null],
     [['Cold'], null],
     [[undefined], null],
     [['cold', undefined], null],

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -207,14 +215,51 @@ test('a step that finds the disk full says so, is tried again, and leaves no hal
 });
 
 test('a stack of unknown lifetime is left alone by the reaper, and told of', async () => {
-  const stack = { stack: 'live-thing_model_test', recipe: 'thing', lifetime: null, running: true } as const;
+  const stack = { stack: 'old-thing_model_test', recipe: 'thing', lifetime: null, running: true } as const;
   machine.stacks.set(stack.stack, { ...stack, secrets: new Set() });
   const holder = { workflowId: SWEEP.id, runId: SWEEP.runId, what: 'sweep' };
   const left = await step((steps) => steps.reap({ holder }));
-  expect(left).toEqual([
-    { recipe: 'thing', what: expect.stringContaining('live-thing_model_test was left') },
-  ]);
+  expect(left).toEqual([{ recipe: 'thing', what: expect.stringContaining('old-thing_model_test was left') }]);
   expect(machine.stacks.get(stack.stack)).toMatchObject({ running: true });
+});
+
+describe('a live service', () => {
+  const live = { stack: STACK, recipe: 'ghost', lifetime: 'live', running: true } as const;
+  const secrets = (): Set<string> => new Set([`${STACK}_password_v1`]);
+
+  beforeEach(() => {
+    machine.stacks.set(STACK, { ...live, secrets: secrets() });
+    mkdirSync(machine.volume(`${STACK}_data`), { recursive: true });
+    writeFileSync(path.join(machine.volume(`${STACK}_data`), 'users'), '');
+  });
+  afterEach(() => {
+    expect(machine.stacks.get(STACK)).toEqual({ ...live, secrets: secrets() });
+    expect(machine.rows(STACK)).toEqual(new Map([[`${STACK}_data`, ['users']]]));
+  });
+
+  test('is left alone by the reaper, and is no worry', async () => {
+    const holder = { workflowId: SWEEP.id, runId: SWEEP.runId, what: 'sweep' };
+    expect(await step((steps) => steps.reap({ holder }))).toEqual([]);
+  });
+
+  test.each<[string, (steps: Activities) => Promise<unknown>]>([
+    ['promote', (steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES })],
+    ['settle', (steps) => steps.settle({ run: RUN })],
+  ])('at the warm domain of a recipe is touched by no %s', async (_what, body) => {
+    await expect(step(body)).rejects.toMatchObject({
+      type: 'NotOurs',
+      message: expect.stringContaining('is a live service'),
+    });
+  });
+});
+
+test('a stack of another installation at the warm domain is touched by nothing', async () => {
+  const theirs = { stack: STACK, recipe: 'ghost', lifetime: 'warm', running: true, zone: 'other' } as const;
+  machine.stacks.set(STACK, { ...theirs, secrets: new Set() });
+  await expect(promote()).rejects.toMatchObject({ type: 'NotOurs' });
+  const holder = { workflowId: SWEEP.id, runId: SWEEP.runId, what: 'sweep' };
+  expect(await step((steps) => steps.reap({ holder }))).toEqual([]);
+  expect(machine.stacks.get(STACK)).toEqual({ ...theirs, secrets: new Set() });
 });
 
 describe('nothing proven is lost:', () => {
