@@ -1,5 +1,6 @@
 import { backup } from './backup.ts';
 import { canonical } from './canonical.ts';
+import { coldDependencies } from './cold-dependency.ts';
 import { coldTest } from './cold-test.ts';
 import { custom } from './custom.ts';
 import { dependencies } from './dependencies.ts';
@@ -18,18 +19,19 @@ import type { World } from './world.ts';
 
 /** Every step, bound to the outside world: the only way in. */
 export function createActivities(world: World) {
+  const provider = coldDependencies(world);
   return {
     ...sweep(world),
     ...mirrorSync(world),
     ...resolve(world),
-    ...dependencies(world),
+    ...dependencies(world, provider),
     ...coldTest(world),
     ...backup(world),
     ...restore(world),
     ...custom(world),
     ...lint(world),
     ...promote(world),
-    ...teardown(world),
+    ...teardown(world, provider),
     ...record(world),
     ...reap(world),
     ...canonical(world),

@@ -1,13 +1,12 @@
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
 import type { RunRef } from '../domain/run.ts';
-import { removeBackup } from '../host/data/backups.ts';
-import { passBoundary } from '../host/machine/boundary.ts';
 import { removeCheckouts } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
-import { dependencyStacks } from './dependencies.ts';
+import { removeColdStack } from './cold-stack.ts';
+import type { DependencyProvider } from './dependency-provider.ts';
 import type { World } from './world.ts';
 
-export function teardown(world: World) {
+export function teardown(world: World, provider: DependencyProvider) {
   /** A run that holds the host by itself (its sweep has ended: it was reset) gives it back between steps. */
   async function releaseOwn({ workflow }: RunRef): Promise<void> {
     await world.lock.release({ workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' });
@@ -15,20 +14,17 @@ export function teardown(world: World) {
 
   return {
     /**
-     * Removes the run's cold stack with everything it made, its checkouts and its archive; or those of the dependencies that
-     * are named, which outlive it.
+     * Removes the run's cold stack with everything it made, its checkouts and its archive; or gives back those of its
+     * dependencies that are named, which outlive it, each before those that it needs.
      */
     async teardown({ run, dependencies }: { run: RunRef; dependencies?: string[] }): Promise<void> {
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: teardown`, async ({ deployer }) => {
-        const stacks = dependencies
-          ? dependencyStacks(world, run, dependencies).reverse()
-          : [stackName(coldDomain(run.recipe, world.config.zone, run.workflow.runId))];
-        for (const stack of stacks) {
-          await deployer.remove({ stack, lifetime: 'cold' });
-          passBoundary('teardown.after-remove');
-          await removeCheckouts(world, stack);
-          await removeBackup(world.config.state, stack);
-          passBoundary('teardown.after-checkouts');
+      return holdingHost(world, holdersOf(run), `${run.workflow.id}: teardown`, async (attempt) => {
+        if (dependencies) {
+          for (const recipe of dependencies.toReversed()) await provider.release(attempt, { run, recipe });
+        } else {
+          const { recipe, workflow } = run;
+          const stack = stackName(coldDomain(recipe, world.config.zone, workflow.runId));
+          await removeColdStack(world, attempt, stack);
         }
         await releaseOwn(run);
       });

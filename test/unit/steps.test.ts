@@ -243,7 +243,7 @@ describe('a live service', () => {
   });
 
   test.each<[string, (steps: Activities) => Promise<unknown>]>([
-    ['promote', (steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES })],
+    ['promote', (steps) => steps.promote({ run: RUN, release: RELEASE, tested: IMAGES, dependencies: [] })],
     ['settle', (steps) => steps.settle({ run: RUN })],
   ])('at the warm domain of a recipe is touched by no %s', async (_what, body) => {
     await expect(step(body)).rejects.toMatchObject({
