@@ -59,7 +59,7 @@ export async function prepareApp(
   const proven = canonical !== null && isSame(canonical, revision) ? canonical : null;
   const written = proven?.env ?? (upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env);
   const stack = stackName(domain);
-  const folder = await world.results.runFolder(run.sweep.id, run.recipe);
+  const folder = await world.results.runFolder(run.workflow.id);
   const evidence = path.join(folder, step.replaceAll(/[^a-z0-9]+/g, '-'));
   await mkdir(evidence, { recursive: true });
   const parent = checkoutsFolder(world, stack);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
-import type { RunRef } from '../domain/run.ts';
+import { askedFor, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { engineStatus } from '../host/engine/daemon.ts';
 import type { Claim, Holder } from '../host/turn/host-lock.ts';
@@ -106,12 +106,14 @@ function bugMessage(error: unknown, said: string): string {
   return `a bug of recipe-sweep: ${said}${where}; the worker's log has it under "unexpected error": please report it`;
 }
 
-/** Those who may hold the host for a recipe's run: its sweep while that is open, else the run itself. */
+/** Those who may hold the host for a recipe's run: who asked for it while that is open, else the run itself. */
 export function holdersOf(run: RunRef): Holder[] {
-  return [
-    { workflowId: run.sweep.id, runId: run.sweep.runId, what: 'sweep' },
-    { workflowId: run.workflow.id, runId: run.workflow.runId, what: 'recipe run' },
-  ];
+  const asked = askedFor(run);
+  const own = { workflowId: run.workflow.id, runId: run.workflow.runId, what: 'recipe run' };
+  switch (asked.by) {
+    case 'sweep':
+      return [{ workflowId: asked.id, runId: asked.runId, what: 'sweep' }, own];
+  }
 }
 
 const REAPER_POLL_MS = 250;

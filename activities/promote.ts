@@ -33,7 +33,7 @@ export function promote(world: World) {
         const { warm, deployer, stacks, guard, report } = attempt;
         const { recipe } = run;
         const domain = warmDomain(recipe, world.config.zone);
-        const resultFolder = await world.results.runFolder(run.sweep.id, recipe);
+        const resultFolder = await world.results.runFolder(run.workflow.id);
         const refuse = (why: string, evidence = resultFolder): PromoteResult => ({
           promoted: false,
           why,

@@ -1,7 +1,8 @@
+import { log } from '@temporalio/activity';
 import { Fault } from '../domain/fault.ts';
 import { recipeRunId, runMark } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import { UNTESTED, type RecipeResult } from '../domain/report.ts';
+import { givenResult, type RecipeResult } from '../domain/report.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
@@ -9,7 +10,8 @@ import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
-export interface RunEnd extends Omit<RecipeResult, 'schema' | 'started' | 'ended'> {
+export interface RunEnd extends Omit<RecipeResult, 'schema' | 'started' | 'ended' | 'workflow'> {
+  workflow: RunRef['workflow'];
   startedMs: number;
   endedMs: number;
 }
@@ -33,13 +35,17 @@ export interface Recorded {
 }
 
 export function record(world: World) {
-  async function write(end: RunEnd): Promise<void> {
-    const { startedMs, endedMs, ...rest } = end;
-    const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
+  async function write(result: RecipeResult): Promise<void> {
     passBoundary('record.before');
-    await world.results.writeResult({ schema: 2, ...rest, started, ended });
+    await world.results.write(result);
     passBoundary('record.after');
-    const { outcome, recipe, workflow, leftovers } = rest;
+    try {
+      await world.index.add(result);
+    } catch (error) {
+      // It says nothing that the result does not, and is mended when the next sweep opens.
+      log.warn('not in the index', { run: result.workflow.id, error });
+    }
+    const { outcome, recipe, leftovers, workflow } = result;
     const alert = { recipe, run: workflow.id };
     if (leftovers !== null) {
       await world.alerts.raise({ kind: 'left-behind', message: leftovers, ...alert }, world.now());
@@ -90,11 +96,11 @@ export function record(world: World) {
      */
     async record(end: RunEnd): Promise<Outcome> {
       return inAttempt(world, async () => {
-        const found = await readable(world.results.readResult(end.sweep, end.recipe));
+        const found = await readable(world.results.read(end.workflow.id));
         // Of a worker that stood still: the run has ended since, once more.
         if (found && Date.parse(found.ended) > end.endedMs) return found.outcome;
         const outcome = await asRecorded(end);
-        await write({ ...end, outcome });
+        await write(resultOf(end, outcome));
         return outcome;
       });
     },
@@ -112,13 +118,12 @@ export function record(world: World) {
       return holdingHost(world, [holder], step, async () => {
         const recorded: Recorded[] = [];
         for (const recipe of recipes) {
-          const found = await readable(world.results.readResult(sweep.id, recipe));
+          const found = await readable(world.results.read(recipeRunId(sweep.id, recipe)));
           const existing = found && Date.parse(found.started) >= sinceMs ? found : null;
           const outcome = existing?.outcome ?? (await promotionOf(given, recipe)) ?? given.outcome;
           if (existing === null) {
-            const workflow = { id: sweep.id, runId: sweep.runId };
-            const at = { startedMs: atMs, endedMs: atMs };
-            await write({ ...UNTESTED, recipe, sweep: sweep.id, outcome, ...at, workflow });
+            const at = new Date(atMs).toISOString();
+            await write(givenResult(sweep.id, recipe, outcome, { started: at, ended: at }));
           }
           recorded.push({ outcome, given: existing === null, leftovers: existing?.leftovers ?? null });
         }
@@ -126,6 +131,13 @@ export function record(world: World) {
       });
     },
   };
+}
+
+/** What a run knows of itself, as it is kept. */
+function resultOf(end: RunEnd, outcome: Outcome): RecipeResult {
+  const { startedMs, endedMs, asked, ...rest } = end;
+  const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
+  return { schema: 3, ...rest, asked: { by: asked.by, id: asked.id }, outcome, started, ended };
 }
 
 /** Whether this very run wrote the record: names of snapshots derive from who took them. */

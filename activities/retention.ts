@@ -4,7 +4,7 @@ import { Fault, messageOf } from '../domain/fault.ts';
 import { parseRecipeRunId } from '../domain/names.ts';
 import { outlived, type Outlived } from '../domain/retention.ts';
 import { readResolved, resolvedImagesFile } from '../host/deploy/resolved-images.ts';
-import { folderName } from '../host/store/results.ts';
+import { folderName, runFolderName } from '../host/store/places.ts';
 import type { HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -28,7 +28,7 @@ export async function throwAwayOld(
   attempt: Pick<HostAttempt, 'report' | 'signal' | 'guard' | 'stacks'>,
   sweep: string,
 ): Promise<string[]> {
-  const { config, results, alerts, now } = world;
+  const { config, results, kept, alerts, now } = world;
   const { report, signal, guard, stacks } = attempt;
   const ages = config.retention;
   const before = (age: number): Date => new Date(now().getTime() - age);
@@ -48,27 +48,32 @@ export async function throwAwayOld(
 
   await trying('archived alerts', () => alerts.discardSeen(before(ages.alerts)));
   let needed: Needed | null = null;
-  await trying('remains of old sweeps', () => results.finishDiscarding());
-  let outlives: Outlived = { sweeps: [], evidence: [] };
+  await trying('remains of old sweeps', () => kept.finishDiscarding());
+  let outlives: Outlived = { runs: [], evidence: [], sweeps: [] };
   await trying('old sweeps', async () => {
     const { runs, recipes } = (needed = await whatIsNeeded());
     outlives = outlived(
-      await results.kept(),
+      await kept.survey(),
       { ...foldersOf([...runs, sweep]), recipes },
       ages,
       now().getTime(),
     );
   });
   // One that does not go holds no other up.
+  for (const folder of outlives.runs) {
+    log.info('throwing away', { run: folder });
+    await trying('old runs', () => kept.discardRun(folder));
+  }
   for (const folder of outlives.sweeps) {
     log.info('throwing away', { sweep: folder });
-    await trying('old sweeps', () => results.discardSweep(folder));
+    await trying('old sweeps', () => kept.discardSweep(folder));
   }
   const age = ms(ages.evidence, { long: true });
   const word = `removed on ${now().toISOString().slice(0, 10)}: more than ${age} old ("retention.evidence" of the configuration)`;
-  for (const run of outlives.evidence) {
-    await trying('old files of evidence', () => results.discardEvidence(run.sweep, run.recipe, word));
+  for (const folder of outlives.evidence) {
+    await trying('old files of evidence', () => kept.discardEvidence(folder, word));
   }
+  await trying('lines of the index about what is gone', () => kept.mendIndex());
   await trying('old images', async () => {
     if (needed === null || needed.recipes.size > 0) return;
     problems.push(
@@ -101,17 +106,15 @@ export async function throwAwayOld(
 
   /** Of the images that a recipe's run looked at. */
   async function digestsOf(run: string): Promise<Iterable<string>> {
-    const parts = parseRecipeRunId(run);
-    if (parts === null) return [];
-    return (await readResolved(resolvedImagesFile(results.folderOf(parts.sweep, parts.recipe)))).values();
+    if (parseRecipeRunId(run) === null) return [];
+    return (await readResolved(resolvedImagesFile(results.folderOf(run)))).values();
   }
 }
 
-/** Of runs as their workflows are named: a sweep, or a recipe's run within one. */
-function foldersOf(runs: readonly string[]): { sweeps: Set<string>; runs: Set<string> } {
-  const parts = runs.flatMap((run) => parseRecipeRunId(run) ?? []);
+/** Of workflows by their IDs: a sweep, or a recipe's run. */
+function foldersOf(runs: readonly string[]): { askers: Set<string>; runs: Set<string> } {
   return {
-    sweeps: new Set(runs.map(folderName)),
-    runs: new Set(parts.map(({ sweep, recipe }) => `${folderName(sweep)}/${recipe}`)),
+    askers: new Set(runs.map(folderName)),
+    runs: new Set(runs.filter((run) => parseRecipeRunId(run) !== null).map(runFolderName)),
   };
 }

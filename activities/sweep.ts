@@ -1,9 +1,10 @@
 import { Fault, messageOf } from '../domain/fault.ts';
+import { recipeRunId } from '../domain/names.ts';
 import { brief, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import {
+  givenResult,
   sweepOrder,
   sweepVerdict,
-  UNTESTED,
   type RecipeResult,
   type SweepVerdict,
 } from '../domain/report.ts';
@@ -118,7 +119,7 @@ export function sweep(world: World) {
       problems: string[];
     }): Promise<Closing> {
       const { holder, recipes, startedMs, note } = input;
-      const { results, config, lock, now } = world;
+      const { results, reports, config, lock, now } = world;
       const run = holder.workflowId;
       // A worker that stood still must not write an old order, or an old report, over those of a later sweep.
       return holdingHost(world, [holder], 'report', async ({ guard }) => {
@@ -127,10 +128,9 @@ export function sweep(world: World) {
         const ended = now().toISOString();
         const found: RecipeResult[] = [];
         for (const recipe of recipes) {
-          const result = await noting(problems, null, () => results.readResult(run, recipe));
-          found.push(
-            result ?? unrecorded({ recipe, outcome: input.outcomes[recipe], holder, started, ended }),
-          );
+          const result = await noting(problems, null, () => results.read(recipeRunId(run, recipe)));
+          const outcome = input.outcomes[recipe] ?? UNRECORDED;
+          found.push(result ?? givenResult(run, recipe, outcome, { started, ended }));
         }
         const waiting = found
           .filter(({ recipe, outcome }) => input.unreached.includes(recipe) || isOutOfTime(outcome))
@@ -139,8 +139,8 @@ export function sweep(world: World) {
         await noting(problems, undefined, () => keepTurns(recipes, waiting, started, problems));
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');
-        await results.writeReport({
-          schema: 2,
+        await reports.write({
+          schema: 3,
           sweep: run,
           host: config.host,
           zone: config.zone,
@@ -159,7 +159,7 @@ export function sweep(world: World) {
         await lock.release(holder);
         return {
           verdict,
-          report: results.reportFile(run),
+          report: reports.fileOf(run),
           recipes: found.map(({ recipe, outcome }) => ({
             recipe,
             outcome: outcomeTitle(outcome),
@@ -177,7 +177,7 @@ export function sweep(world: World) {
 
   /** Who was not reached, and since when. A file that cannot be read costs the order, not the sweep. */
   async function turns(problems: string[]): Promise<Map<string, string>> {
-    return noting(problems, new Map<string, string>(), () => world.results.unreached());
+    return noting(problems, new Map<string, string>(), () => world.reports.unreached());
   }
 
   /** Of the recipes of this sweep, those that wait keep the moment since when they do; the others had their turn. */
@@ -190,11 +190,18 @@ export function sweep(world: World) {
     const since = await turns(problems);
     const kept = new Map(waiting.map((recipe) => [recipe, since.get(recipe) ?? started]));
     for (const recipe of recipes) since.delete(recipe);
-    await world.results.writeUnreached(new Map([...since, ...kept]));
+    await world.reports.writeUnreached(new Map([...since, ...kept]));
   }
 }
 
 const MOST_PROBLEMS = 100;
+
+/** Of a recipe whose result is not on disk, and of which the sweep knows none either. */
+const UNRECORDED: Outcome = {
+  kind: 'ERROR',
+  cause: 'infrastructure',
+  why: 'its result is not on disk',
+};
 
 /** What was read or done; else `without`, and why is among the problems. */
 async function noting<T>(problems: string[], without: T, body: () => Promise<T>): Promise<T> {
@@ -209,23 +216,4 @@ async function noting<T>(problems: string[], without: T, body: () => Promise<T>)
 
 function isOutOfTime(outcome: Outcome): boolean {
   return outcome.kind === 'ERROR' && outcome.cause === 'out-of-time';
-}
-
-/** The line of a recipe whose result is not on disk. */
-function unrecorded({
-  recipe,
-  outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'its result is not on disk' },
-  holder,
-  started,
-  ended,
-}: {
-  recipe: string;
-  outcome: Outcome | undefined;
-  holder: Holder;
-  started: string;
-  ended: string;
-}): RecipeResult {
-  const { workflowId: sweep, runId } = holder;
-  const workflow = { id: sweep, runId };
-  return { schema: 2, recipe, sweep, outcome, ...UNTESTED, started, ended, workflow };
 }

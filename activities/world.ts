@@ -1,5 +1,4 @@
 import type { TurnRequest } from '../domain/turn.ts';
-import type { Alerts } from '../host/store/alerts.ts';
 import type { Attempts } from '../host/turn/attempts.ts';
 import type { Canonicals } from '../host/store/canonicals.ts';
 import type { Config } from '../host/config/config.ts';
@@ -8,17 +7,15 @@ import type { Ledger } from '../host/git/ledger.ts';
 import type { Mirrors } from '../host/git/mirrors.ts';
 import type { ProcessRunner } from '../host/machine/process.ts';
 import type { Recipes } from '../host/recipes/recipes.ts';
-import type { Results } from '../host/store/results.ts';
+import type { Store } from '../host/store/store.ts';
 import type { AttemptBonds, Tools } from '../host/tools.ts';
 
 /** The outside world as the steps see it. */
-export interface World {
+export interface World extends Store {
   config: Config;
   recipes: Recipes;
   ledger: Ledger;
   canonicals: Canonicals;
-  results: Results;
-  alerts: Alerts;
   lock: HostLock;
   attempts: Attempts;
   turns: {

@@ -1,6 +1,7 @@
 import { createLogUpdate } from 'log-update';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../host/config/config.ts';
+import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
 import { isRed, type SweepReport } from '../domain/report.ts';
 import type { SweepResult } from '../workflows/protocol.ts';
@@ -107,8 +108,8 @@ function plainDisplay(terminal: Pick<Terminal, 'out'>): Display {
 
 /** A sweep's report, where this host has one that can be read. */
 export async function reportOf(config: Pick<Config, 'state'>, sweep: string): Promise<SweepReport | null> {
-  return createResults(config.state)
-    .readReport(sweep)
+  return createReports(config.state)
+    .read(sweep)
     .catch(() => null);
 }
 
@@ -122,7 +123,7 @@ export function outcomeRows(result: Pick<SweepResult, 'recipes'>, report: SweepR
 }
 
 /** What stands on the terminal when a sweep has ended: the table, each red result, the verdict, what to open. */
-export function renderSweepEnd(
+export async function renderSweepEnd(
   config: Pick<Config, 'host' | 'state' | 'temporal'>,
   result: SweepResult,
   report: SweepReport | null,
@@ -130,12 +131,12 @@ export function renderSweepEnd(
   cwd: string,
   /** False where the sweep's files are on its own host, and not here. */
   local: boolean,
-): string {
+): Promise<string> {
   const rows = outcomeRows(result, report);
   const lines = rows.length === 0 ? [] : [renderOutcomes(rows, terminal.columns(), cwd), ''];
   const results = createResults(config.state);
   for (const red of report?.recipes.filter(({ outcome }) => isRed(outcome)) ?? []) {
-    const folder = results.folderOf(red.sweep, red.recipe);
+    const folder = await results.folderIfThere(red.workflow.id);
     lines.push(renderResult(red, { folder, columns: terminal.columns(), cwd }), '');
   }
   lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems }));

@@ -3,7 +3,7 @@ import { outcomeEvidence, outcomeTitle } from '../domain/outcome.ts';
 import type { Release } from '../domain/release.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
 import type { Config } from '../host/config/config.ts';
-import { createResults } from '../host/store/results.ts';
+import { createReports } from '../host/store/reports.ts';
 
 /** What a sweep of the demo must have left on disk, for one recipe. */
 export interface Expected {
@@ -25,7 +25,7 @@ export async function checkDisk(
   sweep: string,
   expected: Readonly<Record<string, Expected>>,
 ): Promise<Check[]> {
-  const report = await createResults(config.state).readReport(sweep);
+  const report = await createReports(config.state).read(sweep);
   const canonicals = createCanonicals(config);
   const checks = [
     check(

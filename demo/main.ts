@@ -151,7 +151,7 @@ async function sweep(
     throw new CommandStopped(`${name} failed: ${end.failed}\ntemporal  ${workflowUrl(config, name)}`);
   }
   const report = await reportOf(config, name);
-  say(`\n${renderSweepEnd(config, end.result, report, terminal, cwd, true)}\n`);
+  say(`\n${await renderSweepEnd(config, end.result, report, terminal, cwd, true)}\n`);
   const checks = await checkDisk(config, name, expected);
   say('read back from disk:');
   for (const { ok, says } of checks) say(`  ${ok ? green('ok    ') : red('NOT OK')}  ${says}`);

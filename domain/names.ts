@@ -16,16 +16,16 @@ export function checkedRecipe(text: string): string {
   return text;
 }
 
-/** The workflow ID of the run that sweeps one recipe. */
-export function recipeRunId(sweepId: string, recipe: string): string {
-  return `${sweepId}/${recipe}`;
+/** The workflow ID of a recipe's run: that of who asked for it, say a sweep, and the recipe. */
+export function recipeRunId(asker: string, recipe: string): string {
+  return `${asker}/${recipe}`;
 }
 
-/** Whose run a workflow of that ID is; null for one that is no recipe's. */
-export function parseRecipeRunId(id: string): { sweep: string; recipe: string } | null {
+/** Whose run a workflow of that ID is, and the workflow ID of who asked; null for one that is no recipe's run. */
+export function parseRecipeRunId(id: string): { asker: string; recipe: string } | null {
   const slash = id.lastIndexOf('/');
   const recipe = id.slice(slash + 1);
-  return slash < 0 || !isRecipeName(recipe) ? null : { sweep: id.slice(0, slash), recipe };
+  return slash < 0 || !isRecipeName(recipe) ? null : { asker: id.slice(0, slash), recipe };
 }
 
 /** The stable domain at which a recipe's canonical is installed. */

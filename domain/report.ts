@@ -1,12 +1,14 @@
 import type { LintProblem } from './level.ts';
+import { recipeRunId } from './names.ts';
+import type { Asker } from './run.ts';
 import { outcomeName, type Outcome, type TierResult } from './outcome.ts';
 import type { Release } from './release.ts';
 
-/** What one recipe's run leaves on disk: `<sweep folder>/<recipe>/result.json`. */
+/** What one recipe's run leaves on disk: `result.json` in the run's folder. */
 export interface RecipeResult {
-  schema: 2;
+  schema: 3;
   recipe: string;
-  sweep: string;
+  asked: Asker;
   outcome: Outcome;
   /** What is left of it that nobody could remove, and why: no part of the outcome. Null when nothing is. */
   leftovers: string | null;
@@ -22,12 +24,12 @@ export interface RecipeResult {
   /** ISO 8601, UTC. */
   started: string;
   ended: string;
-  /** The workflow whose history tells the rest. */
-  workflow: { id: string; runId: string };
+  /** The run's, whose history tells the rest; its runId is null where there was none, or none that is known. */
+  workflow: { id: string; runId: string | null };
 }
 
 /** What the result says of a recipe that no run of its own tested. */
-export const UNTESTED = {
+const UNTESTED = {
   leftovers: null,
   notes: [],
   release: null,
@@ -35,6 +37,17 @@ export const UNTESTED = {
   level: null,
   lint: null,
 } satisfies Partial<RecipeResult>;
+
+/** The result of a sweep's recipe whose run left none, or never began. The times are ISO 8601, UTC. */
+export function givenResult(
+  sweep: string,
+  recipe: string,
+  outcome: Outcome,
+  times: { started: string; ended: string },
+): RecipeResult {
+  const workflow = { id: recipeRunId(sweep, recipe), runId: null };
+  return { schema: 3, recipe, asked: { by: 'sweep', id: sweep }, outcome, ...UNTESTED, ...times, workflow };
+}
 
 /** What a promote expects of a release that passed its cold test, in words for the report. */
 export const EXPECTED_OF_PROMOTE =
@@ -44,7 +57,7 @@ export type SweepVerdict = 'green' | 'red' | 'none' | 'skipped';
 
 /** `report.json` of a sweep: each of its recipes, once. */
 export interface SweepReport {
-  schema: 2;
+  schema: 3;
   sweep: string;
   host: string;
   zone: string;

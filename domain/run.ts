@@ -1,12 +1,26 @@
 import type { Release } from './release.ts';
 
-/** One recipe's run within a sweep, as every step is told of it. */
+/**
+ * Who asked for a run; the ID is its workflow's. Whoever else comes to ask is another member here, and the compiler
+ * then names what must know of it: who may hold the host for the run, by what the run is found in the Temporal UI, and
+ * the schema of results. Everything else is called by the run itself, and never by who asked.
+ */
+export type Asker = { by: 'sweep'; id: string };
+
+/** The same as a run is told it, with the first run ID of the workflow that asked. */
+export type Asked = Asker & { runId: string };
+
+/** One recipe's run, as every step is told of it. */
 export interface RunRef {
   recipe: string;
-  /** The sweep's workflow ID and first run ID. */
-  sweep: { id: string; runId: string };
+  asked: Asked;
   /** The recipe run's own workflow ID and first run ID, which stays when it is reset. */
   workflow: { id: string; runId: string };
+}
+
+/** Who asked for the run. A step that an older workflow scheduled names its sweep under another key. */
+export function askedFor(run: RunRef | (Omit<RunRef, 'asked'> & { sweep: Omit<Asked, 'by'> })): Asked {
+  return 'asked' in run ? run.asked : { by: 'sweep', ...run.sweep };
 }
 
 /** Limits that shape the workflows; they come from the configuration when a sweep opens. Milliseconds. */

@@ -5,7 +5,6 @@ import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } 
 import Dockerode from 'dockerode';
 import { pino, type Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
-import { createAlerts } from '../host/store/alerts.ts';
 import { createAttempts } from '../host/turn/attempts.ts';
 import { COMMAND_MARK } from '../host/machine/processes.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
@@ -16,7 +15,7 @@ import { createLedger } from '../host/git/ledger.ts';
 import { createMirrors } from '../host/git/mirrors.ts';
 import { processRunner } from '../host/machine/process.ts';
 import { createRecipes } from '../host/recipes/recipes.ts';
-import { createResults } from '../host/store/results.ts';
+import { createStore } from '../host/store/store.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
 import { deployingOnSwarm } from '../host/deploy/deploying.ts';
 import { createTools } from '../host/tools.ts';
@@ -98,8 +97,7 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
     recipes: createRecipes(recipes),
     ledger,
     canonicals,
-    results: createResults(state),
-    alerts: createAlerts(state),
+    ...createStore(state),
     lock: createHostLock({ state, host, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
     attempts,
     turns: createTurns(client, host),

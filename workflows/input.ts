@@ -49,9 +49,10 @@ const PROBLEMS_NAMED = 10;
 
 /**
  * Checks the input of one recipe's run: its sweep's, or what somebody typed, which is why a recipe's name must
- * be one before it becomes part of a path.
+ * be one before it becomes part of a path. The workflow has the one ID that such a run has: its files, its records and
+ * its results are called by that, and another run's are not to be taken for them.
  */
-export function parseRecipeSweepInput(input: unknown): RecipeSweepInput {
+export function parseRecipeSweepInput(input: unknown, workflowId: string): RecipeSweepInput {
   const { recipe, sweep, settings, deadlineMs, left } = fieldsOf(input);
   const { id, runId } = fieldsOf(sweep);
   const limits = fieldsOf(settings);
@@ -70,6 +71,10 @@ export function parseRecipeSweepInput(input: unknown): RecipeSweepInput {
   }
   if (!Number.isFinite(deadlineMs)) wrong.push(`deadlineMs: ${shown(deadlineMs)} is not a time`);
   if (left !== null && typeof left !== 'string') wrong.push(`left: ${shown(left)} is not a text`);
+  const called = `${String(id)}/${String(recipe)}`;
+  if (wrong.length === 0 && workflowId !== called) {
+    wrong.push(`${shown(workflowId)} is not the workflow ID of this run, ${shown(called)}`);
+  }
   if (wrong.length > 0) {
     throw badInput(wrong, 'Expected what a sweep gives; to sweep one recipe, start a sweep of it');
   }

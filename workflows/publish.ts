@@ -7,17 +7,21 @@ import {
   type Outcome,
 } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
-import type { RunRef } from '../domain/run.ts';
+import type { Asked, RunRef } from '../domain/run.ts';
 import { SEARCH_ATTRIBUTES } from './protocol.ts';
 import { tiersInMarkdown, type Run } from './run.ts';
 
 /** What an operator finds in the Temporal UI: search attributes to filter by, memo and details to read. */
 
-export function runAttributes({ recipe, sweep }: Pick<RunRef, 'recipe' | 'sweep'>) {
-  return [
-    { key: SEARCH_ATTRIBUTES.Recipe, value: recipe },
-    { key: SEARCH_ATTRIBUTES.SweepId, value: sweep.id },
-  ];
+export function runAttributes({ recipe, asked }: Pick<RunRef, 'recipe' | 'asked'>) {
+  return [{ key: SEARCH_ATTRIBUTES.Recipe, value: recipe }, askedAttribute(asked)];
+}
+
+function askedAttribute(asked: Asked) {
+  switch (asked.by) {
+    case 'sweep':
+      return { key: SEARCH_ATTRIBUTES.SweepId, value: asked.id };
+  }
 }
 
 /** To filter by, and to read in the list. */

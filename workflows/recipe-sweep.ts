@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { isCancellation, upsertSearchAttributes } from '@temporalio/workflow';
+import { isCancellation, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { PromoteInput, PromoteResult } from '../activities/promote.ts';
 import { decideOn } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
@@ -18,8 +18,8 @@ import { openRun, type Run } from './run.ts';
  * Completed when there is a verdict or a skip; Failed (or Canceled) when there is no verdict.
  */
 export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<RecipeSweepResult> {
-  const checked = parseRecipeSweepInput(input);
-  const run = openRun(checked);
+  const checked = parseRecipeSweepInput(input, workflowInfo().workflowId);
+  const run = openRun({ ...checked, asked: { by: 'sweep', ...checked.sweep } });
   const { ref } = run;
   const { recipe } = ref;
   upsertSearchAttributes(runAttributes(ref));
@@ -151,7 +151,7 @@ async function record(run: Run, found: Outcome): Promise<RecipeSweepResult> {
     (steps) =>
       steps.record({
         recipe: ref.recipe,
-        sweep: ref.sweep.id,
+        asked: ref.asked,
         outcome: found,
         leftovers,
         notes,

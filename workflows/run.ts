@@ -42,12 +42,17 @@ export interface Run {
   ): Promise<T | undefined>;
 }
 
-export function openRun({ recipe, sweep, settings, left }: RecipeSweepInput): Run {
+export function openRun({
+  recipe,
+  asked,
+  settings,
+  left,
+}: Pick<RunRef, 'recipe' | 'asked'> & Pick<RecipeSweepInput, 'settings' | 'left'>): Run {
   // The first run's ID: it stays when the run is reset, and names derive from it.
   const { workflowId, firstExecutionRunId: runId } = workflowInfo();
   let sinceMs = Date.now();
   const run: Run = {
-    ref: { recipe, sweep, workflow: { id: workflowId, runId } },
+    ref: { recipe, asked, workflow: { id: workflowId, runId } },
     startedMs: sinceMs,
     step: 'mirror-sync',
     brokeAt: null,

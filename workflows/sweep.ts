@@ -184,7 +184,7 @@ async function runRecipe({ id, runId, ...sweep }: Sweep, recipe: string): Promis
   const options = {
     workflowId,
     args: [input] as [RecipeSweepInput],
-    typedSearchAttributes: runAttributes({ recipe, sweep: { id, runId } }),
+    typedSearchAttributes: runAttributes({ recipe, asked: { by: 'sweep', id, runId } }),
     // Cancelled, never terminated, when the sweep ends: a terminated run would not tear down.
     parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
     cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -6,7 +6,8 @@ import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createPulledImages } from '../../host/engine/pulled-images.ts';
 import { createRecipes, strayLine } from '../../host/recipes/recipes.ts';
-import { createResults } from '../../host/store/results.ts';
+import { createReports } from '../../host/store/reports.ts';
+import { createRunIndex } from '../../host/store/run-index.ts';
 import { reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { otherZones } from '../../host/engine/ownership.ts';
@@ -98,10 +99,15 @@ async function checkReports({ state }: Config): Promise<Finding> {
   const name = 'reports';
   const how = 'put back a good copy, or move the file away; no sweep minds';
   try {
-    const results = createResults(state);
-    const { reports, unreadable } = await results.reports();
+    const files = createReports(state);
+    const index = createRunIndex(state);
+    const { reports, unreadable } = await files.all();
+    for (const recipe of await index.recipes()) {
+      const { problem } = await index.of(recipe);
+      if (problem !== null) unreadable.push(problem);
+    }
     const images = createPulledImages(state, () => new Date());
-    for (const read of [() => results.unreached(), () => images.list()]) {
+    for (const read of [() => files.unreached(), () => images.list()]) {
       await read().catch((error: unknown) => unreadable.push(explain(error)));
     }
     return unreadable.length > 0

@@ -1,13 +1,32 @@
 import type { Command } from 'commander';
+import { outcomeTitle } from '../../domain/outcome.ts';
 import { countOutcomes, type SweepReport } from '../../domain/report.ts';
-import { createResults, type Results } from '../../host/store/results.ts';
+import { redSince, type IndexedRun } from '../../domain/run-history.ts';
+import { createReports, type Reports } from '../../host/store/reports.ts';
+import { createResults } from '../../host/store/results.ts';
+import { createRunIndex } from '../../host/store/run-index.ts';
 import { workflowUrl } from '../connect.ts';
 import { CommandStopped } from '../failure.ts';
-import { nearPath, outcomeRow, renderOutcomes, troubleLines, verdictLine } from '../render/outcomes.ts';
+import {
+  colourOutcome,
+  nearPath,
+  outcomeRow,
+  renderOutcomes,
+  troubleLines,
+  verdictLine,
+} from '../render/outcomes.ts';
 import { formatTime } from '../render/quantities.ts';
 import { renderResult } from '../render/result.ts';
 import { renderTable } from '../render/table.ts';
+import { oneLine } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';
+import { checkRecipeNames } from './sweep.ts';
+
+interface Options {
+  recipe?: string;
+  list?: true;
+  json?: true;
+}
 
 export function addResultsCommand(program: Command, session: Session): void {
   program
@@ -15,68 +34,86 @@ export function addResultsCommand(program: Command, session: Session): void {
     .description('the report of a sweep, by default the latest; read from disk')
     .argument('[sweep]')
     .option('--recipe <name>', 'only this recipe; by default of the latest sweep that it was in')
-    .option('--list', 'every sweep that has a report, newest first')
+    .option('--list', 'every sweep that has a report, newest first; with --recipe every run of it')
     .option('--json')
-    .action(
-      async (
-        sweep: string | undefined,
-        options: { recipe?: string; list?: true; json?: true },
-        command: Command,
-      ) => {
-        const config = await configOf(session, command);
-        const { terminal, cwd } = session;
-        const results = createResults(config.state);
-        if (options.list) {
-          const { reports, unreadable } = await results.reports();
-          for (const problem of unreadable) terminal.err(problem);
-          const list = reports.map((report) => summary(results, report));
-          if (options.json) printJson(session, list);
-          else terminal.out(list.length === 0 ? 'no sweep has ended yet' : renderList(list));
-          return;
-        }
-        const report = await reportOf(results, sweep, options.recipe, config.state);
-        if (options.json) {
-          printJson(session, report);
-          return;
-        }
-        const columns = terminal.columns();
-        const rows = report.recipes.map(outcomeRow);
-        if (rows.length > 0) terminal.out(`${renderOutcomes(rows, columns, cwd)}\n`);
-        for (const result of report.recipes.filter(({ tiers }) => tiers.length > 0)) {
-          const folder = results.folderOf(report.sweep, result.recipe);
-          terminal.out(`${renderResult(result, { folder, columns, cwd })}\n`);
-        }
-        for (const line of troubleLines(report)) terminal.out(line);
-        terminal.out(verdictLine(report.sweep, report.verdict, report.note));
-        terminal.out(`ended     ${formatTime(new Date(report.ended))}`);
-        terminal.out(`report    ${nearPath(results.reportFile(report.sweep), cwd)}`);
-        terminal.out(`temporal  ${workflowUrl(config, report.sweep)}`);
-      },
-    );
+    .action(async (sweep: string | undefined, options: Options, command: Command) => {
+      const { state, temporal } = await configOf(session, command);
+      const { terminal, cwd } = session;
+      if (options.recipe !== undefined) checkRecipeNames([options.recipe]);
+      if (options.list) {
+        await (options.recipe === undefined
+          ? listSweeps(session, options, state)
+          : listRuns(session, options, state, options.recipe));
+        return;
+      }
+      const reports = createReports(state);
+      const report =
+        options.recipe === undefined
+          ? await reportOf(reports, sweep, state)
+          : await reportOfRecipe(reports, sweep, options.recipe, state);
+      if (options.json) {
+        printJson(session, report);
+        return;
+      }
+      const columns = terminal.columns();
+      const rows = report.recipes.map(outcomeRow);
+      if (rows.length > 0) terminal.out(`${renderOutcomes(rows, columns, cwd)}\n`);
+      const results = createResults(state);
+      for (const result of report.recipes.filter(({ tiers }) => tiers.length > 0)) {
+        const folder = await results.folderIfThere(result.workflow.id);
+        terminal.out(`${renderResult(result, { folder, columns, cwd })}\n`);
+      }
+      for (const line of troubleLines(report)) terminal.out(line);
+      terminal.out(verdictLine(report.sweep, report.verdict, report.note));
+      terminal.out(`ended     ${formatTime(new Date(report.ended))}`);
+      terminal.out(`report    ${nearPath(reports.fileOf(report.sweep), cwd)}`);
+      terminal.out(`temporal  ${workflowUrl({ temporal }, report.sweep)}`);
+    });
 }
 
-/** The report that is asked for; of one recipe alone where one is named. */
-async function reportOf(
-  results: Results,
+/** The report that is asked for. */
+async function reportOf(reports: Reports, sweep: string | undefined, state: string): Promise<SweepReport> {
+  if (sweep === undefined) {
+    const [latest] = (await reports.all()).reports;
+    if (latest === undefined) throw new CommandStopped(`no sweep has ended yet in ${state}`);
+    return latest;
+  }
+  const report = await reports.read(sweep);
+  if (report !== null) return report;
+  throw new CommandStopped(
+    `${sweep}: no report at ${reports.fileOf(sweep)}; it has not ended, or there is no such sweep (recipe-sweep results --list)`,
+  );
+}
+
+/** The same of one recipe alone; by default of the latest sweep that it was in. */
+async function reportOfRecipe(
+  reports: Reports,
   sweep: string | undefined,
-  recipe: string | undefined,
+  recipe: string,
   state: string,
 ): Promise<SweepReport> {
-  const found = sweep === undefined ? (await results.reports()).reports : [await results.readReport(sweep)];
-  const reports = found.filter((report) => report !== null);
-  if (reports.length === 0) {
-    throw new CommandStopped(
-      sweep === undefined
-        ? `no sweep has ended yet in ${state}`
-        : `${sweep}: no report at ${results.reportFile(sweep)}; it has not ended, or there is no such sweep (recipe-sweep results --list)`,
-    );
+  const ofRecipe = (report: SweepReport): SweepReport => ({
+    ...report,
+    recipes: report.recipes.filter((one) => one.recipe === recipe),
+  });
+  if (sweep !== undefined) {
+    const report = ofRecipe(await reportOf(reports, sweep, state));
+    if (report.recipes.length > 0) return report;
+    throw new CommandStopped(`${JSON.stringify(recipe)} is in no report of ${sweep}`);
   }
-  for (const report of reports) {
-    const recipes = report.recipes.filter((one) => recipe === undefined || one.recipe === recipe);
-    if (recipe === undefined || recipes.length > 0) return { ...report, recipes };
+  const { runs } = await createRunIndex(state).of(recipe);
+  for (const { asked } of runs) {
+    // Of a sweep that goes on there is no report yet, and one that cannot be read hides no others.
+    const report = await reports.read(asked.id).catch(() => null);
+    const found = report && ofRecipe(report);
+    if (found && found.recipes.length > 0) return found;
   }
+  // Older versions kept no index, and one that is lost is written anew by the next sweep.
+  const all = (await reports.all()).reports.map(ofRecipe);
+  const latest = all.find(({ recipes }) => recipes.length > 0);
+  if (latest !== undefined) return latest;
   throw new CommandStopped(
-    `${JSON.stringify(recipe)} is in no report${sweep === undefined ? '' : ` of ${sweep}`}`,
+    all.length === 0 ? `no sweep has ended yet in ${state}` : `${JSON.stringify(recipe)} is in no report`,
   );
 }
 
@@ -88,9 +125,17 @@ interface Summary {
   report: string;
 }
 
-function summary(results: Results, { sweep, ended, verdict, recipes }: SweepReport): Summary {
-  const outcomes = Object.fromEntries(countOutcomes(recipes.map(({ outcome }) => outcome)));
-  return { sweep, ended, verdict, outcomes, report: results.reportFile(sweep) };
+async function listSweeps(session: Session, { json }: Options, state: string): Promise<void> {
+  const { terminal } = session;
+  const files = createReports(state);
+  const { reports, unreadable } = await files.all();
+  for (const problem of unreadable) terminal.err(problem);
+  const list = reports.map(({ sweep, ended, verdict, recipes }): Summary => {
+    const outcomes = Object.fromEntries(countOutcomes(recipes.map(({ outcome }) => outcome)));
+    return { sweep, ended, verdict, outcomes, report: files.fileOf(sweep) };
+  });
+  if (json) printJson(session, list);
+  else terminal.out(list.length === 0 ? 'no sweep has ended yet' : renderList(list));
 }
 
 function renderList(list: readonly Summary[]): string {
@@ -105,4 +150,29 @@ function renderList(list: readonly Summary[]): string {
         .join(', '),
     ]),
   );
+}
+
+/** Every run of one recipe, as its index has them. */
+async function listRuns(session: Session, { json }: Options, state: string, recipe: string): Promise<void> {
+  const { terminal } = session;
+  const { runs, problem } = await createRunIndex(state).of(recipe);
+  if (problem !== null) terminal.err(problem);
+  if (json) printJson(session, runs);
+  else terminal.out(runs.length === 0 ? `${recipe} has had no run yet` : renderRuns(runs));
+}
+
+function renderRuns(runs: readonly IndexedRun[]): string {
+  const table = renderTable(
+    ['ended', 'outcome', 'version', 'level', 'run'],
+    runs.map(({ ended, outcome, version, level, run }) => [
+      formatTime(new Date(ended)),
+      colourOutcome(oneLine(outcomeTitle(outcome))),
+      oneLine(version ?? ''),
+      level === null ? '' : String(level),
+      oneLine(run),
+    ]),
+  );
+  const red = redSince(runs);
+  if (red === null) return table;
+  return `${table}\n\nred since ${formatTime(new Date(red.since))}, ${red.runs === 1 ? '1 run' : `${red.runs} runs`}`;
 }

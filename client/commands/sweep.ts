@@ -2,7 +2,7 @@ import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@te
 import type { Command } from 'commander';
 import { isRecipeName } from '../../domain/names.ts';
 import type { SweepVerdict } from '../../domain/report.ts';
-import { createResults } from '../../host/store/results.ts';
+import { createReports } from '../../host/store/reports.ts';
 import { SWEEP_WORKFLOW, sweepWorkflowId, taskQueueOf, type SweepInput } from '../../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
@@ -35,15 +35,15 @@ export function addSweepCommand(program: Command, session: Session): void {
         }
         if ('failed' in end) {
           // A cancelled sweep has a report as well.
-          const results = createResults(config.state);
-          const kept = local && (await results.readReport(sweep)) !== null;
-          const report = kept ? `\nreport    ${results.reportFile(sweep)}` : '';
+          const reports = createReports(config.state);
+          const kept = local && (await reports.read(sweep)) !== null;
+          const report = kept ? `\nreport    ${reports.fileOf(sweep)}` : '';
           throw new CommandStopped(`${sweep} failed: ${end.failed}${report}\ntemporal  ${url}`);
         }
         const report = local ? await reportOf(config, sweep) : null;
         if (options.json)
           printJson(session, { ...end.result, url, recipes: outcomeRows(end.result, report) });
-        else terminal.out(`\n${renderSweepEnd(config, end.result, report, terminal, cwd, local)}`);
+        else terminal.out(`\n${await renderSweepEnd(config, end.result, report, terminal, cwd, local)}`);
         session.exitStatus = exitStatusOf(end.result.verdict);
       });
     });

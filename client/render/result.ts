@@ -17,11 +17,11 @@ const INDENT = '  ';
 /**
  * What became of one release, to be read from top to bottom: each tier with its time; of what failed, what was
  * expected, what was seen and the file with the rest; the level, and what keeps it from the next. `folder` is
- * where the run's files are. Paths are never wrapped, since they are there to be copied.
+ * where the run's files are; null where they are not known. Paths are never wrapped, since they are there to be copied.
  */
 export function renderResult(
   result: RecipeResult,
-  { folder, columns, cwd }: { folder: string; columns: number | null; cwd: string },
+  { folder, columns, cwd }: { folder: string | null; columns: number | null; cwd: string },
 ): string {
   const { recipe, release, outcome, leftovers, notes, tiers, level, lint, started, ended } = result;
   const what = bold(oneLine(release === null ? recipe : `${recipe} ${release.version}`));
@@ -39,7 +39,7 @@ export function renderResult(
   if (lint !== null) lines.push(...lintLines(lint));
   lines.push(...notes.map((note, at): Line => [at === 0 ? 'notes' : '', '', oneLine(note)]));
   if (leftovers !== null) lines.push(['left', '', yellow(oneLine(leftovers))]);
-  lines.push(['files', '', '', `${near(folder)}${path.sep}`]);
+  if (folder !== null) lines.push(['files', '', '', `${near(folder)}${path.sep}`]);
 
   const head = `${what}: ${colourOutcome(oneLine(outcomeTitle(outcome)))} ${dim(`after ${took}`)}`;
   return [head, ...lines.flatMap((line) => laidOut(line, columns))].join('\n');

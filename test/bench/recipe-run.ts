@@ -187,7 +187,7 @@ async function sweep(
   if (ran?.outcome !== `PASS (promoted ${version})`) {
     throw new Error(`${recipe} ${version}: ${ran ? `${ran.outcome}: ${ran.why}` : result.note}`);
   }
-  const folder = await createResults(state).runFolder(workflowId, recipe);
+  const folder = await createResults(state).runFolder(recipeWorkflowId(workflowId, recipe));
   return {
     timeline: await timelineOf(client, recipeWorkflowId(workflowId, recipe)),
     evidence: (step) => path.join(folder, step),

@@ -307,7 +307,7 @@ function sweepFolder({ system }: Stage, id: string): string {
 
 /** As recorded on disk; what Temporal says where nothing is. */
 async function outcomeOf(stage: Stage, sweep: string, recipe: string): Promise<string> {
-  const file = path.join(sweepFolder(stage, sweep), recipe, 'result.json');
+  const file = path.join(stage.system.state, 'runs', sweep, recipe, 'result.json');
   const result = readJson<{ outcome: { kind: string; cause?: string } }>(file);
   if (result) return [result.outcome.kind, result.outcome.cause].filter(Boolean).join(' ');
   return `no outcome (sweep ${(await stage.statusOf(sweep)) ?? 'unknown'})`;

@@ -151,8 +151,7 @@ export function createChecker(host: Host): Checker {
 
   /** The commit on record was deployed cold and warm by the run on record. */
   function auditEvidence(recipe: string, { run, commit, version }: RecordOnDisk): void {
-    const sweep = run.slice(0, run.lastIndexOf('/'));
-    const folder = path.join(host.state, 'sweeps', sweep, recipe);
+    const folder = path.join(host.state, 'runs', run);
     for (const step of ['cold', 'promote']) {
       const deployed = entries(folder)
         .filter((name) => name.startsWith(step))
@@ -270,16 +269,18 @@ export function createChecker(host: Host): Checker {
   }
 
   function auditResults(): void {
-    for (const sweep of entries(path.join(host.state, 'sweeps'))) {
-      const folder = path.join(host.state, 'sweeps', sweep);
-      for (const recipe of entries(folder).filter((name) => host.recipes.includes(name))) {
-        const file = path.join(folder, recipe, 'result.json');
+    const runs = path.join(host.state, 'runs');
+    for (const asker of entries(runs)) {
+      for (const recipe of entries(path.join(runs, asker))) {
+        const file = path.join(runs, asker, recipe, 'result.json');
         if (!existsSync(file)) continue;
         const result = JSON.parse(readFileSync(file, 'utf8')) as ResultOnDisk;
         if (!OUTCOMES.includes(result.outcome.kind)) breach('I10', `${file}: ${result.outcome.kind}`);
         if (result.outcome.kind === 'PASS') auditPass(result);
       }
-      const report = path.join(folder, 'report.json');
+    }
+    for (const sweep of entries(path.join(host.state, 'sweeps'))) {
+      const report = path.join(host.state, 'sweeps', sweep, 'report.json');
       if (!existsSync(report)) continue;
       const { recipes } = JSON.parse(readFileSync(report, 'utf8')) as { recipes: ResultOnDisk[] };
       const named = recipes.map(({ recipe }) => recipe);

@@ -204,7 +204,7 @@ describe('real apps', () => {
 /** The text of a file of that name, wherever it is in the recipe's evidence. */
 async function evidence(result: RecipeResult | undefined, file: string): Promise<string> {
   const { state } = systemOf(result?.recipe ?? '');
-  const folder = path.join(state, 'sweeps', result?.sweep ?? '', result?.recipe ?? '');
+  const folder = path.join(state, 'runs', result?.workflow.id ?? '');
   const found = (await readdir(folder, { recursive: true })).find((name) => path.basename(name) === file);
   expect(found, `${file} in ${folder}`).toBeDefined();
   return readFile(path.join(folder, found ?? ''), 'utf8');

@@ -13,7 +13,6 @@ import { Fault } from '../../domain/fault.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
 import { ANY_ANSWER, type RecipeSettings } from '../../domain/recipe-settings.ts';
 import type { RunRef } from '../../domain/run.ts';
-import { createAlerts } from '../../host/store/alerts.ts';
 import { createAttempts } from '../../host/turn/attempts.ts';
 import { COMMAND_MARK } from '../../host/machine/processes.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
@@ -23,7 +22,7 @@ import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { createTools } from '../../host/tools.ts';
-import { createResults } from '../../host/store/results.ts';
+import { createStore } from '../../host/store/store.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox, ofZone } from './engine.ts';
@@ -99,8 +98,7 @@ const activities = createActivities({
   },
   ledger: createLedger(state),
   canonicals,
-  results: createResults(state),
-  alerts: createAlerts(state),
+  ...createStore(state),
   foreignWorker: async () => null,
   turns: { ask: async () => 'host', isOpen: async () => true },
   lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
@@ -114,12 +112,16 @@ const activities = createActivities({
 
 function runOf(recipe: string): RunRef {
   const runId = randomBytes(16).toString('hex');
-  return { recipe, sweep: { id: 'e2e', runId: 'e2e' }, workflow: { id: `e2e/${recipe}`, runId } };
+  return {
+    recipe,
+    asked: { by: 'sweep', id: 'e2e', runId: 'e2e' },
+    workflow: { id: `e2e/${recipe}`, runId },
+  };
 }
 
 const stackOf = ({ recipe, workflow }: RunRef): string => stackName(coldDomain(recipe, zone, workflow.runId));
 const evidenceOf = ({ recipe }: RunRef, tier: string, file: string): string =>
-  path.join(state, 'sweeps/e2e', recipe, `cold-test-${tier}`, file);
+  path.join(state, 'runs/e2e', recipe, `cold-test-${tier}`, file);
 
 /** One step of the run, as a worker does it. */
 function step<T>(body: (steps: Activities) => Promise<T>): Promise<T> {

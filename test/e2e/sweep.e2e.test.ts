@@ -150,10 +150,19 @@ describe('a weekly sweep', () => {
     await mkdir(path.join(old, 'webdis', 'promote'), { recursive: true });
     const ended = new Date(Date.now() - 3 * 365 * 24 * 60 * 60_000).toISOString();
     await writeFile(path.join(old, 'report.json'), JSON.stringify({ ...report, sweep: 'ancient', ended }));
+    const run = path.join(system.state, 'runs', 'ancient', 'custom-html');
+    await mkdir(path.join(run, 'promote'), { recursive: true });
+    const workflow = { id: 'ancient/custom-html', runId: null };
+    await writeFile(path.join(run, 'result.json'), JSON.stringify({ ...report.recipes[0], ended, workflow }));
     expect((await system.cli('results', '--list')).stdout).toContain('ancient');
+    const history = async (): Promise<string> =>
+      (await system.cli('results', '--recipe', 'custom-html', '--list')).stdout;
+    const told = await history();
     const sweep = await startSweep(['unreleased']);
     expect((await sweep.result()).problems).toEqual([]);
     expect((await readdir(kept)).sort()).toEqual([...before, sweep.workflowId].sort());
+    expect((await readdir(path.join(system.state, 'runs'))).sort()).toEqual((await readdir(kept)).sort());
+    expect(await history()).toBe(told);
     expect((await system.cli('results', '--list')).stdout).not.toContain('ancient');
   });
 
@@ -390,7 +399,7 @@ describe('the registry of a release that works', () => {
     ];
     const tested = await registry.digest(tag);
     const sweep = await startSweep(['custom-html']);
-    const file = path.join(state, 'sweeps', sweep.workflowId, 'custom-html', 'resolved-images.json');
+    const file = path.join(state, 'runs', sweep.workflowId, 'custom-html', 'resolved-images.json');
     await until(async () => (await readFile(file, 'utf8').catch(() => '')).includes(tag), 120_000);
     await registry.moveTag(tag, old);
     expect(outcomesOf(await sweep.result())).toEqual({ 'custom-html': `PASS (promoted ${version})` });

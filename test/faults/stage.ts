@@ -113,7 +113,7 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
     });
     const told = [...(note === null ? [] : [note]), ...problems];
     if (told.length > 0) throw new Error(told.join('; '));
-    const file = path.join(system.state, 'sweeps', workflowId, recipe, 'result.json');
+    const file = path.join(system.state, 'runs', workflowId, recipe, 'result.json');
     return JSON.parse(readFileSync(file, 'utf8')) as RecipeResult;
   }
 

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
-import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createAttempts } from '../../host/turn/attempts.ts';
 import { declaredEnvironment, type Config } from '../../host/config/config.ts';
@@ -10,7 +9,7 @@ import { createLedger } from '../../host/git/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
-import { createResults } from '../../host/store/results.ts';
+import { createStore } from '../../host/store/store.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** The worker's own steps over these surroundings. */
@@ -67,8 +66,7 @@ export function stepsIn(around: Surroundings): Steps {
       throw new Error('no engine belongs to these steps');
     },
     canonicals: createCanonicals(config),
-    results: createResults(state),
-    alerts: createAlerts(state),
+    ...createStore(state),
     foreignWorker: async () => null,
     turns: { ask: async () => 'host', isOpen: async () => true },
     lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),

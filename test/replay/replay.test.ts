@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { recipeWorkflowId } from '../../workflows/protocol.ts';
 import { quietRuntime, WORKFLOWS } from '../workflow/server.ts';
 
 const FOLDER = path.join(import.meta.dirname, 'histories');
@@ -18,8 +19,9 @@ beforeAll(async () => {
 describe('a history recorded by an earlier version replays', () => {
   test.each(readdirSync(FOLDER))('%s', async (file) => {
     const history = JSON.parse(readFileSync(path.join(FOLDER, file), 'utf8')) as unknown;
-    // A sweep names its children after itself.
-    const workflowId = file.includes('-sweep-') ? 'sweep' : 'another';
+    // A sweep names its children after itself, and they know what they are called.
+    const recipe = /-recipe-(.+)\.json$/.exec(file)?.[1];
+    const workflowId = recipe === undefined ? 'sweep' : recipeWorkflowId('sweep', recipe);
     await expect(Worker.runReplayHistory({ workflowBundle }, history, workflowId)).resolves.toBeUndefined();
   });
 });

@@ -29,7 +29,11 @@ vi.mock('node:fs/promises', async (original) => {
 
 const COMMIT = '0'.repeat(40);
 const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
+const RUN: RunRef = {
+  recipe: 'ghost',
+  asked: { by: 'sweep', ...SWEEP },
+  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
+};
 const STACK = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
 const deploy = { version: '1.0.0+1', commit: COMMIT };
 const ASKED = { run: RUN, deploy, dependencies: [], upgraded: false };
@@ -102,10 +106,7 @@ function database(): void {
 }
 
 function evidence(tier: string, file: string): string {
-  return readFileSync(
-    path.join(machine.state, 'sweeps', 'sweep', 'ghost', `cold-test-${tier}`, file),
-    'utf8',
-  );
+  return readFileSync(path.join(machine.state, 'runs', 'sweep', 'ghost', `cold-test-${tier}`, file), 'utf8');
 }
 
 describe('a backup and its restore', () => {

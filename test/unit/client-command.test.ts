@@ -13,6 +13,8 @@ import type { SweepReport } from '../../domain/report.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals, type CanonicalRecord } from '../../host/store/canonicals.ts';
 import type { Prerequisite } from '../../host/prerequisites.ts';
+import { createReports } from '../../host/store/reports.ts';
+import { createRunIndex } from '../../host/store/run-index.ts';
 import { createResults } from '../../host/store/results.ts';
 import { typeIn } from './typed-command.ts';
 
@@ -54,7 +56,7 @@ const record = (recipe: string): CanonicalRecord => ({
 });
 
 const report = (sweep: string, ended: string): SweepReport => ({
-  schema: 2,
+  schema: 3,
   sweep,
   host: 'ci-1',
   zone: 'ci.example.org',
@@ -65,15 +67,15 @@ const report = (sweep: string, ended: string): SweepReport => ({
   ended,
   recipes: [
     {
-      schema: 2,
+      schema: 3,
       recipe: 'gitea',
-      sweep,
+      asked: { by: 'sweep', id: sweep },
       outcome: {
         kind: 'FAIL',
         version: '3.6.0+1',
         tier: 'install',
         why: 'app exited',
-        evidence: path.join(folder, 'state/sweeps', sweep, 'gitea/app.log'),
+        evidence: path.join(folder, 'state/runs', sweep, 'gitea/app.log'),
         canonical: null,
       },
       leftovers: null,
@@ -179,32 +181,34 @@ describe('results', () => {
   });
 
   test('are the latest by default, with the file to open next', async () => {
-    const results = createResults(path.join(folder, 'state'));
-    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
-    await results.writeReport(report('sweep-2', '2025-03-09T05:00:00.000Z'));
+    const reports = createReports(path.join(folder, 'state'));
+    await reports.write(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    await reports.write(report('sweep-2', '2025-03-09T05:00:00.000Z'));
     const { status, out } = await type('results');
     expect(status).toBe(0);
-    expect(out).toContain('state/sweeps/sweep-2/gitea/app.log');
+    expect(out).toContain('state/runs/sweep-2/gitea/app.log');
     expect(out).toContain('state/sweeps/sweep-2/report.json');
     const older = await type('results', 'sweep-1', '--json');
     expect(JSON.parse(older.out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
   });
 
   test('tell what became of each release that was tested', async () => {
-    const results = createResults(path.join(folder, 'state'));
-    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    const reports = createReports(path.join(folder, 'state'));
+    await reports.write(report('sweep-1', '2025-03-02T05:00:00.000Z'));
     const out = stripVTControlCharacters((await type('results')).out);
     expect(out).toContain('gitea 3.6.0+1: FAIL after 2h 00m');
     expect(out).toContain('seen: app exited');
-    expect(out).toContain('state/sweeps/sweep-1/gitea/');
+    expect(out).not.toContain('files');
+    await createResults(path.join(folder, 'state')).runFolder('sweep-1/gitea');
+    expect((await type('results')).out).toContain('state/runs/sweep-1/gitea/');
   });
 
   test('of one recipe are those of the latest sweep that it was in', async () => {
-    const results = createResults(path.join(folder, 'state'));
-    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    const reports = createReports(path.join(folder, 'state'));
+    await reports.write(report('sweep-1', '2025-03-02T05:00:00.000Z'));
     const later = report('sweep-2', '2025-03-09T05:00:00.000Z');
     const recipes = later.recipes.map((one) => ({ ...one, recipe: 'ghost' }));
-    await results.writeReport({ ...later, recipes });
+    await reports.write({ ...later, recipes });
     const { out } = await type('results', '--recipe', 'gitea', '--json');
     expect(JSON.parse(out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
     expect(await type('results', 'sweep-2', '--recipe', 'gitea')).toMatchObject({
@@ -213,10 +217,39 @@ describe('results', () => {
     });
   });
 
+  test('of one recipe are found by its index, whatever else stands there', async () => {
+    const state = path.join(folder, 'state');
+    const reports = createReports(state);
+    const index = createRunIndex(state);
+    for (const [sweep, ended] of [
+      ['sweep-1', '2025-03-02T05:00:00.000Z'],
+      ['sweep-2', '2025-03-09T05:00:00.000Z'],
+      ['going-on', '2025-03-16T05:00:00.000Z'],
+    ] as const) {
+      const written = report(sweep, ended);
+      for (const result of written.recipes) await index.add(result);
+      if (sweep !== 'going-on') await reports.write(written);
+    }
+    // Newer than all of them, and in no index.
+    await reports.write({ ...report('sweep-9', '2025-04-06T05:00:00.000Z'), recipes: [] });
+    const { out } = await type('results', '--recipe', 'gitea', '--json');
+    expect(JSON.parse(out)).toEqual(report('sweep-2', '2025-03-09T05:00:00.000Z'));
+    const listed = JSON.parse((await type('results', '--recipe', 'gitea', '--list', '--json')).out) as object;
+    expect(listed).toMatchObject([
+      { run: 'going-on/gitea' },
+      { run: 'sweep-2/gitea' },
+      { run: 'sweep-1/gitea' },
+    ]);
+    const shown = stripVTControlCharacters((await type('results', '--recipe', 'gitea', '--list')).out);
+    expect(shown).toContain('2025-03-09 05:00:00Z  FAIL     3.6.0+1  0      sweep-2/gitea');
+    expect(shown).toContain('red since 2025-03-02 05:00:00Z, 3 runs');
+    expect((await type('results', '--recipe', 'ghost', '--list')).out).toBe('ghost has had no run yet');
+  });
+
   test('are listed newest first', async () => {
-    const results = createResults(path.join(folder, 'state'));
-    await results.writeReport(report('sweep-1', '2025-03-02T05:00:00.000Z'));
-    await results.writeReport(report('sweep-2', '2025-03-09T05:00:00.000Z'));
+    const reports = createReports(path.join(folder, 'state'));
+    await reports.write(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    await reports.write(report('sweep-2', '2025-03-09T05:00:00.000Z'));
     const listed = JSON.parse((await type('results', '--list', '--json')).out) as { sweep: string }[];
     expect(listed).toMatchObject([
       { sweep: 'sweep-2', verdict: 'red', outcomes: { FAIL: 1 } },

@@ -57,7 +57,7 @@ const rows: OutcomeRow[] = [
     recipe: 'gitea',
     outcome: 'FAIL',
     why: 'install: app exited',
-    evidence: '/state/sweeps/s/gitea/app.log',
+    evidence: '/state/runs/s/gitea/app.log',
     level: 0,
   },
 ];
@@ -68,7 +68,7 @@ describe('the table at the end', () => {
       [
         'recipe  outcome                  level  why                                open next',
         'ghost   PASS (promoted 2.0.0+1)  5      the canonical record says 2.0.0+1',
-        'gitea   FAIL                     0      install: app exited                /state/sweeps/s/gitea/app.log',
+        'gitea   FAIL                     0      install: app exited                /state/runs/s/gitea/app.log',
       ].join('\n'),
     );
   });
@@ -76,7 +76,7 @@ describe('the table at the end', () => {
   test('on a narrow terminal reasons wrap and files are listed whole below', () => {
     const shown = plain(renderOutcomes(rows, 70, '/elsewhere'));
     expect(Math.max(...shown.split('\n').map((line) => line.length))).toBeLessThanOrEqual(70);
-    expect(shown).toContain('/state/sweeps/s/gitea/app.log');
+    expect(shown).toContain('/state/runs/s/gitea/app.log');
     expect(shown.split('\n')[0]).not.toContain('open next');
   });
 
@@ -90,7 +90,7 @@ describe('the table at the end', () => {
   });
 
   test('a file below the working directory is named from there', () => {
-    expect(plain(renderOutcomes(rows, null, '/state'))).toContain(' sweeps/s/gitea/app.log');
+    expect(plain(renderOutcomes(rows, null, '/state'))).toContain(' runs/s/gitea/app.log');
   });
 
   test('what an app logged cannot steer the terminal', () => {

@@ -4,13 +4,13 @@ import { wrapped } from '../../client/render/terminal.ts';
 import { TIERS } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 
-const FOLDER = '/var/lib/recipe-sweep/sweeps/sweep-2025-03-02T03:00:00Z/gitea';
+const FOLDER = '/var/lib/recipe-sweep/runs/sweep-2025-03-02T03:00:00Z/gitea';
 const LOG = `${FOLDER}/cold-test-upgrade/app.log`;
 
 const red: RecipeResult = {
-  schema: 2,
+  schema: 3,
   recipe: 'gitea',
-  sweep: 'sweep-2025-03-02T03:00:00Z',
+  asked: { by: 'sweep', id: 'sweep-2025-03-02T03:00:00Z' },
   outcome: {
     kind: 'FAIL',
     version: '3.6.0+1.24.2',

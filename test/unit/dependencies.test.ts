@@ -16,7 +16,11 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = { recipe: 'drone', sweep: SWEEP, workflow: { id: 'sweep/drone', runId: 'abcdef' } };
+const RUN: RunRef = {
+  recipe: 'drone',
+  asked: { by: 'sweep', ...SWEEP },
+  workflow: { id: 'sweep/drone', runId: 'abcdef' },
+};
 const OWN = stackName(coldDomain('drone', ZONE, RUN.workflow.runId));
 const COMMIT = { drone: '0'.repeat(40), gitea: '1'.repeat(40), redis: '2'.repeat(40) };
 

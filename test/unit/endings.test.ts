@@ -9,7 +9,9 @@ import type { Outcome } from '../../domain/outcome.ts';
 import { UNTESTED } from '../../domain/report.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
+import { createReports } from '../../host/store/reports.ts';
 import { createResults } from '../../host/store/results.ts';
+import { createRunIndex } from '../../host/store/run-index.ts';
 import { faultOf, reasonOf } from '../../workflows/input.ts';
 import { createMachine, type Machine } from './fake-machine.ts';
 
@@ -27,7 +29,11 @@ const COMMIT = '0'.repeat(40);
 const IMAGES = { app: { image: COMMIT, digest: `sha256:${COMMIT}` } };
 const RELEASE = { version: '1.0.0+1', commit: COMMIT };
 const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
+const RUN: RunRef = {
+  recipe: 'ghost',
+  asked: { by: 'sweep', ...SWEEP },
+  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
+};
 
 let folder: string;
 let machine: Machine;
@@ -54,7 +60,7 @@ describe('a run that ends', () => {
       record({
         ...UNTESTED,
         recipe: 'ghost',
-        sweep: SWEEP.id,
+        asked: RUN.asked,
         outcome,
         release: RELEASE,
         startedMs: 0,
@@ -80,7 +86,7 @@ describe('a run that ends', () => {
     expect(await end(failed)).toEqual(pass);
     expect(await end({ kind: 'ERROR', cause: 'infrastructure', why: 'teardown' })).toEqual(pass);
     expect(await end(nothingNew)).toEqual(pass);
-    const file = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'result.json');
+    const file = path.join(machine.state, 'runs', 'sweep', 'ghost', 'result.json');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ outcome: pass });
   });
 
@@ -114,9 +120,31 @@ describe('a run that ends', () => {
   test('does not write over what a later end of it wrote', async () => {
     await end(nothingNew, { endedMs: 2 });
     expect(await end({ kind: 'ERROR', cause: 'cancelled', why: 'long ago' })).toEqual(nothingNew);
-    expect(await createResults(machine.state).readResult('sweep', 'ghost')).toMatchObject({
+    expect(await createResults(machine.state).read('sweep/ghost')).toMatchObject({
       outcome: nothingNew,
     });
+  });
+
+  test('is known to have been asked for by its sweep', async () => {
+    await end(nothingNew);
+    expect(await createResults(machine.state).read('sweep/ghost')).toMatchObject({
+      asked: { by: 'sweep', id: SWEEP.id },
+      workflow: RUN.workflow,
+    });
+  });
+
+  test('is in the index as it ended last, and without one it ends all the same', async () => {
+    const index = createRunIndex(machine.state);
+    await end({ kind: 'ERROR', cause: 'cancelled', why: 'x'.repeat(1_000) });
+    await end(nothingNew, { endedMs: 2 });
+    expect(await index.of('ghost')).toMatchObject({
+      runs: [{ run: 'sweep/ghost', outcome: nothingNew, version: RELEASE.version }],
+      problem: null,
+    });
+    const file = path.join(machine.state, 'index', 'ghost.jsonl');
+    rmSync(file);
+    mkdirSync(file);
+    expect(await end(nothingNew, { endedMs: 3 })).toEqual(nothingNew);
   });
 
   test('says what it left, which is an alert too', async () => {
@@ -124,7 +152,7 @@ describe('a run that ends', () => {
     expect(await end(outcome, { leftovers: 'the cold deployment' })).toEqual(outcome);
     const { alerts } = await createAlerts(machine.state).open();
     expect(alerts).toMatchObject([{ kind: 'left-behind', recipe: 'ghost', message: 'the cold deployment' }]);
-    expect(await createResults(machine.state).readResult('sweep', 'ghost')).toMatchObject({
+    expect(await createResults(machine.state).read('sweep/ghost')).toMatchObject({
       outcome,
       leftovers: 'the cold deployment',
     });
@@ -177,7 +205,7 @@ describe('a sweep that opens', () => {
     );
 
   test('begins with those that have waited longest', async () => {
-    await createResults(machine.state).writeUnreached(
+    await createReports(machine.state).writeUnreached(
       new Map([
         ['d', '2025-03-02T03:00:00.000Z'],
         ['c', '2025-03-09T03:00:00.000Z'],
@@ -208,7 +236,7 @@ describe('a sweep that opens', () => {
 
 describe('a sweep that closes', () => {
   const holder = { workflowId: 'sweep', runId: SWEEP.runId, what: 'sweep' };
-  const results = () => createResults(machine.state);
+  const reports = () => createReports(machine.state);
   const outOfTime: Outcome = { kind: 'ERROR', cause: 'out-of-time', why: 'not reached' };
   const NOTHING = { outcomes: {}, unreached: [], note: null, problems: [] };
   const close = (input: Partial<Parameters<Activities['closeSweep']>[0]> = {}) =>
@@ -217,12 +245,12 @@ describe('a sweep that closes', () => {
     );
 
   test('reports what it knows where results are missing or cannot be read', async () => {
-    const folder = await results().runFolder('sweep', 'gitea');
+    const folder = await createResults(machine.state).runFolder('sweep/gitea');
     writeFileSync(path.join(folder, 'result.json'), '{');
     const outcomes = { ghost: { kind: 'PASS', promoted: '1.0.0+1' } as const };
     const { problems } = await close({ outcomes, problems: ['before'] });
     expect(problems).toEqual(['before', expect.stringContaining('gitea/result.json')]);
-    expect(await results().readReport('sweep')).toMatchObject({
+    expect(await reports().read('sweep')).toMatchObject({
       verdict: 'none',
       problems,
       recipes: [
@@ -240,17 +268,17 @@ describe('a sweep that closes', () => {
       unreached: ['gitea'],
     });
     const since = new Map([['gitea', '1970-01-01T00:00:00.000Z']]);
-    expect(await results().unreached()).toEqual(since);
+    expect(await reports().unreached()).toEqual(since);
     await close({
       recipes: ['ghost'],
       startedMs: 1_000,
       outcomes: { ghost: { kind: 'PASS', promoted: '1' } },
     });
-    expect(await results().unreached()).toEqual(since);
+    expect(await reports().unreached()).toEqual(since);
     await close({ startedMs: 2_000, outcomes: { ghost: outOfTime, gitea: outOfTime } });
-    expect(await results().unreached()).toEqual(since.set('ghost', '1970-01-01T00:00:02.000Z'));
+    expect(await reports().unreached()).toEqual(since.set('ghost', '1970-01-01T00:00:02.000Z'));
     await close({ startedMs: 3_000, outcomes: { gitea: { kind: 'PASS', promoted: '1' } } });
-    expect(await results().unreached()).toEqual(new Map());
+    expect(await reports().unreached()).toEqual(new Map());
   });
 
   test('writes nothing once another one has the host', async () => {
@@ -260,18 +288,18 @@ describe('a sweep that closes', () => {
     await step(({ closeSweep }) =>
       closeSweep({ holder: later, recipes: ['ghost'], ...NOTHING, unreached: ['ghost'], startedMs: 1 }),
     );
-    const unreached = await results().unreached();
+    const unreached = await reports().unreached();
     await step(({ reap }) => reap({ holder: later }));
     await expect(close({ unreached: [] })).rejects.toMatchObject({ type: 'HostBusy' });
-    expect(await results().unreached()).toEqual(unreached);
-    expect(await results().readReport('sweep')).toBe(null);
+    expect(await reports().unreached()).toEqual(unreached);
+    expect(await reports().read('sweep')).toBe(null);
   });
 
   test('does not mind that the order of the next one cannot be read', async () => {
     writeFileSync(path.join(machine.state, 'unreached.json'), '{"schema":9}');
     const { problems } = await close({ outcomes: { ghost: outOfTime } });
     expect(problems).toEqual([expect.stringContaining('unreached.json')]);
-    expect([...(await results().unreached()).keys()]).toEqual(['ghost']);
+    expect([...(await reports().unreached()).keys()]).toEqual(['ghost']);
   });
 });
 

@@ -5,7 +5,6 @@ import { createActivities, type Activities } from '../../activities/index.ts';
 import { Fault } from '../../domain/fault.ts';
 import type { RecipeSettings } from '../../domain/recipe-settings.ts';
 import { versionsOf } from '../../domain/version.ts';
-import { createAlerts } from '../../host/store/alerts.ts';
 import { passBoundary } from '../../host/machine/boundary.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import type { Config } from '../../host/config/config.ts';
@@ -14,7 +13,7 @@ import { createHostLock } from '../../host/turn/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
-import { createResults } from '../../host/store/results.ts';
+import { createStore } from '../../host/store/store.ts';
 import { createTools } from '../../host/tools.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { fakeDeploying, type FakeEngine, type Stack, type Tag } from './fake-engine.ts';
@@ -199,8 +198,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     },
     ledger,
     canonicals,
-    results: createResults(state),
-    alerts: createAlerts(state),
+    ...createStore(state),
     foreignWorker: async () => null,
     turns: { ask: async () => 'host', isOpen: async () => true },
     lock: createHostLock({

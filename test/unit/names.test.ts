@@ -9,7 +9,7 @@ import {
   stackName,
   warmDomain,
 } from '../../domain/names.ts';
-import { folderName } from '../../host/store/results.ts';
+import { folderName, runFolderName } from '../../host/store/places.ts';
 
 test('the domains are the spec’s', () => {
   expect(warmDomain('custom-html', 'ci.example.org')).toBe('warm-custom-html.ci.example.org');
@@ -26,12 +26,37 @@ test.each(['-f', 'a--b', 'A', 'a_b', '../x', '', 'a/b', 'x'.repeat(41), 'a\n'])(
   },
 );
 
-test.each(['sweep-1', 'by hand/again', ''])('a recipe’s run in the sweep %j is known by its ID', (sweep) => {
-  expect(parseRecipeRunId(recipeRunId(sweep, 'custom-html'))).toEqual({ sweep, recipe: 'custom-html' });
-});
+test.each(['sweep-1', 'by hand/again', ''])(
+  'a recipe’s run that %j asked for is known by its ID',
+  (asker) => {
+    expect(parseRecipeRunId(recipeRunId(asker, 'custom-html'))).toEqual({ asker, recipe: 'custom-html' });
+  },
+);
 
 test.each(['sweep-1', 'sweep-1/', 'sweep-1/Not A Recipe'])('%j is no recipe’s run', (id) => {
   expect(parseRecipeRunId(id)).toBeNull();
+});
+
+describe("a recipe's run as a folder", () => {
+  test('is who asked, and in it the recipe', () => {
+    expect(runFolderName('sweep-2026-11-22T03:00:00Z/gitea')).toBe('sweep-2026-11-22T03:00:00Z/gitea');
+    expect(runFolderName('by hand/again/gitea')).toBe('by%20hand%2Fagain/gitea');
+  });
+
+  test('is never in that of another', () => {
+    const id = fc.stringMatching(/^[a-z./]{1,12}\/[a-z]{1,3}$/);
+    fc.assert(
+      fc.property(id, id, (one, other) => {
+        const [joined, otherJoined] = [one, other].map((run) => path.resolve('/runs', runFolderName(run)));
+        expect(path.dirname(path.dirname(joined ?? ''))).toBe('/runs');
+        if (one !== other) expect(joined).not.toBe(otherJoined);
+      }),
+    );
+  });
+
+  test.each(['sweep-1', '/gitea', 'sweep-1/', 'sweep-1/..', ''])('%j is none', (id) => {
+    expect(() => runFolderName(id)).toThrow(RangeError);
+  });
 });
 
 describe('a workflow ID as a folder', () => {

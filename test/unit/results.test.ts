@@ -3,22 +3,25 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RecipeResult, SweepReport } from '../../domain/report.ts';
+import { createReports, type Reports } from '../../host/store/reports.ts';
 import { createResults, type Results } from '../../host/store/results.ts';
 
 let state: string;
 let results: Results;
+let reports: Reports;
 beforeEach(async () => {
   state = await mkdtemp(path.join(os.tmpdir(), 'results-'));
   results = createResults(state);
+  reports = createReports(state);
 });
 afterEach(async () => {
   await rm(state, { recursive: true, force: true });
 });
 
 const result: RecipeResult = {
-  schema: 2,
+  schema: 3,
   recipe: 'gitea',
-  sweep: 'sweep-1',
+  asked: { by: 'sweep', id: 'sweep-1' },
   outcome: { kind: 'PASS', promoted: '3.6.0+1' },
   leftovers: null,
   notes: [],
@@ -35,7 +38,7 @@ const result: RecipeResult = {
 };
 
 const report: SweepReport = {
-  schema: 2,
+  schema: 3,
   sweep: 'sweep-1',
   host: 'ci-1',
   zone: 'ci.example.org',
@@ -47,6 +50,11 @@ const report: SweepReport = {
   recipes: [result],
 };
 
+/** The same as a version wrote it for which every run was a sweep's. */
+function ofSchema2({ asked, ...rest }: RecipeResult): object {
+  return { ...rest, sweep: asked.id, schema: 2 };
+}
+
 /** The same as a version wrote it that knew of no levels. */
 function ofSchema1({
   level: _level,
@@ -55,17 +63,18 @@ function ofSchema1({
   notes: _notes,
   ...rest
 }: RecipeResult): object {
-  return { ...rest, schema: 1 };
+  return { ...ofSchema2(rest as RecipeResult), schema: 1 };
 }
 
 const resultFile = async (): Promise<string> =>
-  path.join(await results.runFolder('sweep-1', 'gitea'), 'result.json');
+  path.join(await results.runFolder('sweep-1/gitea'), 'result.json');
 
 test('a result and a report are read as they were written', async () => {
-  await results.writeResult(result);
-  await results.writeReport(report);
-  expect(await results.readResult('sweep-1', 'gitea')).toEqual(result);
-  expect(await results.readReport('sweep-1')).toEqual(report);
+  await results.write(result);
+  await reports.write(report);
+  expect(await results.read('sweep-1/gitea')).toEqual(result);
+  expect(await reports.read('sweep-1')).toEqual(report);
+  expect(await resultFile()).toBe(path.join(state, 'runs', 'sweep-1', 'gitea', 'result.json'));
   expect(JSON.parse(await readFile(await resultFile(), 'utf8'))).toEqual(result);
 });
 
@@ -74,30 +83,38 @@ describe('of schema 1', () => {
 
   test('a result says nothing of level and lint', async () => {
     await writeFile(await resultFile(), JSON.stringify(ofSchema1(result)));
-    expect(await results.readResult('sweep-1', 'gitea')).toEqual(unknown);
+    expect(await results.read('sweep-1/gitea')).toEqual(unknown);
   });
 
   test('a report is read with its results', async () => {
-    await results.runFolder('sweep-1', 'gitea');
+    await reports.write(report);
     const old = { ...report, schema: 1, recipes: [ofSchema1(result)] };
-    await writeFile(results.reportFile('sweep-1'), JSON.stringify(old));
-    expect((await results.reports()).reports).toEqual([{ ...report, recipes: [unknown] }]);
+    await writeFile(reports.fileOf('sweep-1'), JSON.stringify(old));
+    expect((await reports.all()).reports).toEqual([{ ...report, recipes: [unknown] }]);
   });
 });
 
+test('a report of schema 2, whose results name their sweep, is read', async () => {
+  await reports.write(report);
+  const old = { ...report, schema: 2, recipes: [ofSchema2(result)] };
+  await writeFile(reports.fileOf('sweep-1'), JSON.stringify(old));
+  expect(await reports.read('sweep-1')).toEqual(report);
+});
+
 test.each([
-  ['of a newer schema', { ...result, schema: 3 }],
+  ['of a newer schema', { ...result, schema: 4 }],
+  ['of schema 3 that names its sweep', { ...ofSchema2(result), schema: 3 }],
   ['of schema 2 without its level', { ...ofSchema1(result), schema: 2 }],
-  ['of schema 1 with a level', { ...result, schema: 1 }],
+  ['of schema 1 with a level', { ...ofSchema2(result), schema: 1 }],
+  ['that nobody asked for', { ...result, asked: { by: 'nobody', id: 'x' } }],
   ['with a level that there is not', { ...result, level: 6 }],
 ])('a result %s is refused', async (_what, written) => {
   await writeFile(await resultFile(), JSON.stringify(written));
-  await expect(results.readResult('sweep-1', 'gitea')).rejects.toMatchObject({ type: 'RecordUnreadable' });
+  await expect(results.read('sweep-1/gitea')).rejects.toMatchObject({ type: 'RecordUnreadable' });
 });
 
 test('reports that cannot be read, and stray files, hide no others', async () => {
-  await results.runFolder('sweep-1', 'gitea');
-  await results.writeReport(report);
+  await reports.write(report);
   const sweeps = path.join(state, 'sweeps');
   await writeFile(path.join(sweeps, '.DS_Store'), '');
   for (const [name, text] of [
@@ -107,17 +124,19 @@ test('reports that cannot be read, and stray files, hide no others', async () =>
     await mkdir(path.join(sweeps, name));
     await writeFile(path.join(sweeps, name, 'report.json'), text);
   }
-  const { reports, unreadable } = await results.reports();
-  expect(reports).toEqual([report]);
+  const { reports: read, unreadable } = await reports.all();
+  expect(read).toEqual([report]);
   expect(unreadable).toHaveLength(2);
   for (const name of ['newer', 'cut']) expect(unreadable.join()).toContain(`${name}/report.json`);
 });
 
 test('results and reports from before there were leftovers, notes and problems say that there are none', async () => {
   const { leftovers: _leftovers, notes: _notes, ...older } = result;
-  await writeFile(await resultFile(), JSON.stringify(older));
-  expect(await results.readResult('sweep-1', 'gitea')).toEqual(result);
+  await writeFile(await resultFile(), JSON.stringify(ofSchema2(older as RecipeResult)));
+  expect(await results.read('sweep-1/gitea')).toEqual(result);
   const { problems: _problems, ...olderReport } = report;
-  await writeFile(results.reportFile('sweep-1'), JSON.stringify({ ...olderReport, recipes: [older] }));
-  expect(await results.readReport('sweep-1')).toEqual(report);
+  const recipes = [ofSchema2(older as RecipeResult)];
+  await reports.write(report);
+  await writeFile(reports.fileOf('sweep-1'), JSON.stringify({ ...olderReport, schema: 2, recipes }));
+  expect(await reports.read('sweep-1')).toEqual(report);
 });

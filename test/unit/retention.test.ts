@@ -12,12 +12,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
-import { outlived, type KeptSweep } from '../../domain/retention.ts';
+import { outlived, type KeptRun, type KeptSweep } from '../../domain/retention.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { createAlerts, type Alert } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
-import { createResults, folderName } from '../../host/store/results.ts';
+import { folderName } from '../../host/store/places.ts';
+import { createReports } from '../../host/store/reports.ts';
+import { createResults } from '../../host/store/results.ts';
+import { createRunIndex } from '../../host/store/run-index.ts';
 import { createMachine, DAY_MS, ZONE, type Machine } from './fake-machine.ts';
 
 vi.mock('node:fs/promises', async (original) => {
@@ -31,47 +34,71 @@ vi.mock('../../host/prerequisites.ts', () => ({ checkPrerequisites: async () => 
 describe('which sweeps have had their time', () => {
   const NOW = 1_000 * DAY_MS;
   const ages = { sweeps: 100 * DAY_MS, evidence: 10 * DAY_MS };
-  const nobody = { sweeps: new Set<string>(), runs: new Set<string>(), recipes: new Set<string>() };
-  const sweep = (daysAgo: number, recipes: readonly string[], told = recipes): KeptSweep => ({
-    folder: `sweep-${daysAgo}`,
-    endedMs: NOW - daysAgo * DAY_MS,
-    recipes,
-    told,
+  const nobody = { askers: new Set<string>(), runs: new Set<string>(), recipes: new Set<string>() };
+  const runsOf = (asker: string, endedMs: number, recipes: readonly string[], told: readonly string[]) =>
+    recipes.map((recipe): KeptRun => {
+      const folder = `${asker}/${recipe}`;
+      return { folder, asker, recipe, endedMs, told: told.includes(recipe) };
+    });
+  /** Sweeps by how long ago they ended, in days, with the recipes that they had and those that they told of. */
+  const kept = (
+    ...sweeps: (readonly [daysAgo: number, recipes: readonly string[], told?: readonly string[]])[]
+  ): { runs: KeptRun[]; sweeps: KeptSweep[] } => ({
+    sweeps: sweeps.map(([days]) => ({ folder: `sweep-${days}`, endedMs: NOW - days * DAY_MS })),
+    runs: sweeps.flatMap(([days, recipes, told = recipes]) =>
+      runsOf(`sweep-${days}`, NOW - days * DAY_MS, recipes, told),
+    ),
   });
 
   test('are those that are older than they need be; younger ones keep their results', () => {
-    const sweeps = [101, 99, 11, 9, 1].map((days) => sweep(days, ['ghost', 'gitea']));
-    expect(outlived(sweeps, nobody, ages, NOW)).toEqual({
+    const all = kept(...[101, 99, 11, 9, 1].map((days) => [days, ['ghost', 'gitea']] as const));
+    expect(outlived(all, nobody, ages, NOW)).toEqual({
       sweeps: ['sweep-101'],
-      evidence: [11, 99].flatMap((days) =>
-        ['ghost', 'gitea'].map((recipe) => ({ sweep: `sweep-${days}`, recipe })),
-      ),
+      runs: ['sweep-101/ghost', 'sweep-101/gitea'],
+      evidence: [11, 99].flatMap((days) => ['ghost', 'gitea'].map((recipe) => `sweep-${days}/${recipe}`)),
     });
   });
 
   test('are none that a record or an alert names, in part or as a whole', () => {
-    const sweeps = [400, 300, 200, 1].map((days) => sweep(days, ['ghost', 'gitea']));
+    const all = kept(...[400, 300, 200, 1].map((days) => [days, ['ghost', 'gitea']] as const));
     const needed = {
-      sweeps: new Set(['sweep-300']),
+      askers: new Set(['sweep-300']),
       runs: new Set(['sweep-400/gitea']),
       recipes: new Set<string>(),
     };
-    expect(outlived(sweeps, needed, ages, NOW)).toEqual({
+    expect(outlived(all, needed, ages, NOW)).toEqual({
       sweeps: ['sweep-200'],
-      evidence: [{ sweep: 'sweep-400', recipe: 'ghost' }],
+      runs: ['sweep-200/ghost', 'sweep-200/gitea', 'sweep-400/ghost'],
+      evidence: [],
     });
   });
 
   test('are none of a recipe of which nobody knows what it needs', () => {
-    const sweeps = [400, 300, 1].map((days) => sweep(days, days === 400 ? ['ghost'] : ['gitea']));
-    expect(outlived(sweeps, { ...nobody, recipes: new Set(['ghost']) }, ages, NOW).sweeps).toEqual([
-      'sweep-300',
-    ]);
+    const all = kept([400, ['ghost']], [300, ['gitea']], [1, ['gitea']]);
+    expect(outlived(all, { ...nobody, recipes: new Set(['ghost']) }, ages, NOW)).toMatchObject({
+      sweeps: ['sweep-300'],
+      runs: ['sweep-300/gitea'],
+    });
   });
 
   test('are not the last that said something of a recipe, nor the last of all', () => {
-    const sweeps = [sweep(500, ['ghost']), sweep(400, ['ghost'], []), sweep(300, []), sweep(200, [])];
-    expect(outlived(sweeps, nobody, ages, NOW)).toEqual({ sweeps: ['sweep-300', 'sweep-400'], evidence: [] });
+    const all = kept([500, ['ghost']], [400, ['ghost'], []], [300, []], [200, []]);
+    expect(outlived(all, nobody, ages, NOW)).toEqual({
+      sweeps: ['sweep-300', 'sweep-400'],
+      runs: ['sweep-400/ghost'],
+      evidence: [],
+    });
+  });
+
+  test('are those of runs that no sweep asked for as well, but of the last of all', () => {
+    const runs = [400, 300, 1].flatMap((days) =>
+      runsOf(`hand-${days}`, NOW - days * DAY_MS, ['ghost'], days === 300 ? ['ghost'] : []),
+    );
+    expect(outlived({ runs, sweeps: [] }, nobody, ages, NOW)).toEqual({
+      sweeps: [],
+      runs: ['hand-400/ghost'],
+      evidence: [],
+    });
   });
 });
 
@@ -106,8 +133,10 @@ describe('a sweep that opens', () => {
   const open = () => step(({ openSweep }) => openSweep({ recipes: ['ghost'], holder }));
   const daysAgo = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString();
   const sweeps = (): string[] => readdirSync(path.join(machine.state, 'sweeps')).sort();
+  const runs = (): string[] => readdirSync(path.join(machine.state, 'runs')).sort();
+  const index = () => createRunIndex(machine.state);
   const runFiles = (sweep: string, recipe: string): string[] =>
-    readdirSync(path.join(machine.state, 'sweeps', folderName(sweep), recipe)).sort();
+    readdirSync(path.join(machine.state, 'runs', folderName(sweep), recipe)).sort();
   const alerts = () => createAlerts(machine.state);
   const raise = (alert: Partial<Alert>) =>
     alerts().raise(
@@ -122,7 +151,7 @@ describe('a sweep that opens', () => {
     recipe = 'ghost',
   ): Promise<void> {
     const results = createResults(machine.state);
-    const run = await results.runFolder(sweep, recipe);
+    const run = await results.runFolder(`${sweep}/${recipe}`);
     mkdirSync(path.join(run, 'promote'));
     writeFileSync(path.join(run, 'promote', 'app.log'), 'hello');
     writeFileSync(
@@ -131,9 +160,9 @@ describe('a sweep that opens', () => {
     );
     const [started, at] = [daysAgo(days), daysAgo(days)];
     const result: RecipeResult = {
-      schema: 2,
+      schema: 3,
       recipe,
-      sweep,
+      asked: { by: 'sweep', id: sweep },
       outcome,
       leftovers: null,
       notes: [],
@@ -145,10 +174,11 @@ describe('a sweep that opens', () => {
       ended: at,
       workflow: { id: `${sweep}/${recipe}`, runId: 'x' },
     };
-    await results.writeResult(result);
+    await results.write(result);
+    await index().add(result);
     const verdict = 'none';
     const report = { host: 'h', zone: ZONE, note: null, problems: [], started, ended: at };
-    await results.writeReport({ schema: 2, sweep, verdict, ...report, recipes: [result] });
+    await createReports(machine.state).write({ schema: 3, sweep, verdict, ...report, recipes: [result] });
   }
 
   it('throws away old sweeps and old evidence, and says so where that was', async () => {
@@ -156,12 +186,15 @@ describe('a sweep that opens', () => {
     await ended('by hand/again', 100);
     await ended('lately', 10);
     expect((await open()).problems).toEqual([]);
-    expect(sweeps()).toEqual(['by%20hand%2Fagain', 'lately']);
+    expect([sweeps(), runs()]).toEqual([
+      ['by%20hand%2Fagain', 'lately'],
+      ['by%20hand%2Fagain', 'lately'],
+    ]);
     expect(runFiles('by hand/again', 'ghost')).toEqual(['evidence-removed.txt', 'result.json']);
     expect(runFiles('lately', 'ghost')).toEqual(['promote', 'resolved-images.json', 'result.json']);
-    const word = path.join(machine.state, 'sweeps', 'by%20hand%2Fagain', 'ghost', 'evidence-removed.txt');
+    const word = path.join(machine.state, 'runs', 'by%20hand%2Fagain', 'ghost', 'evidence-removed.txt');
     expect(readFileSync(word, 'utf8')).toMatch(/^removed on \d{4}-\d\d-\d\d: more than 90 days old/);
-    const { reports, unreadable } = await createResults(machine.state).reports();
+    const { reports, unreadable } = await createReports(machine.state).all();
     expect([reports.map(({ sweep }) => sweep), unreadable]).toEqual([['lately', 'by hand/again'], []]);
   });
 
@@ -231,13 +264,75 @@ describe('a sweep that opens', () => {
   it('throws away a sweep that never ended once it is old, by when it was last written to', async () => {
     await ended('died', 900);
     rmSync(path.join(machine.state, 'sweeps', 'died', 'report.json'));
+    mkdirSync(path.join(machine.state, 'runs', 'in its first run', 'ghost'), { recursive: true });
     await ended('lately', 0);
     await open();
     expect(sweeps()).toEqual(['died', 'lately']);
+    expect(runs()).toEqual(['in its first run', 'lately']);
     machine.laterMs = 731 * DAY_MS;
     await ended('later', -730);
     await open();
-    expect(sweeps()).toEqual(['later']);
+    expect([sweeps(), runs()]).toEqual([['later'], ['later']]);
+  });
+
+  it('trims the index to the runs that are there, and gives it those that it does not know', async () => {
+    const fail = { kind: 'FAIL', version: '1', tier: 'install', why: 'no', evidence: 'x', canonical: null };
+    for (const [sweep, days] of [
+      ['ancient', 800],
+      ['told', 900],
+      ['old', 100],
+      ['lately', 10],
+    ] as const) {
+      await ended(sweep, days, sweep === 'told' ? (fail as Outcome) : undefined);
+    }
+    await ended('gone', 900, undefined, 'gitea');
+    const known = async (recipe: string) => (await index().of(recipe)).runs.map(({ run }) => run);
+    const file = path.join(machine.state, 'index', 'ghost.jsonl');
+    const lines = readFileSync(file, 'utf8').split('\n');
+    // one line that nobody can read, and one run without a line
+    writeFileSync(file, ['{"schema":9}', ...lines.filter((line) => !line.includes('lately/'))].join('\n'));
+    expect((await index().of('ghost')).problem).toContain('1 of its lines cannot be read');
+    expect((await open()).problems).toEqual([]);
+    expect(await known('ghost')).toEqual(['lately/ghost', 'old/ghost', 'told/ghost']);
+    expect((await index().of('ghost')).problem).toBeNull();
+    expect(await known('gitea')).toEqual([]);
+    expect(await index().recipes()).toEqual(['ghost']);
+    rmSync(file);
+    await open();
+    expect(await known('ghost')).toEqual(['lately/ghost', 'old/ghost', 'told/ghost']);
+  });
+
+  it('is stopped by no index that cannot be written, and says so', async () => {
+    await ended('lately', 10);
+    const file = path.join(machine.state, 'index', 'ghost.jsonl');
+    rmSync(file);
+    mkdirSync(path.join(file, 'x'), { recursive: true });
+    const { problems, recipes } = await open();
+    expect(problems).toEqual([
+      expect.stringMatching(/^lines of the index .*not thrown away: .*ghost\.jsonl/),
+    ]);
+    expect(recipes).toEqual(['ghost']);
+  });
+
+  it('throws away what versions left that had runs in the folders of sweeps', async () => {
+    for (const [sweep, days] of [
+      ['ancient', 800],
+      ['old', 100],
+      ['proven', 900],
+    ] as const) {
+      await ended(sweep, days);
+      renameSync(
+        path.join(machine.state, 'runs', sweep, 'ghost'),
+        path.join(machine.state, 'sweeps', sweep, 'ghost'),
+      );
+    }
+    await createCanonicals({ state: machine.state, zone: ZONE }).write(CANONICAL);
+    await ended('lately', 1);
+    await open();
+    expect(sweeps()).toEqual(['lately', 'old', 'proven']);
+    const files = (sweep: string) => readdirSync(path.join(machine.state, 'sweeps', sweep, 'ghost')).sort();
+    expect(files('old')).toEqual(['evidence-removed.txt', 'result.json']);
+    expect(files('proven')).toEqual(['promote', 'resolved-images.json', 'result.json']);
   });
 
   it('goes on where a worker died over it, and never shows half a sweep', async () => {
@@ -245,14 +340,14 @@ describe('a sweep that opens', () => {
     await ended('old', 100);
     await ended('lately', 1);
     const shown = async (): Promise<string[]> => {
-      const { reports, unreadable } = await createResults(machine.state).reports();
+      const { reports, unreadable } = await createReports(machine.state).all();
       expect(unreadable).toEqual([]);
       return reports.map(({ sweep }) => sweep);
     };
     const left = path.join(machine.state, 'sweeps', '.discarded-0123');
     mkdirSync(path.join(left, 'ghost'), { recursive: true });
     expect(await shown()).toEqual(['lately', 'old', 'ancient']);
-    writeFileSync(path.join(machine.state, 'sweeps', 'old', 'ghost', 'evidence-removed.txt'), 'begun\n');
+    writeFileSync(path.join(machine.state, 'runs', 'old', 'ghost', 'evidence-removed.txt'), 'begun\n');
     await open();
     expect(sweeps()).toEqual(['lately', 'old']);
     expect(runFiles('old', 'ghost')).toEqual(['evidence-removed.txt', 'result.json']);
@@ -294,12 +389,12 @@ describe('a sweep that opens', () => {
     for (const sweep of ['old', 'older']) await ended(sweep, sweep === 'old' ? 100 : 200);
     await ended('lately', 1);
     // a folder where the word about it should be
-    mkdirSync(path.join(machine.state, 'sweeps', 'old', 'ghost', 'evidence-removed.txt', 'x'), {
+    mkdirSync(path.join(machine.state, 'runs', 'old', 'ghost', 'evidence-removed.txt', 'x'), {
       recursive: true,
     });
     const { problems } = await open();
     expect(problems).toEqual([
-      expect.stringMatching(/^old files of evidence were not thrown away: .*sweeps\/old\//),
+      expect.stringMatching(/^old files of evidence were not thrown away: .*runs\/old\//),
     ]);
     expect(sweeps()).toEqual(['lately', 'old', 'older']);
     expect(runFiles('older', 'ghost')).toEqual(['evidence-removed.txt', 'result.json']);

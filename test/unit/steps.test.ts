@@ -29,7 +29,11 @@ const COMMIT = '0'.repeat(40);
 const IMAGES = { app: { image: COMMIT, digest: `sha256:${COMMIT}` } };
 const RELEASE = { version: '1.0.0+1', commit: COMMIT };
 const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
+const RUN: RunRef = {
+  recipe: 'ghost',
+  asked: { by: 'sweep', ...SWEEP },
+  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
+};
 const STACK = 'warm-ghost_model_test';
 
 let folder: string;
@@ -72,7 +76,7 @@ describe('a run that is gone without a word', () => {
     expect(await lost(0)).toEqual([
       { outcome: { kind: 'PASS', promoted: '1.0.0+1' }, given: true, leftovers: null },
     ]);
-    const file = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'result.json');
+    const file = path.join(machine.state, 'runs', 'sweep', 'ghost', 'result.json');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ outcome: { kind: 'PASS' } });
   });
 
@@ -183,6 +187,17 @@ test('a warm app that runs although nobody said so has its data put back', async
   expect(machine.stacks.get(STACK)?.running).toBe(false);
 });
 
+test('a step that an older workflow scheduled, which names its sweep another way, holds the host for it', async () => {
+  const { asked: _asked, ...rest } = RUN;
+  const older = { ...rest, sweep: SWEEP } as unknown as RunRef;
+  await step(({ teardown }) => teardown({ run: older }));
+  machine.open.clear();
+  machine.open.add('another');
+  const other = { workflowId: 'another', runId: 'x', what: 'sweep' };
+  await step(({ reap }) => reap({ holder: other }));
+  await expect(step(({ teardown }) => teardown({ run: older }))).rejects.toMatchObject({ type: 'HostBusy' });
+});
+
 test('an upgrade of nothing is no upgrade: a run that was reset past its install has no verdict', async () => {
   const upgrade = { run: RUN, step: 'cold-test: upgrade', deploy: RELEASE, dependencies: [], upgraded: true };
   await expect(step(({ coldUpgrade }) => coldUpgrade(upgrade))).rejects.toMatchObject({
@@ -195,7 +210,7 @@ test('lint says what it finds, and keeps it with the evidence', async () => {
   const asked = { run: RUN, step: 'cold-test: lint', deploy: RELEASE, dependencies: [], upgraded: false };
   const { problems } = await step(({ lint }) => lint(asked));
   expect(problems.map(({ rule }) => rule)).toContain('env-sample-missing');
-  const file = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'cold-test-lint', 'lint.txt');
+  const file = path.join(machine.state, 'runs', 'sweep', 'ghost', 'cold-test-lint', 'lint.txt');
   const lines = readFileSync(file, 'utf8').trim().split('\n');
   expect(lines).toContain('.env.sample: the recipe has none (env-sample-missing)');
   expect(lines).toHaveLength(problems.length);
@@ -318,7 +333,11 @@ describe('nothing proven is lost:', () => {
     await promote();
     await publishNext();
     rmSync(canonicalFile('canonical.json'));
-    const run: RunRef = { recipe: 'gitea', sweep: SWEEP, workflow: { id: 'sweep/gitea', runId: 'fedcba' } };
+    const run: RunRef = {
+      recipe: 'gitea',
+      asked: { by: 'sweep', ...SWEEP },
+      workflow: { id: 'sweep/gitea', runId: 'fedcba' },
+    };
     const provided = await step((steps) => steps.provide({ run, recipe: 'ghost', dependencies: [] }));
     expect(provided).toMatchObject({ recipe: 'ghost', version: RELEASE.version });
   });

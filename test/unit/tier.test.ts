@@ -120,7 +120,11 @@ describe('data', () => {
 describe('the tier custom', () => {
   const COMMIT = '0'.repeat(40);
   const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-  const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
+  const RUN: RunRef = {
+    recipe: 'ghost',
+    asked: { by: 'sweep', ...SWEEP },
+    workflow: { id: 'sweep/ghost', runId: 'abcdef' },
+  };
   const deploy = { version: '1.0.0+1', commit: COMMIT };
   const asked = { run: RUN, deploy, dependencies: [], upgraded: false };
   let folder: string;
@@ -156,14 +160,7 @@ describe('the tier custom', () => {
     await install();
     checks({ '1-login': 'echo "$TIER $STACK_NAME"', '2-mail': 'echo no mail; exit 77' });
     expect(await coldCustom()).toEqual({ result: 'pass' });
-    const kept = path.join(
-      machine.state,
-      'sweeps',
-      'sweep',
-      'ghost',
-      'cold-test-custom',
-      'check-1-login.txt',
-    );
+    const kept = path.join(machine.state, 'runs', 'sweep', 'ghost', 'cold-test-custom', 'check-1-login.txt');
     expect(readFileSync(kept, 'utf8')).toMatch(/\ncustom ghos-\w+_model_test\n/);
   });
 

@@ -15,7 +15,11 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = { recipe: 'ghost', sweep: SWEEP, workflow: { id: 'sweep/ghost', runId: 'abcdef' } };
+const RUN: RunRef = {
+  recipe: 'ghost',
+  asked: { by: 'sweep', ...SWEEP },
+  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
+};
 const STACK = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
 const BASE = { version: '1.0.0+1', commit: '0'.repeat(40) };
 const HEAD = { version: '1.1.0+1', commit: '1'.repeat(40) };

@@ -9,7 +9,7 @@ import type { TierAnswer } from '../../activities/tier.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
-import { sweepVerdict, UNTESTED, type RecipeResult } from '../../domain/report.ts';
+import { givenResult, sweepVerdict, type RecipeResult } from '../../domain/report.ts';
 import type { Step } from '../../workflows/protocol.ts';
 
 /** A recipe as the fake host knows it: a situation, from which every step's answer follows. */
@@ -173,13 +173,15 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
         return version ? { version, run: run.workflow.id } : null;
       },
-      async record({ startedMs, endedMs, ...end }) {
+      async record({ startedMs, endedMs, asked, ...end }) {
         await call(end.recipe, 'record');
         const rest = { ...end, outcome: asRecorded(end) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
-        host.results.set(`${rest.sweep}/${rest.recipe}`, {
-          schema: 2,
+        const { by, id } = asked ?? { by: 'sweep', id: '' };
+        host.results.set(rest.workflow.id, {
+          schema: 3,
           ...rest,
+          asked: { by: asked.by, id: asked.id },
           started,
           ended,
         });
@@ -190,17 +192,9 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         return names.map((recipe) => {
           const existing = host.results.get(`${sweep.id}/${recipe}`);
           const at = new Date(atMs).toISOString();
-          const common = { ...UNTESTED, started: at, ended: at };
           if (!existing) {
-            const workflow = { id: sweep.id, runId: sweep.runId };
-            host.results.set(`${sweep.id}/${recipe}`, {
-              schema: 2,
-              recipe,
-              sweep: sweep.id,
-              outcome,
-              ...common,
-              workflow,
-            });
+            const result = givenResult(sweep.id, recipe, outcome, { started: at, ended: at });
+            host.results.set(`${sweep.id}/${recipe}`, result);
           }
           return {
             outcome: existing?.outcome ?? outcome,

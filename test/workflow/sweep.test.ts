@@ -764,10 +764,10 @@ describe('one mistake stops nothing', () => {
       let isFull = false;
       host.activities.record = async (end) => {
         // Whichever recipe it is that the history is full after.
-        const { historyLength } = await server.client.workflow.getHandle(end.sweep).describe();
+        const { historyLength } = await server.client.workflow.getHandle(end.asked.id).describe();
         if (!isFull && historyLength >= FULL_AFTER) {
           isFull = true;
-          await asked(end.sweep);
+          await asked(end.asked.id);
         }
         return record(end);
       };

@@ -101,6 +101,13 @@ export const INPUT_CASES: readonly InputCase[] = [
     says: 'settings.tierMs: -1 is not a whole number above 0',
   },
   {
+    name: 'run-elsewhere',
+    hostile: "a run that is not called as a sweep's, so that its files would be another's",
+    workflow: 'recipeSweepWorkflow',
+    input: [run],
+    says: '"typed-run-elsewhere" is not the workflow ID of this run, "sweep/thing"',
+  },
+  {
     name: 'accept-climbs',
     hostile: 'an accepted tag of a recipe whose ledger would lie outside the state folder',
     workflow: 'ledgerWorkflow',

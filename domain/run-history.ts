@@ -1,0 +1,46 @@
+import { briefOutcome, type Outcome } from './outcome.ts';
+import { isRed, type RecipeResult } from './report.ts';
+import type { Asker } from './run.ts';
+
+/** What a recipe's index keeps of one run: a line of `<state>/index/<recipe>.jsonl`. */
+export interface IndexedRun {
+  schema: 1;
+  /** The workflow ID. */
+  run: string;
+  asked: Asker;
+  /** With its reason cut short where it is long: the result has it whole. */
+  outcome: Outcome;
+  /** The release that was looked at, where one was found. */
+  version: string | null;
+  level: number | null;
+  /** ISO 8601, UTC. */
+  started: string;
+  ended: string;
+  /** The run's result.json, seen from the state folder. */
+  result: string;
+}
+
+/** The line of a run whose result is in that file. */
+export function indexedRun(result: RecipeResult, file: string): IndexedRun {
+  const { asked, outcome, release, level, started, ended, workflow } = result;
+  const version = release?.version ?? null;
+  const of = { run: workflow.id, asked, outcome: briefOutcome(outcome), version, level };
+  return { schema: 1, ...of, started, ended, result: file };
+}
+
+/** Whether it says something of the release, and not only that nothing was tested, or learned. */
+export function saysSomething({ kind }: Outcome): boolean {
+  return kind !== 'ERROR' && kind !== 'SKIP';
+}
+
+/**
+ * Since when the recipe is red without a break, and over how many runs; null when the last one that said something
+ * was not. The runs are newest first.
+ */
+export function redSince(runs: readonly IndexedRun[]): { since: string; runs: number } | null {
+  const told = runs.filter(({ outcome }) => saysSomething(outcome));
+  const ended = told.findIndex(({ outcome }) => !isRed(outcome));
+  const red = ended < 0 ? told : told.slice(0, ended);
+  const first = red.at(-1);
+  return first === undefined ? null : { since: first.ended, runs: red.length };
+}

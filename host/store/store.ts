@@ -1,0 +1,25 @@
+import { createAlerts, type Alerts } from './alerts.ts';
+import { createKept, type Kept } from './kept.ts';
+import { createReports, type Reports } from './reports.ts';
+import { createResults, type Results } from './results.ts';
+import { createRunIndex, type RunIndex } from './run-index.ts';
+
+/** What is written for people, and for those who come after: all of it below the state folder. */
+export interface Store {
+  results: Results;
+  index: RunIndex;
+  reports: Reports;
+  kept: Kept;
+  alerts: Alerts;
+}
+
+export function createStore(state: string): Store {
+  const index = createRunIndex(state);
+  return {
+    results: createResults(state),
+    index,
+    reports: createReports(state),
+    kept: createKept(state, index),
+    alerts: createAlerts(state),
+  };
+}

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { recipeWorkflowId } from '../../workflows/protocol.ts';
+import { parseRecipeSweepInput } from '../../workflows/input.ts';
+
+const INPUT = {
+  recipe: 'gitea',
+  sweep: { id: 'by hand/again', runId: 'r' },
+  settings: { attempts: 2, tierMs: 1, promoteMs: 1, sweepMs: 1 },
+  deadlineMs: 1,
+};
+
+test("a recipe's run is taken under the ID that its sweep gives it", () => {
+  const id = recipeWorkflowId(INPUT.sweep.id, INPUT.recipe);
+  expect(parseRecipeSweepInput(INPUT, id)).toBe(INPUT);
+});
+
+test.each(['gitea', 'another/gitea', 'by hand/again', ''])('it is refused under the ID %j', (id) => {
+  expect(() => parseRecipeSweepInput(INPUT, id)).toThrow(
+    `${JSON.stringify(id)} is not the workflow ID of this run, "by hand/again/gitea"`,
+  );
+});
