@@ -19,23 +19,21 @@ export async function syncMirror(world: World, attempt: Attempt, recipe: string)
 export function mirrorSync(world: World) {
   return {
     /**
-     * Makes the mirror equal to upstream, and answers what upstream has. Throws TagMoved (with an alert on disk) and
-     * leaves the mirror as it is when a release's tag has another commit than the ledger knows; MirrorSync for whatever
-     * else went wrong.
+     * Makes the mirror equal to upstream, and answers what upstream has. Throws TagMoved (with an alert on disk, which
+     * ends with the next sync that succeeds) and leaves the mirror as it is when a release's tag has another commit than
+     * the ledger knows; MirrorSync for whatever else went wrong.
      */
     async mirrorSync({ recipe, run }: { recipe: string; run: RunRef | null }): Promise<Published> {
       return inAttempt(world, async (attempt) => {
+        const subject = { is: 'recipe', name: recipe } as const;
         try {
-          return await syncMirror(world, attempt, recipe);
+          const published = await syncMirror(world, attempt, recipe);
+          await world.alerts.end('tag-moved', subject, world.now());
+          return published;
         } catch (error) {
           if (run && error instanceof Fault && error.type === 'TagMoved') {
-            const alert = {
-              kind: 'tag-moved',
-              recipe,
-              message: error.message,
-              run: run.workflow.id,
-            } as const;
-            await world.alerts.raise(alert, world.now());
+            const alert = { kind: 'tag-moved', subject, message: error.message, evidence: null } as const;
+            await world.alerts.raise({ ...alert, run: run.workflow.id }, world.now());
           }
           throw error;
         }

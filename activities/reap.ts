@@ -1,6 +1,7 @@
 import { log } from '@temporalio/activity';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { isSameSubject, type AlertKind, type AlertSubject } from '../domain/alert.ts';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { removeBackups } from '../host/data/backups.ts';
@@ -8,6 +9,9 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/turn/host-lock.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
+
+/** Alerts about what the reaper looks at each time. */
+const LOOKED_AT = new Set<AlertKind>(['left-behind', 'not-reaped', 'canonical-unreadable']);
 
 const UNUSABLE = new Set<FaultType>(['RecordUnreadable', 'SecretsLost']);
 
@@ -75,9 +79,30 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
   await reaping(null, 'archives of ended runs were not removed', () => removeBackups(world.config.state));
   if (passing !== null && attempt.number === 1) throw passing;
   for (const [recipe, what] of leftByRecipe(left)) {
-    await world.alerts.raise({ kind: 'not-reaped', recipe, message: what, run }, world.now());
+    const alert = {
+      kind: 'not-reaped',
+      subject: subjectOf(recipe),
+      message: what,
+      evidence: null,
+      run,
+    } as const;
+    await world.alerts.raise(alert, world.now());
   }
+  await endWhatIsOver();
   return left;
+
+  function subjectOf(recipe: string | null): AlertSubject {
+    return recipe === null ? { is: 'host', name: world.config.host } : { is: 'recipe', name: recipe };
+  }
+
+  /** Of what nothing is left, and whose canonical is as its record says, no alert holds any more. */
+  async function endWhatIsOver(): Promise<void> {
+    const { alerts } = await world.alerts.open();
+    for (const { kind, subject } of alerts) {
+      const remains = left.some(({ recipe }) => isSameSubject(subjectOf(recipe), subject));
+      if (LOOKED_AT.has(kind) && !remains) await world.alerts.end(kind, subject, world.now());
+    }
+  }
 
   async function settle(recipe: string): Promise<void> {
     try {
@@ -88,8 +113,8 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       if (!(error instanceof Fault && UNUSABLE.has(error.type))) throw error;
       const stack = stackName(warmDomain(recipe, world.config.zone));
       await deployer.undeploy({ stack, lifetime: 'warm' });
-      const alert = { kind: 'canonical-unreadable', recipe, message: error.message, run } as const;
-      await world.alerts.raise(alert, world.now());
+      const about = { subject: subjectOf(recipe), message: error.message, evidence: null, run };
+      await world.alerts.raise({ kind: 'canonical-unreadable', ...about }, world.now());
       throw error;
     }
   }

@@ -46,14 +46,23 @@ export function record(world: World) {
       log.warn('not in the index', { run: result.workflow.id, error });
     }
     const { outcome, recipe, leftovers, workflow } = result;
-    const alert = { recipe, run: workflow.id };
+    const about = { subject: { is: 'recipe', name: recipe }, run: workflow.id } as const;
+    const file = world.results.fileOf(workflow.id);
     if (leftovers !== null) {
-      await world.alerts.raise({ kind: 'left-behind', message: leftovers, ...alert }, world.now());
+      const alert = { kind: 'left-behind', message: leftovers, evidence: file, ...about } as const;
+      await world.alerts.raise(alert, world.now());
     }
     if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
       const message = `${outcome.version}: ${outcome.why}`;
-      await world.alerts.raise({ kind: 'promote-failed', message, ...alert }, world.now());
+      const alert = {
+        kind: 'promote-failed',
+        message,
+        evidence: outcome.evidence ?? file,
+        ...about,
+      } as const;
+      await world.alerts.raise(alert, world.now());
     }
+    if (nothingToPromote(outcome)) await world.alerts.end('promote-failed', about.subject, world.now());
   }
 
   /** The run's outcome, where the record on disk does not know better what became of its promotion. */
@@ -131,6 +140,11 @@ export function record(world: World) {
       });
     },
   };
+}
+
+/** Whether no release waits for its promotion: the last one has it, or there is none any more. */
+function nothingToPromote(outcome: Outcome): boolean {
+  return outcome.kind === 'PASS' || (outcome.kind === 'SKIP' && outcome.because !== 'held');
 }
 
 /** What a run knows of itself, as it is kept. */

@@ -18,7 +18,7 @@ interface Needed {
 }
 
 /**
- * Throws away what has had its time: sweeps, evidence, archived alerts and images that we pulled. Never what a
+ * Throws away what has had its time: sweeps, evidence, alerts that are over and images that we pulled. Never what a
  * canonical's record or an open alert names, and nothing of the sweep that does it; where one of them cannot be read,
  * nothing that it might name. Only for who holds the host: then no running test needs any of it. What could not be
  * done is answered, and stops nothing.
@@ -46,7 +46,7 @@ export async function throwAwayOld(
     }
   };
 
-  await trying('archived alerts', () => alerts.discardSeen(before(ages.alerts)));
+  await trying('alerts that are over', () => alerts.discardOver(before(ages.alerts)));
   let needed: Needed | null = null;
   await trying('remains of old sweeps', () => kept.finishDiscarding());
   let outlives: Outlived = { runs: [], evidence: [], sweeps: [] };

@@ -152,10 +152,11 @@ export function sweep(world: World) {
           recipes: found,
         });
         passBoundary('close.after-report');
+        const subject = { is: 'host', name: config.host } as const;
         if (problems.length > 0) {
-          const message = problems.join('\n');
-          await world.alerts.raise({ kind: 'sweep-problems', recipe: null, message, run }, now());
-        }
+          const about = { subject, message: problems.join('\n'), evidence: reports.fileOf(run), run };
+          await world.alerts.raise({ kind: 'sweep-problems', ...about }, now());
+        } else await world.alerts.end('sweep-problems', subject, now());
         await lock.release(holder);
         return {
           verdict,

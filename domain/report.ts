@@ -29,7 +29,7 @@ export interface RecipeResult {
 }
 
 /** What the result says of a recipe that no run of its own tested. */
-const UNTESTED = {
+export const UNTESTED = {
   leftovers: null,
   notes: [],
   release: null,

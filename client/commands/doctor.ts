@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
+import type { AlertKind } from '../../domain/alert.ts';
 import type { Config } from '../../host/config/config.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
@@ -17,6 +18,7 @@ import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/polle
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { connect, missingSearchAttributes, type TemporalServer } from '../connect.ts';
 import { EXIT, explain } from '../failure.ts';
+import { formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
 import { describeSchedule } from '../schedule.ts';
@@ -119,17 +121,21 @@ async function checkReports({ state }: Config): Promise<Finding> {
 }
 
 /** Kinds that say something of the host; the others are about a release, or a canonical of its own command. */
-const OF_THE_HOST = new Set(['left-behind', 'not-reaped', 'sweep-problems']);
+const OF_THE_HOST = new Set<AlertKind>(['left-behind', 'not-reaped', 'sweep-problems']);
 
 async function checkAlerts({ state }: Config): Promise<Finding> {
   const name = 'left behind';
-  const how = `mend it, then move the file to ${state}/alerts/seen`;
+  const how = 'put back a good copy, or move the file away';
   try {
     const { alerts, unreadable } = await createAlerts(state).open();
     const told = alerts.filter(({ kind }) => OF_THE_HOST.has(kind));
-    const found = [...told.map(({ file, message }) => `${file}: ${message}`), ...unreadable];
+    const lines = told.map(
+      ({ file, since, message }) => `${file}: since ${formatTime(new Date(since))}: ${message}`,
+    );
+    const advice = [...new Set(told.map((alert) => alert.advice)), ...(unreadable.length > 0 ? [how] : [])];
+    const found = [...lines, ...unreadable];
     return found.length > 0
-      ? { name, ok: false, found: found.join('\n'), how }
+      ? { name, ok: false, found: found.join('\n'), how: advice.join('; ') }
       : { name, ok: true, found: 'nothing that an alert tells of', how: '' };
   } catch (error) {
     return { name, ok: false, found: explain(error), how };

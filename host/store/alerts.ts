@@ -1,83 +1,143 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import {
+  ALERT_KINDS,
+  adviceFor,
+  isSameSubject,
+  type Alert,
+  type AlertKind,
+  type AlertSubject,
+} from '../../domain/alert.ts';
 import { messageOf } from '../../domain/fault.ts';
 import { all } from '../machine/all.ts';
-import { noneIfMissing, readJson, writeJson } from '../machine/durable-file.ts';
+import { noneIfMissing, readJson, syncFolder, writeJson } from '../machine/durable-file.ts';
+import { folderName } from './places.ts';
 
-const KINDS = [
-  'tag-moved',
-  'canonical-unreadable',
-  'promote-failed',
-  /** A run ended, and not everything of it could be removed. */
-  'left-behind',
-  /** The reaper could not remove, or put back, what a run left. */
-  'not-reaped',
-  /** Something went wrong with a sweep beside its recipes' outcomes. */
-  'sweep-problems',
-] as const;
-
-/** Something an operator must look at; relayed, and archived in `seen/`, by whoever watches `<state>/alerts/`. */
-export interface Alert {
-  kind: (typeof KINDS)[number];
-  /** Null where it is about the host. */
-  recipe: string | null;
-  message: string;
-  run: string;
+/** An alert as it is on disk. Times are ISO 8601, UTC. */
+export interface KeptAlert extends Alert {
+  schema: 2;
+  /** Since when it holds. */
+  since: string;
+  /** When it was found to hold last. */
+  lastSeen: string;
+  /** Null while it holds. */
+  ended: string | null;
+  /** What to do. */
+  advice: string;
 }
 
+/**
+ * Alerts are one JSON file each below `<state>/alerts/`: those that hold there, under a name that says kind and
+ * subject; those that are over in `ended/`; and in `seen/` whatever was moved there by who delivered it, or saw to it.
+ */
 export interface Alerts {
-  /** Writes one JSON file per alert and run; raising the same one again replaces it. */
+  /** From then on it holds; one that holds already is the same, seen again. */
   raise(alert: Alert, now: Date): Promise<void>;
-  /** Those that nobody has archived, by file, and what is wrong with those that cannot be read. */
-  open(): Promise<{ alerts: (Alert & { file: string })[]; unreadable: string[] }>;
-  /** Throws away what was archived, in `<state>/alerts/seen/`, before then. What does not go holds no other up. */
-  discardSeen(before: Date): Promise<void>;
+  /** It is over. Does nothing where it does not hold. */
+  end(kind: AlertKind, subject: AlertSubject, now: Date): Promise<void>;
+  /** Those that hold, by file, and what is wrong with those that cannot be read. */
+  open(): Promise<{ alerts: (KeptAlert & { file: string })[]; unreadable: string[] }>;
+  /** Throws away those that were over, or seen, before then. What does not go holds no other up. */
+  discardOver(before: Date): Promise<void>;
 }
 
-const alertSchema = z.object({
-  schema: z.literal(1),
-  kind: z.enum(KINDS),
-  recipe: z.string().nullable(),
-  message: z.string(),
-  run: z.string(),
-});
+/** Of schema 1 there was a file per run, which said nothing of when it began. */
+export const alertSchema: z.ZodType<KeptAlert> = z.discriminatedUnion('schema', [
+  z.strictObject({
+    schema: z.literal(2),
+    kind: z.enum(ALERT_KINDS),
+    subject: z.strictObject({ is: z.enum(['recipe', 'host']), name: z.string() }),
+    since: z.iso.datetime(),
+    lastSeen: z.iso.datetime(),
+    ended: z.iso.datetime().nullable(),
+    message: z.string(),
+    evidence: z.string().nullable(),
+    advice: z.string(),
+    run: z.string(),
+  }),
+  z
+    .strictObject({
+      schema: z.literal(1),
+      ts: z.iso.datetime(),
+      kind: z.enum(ALERT_KINDS),
+      recipe: z.string().nullable(),
+      message: z.string(),
+      run: z.string(),
+    })
+    .transform(({ ts, kind, recipe, message, run }): KeptAlert => {
+      const subject: AlertSubject =
+        recipe === null ? { is: 'host', name: '' } : { is: 'recipe', name: recipe };
+      const held = { since: ts, lastSeen: ts, ended: null, advice: adviceFor({ kind, subject }) };
+      return { schema: 2, kind, subject, message, evidence: null, run, ...held };
+    }),
+]);
 
 export function createAlerts(state: string): Alerts {
   const folder = path.join(state, 'alerts');
+  const [ended, seen] = [path.join(folder, 'ended'), path.join(folder, 'seen')];
+
+  async function read(isOne: (name: string) => boolean): ReturnType<Alerts['open']> {
+    const alerts: (KeptAlert & { file: string })[] = [];
+    const unreadable: string[] = [];
+    const names = await readdir(folder).catch(noneIfMissing);
+    for (const name of names.filter((one) => one.endsWith('.json') && isOne(one)).sort()) {
+      const file = path.join(folder, name);
+      try {
+        const alert = await readJson(file, alertSchema);
+        if (alert) alerts.push({ ...alert, file });
+      } catch (error) {
+        unreadable.push(messageOf(error));
+      }
+    }
+    return { alerts, unreadable };
+  }
+
+  async function holding(kind: AlertKind, subject: AlertSubject): Promise<(KeptAlert & { file: string })[]> {
+    const { alerts } = await read((name) => name.startsWith(`${kind}-`));
+    return alerts.filter((alert) => alert.kind === kind && isSameSubject(alert.subject, subject));
+  }
+
   return {
     async raise(alert, now) {
-      const plain = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, '-').slice(-60);
-      const about = [alert.kind, ...(alert.recipe === null ? [] : [plain(alert.recipe)]), plain(alert.run)];
-      const file = path.join(folder, `${about.join('-')}.json`);
-      await writeJson(file, { schema: 1, ts: now.toISOString(), ...alert });
+      const held = await holding(alert.kind, alert.subject);
+      const lastSeen = now.toISOString();
+      const since = [lastSeen, ...held.map((one) => one.since)].sort()[0] ?? lastSeen;
+      const file = path.join(folder, `${nameOf(alert)}.json`);
+      const written = { schema: 2, ...alert, since, lastSeen, ended: null, advice: adviceFor(alert) };
+      await writeJson(file, alertSchema.parse(written));
+      for (const older of held) if (older.file !== file) await rm(older.file, { force: true });
+    },
+    async end(kind, subject, now) {
+      for (const { file, ...alert } of await holding(kind, subject)) {
+        // By when it began, so that whoever does it again after a crash does the same.
+        const name = `${nameOf(alert)}-${alert.since.replace(/[^0-9TZ]/g, '')}.json`;
+        await writeJson(path.join(ended, name), { ...alert, ended: now.toISOString() });
+        await rm(file, { force: true });
+        await syncFolder(folder);
+      }
     },
     async open() {
-      const alerts: (Alert & { file: string })[] = [];
-      const unreadable: string[] = [];
-      const names = await readdir(folder).catch(noneIfMissing);
-      for (const name of names.filter((one) => one.endsWith('.json')).sort()) {
-        const file = path.join(folder, name);
-        try {
-          const alert = await readJson(file, alertSchema);
-          if (alert) alerts.push({ ...alert, file });
-        } catch (error) {
-          unreadable.push(messageOf(error));
-        }
-      }
-      return { alerts, unreadable };
+      return read(() => true);
     },
-    async discardSeen(before) {
-      const seen = path.join(folder, 'seen');
-      const names = (await readdir(seen).catch(noneIfMissing)).filter((name) => name.endsWith('.json'));
+    async discardOver(before) {
+      const files: string[] = [];
+      for (const place of [ended, seen]) {
+        const names = await readdir(place).catch(noneIfMissing);
+        files.push(...names.filter((name) => name.endsWith('.json')).map((name) => path.join(place, name)));
+      }
       await all(
-        names.map(async (name) => {
-          const file = path.join(seen, name);
-          // Moving a file there changes this time, and not when it was written.
+        files.map(async (file) => {
+          // Moving a file changes this time, and not when it was written.
           const { ctimeMs } = await stat(file);
           if (ctimeMs < before.getTime()) await rm(file);
         }),
       );
     },
   };
+}
+
+/** What it is known by, as the name of a file. */
+function nameOf({ kind, subject }: Pick<Alert, 'kind' | 'subject'>): string {
+  return subject.is === 'host' ? `${kind}-host` : `${kind}-recipe-${folderName(subject.name)}`;
 }

@@ -333,7 +333,8 @@ test('doctor names strays, what cannot be read, and what was left behind', async
   await writeFile(path.join(state, 'sweeps', 'newer', 'report.json'), '{"schema":9}');
   await writeFile(path.join(state, 'images.json'), '{');
   const alerts = createAlerts(state);
-  const about = { recipe: 'gitea', run: 'sweep-1/gitea' };
+  const subject = { is: 'recipe', name: 'gitea' } as const;
+  const about = { subject, evidence: null, run: 'sweep-1/gitea' };
   await alerts.raise({ kind: 'not-reaped', message: 'stack gite-1 was not removed', ...about }, new Date(0));
   await alerts.raise({ kind: 'promote-failed', message: 'read-only', ...about }, new Date(0));
   const findings = JSON.parse((await type('doctor', '--json')).out) as Prerequisite[];
@@ -341,6 +342,7 @@ test('doctor names strays, what cannot be read, and what was left behind', async
   expect(wrong.get('recipes')).toContain('.git');
   expect(wrong.get('reports')).toContain('newer/report.json');
   expect(wrong.get('reports')).toContain('images.json');
-  expect(wrong.get('left behind')).toContain('stack gite-1 was not removed');
+  expect(wrong.get('left behind')).toContain('since 1970-01-01 00:00:00Z: stack gite-1 was not removed');
+  expect(findings.find(({ name }) => name === 'left behind')?.how).toContain('remove by hand');
   expect(wrong.get('left behind')).not.toContain('read-only');
 });

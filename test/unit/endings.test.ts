@@ -35,6 +35,8 @@ const RUN: RunRef = {
   workflow: { id: 'sweep/ghost', runId: 'abcdef' },
 };
 
+const GHOST = { is: 'recipe', name: 'ghost' } as const;
+
 let folder: string;
 let machine: Machine;
 
@@ -147,11 +149,43 @@ describe('a run that ends', () => {
     expect(await end(nothingNew, { endedMs: 3 })).toEqual(nothingNew);
   });
 
+  test('whose promote failed is an alert until nothing waits to be promoted', async () => {
+    const open = async () => (await createAlerts(machine.state).open()).alerts;
+    await end(failed);
+    const [{ since } = { since: '' }] = await open();
+    await end({ ...failed, evidence: '/promote/app.log' }, { endedMs: 2 });
+    expect(await open()).toMatchObject([
+      { kind: 'promote-failed', subject: GHOST, since, evidence: '/promote/app.log' },
+    ]);
+    for (const [at, outcome] of [
+      { kind: 'ERROR', cause: 'infrastructure', why: 'no disk' },
+      { kind: 'SKIP', because: 'held', why: 'wait' },
+      { kind: 'FAIL', version: '2', tier: 'install', why: 'no', evidence: '/x', canonical: null },
+    ].entries()) {
+      await end(outcome as Outcome, { endedMs: 3 + at });
+      expect(await open()).toHaveLength(1);
+    }
+    await promote();
+    await end(failed, { endedMs: 10 });
+    expect(await open()).toEqual([]);
+    await end({ ...failed, version: '2.0.0+1' }, { endedMs: 11 });
+    expect(await open()).toHaveLength(1);
+    await end(nothingNew, { endedMs: 12, workflow: { id: 'later/ghost', runId: 'fedcba' } });
+    expect(await open()).toEqual([]);
+  });
+
   test('says what it left, which is an alert too', async () => {
     const outcome: Outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'no registry' };
     expect(await end(outcome, { leftovers: 'the cold deployment' })).toEqual(outcome);
     const { alerts } = await createAlerts(machine.state).open();
-    expect(alerts).toMatchObject([{ kind: 'left-behind', recipe: 'ghost', message: 'the cold deployment' }]);
+    expect(alerts).toMatchObject([
+      {
+        kind: 'left-behind',
+        subject: GHOST,
+        message: 'the cold deployment',
+        evidence: path.join(machine.state, 'runs', 'sweep', 'ghost', 'result.json'),
+      },
+    ]);
     expect(await createResults(machine.state).read('sweep/ghost')).toMatchObject({
       outcome,
       leftovers: 'the cold deployment',
@@ -177,14 +211,76 @@ describe('what a crashed run left and cannot be removed', () => {
     expect(left).toEqual([{ recipe: 'ghost', what: 'stack a-1 was not removed: a-1 did not stop' }]);
     expect([...machine.stacks.keys()]).toEqual(['a-1']);
     const { alerts } = await createAlerts(machine.state).open();
-    expect(alerts).toMatchObject([{ kind: 'not-reaped', recipe: 'ghost', message: left[0]?.what }]);
+    expect(alerts).toMatchObject([{ kind: 'not-reaped', subject: GHOST, message: left[0]?.what }]);
   });
 
   test('is told whatever its label says that it is of', async () => {
     cold('c-1', '../Foo');
     machine.stuck.add('c-1');
     expect(await reap(2)).toMatchObject([{ recipe: '../Foo' }]);
-    expect((await createAlerts(machine.state).open()).alerts).toMatchObject([{ recipe: '../Foo' }]);
+    expect((await createAlerts(machine.state).open()).alerts).toMatchObject([
+      { subject: { is: 'recipe', name: '../Foo' } },
+    ]);
+  });
+
+  test('is an alert until the reaper finds nothing left of it', async () => {
+    const alerts = createAlerts(machine.state);
+    const open = async () => (await alerts.open()).alerts.map(({ kind, subject }) => [kind, subject.name]);
+    cold('a-1', 'ghost');
+    cold('b-1', 'gitea');
+    machine.stuck.add('a-1').add('b-1');
+    await alerts.raise(
+      { kind: 'left-behind', subject: GHOST, message: 'a-1', evidence: null, run: 'sweep/ghost' },
+      new Date(0),
+    );
+    const promote = {
+      kind: 'promote-failed',
+      subject: GHOST,
+      message: 'no',
+      evidence: null,
+      run: 'x',
+    } as const;
+    await alerts.raise(promote, new Date(0));
+    await reap(2);
+    const both = [
+      ['left-behind', 'ghost'],
+      ['not-reaped', 'ghost'],
+      ['not-reaped', 'gitea'],
+      ['promote-failed', 'ghost'],
+    ];
+    expect(await open()).toEqual(both);
+    machine.stuck.delete('a-1');
+    await reap(2);
+    expect(await open()).toEqual([
+      ['not-reaped', 'gitea'],
+      ['promote-failed', 'ghost'],
+    ]);
+    machine.stuck.clear();
+    await reap(2);
+    expect(await open()).toEqual([['promote-failed', 'ghost']]);
+  });
+
+  test('of a record that could not be read there is an alert until it can be, or was given up', async () => {
+    const alerts = createAlerts(machine.state);
+    const raise = () =>
+      alerts.raise(
+        { kind: 'canonical-unreadable', subject: GHOST, message: 'cut', evidence: null, run: 'x' },
+        new Date(0),
+      );
+    const open = async () => (await alerts.open()).alerts.map(({ kind }) => kind);
+    await promote();
+    const file = path.join(machine.state, 'canonicals', 'ghost', 'canonical.json');
+    const whole = readFileSync(file, 'utf8');
+    await raise();
+    writeFileSync(file, '{');
+    await reap(2);
+    expect(await open()).toEqual(['canonical-unreadable', 'not-reaped']);
+    writeFileSync(file, whole);
+    await reap(2);
+    expect(await open()).toEqual([]);
+    await raise();
+    await step(({ forgetCanonical }) => forgetCanonical({ recipe: 'ghost', holder }));
+    expect(await open()).toEqual([]);
   });
 
   test('is no lasting worry when it goes the second time', async () => {
@@ -259,7 +355,27 @@ describe('a sweep that closes', () => {
       ],
     });
     const { alerts } = await createAlerts(machine.state).open();
-    expect(alerts).toMatchObject([{ kind: 'sweep-problems', recipe: null, message: problems.join('\n') }]);
+    expect(alerts).toMatchObject([
+      {
+        kind: 'sweep-problems',
+        subject: { is: 'host', name: 'model' },
+        message: problems.join('\n'),
+        evidence: reports().fileOf('sweep'),
+      },
+    ]);
+  });
+
+  test('ends the alert about problems where it has none', async () => {
+    const open = async () => (await createAlerts(machine.state).open()).alerts;
+    const outcomes = {
+      ghost: { kind: 'PASS', promoted: '1' },
+      gitea: { kind: 'PASS', promoted: '1' },
+    } as const;
+    await close({ outcomes, problems: ['one'] });
+    await close({ outcomes, problems: ['two'] });
+    expect(await open()).toMatchObject([{ kind: 'sweep-problems', message: 'two' }]);
+    await close({ outcomes });
+    expect(await open()).toEqual([]);
   });
 
   test('keeps the turn of those it did not reach, also across a sweep of others', async () => {

@@ -12,10 +12,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
+import type { Alert } from '../../domain/alert.ts';
 import { outlived, type KeptRun, type KeptSweep } from '../../domain/retention.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
-import { createAlerts, type Alert } from '../../host/store/alerts.ts';
+import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { folderName } from '../../host/store/places.ts';
 import { createReports } from '../../host/store/reports.ts';
@@ -140,7 +141,14 @@ describe('a sweep that opens', () => {
   const alerts = () => createAlerts(machine.state);
   const raise = (alert: Partial<Alert>) =>
     alerts().raise(
-      { kind: 'promote-failed', recipe: 'ghost', message: 'no', run: 'x', ...alert },
+      {
+        kind: 'promote-failed',
+        subject: { is: 'recipe', name: 'ghost' },
+        message: 'no',
+        evidence: null,
+        run: 'x',
+        ...alert,
+      },
       new Date(),
     );
 
@@ -206,7 +214,7 @@ describe('a sweep that opens', () => {
     await ended('neither', 900);
     await ended('lately', 1);
     await raise({ run: 'alerted/ghost' });
-    await raise({ kind: 'sweep-problems', recipe: null, run: 'whole' });
+    await raise({ kind: 'sweep-problems', subject: { is: 'host', name: 'model' }, run: 'whole' });
     await open();
     expect(sweeps()).toEqual(['alerted', 'lately', 'proven', 'whole']);
     for (const sweep of ['alerted', 'proven', 'whole']) {
@@ -353,9 +361,12 @@ describe('a sweep that opens', () => {
     expect(runFiles('old', 'ghost')).toEqual(['evidence-removed.txt', 'result.json']);
   });
 
-  it('throws away alerts a time after they were archived, and never open ones', async () => {
-    await raise({ run: 'one' });
+  it('throws away alerts a time after they ended, or were archived, and never those that hold', async () => {
+    await raise({ subject: { is: 'recipe', name: 'gitea' } });
     await raise({ run: 'two' });
+    await raise({ kind: 'tag-moved' });
+    await alerts().end('tag-moved', { is: 'recipe', name: 'ghost' }, new Date());
+    const over = path.join(machine.state, 'alerts', 'ended');
     const seen = path.join(machine.state, 'alerts', 'seen');
     mkdirSync(seen);
     const file = (await alerts().open()).alerts[0]?.file ?? '';
@@ -363,9 +374,11 @@ describe('a sweep that opens', () => {
     renameSync(file, archived);
     await open();
     expect(existsSync(archived)).toBe(true);
+    expect(readdirSync(over)).toHaveLength(1);
     machine.laterMs = 181 * DAY_MS;
     await open();
     expect(existsSync(archived)).toBe(false);
+    expect(readdirSync(over)).toEqual([]);
     expect((await alerts().open()).alerts).toHaveLength(1);
   });
 
@@ -378,7 +391,7 @@ describe('a sweep that opens', () => {
     writeFileSync(path.join(seen, 'zeal.json'), '{}');
     machine.laterMs = 181 * DAY_MS;
     const { problems, recipes } = await open();
-    expect(problems).toEqual([expect.stringMatching(/^archived alerts were not thrown away: /)]);
+    expect(problems).toEqual([expect.stringMatching(/^alerts that are over were not thrown away: /)]);
     expect(recipes).toEqual(['ghost']);
     expect(sweeps()).toEqual(['lately']);
     expect(readdirSync(seen)).toEqual(['folder.json']);

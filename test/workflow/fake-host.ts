@@ -177,7 +177,6 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call(end.recipe, 'record');
         const rest = { ...end, outcome: asRecorded(end) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
-        const { by, id } = asked ?? { by: 'sweep', id: '' };
         host.results.set(rest.workflow.id, {
           schema: 3,
           ...rest,

@@ -1,0 +1,59 @@
+/**
+ * Something that an operator must look at, for as long as it holds. What it is known by is its kind and its subject:
+ * found again it is the same alert, which holds since when it did, and one that is over has an end.
+ */
+
+export const ALERT_KINDS = [
+  'tag-moved',
+  'canonical-unreadable',
+  'promote-failed',
+  /** A run ended, and not everything of it could be removed. */
+  'left-behind',
+  /** The reaper could not remove, or put back, what a run left. */
+  'not-reaped',
+  /** Something went wrong with a sweep beside its recipes' outcomes. */
+  'sweep-problems',
+] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
+
+/** A recipe, by its name or what a label says that it is; or this host, by its name in the configuration. */
+export interface AlertSubject {
+  is: 'recipe' | 'host';
+  name: string;
+}
+
+export interface Alert {
+  kind: AlertKind;
+  subject: AlertSubject;
+  /** What was seen. */
+  message: string;
+  /** The file that has the rest; null when there is none. */
+  evidence: string | null;
+  /** The workflow ID of who saw it last. */
+  run: string;
+}
+
+/** Whether it is the same. Alerts stand in the state folder of one host, whatever that is called by now. */
+export function isSameSubject(one: AlertSubject, other: AlertSubject): boolean {
+  return one.is === other.is && (one.is === 'host' || one.name === other.name);
+}
+
+/** What to do about it, by its kind, for the subject of that name. */
+const ADVICE: Readonly<Record<AlertKind, (name: string) => string>> = {
+  'tag-moved': (name) =>
+    `look at what changed, and ask upstream to put it back; or accept it: recipe-sweep ledger accept ${name} <tag> --reason <text>. Over when the mirror can be synced again`,
+  'canonical-unreadable': (name) =>
+    `put a good copy back, or write the record anew: recipe-sweep canonical rebuild ${name}; to start without it: recipe-sweep canonical forget ${name} --yes. Over when it was read again`,
+  'promote-failed': () =>
+    'open the evidence and tell the maintainer: users who upgrade will meet it. The canonical is as before; over when the release, or a newer one, is promoted',
+  'left-behind': () =>
+    'nothing at first: the reaper comes for it after the recipe, and when a sweep opens or a worker starts. Over when it finds nothing left',
+  'not-reaped': () =>
+    'remove by hand what the message names, or mend what kept it from going. Over when the reaper finds nothing left: when a sweep opens or a worker starts',
+  'sweep-problems': () =>
+    'mend what each line names; recipe-sweep doctor shows what is still wrong. Over with the next sweep that has no problem',
+};
+
+export function adviceFor({ kind, subject }: Pick<Alert, 'kind' | 'subject'>): string {
+  return ADVICE[kind](subject.name);
+}
