@@ -82,7 +82,7 @@ function nextSteps({ mirrors }: Config, recipe: string, folder: string): string[
 }
 
 /** A recipe's entry in `recipe check --json`. */
-interface CheckedFolder {
+export interface CheckedFolder {
   recipe: string;
   ok: boolean;
   /** Empty when it is ok. */
@@ -126,7 +126,9 @@ function renderChecked(checked: readonly CheckedFolder[]): string {
 }
 
 /** The shape of `recipe show --json`: a password in the upstream's URL is not shown. */
-type ShownRecipe = Omit<RecipeSettings, 'timeouts'> & { timeouts: { hookMs: number; checkMs: number } };
+export type ShownRecipe = Omit<RecipeSettings, 'timeouts'> & {
+  timeouts: { hookMs: number; checkMs: number };
+};
 
 function shown({ timeouts, upstream, ...rest }: RecipeSettings): ShownRecipe {
   const checked = checkGitUrl(upstream);

@@ -76,7 +76,7 @@ export function addScheduleCommands(program: Command, session: Session): void {
 }
 
 /** The shape of `schedule show --json`, without its url. */
-interface ShownSchedule {
+export interface ShownSchedule {
   id: string;
   paused: boolean;
   note: string | null;

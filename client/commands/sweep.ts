@@ -41,9 +41,9 @@ export function addSweepCommand(program: Command, session: Session): void {
           throw new CommandStopped(`${sweep} failed: ${end.failed}${report}\ntemporal  ${url}`);
         }
         const report = local ? await reportOf(config, sweep) : null;
-        if (options.json)
+        if (options.json) {
           printJson(session, { ...end.result, url, recipes: outcomeRows(end.result, report) });
-        else terminal.out(`\n${await renderSweepEnd(config, end.result, report, terminal, cwd, local)}`);
+        } else terminal.out(`\n${await renderSweepEnd(config, end.result, report, terminal, cwd, local)}`);
         session.exitStatus = exitStatusOf(end.result.verdict);
       });
     });

@@ -42,7 +42,7 @@ const recordKeys = {
 };
 
 /** Records of schema 1 name neither the domain nor the environment: both are null. */
-const recordSchema = z.discriminatedUnion('schema', [
+export const recordSchema = z.discriminatedUnion('schema', [
   z.strictObject({
     schema: z.literal(2),
     ...recordKeys,

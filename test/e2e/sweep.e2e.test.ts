@@ -10,12 +10,12 @@ import type { sweepWorkflow } from '../../workflows/index.ts';
 import {
   recipeWorkflowId,
   stepQuery,
-  type PlanEntry,
   type Step,
   type SweepResult,
 } from '../../workflows/protocol.ts';
 import { LOGIN } from '../../fixtures/image-registry.ts';
 import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
+import { parseDocument } from '../fixtures/documents.ts';
 import { startSystem, until, type System } from './system.ts';
 
 /**
@@ -62,7 +62,7 @@ const outcomesOf = (result: Pick<SweepResult, 'recipes'>): Record<string, string
 
 async function lastReport(): Promise<SweepReport> {
   const { stdout } = await system.cli('results', '--json');
-  return JSON.parse(stdout) as SweepReport;
+  return parseDocument('results', stdout);
 }
 
 /** What stays on the engine between sweeps: the data of canonicals, and nothing that runs. */
@@ -171,7 +171,7 @@ describe('a weekly sweep', () => {
     const created = await system.createdDuring(async () => {
       const { stdout, status } = await system.cli('plan', '--json');
       expect(status).toBe(0);
-      expect(JSON.parse(stdout) as PlanEntry[]).toEqual([
+      expect(parseDocument('plan', stdout)).toEqual([
         expect.objectContaining({ recipe: 'custom-html', decision: 'skip', canonical: '1.0.0+1.22' }),
         { recipe: 'unreleased', latest: null, canonical: null, decision: 'skip', reason: expect.any(String) },
         {
@@ -211,10 +211,8 @@ describe('what goes wrong around a release', () => {
     worker = await system.startWorker();
     expect(outcomesOf(await first.result())).toEqual({ webdis: 'PASS (promoted 1.1.0+0.1.22)' });
     await expectOnlyCanonicalData();
-    const { latest } = (
-      JSON.parse((await system.cli('plan', 'webdis', '--json')).stdout) as PlanEntry[]
-    )[0] as PlanEntry;
-    await expectWholeCanonical('webdis', latest?.version ?? '', latest?.commit ?? '');
+    const [planned] = parseDocument('plan', (await system.cli('plan', 'webdis', '--json')).stdout);
+    await expectWholeCanonical('webdis', planned?.latest?.version ?? '', planned?.latest?.commit ?? '');
   });
 
   test('a service that exits every few seconds is red, although it runs when one looks', async () => {
@@ -456,7 +454,7 @@ describe('what people type', () => {
     for (let time = 0; time < 2; time++) expect((await system.cli('schedule', 'ensure')).status).toBe(0);
     expect((await system.cli('schedule', 'pause')).status).toBe(0);
     await system.cli('schedule', 'ensure');
-    const shown = JSON.parse((await system.cli('schedule', 'show', '--json')).stdout) as { paused: boolean };
+    const shown = parseDocument('schedule show', (await system.cli('schedule', 'show', '--json')).stdout);
     expect(shown.paused).toBe(true);
     expect((await system.cli('schedule', 'resume')).status).toBe(0);
     const { status, stdout, stderr } = await system.cli('schedule', 'trigger');
@@ -465,19 +463,34 @@ describe('what people type', () => {
     await until(async () => (await system.cli('results', sweep, '--json')).status === 0, 120_000);
   });
 
-  test('status, doctor and results answer in JSON', async () => {
+  test('status, doctor and results answer in JSON, and files are what the page about them says', async () => {
+    for (const [folder, name, document] of [
+      ['sweeps', /^report\.json$/, 'results'],
+      ['runs', /^result\.json$/, 'result.json'],
+      ['canonicals', /^canonical\.json$/, 'canonical show'],
+      ['alerts', /\.json$/, 'alert'],
+    ] as const) {
+      const files = await readdir(path.join(system.state, folder), { recursive: true });
+      const found = files.filter((file) => name.test(path.basename(file)));
+      expect([folder, found]).not.toEqual([folder, []]);
+      for (const file of found) {
+        parseDocument(document, await readFile(path.join(system.state, folder, file), 'utf8'));
+      }
+    }
     // What the stories above broke was looked at: an operator moves the alerts away.
     await rm(path.join(system.state, 'alerts'), { recursive: true, force: true });
-    for (const args of [
-      ['status'],
-      ['doctor'],
-      ['results'],
-      ['canonical', 'list'],
-      ['canonical', 'history', 'custom-html'],
-    ]) {
+    for (const [document, ...args] of [
+      ['status', 'status'],
+      ['doctor', 'doctor'],
+      ['results', 'results'],
+      ['results --list', 'results', '--list'],
+      ['results --recipe --list', 'results', '--recipe', 'custom-html', '--list'],
+      ['canonical list', 'canonical', 'list'],
+      ['canonical history', 'canonical', 'history', 'custom-html'],
+    ] as const) {
       const { status, stdout } = await system.cli(...args, '--json');
       expect([args, status]).toEqual([args, 0]);
-      expect(() => JSON.parse(stdout) as unknown).not.toThrow();
+      parseDocument(document, stdout);
     }
   });
 

@@ -12,7 +12,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { adviceFor, ALERT_KINDS, type Alert } from '../../domain/alert.ts';
-import { alertSchema, createAlerts, type Alerts } from '../../host/store/alerts.ts';
+import { alertSchema, createAlerts, type Alerts, type KeptAlert } from '../../host/store/alerts.ts';
+import { parseDocument } from '../fixtures/documents.ts';
 
 let state: string;
 let alerts: Alerts;
@@ -35,8 +36,8 @@ const files = (...place: string[]): string[] => {
   const folder = path.join(state, 'alerts', ...place);
   return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
 };
-const readFile = (...place: string[]): unknown =>
-  JSON.parse(readFileSync(path.join(state, 'alerts', ...place), 'utf8'));
+const readFile = (...place: string[]): KeptAlert =>
+  parseDocument('alert', readFileSync(path.join(state, 'alerts', ...place), 'utf8'));
 
 test('an alert says what it is about, since when, and what to do', async () => {
   await alerts.raise(FAILED, day(1));

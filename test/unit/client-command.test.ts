@@ -12,10 +12,10 @@ import { meantSweep } from '../../client/running.ts';
 import type { SweepReport } from '../../domain/report.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals, type CanonicalRecord } from '../../host/store/canonicals.ts';
-import type { Prerequisite } from '../../host/prerequisites.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
 import { createResults } from '../../host/store/results.ts';
+import { parseDocument } from '../fixtures/documents.ts';
 import { typeIn } from './typed-command.ts';
 
 let folder: string;
@@ -189,7 +189,7 @@ describe('results', () => {
     expect(out).toContain('state/runs/sweep-2/gitea/app.log');
     expect(out).toContain('state/sweeps/sweep-2/report.json');
     const older = await type('results', 'sweep-1', '--json');
-    expect(JSON.parse(older.out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    expect(parseDocument('results', older.out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
   });
 
   test('tell what became of each release that was tested', async () => {
@@ -210,7 +210,7 @@ describe('results', () => {
     const recipes = later.recipes.map((one) => ({ ...one, recipe: 'ghost' }));
     await reports.write({ ...later, recipes });
     const { out } = await type('results', '--recipe', 'gitea', '--json');
-    expect(JSON.parse(out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    expect(parseDocument('results', out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
     expect(await type('results', 'sweep-2', '--recipe', 'gitea')).toMatchObject({
       status: 2,
       err: 'recipe-sweep: "gitea" is in no report of sweep-2',
@@ -233,8 +233,9 @@ describe('results', () => {
     // Newer than all of them, and in no index.
     await reports.write({ ...report('sweep-9', '2025-04-06T05:00:00.000Z'), recipes: [] });
     const { out } = await type('results', '--recipe', 'gitea', '--json');
-    expect(JSON.parse(out)).toEqual(report('sweep-2', '2025-03-09T05:00:00.000Z'));
-    const listed = JSON.parse((await type('results', '--recipe', 'gitea', '--list', '--json')).out) as object;
+    expect(parseDocument('results', out)).toEqual(report('sweep-2', '2025-03-09T05:00:00.000Z'));
+    const printed = await type('results', '--recipe', 'gitea', '--list', '--json');
+    const listed = parseDocument('results --recipe --list', printed.out);
     expect(listed).toMatchObject([
       { run: 'going-on/gitea' },
       { run: 'sweep-2/gitea' },
@@ -250,7 +251,7 @@ describe('results', () => {
     const reports = createReports(path.join(folder, 'state'));
     await reports.write(report('sweep-1', '2025-03-02T05:00:00.000Z'));
     await reports.write(report('sweep-2', '2025-03-09T05:00:00.000Z'));
-    const listed = JSON.parse((await type('results', '--list', '--json')).out) as { sweep: string }[];
+    const listed = parseDocument('results --list', (await type('results', '--list', '--json')).out);
     expect(listed).toMatchObject([
       { sweep: 'sweep-2', verdict: 'red', outcomes: { FAIL: 1 } },
       { sweep: 'sweep-1' },
@@ -267,10 +268,12 @@ describe('canonical', () => {
       'gitea   1.2.0+v2  aaaaaaaaaaaa  2025-03-02 04:00:00Z  1.5 MB',
     );
     expect((await type('canonical', 'show', 'gitea')).out).toContain(`commit    ${'a'.repeat(40)}`);
-    expect(JSON.parse((await type('canonical', 'show', 'gitea', '--json')).out)).toEqual(record('gitea'));
-    expect(JSON.parse((await type('canonical', 'history', 'gitea', '--json')).out)).toEqual([
-      record('gitea'),
-    ]);
+    const shown = await type('canonical', 'show', 'gitea', '--json');
+    expect(parseDocument('canonical show', shown.out)).toEqual(record('gitea'));
+    const history = await type('canonical', 'history', 'gitea', '--json');
+    expect(parseDocument('canonical history', history.out)).toEqual([record('gitea')]);
+    const listed = await type('canonical', 'list', '--json');
+    expect(parseDocument('canonical list', listed.out)).toMatchObject([{ recipe: 'gitea', error: null }]);
   });
 
   test('of a recipe without one ends with status 2', async () => {
@@ -286,7 +289,7 @@ describe('canonical', () => {
     await writeFile(path.join(where, 'canonical.json'), '{"schema": 1');
     const { status, out } = await type('canonical', 'list', '--json');
     expect(status).toBe(2);
-    expect(JSON.parse(out)).toMatchObject([{ recipe: 'ghost', record: null }]);
+    expect(parseDocument('canonical list', out)).toMatchObject([{ recipe: 'ghost', record: null }]);
   });
 });
 
@@ -337,7 +340,7 @@ test('doctor names strays, what cannot be read, and what was left behind', async
   const about = { subject, evidence: null, run: 'sweep-1/gitea' };
   await alerts.raise({ kind: 'not-reaped', message: 'stack gite-1 was not removed', ...about }, new Date(0));
   await alerts.raise({ kind: 'promote-failed', message: 'read-only', ...about }, new Date(0));
-  const findings = JSON.parse((await type('doctor', '--json')).out) as Prerequisite[];
+  const findings = parseDocument('doctor', (await type('doctor', '--json')).out);
   const wrong = new Map(findings.filter(({ ok }) => !ok).map(({ name, found }) => [name, found]));
   expect(wrong.get('recipes')).toContain('.git');
   expect(wrong.get('reports')).toContain('newer/report.json');

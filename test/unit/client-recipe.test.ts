@@ -8,6 +8,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { processRunner } from '../../host/machine/process.ts';
+import { parseDocument } from '../fixtures/documents.ts';
 import { typeIn } from './typed-command.ts';
 
 const OURS = path.resolve(import.meta.dirname, '../../recipes');
@@ -151,7 +152,8 @@ describe('recipe check', () => {
       err: '',
     });
     expect((await type('recipe', 'check', 'good')).status).toBe(0);
-    expect(JSON.parse((await type('recipe', 'check', 'bad', 'good', '--json')).out)).toEqual([
+    const { out } = await type('recipe', 'check', 'bad', 'good', '--json');
+    expect(parseDocument('recipe check', out)).toEqual([
       {
         recipe: 'bad',
         ok: false,
@@ -223,7 +225,7 @@ describe('recipe show', () => {
 
   test('as JSON has every key', async () => {
     await write('plain', 'upstream: /srv/plain.git\nhold: later\nupgrade_env: { A: b }\n');
-    expect(JSON.parse((await type('recipe', 'show', 'plain', '--json')).out)).toEqual({
+    expect(parseDocument('recipe show', (await type('recipe', 'show', 'plain', '--json')).out)).toEqual({
       recipe: 'plain',
       upstream: '/srv/plain.git',
       exception: null,
@@ -240,6 +242,16 @@ describe('recipe show', () => {
       checks: [],
       overlay: null,
     });
+  });
+
+  test.each([
+    ['http', 'probe: { path: /status, status: [204], contains: ok }'],
+    ['tcp', 'probe: { protocol: tcp, port: 64738, tls: true, expect: ^0000 }'],
+    ['udp', 'probe: { protocol: udp, port: 53, service: dns, send: "00" }'],
+  ])('as JSON has its probe: %s', async (protocol, probe) => {
+    await write('probed', `upstream: /srv/probed.git\n${probe}\n`);
+    const { out } = await type('recipe', 'show', 'probed', '--json');
+    expect(parseDocument('recipe show', out).probe).toMatchObject({ protocol });
   });
 
   test('of a folder with a mistake says all of them, and ends with 2', async () => {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RecipeResult, SweepReport } from '../../domain/report.ts';
 import { createReports, type Reports } from '../../host/store/reports.ts';
 import { createResults, type Results } from '../../host/store/results.ts';
+import { parseDocument } from '../fixtures/documents.ts';
 
 let state: string;
 let results: Results;
@@ -74,6 +75,8 @@ test('a result and a report are read as they were written', async () => {
   await reports.write(report);
   expect(await results.read('sweep-1/gitea')).toEqual(result);
   expect(await reports.read('sweep-1')).toEqual(report);
+  parseDocument('result.json', await readFile(await resultFile(), 'utf8'));
+  parseDocument('results', await readFile(reports.fileOf('sweep-1'), 'utf8'));
   expect(await resultFile()).toBe(path.join(state, 'runs', 'sweep-1', 'gitea', 'result.json'));
   expect(JSON.parse(await readFile(await resultFile(), 'utf8'))).toEqual(result);
 });

@@ -1,0 +1,115 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createHostLock } from '../../host/turn/host-lock.ts';
+import { abortUpdate } from '../../workflows/protocol.ts';
+import { parseDocument } from '../fixtures/documents.ts';
+import { typeIn } from '../unit/typed-command.ts';
+import { fakeHost } from './fake-host.ts';
+import { HOST, quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
+
+/** What the commands that ask the server print with --json, which docs/json.md promises. */
+
+quietRuntime();
+
+let folder: string;
+let server: WorkflowServer;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'json-output-'));
+  server = await startWorkflowServer(inject('temporal'));
+  await writeFile(
+    path.join(folder, 'recipe-sweep.yml'),
+    [
+      `host: ${HOST}`,
+      'zone: ci.example.org',
+      'state: state',
+      'recipes: recipes',
+      'mirrors: /mirrors/{recipe}',
+      `temporal: { address: '${server.address}' }`,
+    ].join('\n'),
+  );
+}, 120_000);
+
+afterAll(async () => {
+  await server?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const type = (...args: string[]) => typeIn(folder, args);
+
+test('plan, sweep and schedule show are what the page says', async () => {
+  const host = fakeHost({
+    ghost: { releases: ['1.0.0+1'] },
+    gitea: { releases: ['1.0.0+1'], red: { 'cold-test: install': 'app exited' } },
+    unreleased: {},
+    broken: { faults: { 'mirror-sync': { type: 'MirrorSync' } } },
+  });
+  await server.withWorker(host, async () => {
+    const planned = parseDocument('plan', (await type('plan', '--json')).out);
+    expect(planned.map(({ recipe, decision }) => [recipe, decision])).toEqual([
+      ['ghost', 'run'],
+      ['gitea', 'run'],
+      ['unreleased', 'skip'],
+      ['broken', 'error'],
+    ]);
+    const swept = await type('sweep', '--json');
+    expect(swept.status).toBe(1);
+    expect(parseDocument('sweep', swept.out)).toMatchObject({
+      verdict: 'red',
+      recipes: [{ outcome: 'PASS (promoted 1.0.0+1)' }, {}, {}, { outcome: 'ERROR mirror-sync' }],
+    });
+    host.busyWith = 'another';
+    expect(parseDocument('sweep', (await type('sweep', '--json')).out)).toMatchObject({
+      verdict: 'skipped',
+      report: null,
+    });
+  });
+  await type('schedule', 'ensure');
+  expect(parseDocument('schedule show', (await type('schedule', 'show', '--json')).out)).toMatchObject({
+    paused: false,
+  });
+});
+
+test('status is what the page says, of a free host and of one where a sweep runs', async () => {
+  expect(parseDocument('status', (await type('status', '--json')).out)).toMatchObject({
+    holder: null,
+    sweeps: [],
+  });
+  const host = fakeHost({
+    ghost: { canonical: '1.0.0+1', releases: ['1.0.0+1'] },
+    gitea: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
+    last: {},
+  });
+  await server.withWorker(host, async () => {
+    const sweeping = type('sweep', '--json');
+    await host.reached('gitea cold-test: install');
+    const running = parseDocument('status', (await type('status', '--json')).out).sweeps[0]?.sweep ?? '';
+    const handle = server.client.workflow.getHandle(running);
+    const { runId } = await handle.describe();
+    const lock = createHostLock({
+      state: path.join(folder, 'state'),
+      host: HOST,
+      isOpen: async () => true,
+      now: () => new Date(),
+    });
+    await lock.claim([{ workflowId: running, runId, what: 'sweep' }], 'preflight');
+    expect(parseDocument('status', (await type('status', '--json')).out)).toMatchObject({
+      holder: { workflowId: running, step: 'preflight' },
+      workers: [{}],
+      sweeps: [
+        {
+          state: 'sweeping',
+          recipes: [
+            { state: 'done', outcome: { kind: 'SKIP' } },
+            { state: 'running', step: { step: 'cold-test: install' } },
+            { state: 'waiting', workflowId: null },
+          ],
+        },
+      ],
+    });
+    await handle.executeUpdate(abortUpdate);
+    await sweeping;
+  });
+});
