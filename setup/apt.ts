@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheFolder, isRoot, logged, machine, which, type Say } from './machine.ts';
-import { createQueue } from './queue.ts';
+import { createQueue } from '../host/machine/queue.ts';
 
 /** Packages of Debian and Ubuntu. */
 

@@ -12,6 +12,7 @@ import { syncFile, syncFolder } from '../machine/durable-file.ts';
 import * as git from './commands.ts';
 import type { Accepted, Ledger, Recorded } from './ledger.ts';
 import { CommandFailed, type Command, type ProcessRunner } from '../machine/process.ts';
+import { createQueue, type Queue } from '../machine/queue.ts';
 import { takeTurn } from './turn-file.ts';
 
 /**
@@ -108,7 +109,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
   /** Of two that would sync, read or repair one recipe's repositories, in whichever worker, one waits. */
   async function inTurn<T>(recipe: string, task: () => Promise<T>): Promise<T> {
     const work = workFolder(recipe);
-    return oneAtATime(work, async () => {
+    return queueOf(work)(async () => {
       const turn = await step(recipe, 'waiting for its turn', `Look at ${path.dirname(work)}.`, () =>
         takeTurn(work.replace(/git$/, 'lock'), { run, endOrphans }),
       );
@@ -519,20 +520,12 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
 const BUNDLE = '.bundle';
 
 /** Mirrors are made for each attempt of a step; those of this process need not ask the kernel whose turn it is. */
-const queues = new Map<string, Promise<void>>();
+const queues = new Map<string, Queue>();
 
-async function oneAtATime<T>(work: string, task: () => Promise<T>): Promise<T> {
-  const result = (queues.get(work) ?? Promise.resolve()).then(task);
-  const end = result.then(
-    () => undefined,
-    () => undefined,
-  );
-  queues.set(work, end);
-  try {
-    return await result;
-  } finally {
-    if (queues.get(work) === end) queues.delete(work);
-  }
+function queueOf(work: string): Queue {
+  const queue = queues.get(work) ?? createQueue();
+  queues.set(work, queue);
+  return queue;
 }
 
 function place(text: string, where: string): GitUrl {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { ensureProgram } from '../apt.ts';
 import { ensureGo, GO_ENVIRONMENT } from '../go.ts';
 import { logged, machine, type Say } from '../machine.ts';
-import { createQueue } from '../queue.ts';
+import { createQueue } from '../../host/machine/queue.ts';
 import { cached, fingerprintOf } from './cache.ts';
 import type { Part } from './part.ts';
 

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cached } from '../../setup/images/cache.ts';
 import { ALL_IMAGES, reference, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
-import { createQueue } from '../../setup/queue.ts';
 
 const RECIPES = fileURLToPath(new URL('../../fixtures/recipes/', import.meta.url));
 
@@ -56,23 +55,5 @@ describe('what is kept in the cache', () => {
     });
     await expect(failing).rejects.toThrow('no space left');
     expect(await readdir(path.join(home, 'recipe-sweep/things'))).toEqual([]);
-  });
-});
-
-describe('a queue', () => {
-  it('runs one after the other, also after a failure', async () => {
-    const inTurn = createQueue();
-    const log: string[] = [];
-    const work = (name: string) => async () => {
-      log.push(`${name} begins`);
-      await Promise.resolve();
-      log.push(`${name} ends`);
-      if (name === 'a') throw new Error('a fails');
-      return name;
-    };
-    const [a, b] = [inTurn(work('a')), inTurn(work('b'))];
-    await expect(a).rejects.toThrow('a fails');
-    expect(await b).toBe('b');
-    expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
   });
 });
