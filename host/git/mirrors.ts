@@ -13,7 +13,7 @@ import * as git from './commands.ts';
 import type { Accepted, Ledger, Recorded } from './ledger.ts';
 import { CommandFailed, type Command, type ProcessRunner } from '../machine/process.ts';
 import { createQueue, type Queue } from '../machine/queue.ts';
-import { takeTurn } from './turn-file.ts';
+import { lockRepository } from './repository-lock.ts';
 
 /**
  * Our copies of the recipes' home repositories. The mirror (any git URL) is what people and pull requests
@@ -107,16 +107,16 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
   }
 
   /** Of two that would sync, read or repair one recipe's repositories, in whichever worker, one waits. */
-  async function inTurn<T>(recipe: string, task: () => Promise<T>): Promise<T> {
+  async function locked<T>(recipe: string, task: () => Promise<T>): Promise<T> {
     const work = workFolder(recipe);
     return queueOf(work)(async () => {
-      const turn = await step(recipe, 'waiting for its turn', `Look at ${path.dirname(work)}.`, () =>
-        takeTurn(work.replace(/git$/, 'lock'), { run, endOrphans }),
+      const lock = await step(recipe, 'waiting for its repositories', `Look at ${path.dirname(work)}.`, () =>
+        lockRepository(work.replace(/git$/, 'lock'), { run, endOrphans }),
       );
       try {
         return await task();
       } finally {
-        await turn.giveBack();
+        await lock.giveBack();
       }
     });
   }
@@ -413,7 +413,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
     async sync(recipe, upstream) {
       const from = placeOfUpstream(recipe, upstream);
       const mirror = mirrorOf(recipe);
-      return inTurn(recipe, () => syncNow(recipe, from, mirror));
+      return locked(recipe, () => syncNow(recipe, from, mirror));
     },
 
     async accept(recipe, upstream, asked) {
@@ -421,11 +421,11 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
         throw notAccepted(recipe, asked.tag, "it is no release's (x.y.z+app): such a tag may move");
       }
       const from = placeOfUpstream(recipe, upstream);
-      return inTurn(recipe, () => acceptNow(recipe, from, asked));
+      return locked(recipe, () => acceptNow(recipe, from, asked));
     },
 
     async releases(recipe) {
-      return inTurn(recipe, async () => {
+      return locked(recipe, async () => {
         const { main, tagged } = await inWork(recipe, 'reading the releases', async (work) => {
           const refs = git.parseRefs(await local(work, git.refsOnMainArgs()));
           return refs.main === null
@@ -472,7 +472,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
         }
         return true;
       };
-      await inTurn(recipe, async () => {
+      await locked(recipe, async () => {
         // What is kept is to be had without the mirror, also where the work repository is lost or damaged.
         if ((await exists(kept)) && (await workRefs(work)) === null) {
           await rm(work, { recursive: true, force: true });
@@ -487,7 +487,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
       const file = bundleOf(recipe, commit);
       // It is made under another name, so that what is there is whole.
       if (await exists(file)) return true;
-      return inTurn(recipe, async () => {
+      return locked(recipe, async () => {
         const [found] = (await exists(work))
           ? ((await nullIfFailed(() => commitsOf(work, [commit]))) ?? [])
           : [];
@@ -519,7 +519,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
 
 const BUNDLE = '.bundle';
 
-/** Mirrors are made for each attempt of a step; those of this process need not ask the kernel whose turn it is. */
+/** Mirrors are made for each attempt of a step; those of this process need not ask the kernel. */
 const queues = new Map<string, Queue>();
 
 function queueOf(work: string): Queue {

@@ -35,7 +35,7 @@ import {
 } from '../../host/git/commands.ts';
 import { createLedger, type Ledger } from '../../host/git/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
-import { takeTurn } from '../../host/git/turn-file.ts';
+import { lockRepository } from '../../host/git/repository-lock.ts';
 import { processRunner, type Command, type ProcessRunner } from '../../host/machine/process.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
 
@@ -472,9 +472,9 @@ describe('an operator who accepts that a tag moved', () => {
     expect((await readdir(path.join(state, 'work'))).sort()).toEqual(['ghost.git', 'ghost.lock']);
   });
 
-  test('waits for the turn of a sync that goes on', async () => {
+  test('waits for a sync that goes on', async () => {
     const { commit } = await moved();
-    const turn = await takeTurn(path.join(state, 'work', `${RECIPE}.lock`), {
+    const lock = await lockRepository(path.join(state, 'work', `${RECIPE}.lock`), {
       run,
       endOrphans: async () => undefined,
     });
@@ -482,7 +482,7 @@ describe('an operator who accepts that a tag moved', () => {
     const waiting = accept();
     await sleep(500);
     expect(await ledgerText()).toBe(before);
-    await turn.giveBack();
+    await lock.giveBack();
     expect(await waiting).toMatchObject({ commit });
   });
 
@@ -938,7 +938,7 @@ describe('a commit that is kept', () => {
 describe('two workers', () => {
   test('never touch one recipe at once: who comes second waits, and finds what the first one left', async () => {
     await upstream.git('tag', '1.0.0+v1');
-    const turn = await takeTurn(path.join(state, 'work', `${RECIPE}.lock`), {
+    const lock = await lockRepository(path.join(state, 'work', `${RECIPE}.lock`), {
       run,
       endOrphans: async () => undefined,
     });
@@ -946,7 +946,7 @@ describe('two workers', () => {
     await sleep(500);
     expect(await readdir(path.join(state, 'work'))).toEqual([`${RECIPE}.lock`]);
     await expect(refs(mirror)).rejects.toThrow();
-    await turn.giveBack();
+    await lock.giveBack();
     const [first, second] = await Promise.all(waiting);
     expect(first).toMatchObject({ changed: true });
     expect(second).toMatchObject({ releases: [{ version: '1.0.0+v1' }] });

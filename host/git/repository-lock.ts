@@ -8,9 +8,9 @@ import { CommandFailed, type ProcessRunner } from '../machine/process.ts';
 import { end, ownName, ownPlace } from '../machine/processes.ts';
 
 /**
- * One process at a time, of all on this host: flock(2) on a file, which the kernel gives back when the process that
- * has it ends, however it ends. Who has it stands in the file while it lasts, and touches it, so that whoever waits
- * can tell a long task from a process that stands still.
+ * The lock of a recipe's repositories, which one process at a time has, of all on this host: flock(2) on a file, which
+ * the kernel gives back when the process that has it ends, however it ends. Who has it stands in the file while it
+ * lasts, and touches it, so that whoever waits can tell a long task from a process that stands still.
  */
 
 const holderSchema = z.strictObject({
@@ -19,15 +19,15 @@ const holderSchema = z.strictObject({
   place: z.string(),
 });
 
-export interface TurnSettings {
+export interface LockSettings {
   run: ProcessRunner;
-  /** Ends the commands that processes which are gone left running: called when the last turn was not given back. */
+  /** Ends the commands that processes which are gone left running: called when the last one who had it did not give it back. */
   endOrphans(): Promise<void>;
-  /** How long a process may stand still in its turn before it is ended, like a worker that misses its heartbeats. */
+  /** How long a process that has it may stand still before it is ended, like a worker that misses its heartbeats. */
   patienceMs?: number;
 }
 
-export interface Turn {
+export interface RepositoryLock {
   giveBack(): Promise<void>;
 }
 
@@ -39,10 +39,10 @@ const FLOCK_MS = 30_000;
 const TAKEN = 9;
 
 /**
- * Waits for the turn at this file, which is made if it is missing. Throws CommandFailed and what the disk does, and
- * Fault HostBusy when a process in another container stands still in its turn, which cannot be ended from here.
+ * Waits for the lock at this file, which is made if it is missing. Throws CommandFailed and what the disk does, and
+ * Fault HostBusy when a process in another container has it and stands still, which cannot be ended from here.
  */
-export async function takeTurn(file: string, settings: TurnSettings): Promise<Turn> {
+export async function lockRepository(file: string, settings: LockSettings): Promise<RepositoryLock> {
   await mkdir(path.dirname(file), { recursive: true });
   const handle = await open(file, constants.O_RDWR | constants.O_CREAT, 0o644);
   let touching: NodeJS.Timeout | undefined;
@@ -51,7 +51,7 @@ export async function takeTurn(file: string, settings: TurnSettings): Promise<Tu
     await handle.close();
   };
   try {
-    await lock(handle, file, settings);
+    await waitFor(handle, file, settings);
     const left = await textOf(handle);
     // At once, since whoever waits ends whom the file names when nothing moves.
     const own = JSON.stringify({ ...(await ownName()), place: await ownPlace() });
@@ -76,7 +76,7 @@ export async function takeTurn(file: string, settings: TurnSettings): Promise<Tu
   };
 }
 
-async function lock(handle: FileHandle, file: string, settings: TurnSettings): Promise<void> {
+async function waitFor(handle: FileHandle, file: string, settings: LockSettings): Promise<void> {
   const { run, patienceMs = PATIENCE_MS } = settings;
   let [seen, since] = ['', performance.now()];
   // Locked is the open file, which the program shares with us and which stays open when it ends.
@@ -100,7 +100,7 @@ async function endHolder(text: string, file: string): Promise<void> {
   if (holder?.place === (await ownPlace())) return end(holder);
   throw new Fault(
     'HostBusy',
-    `${file}: another container with this state folder stands still in its turn, and cannot be ended from here: docker unpause it, or docker rm --force it; then this goes on`,
+    `${file}: another container with this state folder has it and stands still, and cannot be ended from here: docker unpause it, or docker rm --force it; then this goes on`,
   );
 }
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { processRunner } from '../../host/machine/process.ts';
-import { takeTurn, type Turn } from '../../host/git/turn-file.ts';
+import { lockRepository, type RepositoryLock } from '../../host/git/repository-lock.ts';
 
 const run = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
 const CLONE = fileURLToPath(new URL('../../', import.meta.url));
@@ -18,7 +18,7 @@ let orphansEnded: number;
 let others: ChildProcess[];
 
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-turn-'));
+  folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-lock-'));
   file = path.join(folder, 'work', 'thing.lock');
   orphansEnded = 0;
   others = [];
@@ -29,21 +29,21 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function take(patienceMs = 60_000): Promise<Turn> {
+function take(patienceMs = 60_000): Promise<RepositoryLock> {
   const endOrphans = async (): Promise<void> => void (orphansEnded += 1);
-  return takeTurn(file, { run, endOrphans, patienceMs });
+  return lockRepository(file, { run, endOrphans, patienceMs });
 }
 
-/** Another worker, which has the turn and keeps it. */
+/** Another worker, which has the lock and keeps it. */
 async function another(): Promise<ChildProcess> {
   const script = path.join(folder, 'another.mts');
   const from = (name: string): string => JSON.stringify(path.join(CLONE, 'host', name));
   await writeFile(
     script,
     `import { processRunner } from ${from('machine/process.ts')};
-     import { takeTurn } from ${from('git/turn-file.ts')};
+     import { lockRepository } from ${from('git/repository-lock.ts')};
      const run = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
-     await takeTurn(${JSON.stringify(file)}, { run, endOrphans: async () => undefined });
+     await lockRepository(${JSON.stringify(file)}, { run, endOrphans: async () => undefined });
      console.log('taken');
      setInterval(() => undefined, 1_000);`,
   );
@@ -56,11 +56,11 @@ async function another(): Promise<ChildProcess> {
   return child;
 }
 
-describe('a turn', () => {
+describe("the lock of a recipe's repositories", () => {
   it('is had by one process at a time, and by the next when it is given back', async () => {
     const first = await take();
     let taken = false;
-    const second = take().then((turn) => ((taken = true), turn));
+    const second = take().then((lock) => ((taken = true), lock));
     await sleep(300);
     expect(taken).toBe(false);
     await first.giveBack();
@@ -80,7 +80,7 @@ describe('a turn', () => {
   it('of a process that works is waited for, however long it takes', async () => {
     const child = await another();
     let taken = false;
-    const waiting = take(4_000).then((turn) => ((taken = true), turn));
+    const waiting = take(4_000).then((lock) => ((taken = true), lock));
     await sleep(6_000);
     expect(taken).toBe(false);
     child.kill('SIGKILL');
