@@ -2,7 +2,7 @@ import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { withoutPreReleases } from '../domain/release.ts';
 import type { Published, RunRef } from '../domain/run.ts';
-import type { Moved } from '../host/git/mirrors.ts';
+import type { Moved } from '../host/git/ledger.ts';
 import { inAttempt, type Attempt } from './attempt.ts';
 import type { World } from './world.ts';
 

@@ -14,6 +14,9 @@ export interface Refs {
   tags: ReadonlyMap<string, string>;
 }
 
+/** What a repository is to hold. */
+export type MainAndTags = Refs & { main: string };
+
 export interface RemoteRefs extends Refs {
   /** What each tag leads to in the end: mostly a commit, but a blob or a tree may be tagged as well. */
   peeled: ReadonlyMap<string, string>;
@@ -219,6 +222,14 @@ export function parseRefs(output: string): Refs {
     if (ref.startsWith(TAGS)) tags.set(ref.slice(TAGS.length), id);
   }
   return { main, tags };
+}
+
+export function sameRefs(a: Refs, b: Refs): boolean {
+  return (
+    a.main === b.main &&
+    a.tags.size === b.tags.size &&
+    [...a.tags].every(([tag, object]) => b.tags.get(tag) === object)
+  );
 }
 
 /** One entry per object asked for, in that order: the commit, or null for another type or a missing object. */

@@ -20,6 +20,13 @@ export interface Accepted {
   reason: string;
 }
 
+/** A tag that is elsewhere than it was on record. */
+export interface Moved {
+  tag: string;
+  from: string;
+  commit: string;
+}
+
 export interface LedgerEntry {
   tag: string;
   commit: string;

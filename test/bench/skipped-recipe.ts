@@ -52,7 +52,7 @@ export function sweepingTime({ children }: Timeline): number {
   return Math.max(...children.map(({ ended }) => ended)) - Math.min(...children.map(({ asked }) => asked));
 }
 
-/** The git commands of a recipe that is up to date, word for word as host/git/mirrors.ts runs them. */
+/** The git commands of a recipe that is up to date, word for word as host/git/git.ts runs them. */
 async function writeScript(host: UpToDateHost): Promise<() => Promise<unknown>> {
   const config = await readConfig(host.system.configFile);
   const git = (args: readonly string[]): string => ['git', ...args].map(quoted).join(' ');

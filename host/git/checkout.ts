@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { NO_CONVERSIONS } from './commands.ts';
+import type { Git } from './git.ts';
+import type { KeptCommits } from './kept-commits.ts';
+import { syncFault } from './sync-fault.ts';
+import { exists, type WorkRepositories } from './work-repository.ts';
+
+/** Many times what the largest recipe holds. */
+const MOST_FILES = 10_000;
+const MOST_BYTES = 200_000_000;
+
+/** See `Mirrors.checkout`. */
+export async function checkOut(
+  recipe: string,
+  commit: string,
+  folder: string,
+  { git, work, kept }: { git: Git; work: WorkRepositories; kept: KeptCommits },
+): Promise<void> {
+  const bundle = kept.file(recipe, commit);
+  const isKept = await exists(bundle);
+  // What is kept is to be had without the mirror, also where the work repository is lost or damaged.
+  if (isKept) await work.ensure(recipe, commit);
+  await work.look(recipe, `checking out ${commit}`, async (from) => {
+    const has = async (): Promise<boolean> => (await git.commits(from, [commit]))[0] === commit;
+    if (!(await has()) && isKept) await git.unbundle(from, bundle);
+    if (!(await has())) return null;
+    await refuseHugeTree(git, recipe, from, commit);
+    await writeTree(git, from, commit, path.resolve(folder));
+    return true;
+  });
+}
+
+/** A few small trees that name each other can stand for a billion files. */
+async function refuseHugeTree(git: Git, recipe: string, work: string, commit: string): Promise<void> {
+  const { files, bytes } = await git.size(work, commit);
+  if (files <= MOST_FILES && bytes <= MOST_BYTES) return;
+  throw syncFault(
+    recipe,
+    `commit ${commit} holds ${files} files of ${bytes} bytes, more than ${MOST_FILES} or ${MOST_BYTES}`,
+    'A recipe is a few small files: ask upstream to take the others out.',
+  );
+}
+
+async function writeTree(git: Git, work: string, commit: string, target: string): Promise<void> {
+  await rm(target, { recursive: true, force: true });
+  await mkdir(target, { recursive: true });
+  await mkdir(path.join(work, 'info'), { recursive: true });
+  await writeFile(path.join(work, 'info', 'attributes'), NO_CONVERSIONS);
+  const index = path.join(work, `index-${randomBytes(6).toString('hex')}`);
+  try {
+    await git.writeFiles(work, commit, target, index);
+  } finally {
+    await Promise.all([rm(index, { force: true }), rm(`${index}.lock`, { force: true })]);
+  }
+}

@@ -1,0 +1,132 @@
+import { access, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { Fault } from '../../domain/fault.ts';
+import type { GitUrl } from '../../domain/git-url.ts';
+import { isRecipeName } from '../../domain/names.ts';
+import { CommandFailed } from '../machine/process.ts';
+import { sameRefs, type MainAndTags, type Refs } from './commands.ts';
+import type { Git } from './git.ts';
+import { explained, nullIfFailed, syncFault } from './sync-fault.ts';
+
+/** `<state>/work/<recipe>.git`: a cache of a recipe's mirror, which may be thrown away at any time. */
+export interface WorkRepositories {
+  /** Throws Fault BadInput for what is no recipe's name. */
+  folder(recipe: string): string;
+  /** Makes it hold exactly that. One that is missing, damaged, or locked by a git that was killed, is made anew. */
+  bring(recipe: string, from: GitUrl, wanted: MainAndTags): Promise<void>;
+  /**
+   * Looks for something in it; if that is not there (null), once more in one made anew from the mirror. Throws Fault
+   * MirrorSync or Disk.
+   */
+  look<T>(recipe: string, doing: string, look: (work: string) => Promise<T | null>): Promise<T>;
+  /** Makes one with nothing in it, of the commit's object format, where it is lost or cannot be read. */
+  ensure(recipe: string, commit: string): Promise<void>;
+  /** Makes a repository hold what a remote does; one that would become too large is removed, with what came of it. */
+  fetch(recipe: string, folder: string, from: GitUrl): Promise<void>;
+}
+
+export interface WorkRepositoriesSettings {
+  state: string;
+  git: Git;
+  /** In bytes. */
+  mostFetched: number;
+  mirrorOf(recipe: string): GitUrl;
+}
+
+/** What git says when the system ends the part of it that writes (signal 25, SIGXFSZ), or refuses the write. */
+const FILE_TOO_LARGE = /died of signal 25|file too large/i;
+
+export function createWorkRepositories(settings: WorkRepositoriesSettings): WorkRepositories {
+  const { state, git, mostFetched, mirrorOf } = settings;
+
+  function folder(recipe: string): string {
+    if (!isRecipeName(recipe)) throw new Fault('BadInput', `not a recipe name: ${JSON.stringify(recipe)}`);
+    return path.join(state, 'work', `${recipe}.git`);
+  }
+
+  /** Null when there is none, or it cannot be read. */
+  async function refs(work: string): Promise<Refs | null> {
+    return (await exists(work)) ? nullIfFailed(() => git.refs(work)) : null;
+  }
+
+  async function fetch(recipe: string, work: string, from: GitUrl): Promise<void> {
+    try {
+      await git.fetch(work, from);
+    } catch (error) {
+      if (!(error instanceof CommandFailed && FILE_TOO_LARGE.test(error.message))) throw error;
+      await rm(work, { recursive: true, force: true });
+      throw syncFault(
+        recipe,
+        `${from.url} holds more than ${mostFetched} bytes, the most that is fetched in one go`,
+        'A recipe is a few small files: ask upstream to take the others out of its history, or set "limits.fetch".',
+      );
+    }
+  }
+
+  async function bring(recipe: string, from: GitUrl, wanted: MainAndTags): Promise<void> {
+    const work = folder(recipe);
+    const before = await refs(work);
+    if (before && sameRefs(before, wanted)) return;
+    if (before && (await nullIfFailed(() => fetch(recipe, work, from).then(() => true)))) {
+      const after = await refs(work);
+      if (after && sameRefs(after, wanted)) return;
+    }
+    await rm(work, { recursive: true, force: true });
+    await git.create(work, wanted.main);
+    await fetch(recipe, work, from);
+    const after = await refs(work);
+    if (!after || !sameRefs(after, wanted)) {
+      throw syncFault(
+        recipe,
+        `${from.url} changed while it was being read`,
+        'Nothing was pushed. It is tried again by itself; if it stays, look at what keeps pushing there.',
+      );
+    }
+  }
+
+  return {
+    folder,
+    bring,
+    fetch,
+
+    async look(recipe, doing, look) {
+      const work = folder(recipe);
+      const found = (await exists(work)) ? await nullIfFailed(() => look(work)) : null;
+      if (found !== null) return found;
+      const mirror = mirrorOf(recipe);
+      const advice = `Sync ${recipe} again; if that does not help, mend its mirror.`;
+      return explained(recipe, doing, advice, async () => {
+        const refs = await git.remoteRefs(mirror);
+        const { main } = refs;
+        if (main !== null) {
+          await rm(work, { recursive: true, force: true });
+          await bring(recipe, mirror, { ...refs, main });
+          const second = await look(work);
+          if (second !== null) return second;
+        }
+        throw syncFault(
+          recipe,
+          `${doing}: not on the mirror ${mirror.url}`,
+          `Sync ${recipe} again; if that does not help, compare the mirror with upstream.`,
+        );
+      });
+    },
+
+    async ensure(recipe, commit) {
+      const work = folder(recipe);
+      if ((await refs(work)) !== null) return;
+      await rm(work, { recursive: true, force: true });
+      await git.create(work, commit);
+    },
+  };
+}
+
+export async function exists(folder: string): Promise<boolean> {
+  try {
+    await access(folder);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
