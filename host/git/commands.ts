@@ -1,9 +1,6 @@
-import type { GitUrl } from '../../domain/git-url.ts';
-import type { Command } from '../machine/process.ts';
-
 /**
  * What is asked of git, as argument lists, and how its answers read. Nothing here runs anything: the lists go
- * to the process runner. Names that others chose (tags, branches) never become arguments: whole namespaces
+ * to git-at.ts. Names that others chose (tags, branches) never become arguments: whole namespaces
  * are fetched and pushed by pattern, and single objects are asked for by ID, on standard input.
  */
 
@@ -163,31 +160,6 @@ export function isObjectId(text: string): boolean {
 function checkedId(text: string): string {
   if (!isObjectId(text)) throw new RangeError(`not a whole object ID: ${JSON.stringify(text)}`);
   return text;
-}
-
-/**
- * Lets git answer with a URL's credentials when that very server asks, and no other it is sent on to. They
- * travel on a file descriptor, so that no process listing shows them, and are masked in whatever git quotes,
- * since a server may echo them. The helper's text is constant, so nothing in them can be a command.
- */
-export function withCredentials(
-  credentials: GitUrl['credentials'],
-): Pick<Command, 'env' | 'secretInput' | 'secrets'> {
-  if (credentials === null) return {};
-  const { origin, username, password } = credentials;
-  return {
-    env: {
-      GIT_CONFIG_COUNT: '1',
-      GIT_CONFIG_KEY_0: `credential.${origin}.helper`,
-      GIT_CONFIG_VALUE_0: '!f() { test "$1" = get && cat <&3; }; f',
-    },
-    secretInput: `username=${username}\npassword=${password}\n`,
-    secrets: [...secretForms(password), Buffer.from(`${username}:${password}`).toString('base64')],
-  };
-}
-
-function secretForms(secret: string): string[] {
-  return [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')];
 }
 
 /** Throws RangeError on a line that git does not write. */

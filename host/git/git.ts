@@ -1,8 +1,10 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { GitUrl } from '../../domain/git-url.ts';
-import type { Command, ProcessRunner } from '../machine/process.ts';
+import type { ProcessRunner } from '../machine/process.ts';
 import * as commands from './commands.ts';
+import { withCredentials } from './credentials.ts';
+import { gitAt, type GitCommand } from './git-at.ts';
 
 /**
  * What git is asked and told, one function each. Folders are bare repositories of ours. Each throws CommandFailed, and
@@ -42,41 +44,32 @@ const TRANSFER_MS = 15 * MINUTE;
 
 /** `mostFetched` is in bytes. */
 export function createGit(run: ProcessRunner, mostFetched: number): Git {
-  async function local(cwd: string, args: string[], more: Partial<Command> = {}): Promise<string> {
-    return run.output({ file: 'git', args, cwd, timeoutMs: LOCAL_MS, ...more });
+  async function local(folder: string, args: string[], more: Partial<GitCommand> = {}): Promise<string> {
+    return gitAt(folder, { args, deadlineMs: LOCAL_MS, ...more }, run.settings);
   }
 
   return {
     async remoteRefs({ url, credentials }) {
-      const output = await run.output({
-        file: 'git',
-        args: commands.listRemoteArgs(url),
-        cwd: '/',
-        timeoutMs: LOOK_MS,
-        ...commands.withCredentials(credentials),
+      const args = commands.listRemoteArgs(url);
+      return withCredentials(credentials, async (given) => {
+        const command = { args, credentials: given, deadlineMs: LOOK_MS };
+        return commands.parseRemoteRefs(await gitAt('/', command, run.settings));
       });
-      return commands.parseRemoteRefs(output);
     },
 
     async fetch(folder, { url, credentials }) {
       // One push of a hundred gigabytes must not fill this host's disk.
-      await run.output({
-        file: 'prlimit',
-        args: [`--fsize=${mostFetched}`, '--', 'git', ...commands.fetchArgs(url)],
-        cwd: folder,
-        timeoutMs: TRANSFER_MS,
-        ...commands.withCredentials(credentials),
-      });
+      const args = [`--fsize=${mostFetched}`, '--', 'git', ...commands.fetchArgs(url)];
+      await withCredentials(credentials, (given) =>
+        run.output({ file: 'prlimit', args, cwd: folder, timeoutMs: TRANSFER_MS, ...given }),
+      );
     },
 
     async push(folder, { url, credentials }, main) {
-      await run.output({
-        file: 'git',
-        args: commands.pushArgs(url, main),
-        cwd: folder,
-        timeoutMs: TRANSFER_MS,
-        ...commands.withCredentials(credentials),
-      });
+      const args = commands.pushArgs(url, main);
+      await withCredentials(credentials, (given) =>
+        gitAt(folder, { args, credentials: given, deadlineMs: TRANSFER_MS }, run.settings),
+      );
     },
 
     async create(folder, commit) {

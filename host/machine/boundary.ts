@@ -100,6 +100,8 @@ export interface Passed {
   boundary: Boundary;
   /** The process group of the command that was started, at `command.after-start`. */
   group?: number;
+  /** Of a command without a group of its own: a variable that only it, and what it starts, has in its environment. */
+  marked?: Readonly<Record<string, string>>;
 }
 
 export const BOUNDARY_CHANNEL = 'recipe-sweep:boundary';

@@ -4,9 +4,9 @@ import { execa, type Options } from 'execa';
 import { passBoundary } from './boundary.ts';
 
 /**
- * The one module that starts processes. Arguments are arrays and there is no shell; the environment is the
- * one declared in the configuration plus what the caller names, never the worker's own; secrets travel by
- * standard input and are masked in whatever a failure quotes.
+ * The one module that starts processes, but for those that stay (child.ts) and git's (host/git/git-at.ts). Arguments
+ * are arrays and there is no shell; the environment is the one declared in the configuration plus what the caller
+ * names, never the worker's own; secrets travel by standard input and are masked in whatever a failure quotes.
  */
 
 export interface Command {
@@ -18,8 +18,6 @@ export interface Command {
   env?: Readonly<Record<string, string>>;
   /** A text, or an open file of ours that the program shares: its standard input. */
   input?: string | FileHandle;
-  /** Given to the program on file descriptor 3, where no process listing shows it. */
-  secretInput?: string;
   /** Texts that must not be quoted, whatever the program prints. */
   secrets?: readonly string[];
   /** Standard output goes to this file instead of memory. */
@@ -65,6 +63,8 @@ export class CommandFailed extends Error {
 }
 
 export interface ProcessRunner {
+  /** What its commands are run with, for one that is started elsewhere (host/git/git-at.ts). */
+  readonly settings: ProcessSettings;
   /** Runs to the end and answers whatever the exit status; throws CommandFailed when there is none. */
   run(command: Command): Promise<Finished>;
   /** Like run, but a status other than 0 throws CommandFailed too. Answers standard output. */
@@ -79,7 +79,8 @@ export interface ProcessSettings {
 }
 
 const KILL_AFTER_MS = 5_000;
-const LARGEST_OUTPUT = 32 * 1024 * 1024;
+/** In characters, of each of a command's outputs. */
+export const LARGEST_OUTPUT = 32 * 1024 * 1024;
 
 export function processRunner(settings: ProcessSettings): ProcessRunner {
   async function run(command: Command): Promise<Finished> {
@@ -104,7 +105,6 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
         inputOf(command),
         command.stdoutFile === undefined ? 'pipe' : { file: command.stdoutFile },
         'pipe',
-        ...(command.secretInput === undefined ? [] : [Buffer.from(command.secretInput)]),
       ],
       ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     } satisfies Options;
@@ -152,6 +152,7 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
   }
 
   return {
+    settings,
     run,
     async output(command) {
       const finished = await run(command);
@@ -210,7 +211,8 @@ function text(output: unknown): string {
   return typeof output === 'string' ? output : '';
 }
 
-function redact(quoted: string, secrets: readonly string[]): string {
+/** Masks the secrets in a text. */
+export function redact(quoted: string, secrets: readonly string[]): string {
   return secrets.reduce((shown, secret) => (secret ? shown.replaceAll(secret, '***') : shown), quoted);
 }
 

@@ -169,7 +169,7 @@ async function play(open: Open, number: number, plan: Plan, outcomes: string[]):
   if (!late && needsLeftovers(at.boundary)) await stage.startWorker();
   else await stage.startSweep(sweep, [recipe]);
   if (late) await over(target);
-  const struck = late ? { id: sweep, pid: 0, group: null } : await untilStruck(target);
+  const struck = late ? { id: sweep, pid: 0 } : await untilStruck(target);
   stage.disarm();
   if (struck) await FAULTS[fault].strike(target, struck);
   else outcomes.push('not reached');

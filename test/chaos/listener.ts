@@ -3,6 +3,7 @@ import path from 'node:path';
 import { subscribe } from 'node:diagnostics_channel';
 import { execFileSync } from 'node:child_process';
 import { BOUNDARY_CHANNEL, type Passed } from '../../host/machine/boundary.ts';
+import { killCommand } from './kill-command.ts';
 import { readStrike, strikeFiles } from './strike.ts';
 
 /**
@@ -21,7 +22,8 @@ let counted = { strike: '', passes: 0 };
 let rows = 0;
 
 function onPassed(message: unknown): void {
-  const { boundary, group } = message as Passed;
+  const passed = message as Passed;
+  const { boundary } = passed;
   appendFileSync(files.passed, `${JSON.stringify({ ms: Date.now(), pid: process.pid, boundary })}\n`);
   if (boundary === 'promote.after-reattach' || boundary === 'promote.after-upgrade') writeRows();
   const strike = readStrike(files.armed);
@@ -34,8 +36,8 @@ function onPassed(message: unknown): void {
   } catch {
     return; // another worker was first
   }
-  writeFileSync(files.report, JSON.stringify({ id: strike.id, pid: process.pid, group: group ?? null }));
-  if (strike.action === 'kill-command') process.kill(-(group ?? 0), 'SIGKILL');
+  writeFileSync(files.report, JSON.stringify({ id: strike.id, pid: process.pid }));
+  if (strike.action === 'kill-command') killCommand(passed);
   else process.kill(process.pid, strike.action === 'kill' ? 'SIGKILL' : 'SIGSTOP');
 }
 

@@ -17,8 +17,6 @@ export interface Strike {
 export interface Struck {
   id: string;
   pid: number;
-  /** The process group of the command that was started, where one was. */
-  group: number | null;
 }
 
 export function strikeFiles(folder: string) {

@@ -138,6 +138,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const real = processRunner({ environment: { PATH: '/usr/bin:/bin' } });
   /** The tar of a snapshot is a list of every file's text; sync and the wiping of volumes are not what is tested. */
   const run: ProcessRunner = {
+    settings: real.settings,
     async run(command) {
       await stillAlive();
       const { file, args } = command;

@@ -59,7 +59,11 @@ describe.skipIf(process.getuid?.() !== 0)('a screenshot', () => {
         : await browse(command);
       return { status: 0, stdout: '', stderr: '', ...answer };
     };
-    return { run, output: async (command) => (await run(command)).stdout };
+    return {
+      settings: { environment: {} },
+      run,
+      output: async (command) => (await run(command)).stdout,
+    };
   }
 
   const target = ({ args }: Command): string =>
