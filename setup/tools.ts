@@ -26,6 +26,9 @@ export const TEST_PROGRAMS = {
   ps: 'procps',
   /** Its wildcard record stands for that of an operator's zone; the package has no service that would start. */
   dnsmasq: 'dnsmasq-base',
+  /** A second engine on this machine, in a network of its own. */
+  ip: 'iproute2',
+  iptables: 'iptables',
   mount: 'mount',
 } as const;
 

@@ -17,6 +17,7 @@ import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
 import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
 import { ofZone } from './engine.ts';
 import { startFront, type Front } from './front.ts';
+import type { SecondEngine } from './second-engine.ts';
 
 /**
  * The whole system on this machine, as an operator would have it: a Temporal server, a worker process, the
@@ -35,12 +36,14 @@ export interface System {
   /** Null where apps are asked at their tasks' own addresses. */
   front: Front | null;
   temporal: TemporalServer;
+  /** Where the Temporal server listens on loopback. */
+  temporalPort: number;
   docker: Dockerode;
   /** Runs the command line as typed, and answers what it printed. */
   cli(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
   /** Starts the worker (again), with these arguments for node itself, and waits until it polls. */
   startWorker(nodeArguments?: readonly string[]): Promise<Service>;
-  /** Ends the Temporal server at once, as a crash does. */
+  /** Ends its own Temporal server at once, as a crash does. */
   killTemporal(): Promise<void>;
   /** Starts it again, on the same database or on a new one. */
   restartTemporal(database: 'same' | 'new'): Promise<void>;
@@ -57,6 +60,12 @@ export interface System {
 
 /** What may be other than usual. */
 export interface SystemOptions {
+  /** What the host is called. */
+  host?: string;
+  /** Whose Temporal server it uses; else one of its own. */
+  beside?: Pick<System, 'temporalPort'>;
+  /** Where apps and worker run; else on this machine's engine, and in its network. */
+  engine?: SecondEngine;
   /** Added to the worker's environment. */
   workerEnv?: Readonly<Record<string, string>>;
   /** Megabytes of a disk of its own for the state folder. */
@@ -118,22 +127,25 @@ export async function startSystem(
     await execa('mount', ['-t', 'tmpfs', '-o', `size=${options.stateMegabytes}m`, 'tmpfs', state]);
   }
   const zone = `t${randomBytes(3).toString('hex')}.test`;
-  const [port, uiPort] = [await getPort(), await getPort()];
-  const docker = new Dockerode({ socketPath: SOCKET });
+  const { host = HOST, beside, engine } = options;
+  const socket = engine?.socket ?? SOCKET;
+  const docker = new Dockerode({ socketPath: socket });
   const registry = await startImageRegistry(await ensureRegistry(console.log), path.join(folder, 'registry'));
   const front = options.proxy ? await startFront(docker, zone, path.join(folder, 'front')) : null;
   const pulls = options.images !== 'local';
   const upstreams = createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined);
   await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
   const configFile = path.join(folder, 'recipe-sweep.yml');
+  const port = beside?.temporalPort ?? (await getPort());
+  const uiPort = await getPort();
   let config: Record<string, unknown> = {
-    host: HOST,
+    host,
     zone,
     state: './state',
     recipes: './recipes',
     mirrors: path.join(folder, 'mirrors', '{recipe}.git'),
     path: process.env['PATH'],
-    ...(pulls ? {} : { docker: { pull: 'missing' } }),
+    docker: { socket, ...(pulls ? {} : { pull: 'missing' }) },
     ...(options.proxy ? {} : { probe: { via: 'task' } }),
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
     limits: { headroom: '1GB', attempts: 3, stable: '8s', ...options.limits },
@@ -151,7 +163,8 @@ export async function startSystem(
       logFile: path.join(folder, 'temporal.log'),
       searchAttributes: Object.keys(SEARCH_ATTRIBUTES),
     });
-  let server = await startServer();
+  let server = beside === undefined ? await startServer() : null;
+  for (const one of [port, Number(registry.host.split(':')[1])]) await engine?.letIn(one);
   const temporal = await connect({
     temporal: { address: `127.0.0.1:${port}`, namespace: 'default', ui: '' },
   });
@@ -162,12 +175,13 @@ export async function startSystem(
     state,
     configFile,
     zone,
-    host: HOST,
-    taskQueue: taskQueueOf(HOST),
+    host,
+    taskQueue: taskQueueOf(host),
     upstreams,
     registry,
     front,
     temporal,
+    temporalPort: port,
     docker,
     ours: () => ofZone(docker, zone),
     async cli(...args) {
@@ -185,7 +199,7 @@ export async function startSystem(
       const logFile = path.join(folder, `worker-${workers.length + 1}.log`);
       const args = [...nodeArguments, BIN, '--config', configFile, 'worker'];
       const worker = startService({
-        ...(front?.before(process.execPath, args) ?? { file: process.execPath, args }),
+        ...((front ?? engine)?.before(process.execPath, args) ?? { file: process.execPath, args }),
         env: { PATH: process.env['PATH'] ?? '', ...options.workerEnv },
         logFile,
       });
@@ -205,6 +219,7 @@ export async function startSystem(
       return worker;
     },
     async killTemporal() {
+      if (server === null) throw new Error('its Temporal server is another’s');
       process.kill(-server.pid, 'SIGKILL');
       await server.ended;
     },
@@ -243,7 +258,7 @@ export async function startSystem(
     async stop() {
       for (const worker of workers) await worker.stop();
       await temporal.close();
-      await server.stop();
+      await server?.stop();
       await front?.stop();
       await removeZone(docker, zone);
       await registry.close();
