@@ -13,12 +13,19 @@ export default defineConfig({
         test: {
           name: 'workflow',
           include: ['test/workflow/**/*.test.ts'],
-          globalSetup: ['test/temporal-binary.ts'],
+          globalSetup: ['test/built.ts', 'test/temporal-binary.ts'],
           testTimeout: 2 * MINUTE,
           hookTimeout: 2 * MINUTE,
         },
       },
-      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], testTimeout: 2 * MINUTE } },
+      {
+        test: {
+          name: 'replay',
+          include: ['test/replay/**/*.test.ts'],
+          globalSetup: ['test/built.ts'],
+          testTimeout: 2 * MINUTE,
+        },
+      },
       // These deploy on the one swarm of this machine, each file with a zone and a state folder of its own, two files
       // side by side: most of their time is waiting. What is real fails at times for reasons of the machine, so a
       // failed test is tried once more, and is named if it passes then.
@@ -26,7 +33,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e.test.ts'],
-          globalSetup: ['test/temporal-binary.ts'],
+          globalSetup: ['test/built.ts', 'test/temporal-binary.ts'],
           pool: 'forks',
           maxWorkers: 2,
           retry: 1,

@@ -1,4 +1,5 @@
 import { ensureDocker } from './docker.ts';
+import { ensureBuilt } from './ensure-built.ts';
 import { ensureFixtureImages } from './images.ts';
 import type { FixtureImage } from './images/catalogue.ts';
 import type { Say } from './machine.ts';
@@ -27,12 +28,13 @@ export interface Wanted {
 }
 
 /**
- * Takes a bare Debian or Ubuntu with Node and git to where this project's tests run: tools, a docker engine
+ * Takes a bare Debian or Ubuntu with Node and git to where this project's tests run: dist/, tools, a docker engine
  * in swarm mode, the Temporal CLI, an image registry and those images of the fixture recipes. What is there already
  * is used; each step says what it will do before it does it. Needs root where something is missing.
  */
 export async function setUp(say: Say, { images, tests }: Wanted): Promise<Ready> {
   const programs = tests ? { ...SWEEP_PROGRAMS, ...TEST_PROGRAMS } : SWEEP_PROGRAMS;
+  await timed(say, 'build', () => ensureBuilt(say));
   await timed(say, 'tools', () => ensureTools(say, programs));
   await timed(say, 'docker', () => ensureDocker(say));
   await timed(say, 'swarm', () => ensureSwarm(say));

@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import Dockerode from 'dockerode';
 import { pino, type Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
@@ -36,6 +36,9 @@ export interface WorkerOptions {
 /** Less than the heartbeat of a step, so that each one is sent, and brings a cancellation back with it. */
 const HEARTBEAT_THROTTLE = '1s';
 
+/** Made by `npm run build`: a worker runs from dist/, and compiles nothing. */
+const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+
 /** Runs a worker until the signal, and first of all reaps what crashed runs left on this host. */
 export async function runWorker(config: Config, { signal, logFile, onReady }: WorkerOptions): Promise<void> {
   const log = pino(
@@ -56,7 +59,7 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
       namespace,
       identity: workerIdentity(process.pid, os.hostname(), installation),
       taskQueue: taskQueueOf(config.host),
-      workflowBundle: await workflowBundle(log),
+      workflowBundle: { codePath: WORKFLOW_BUNDLE },
       activities: activitiesFor(config, client, clientConnection, installation),
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
@@ -124,13 +127,6 @@ async function startReaping(client: Client, host: string): Promise<void> {
     taskQueue: taskQueueOf(host),
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: 'what crashed runs left, removed when a worker starts',
-  });
-}
-
-async function workflowBundle(log: Logger) {
-  return bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
-    logger: new DefaultLogger('WARN', ({ message }) => log.warn(message)),
   });
 }
 

@@ -4,6 +4,8 @@ import { isMainThread } from 'node:worker_threads';
 
 if (isMainThread) {
   const { register } = await import('tsx/esm/api');
-  register();
+  const unregister = register();
   await import('./listener.ts');
+  // What it listens to is loaded as it is without a listener.
+  await unregister();
 }

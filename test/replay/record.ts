@@ -1,6 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { ensureBuilt } from '../../setup/ensure-built.ts';
 import { ensureTemporal } from '../../setup/temporal.ts';
 import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
 import { pauseUpdate, recipeWorkflowId } from '../../workflows/protocol.ts';
@@ -67,6 +68,7 @@ if (!generation || !/^[a-z0-9-]+$/.test(generation)) throw new Error('usage: rec
 if ((await readdir(FOLDER)).some((name) => name.startsWith(`${generation}-`))) {
   throw new Error(`generation ${generation} is recorded already; histories are kept, so choose another name`);
 }
+await ensureBuilt(console.log);
 quietRuntime();
 const server = await startWorkflowServer(await ensureTemporal(console.log));
 const host = fakeHost(SHAPES);

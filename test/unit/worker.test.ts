@@ -14,7 +14,6 @@ vi.mock('@temporalio/worker', async (original) => {
     ...(await original<typeof import('@temporalio/worker')>()),
     Runtime: { install: () => undefined },
     NativeConnection: { connect: async () => connection },
-    bundleWorkflowCode: async () => ({}),
     Worker: {
       create: async () => ({
         run: () => new Promise<void>((resolve) => (stopped = resolve)).then(() => void did.push('ended')),

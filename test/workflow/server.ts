@@ -1,5 +1,5 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { Client } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../workflows/protocol.ts';
 import type { Activities } from '../../activities/index.ts';
@@ -23,7 +23,10 @@ export const TASK_QUEUE = taskQueueOf(HOST);
 /** Low enough that a sweep of a few recipes continues as new. */
 const SUGGEST_CONTINUE_AS_NEW = 60;
 
-export const WORKFLOWS = new URL('../../workflows/index.ts', import.meta.url).pathname;
+/** What a worker loads: made by `npm run build`, which the tests' global set-up does. */
+export const WORKFLOW_BUNDLE = {
+  codePath: new URL('../../dist/workflow-bundle.js', import.meta.url).pathname,
+};
 
 /** The steps of these tests fail on purpose; only what is unexpected is printed. */
 export function quietRuntime(): void {
@@ -57,10 +60,6 @@ export async function startWorkflowServer(temporalBinary: string): Promise<Workf
       ]),
     },
   });
-  const workflowBundle = await bundleWorkflowCode({
-    workflowsPath: WORKFLOWS,
-    logger: new DefaultLogger('ERROR'),
-  });
   return {
     client: env.client,
     address: env.address,
@@ -68,7 +67,7 @@ export async function startWorkflowServer(temporalBinary: string): Promise<Workf
       const worker = await Worker.create({
         connection: env.nativeConnection,
         taskQueue: TASK_QUEUE,
-        workflowBundle,
+        workflowBundle: WORKFLOW_BUNDLE,
         activities: { ...host.activities, ...turnSteps(env.client) },
         maxHeartbeatThrottleInterval: '100ms',
       });
