@@ -13,6 +13,7 @@ import { addSweepCommand } from './commands/sweep.ts';
 import { CommandStopped, EXIT, explain } from './failure.ts';
 import { safeLines, type Terminal } from './render/terminal.ts';
 import type { Session } from './session.ts';
+import { VERSION } from './version.ts';
 
 /** Runs one command line and answers its exit status. Whatever goes wrong is said in words, on stderr. */
 export async function runCommand(
@@ -39,6 +40,7 @@ export async function runCommand(
 function buildProgram(session: Session): Command {
   const program = new Command('recipe-sweep')
     .description('Proves releases of Co-op Cloud recipes on this host, and keeps a canonical of each.')
+    .version(VERSION, '--version')
     .option('--config <file>', 'default: ./recipe-sweep.yml, then /etc/recipe-sweep/recipe-sweep.yml')
     .option('--verbose', 'show the stack of an unexpected error')
     .helpCommand(false)

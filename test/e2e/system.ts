@@ -75,10 +75,11 @@ export interface SystemOptions {
   images?: 'local';
   /** Apps are asked at their domains, through a proxy; else each at its task's own address. */
   proxy?: true;
+  /** What is typed; else the command of this clone, which runs its dist/. */
+  command?: string;
 }
 
-const BIN = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
-/** A worker bundles its workflows first, which is work for a CPU that has nothing else to do. */
+const COMMAND = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
 const WORKER_START_MS = 180_000;
 const SOCKET = '/var/run/docker.sock';
 const HOST = 'e2e';
@@ -133,6 +134,7 @@ export async function startSystem(
   const registry = await startImageRegistry(await ensureRegistry(console.log), path.join(folder, 'registry'));
   const front = options.proxy ? await startFront(docker, zone, path.join(folder, 'front')) : null;
   const pulls = options.images !== 'local';
+  const command = options.command ?? COMMAND;
   const upstreams = createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined);
   await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
   const configFile = path.join(folder, 'recipe-sweep.yml');
@@ -187,7 +189,7 @@ export async function startSystem(
     async cli(...args) {
       const { exitCode, stdout, stderr } = await execa(
         process.execPath,
-        [BIN, '--config', configFile, ...args],
+        [command, '--config', configFile, ...args],
         {
           reject: false,
           cwd: folder,
@@ -197,7 +199,7 @@ export async function startSystem(
     },
     async startWorker(nodeArguments = []) {
       const logFile = path.join(folder, `worker-${workers.length + 1}.log`);
-      const args = [...nodeArguments, BIN, '--config', configFile, 'worker'];
+      const args = [...nodeArguments, command, '--config', configFile, 'worker'];
       const worker = startService({
         ...((front ?? engine)?.before(process.execPath, args) ?? { file: process.execPath, args }),
         env: { PATH: process.env['PATH'] ?? '', ...options.workerEnv },

@@ -1,22 +1,30 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { installShipped } from './shipped.ts';
 import { startSystem, until, type System } from './system.ts';
 
 /**
  * Two installations on one engine, with zones and state folders of their own, as a host and its successor may be for a
- * while, or two clones whose tests run. Neither reaps, removes or counts what is the other's.
+ * while, or two clones whose tests run. Neither reaps, removes or counts what is the other's. One is this clone; the
+ * other has what is shipped of it, and nothing else.
  */
 
 const RECIPE = 'custom-html';
 const FIRST = '1.0.0+1.22';
 const NEXT = '1.1.0+1.26';
 
+let shipped: string;
 let one: System;
 let other: System;
 
 beforeAll(async () => {
+  shipped = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-shipped-'));
+  const command = await installShipped(shipped);
   [one, other] = await Promise.all([
     startSystem(inject('temporal'), [RECIPE], { limits: { stable: '4s' } }),
-    startSystem(inject('temporal'), [RECIPE], { limits: { stable: '4s' } }),
+    startSystem(inject('temporal'), [RECIPE], { limits: { stable: '4s' }, command }),
   ]);
   for (const system of [one, other]) await system.upstreams.publish(RECIPE, FIRST);
   await one.startWorker();
@@ -24,6 +32,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all([one, other].map((system) => system?.stop()));
+  await rm(shipped, { recursive: true });
 }, 180_000);
 
 const running = async (system: System): Promise<string[]> =>
@@ -68,4 +77,33 @@ test('each says that the other is there, whose records it cannot see', async () 
     found: string;
   }[];
   expect(findings.find(({ name }) => name === 'other zones')?.found).toContain(other.zone);
+});
+
+test('what is shipped is plain JavaScript, and answers what it is asked', async () => {
+  const files = await readdir(shipped, { recursive: true });
+  expect(files.filter((name) => name.endsWith('.ts') && !name.startsWith('node_modules/'))).toEqual([]);
+  expect((await other.cli('--version')).stdout).toMatch(/^\d+\.\d+\.\d+$/);
+  expect((await other.cli('--help')).stdout).toContain('sweep [options] [recipe...]');
+  const findings = JSON.parse((await other.cli('doctor', '--json')).stdout) as {
+    name: string;
+    ok: boolean;
+  }[];
+  const found = (name: string): boolean | undefined => findings.find((finding) => finding.name === name)?.ok;
+  expect([found('worker'), found('canonicals')]).toEqual([true, true]);
+  // It finds its own template, too.
+  const made = await other.cli('recipe', 'new', 'another', '--upstream', 'https://example.org/another');
+  expect(made.stdout).toContain('recipe.yml');
+});
+
+test('nothing runs beside sources that it was not built of', async () => {
+  await mkdir(path.join(shipped, 'client'), { recursive: true });
+  await writeFile(path.join(shipped, 'client/main.ts'), '// Another one.\n');
+  const refused = await other.cli('--version');
+  expect(refused).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `recipe-sweep: dist/ is not built of these sources. Type: npm --prefix ${shipped} run build`,
+  });
+  await rm(path.join(shipped, 'dist'), { recursive: true, force: true });
+  expect(await other.cli('--version')).toEqual(refused);
 });
