@@ -7,12 +7,7 @@ import { outcomeReason } from '../../domain/outcome.ts';
 import type { SweepReport } from '../../domain/report.ts';
 import type { Service } from '../../host/machine/child.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
-import {
-  recipeWorkflowId,
-  stepQuery,
-  type Step,
-  type SweepResult,
-} from '../../workflows/protocol.ts';
+import { recipeWorkflowId, stepQuery, type Step, type SweepResult } from '../../workflows/protocol.ts';
 import { LOGIN } from '../../fixtures/image-registry.ts';
 import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
 import { parseDocument } from '../fixtures/documents.ts';
