@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { App } from '../../domain/app.ts';
-import { Fault } from '../../domain/fault.ts';
+import { Fault, type FaultType } from '../../domain/fault.ts';
 import { LABEL } from '../../domain/labels.ts';
 import type { StackRef } from '../../domain/lifetime.ts';
 import type { Deployer, Occasion } from '../../host/deploy/deployer.ts';
@@ -11,6 +11,7 @@ import type { Stacks } from '../../host/deploy/stacks.ts';
 import type { ExecResult } from '../../host/engine/exec.ts';
 import { checkOurs, stacksOf, type OwnedStack } from '../../host/engine/ownership.ts';
 import { STACK_LABEL } from '../../host/engine/stack-label.ts';
+import type { Volume } from '../../host/engine/volumes.ts';
 import type { Labelled } from '../../host/engine/things.ts';
 import { passBoundary } from '../../host/machine/boundary.ts';
 import { createAppScripts } from '../../host/scripts/app-scripts.ts';
@@ -32,6 +33,16 @@ export interface Stack extends OwnedStack {
   secrets: Set<string>;
 }
 
+/** What keeps one of the deployer's calls from being done: a registry, a network, the engine or its disk. */
+export interface Break {
+  call: keyof Deployer;
+  /** Before anything is done, or once half of it is. */
+  when: 'before' | 'halfway';
+  type: FaultType;
+  /** How many calls it breaks. */
+  times: number;
+}
+
 /** An engine in memory, with volumes as folders, and what its apps do there. */
 export interface FakeEngine {
   /** That of our own installation. */
@@ -39,6 +50,8 @@ export interface FakeEngine {
   stacks: Map<string, Stack>;
   /** Stacks that cannot be removed. */
   stuck: Set<string>;
+  /** What the deployer's next calls break of. */
+  breaks: Break[];
   /** The labels of a recipe's one service, where it has others than that it is backed up. */
   labels: Map<string, Record<string, string>>;
   /** The volumes, as compose names them, that a recipe keeps elsewhere than on this host. */
@@ -111,6 +124,13 @@ function check({ stacks, zone }: FakeEngine, ref: StackRef): void {
   checkOurs(found === undefined ? [] : [thing(found, zone)], zone, ref);
 }
 
+function breakAt({ breaks }: FakeEngine, call: Break['call'], when: Break['when']): void {
+  const found = breaks.find((one) => one.call === call && one.when === when && one.times > 0);
+  if (found === undefined) return;
+  found.times -= 1;
+  throw new Fault(found.type, `no ${found.type} for ${call}, ${when}`);
+}
+
 function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer {
   const { stacks, volume, volumesOf } = engine;
 
@@ -119,7 +139,9 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
     check(engine, ref);
     await change();
     const found = stacks.get(stack);
+    breakAt(engine, 'undeploy', 'before');
     if (found?.running) engine.stopped();
+    breakAt(engine, 'undeploy', 'halfway');
     if (found) found.running = false;
     if (found?.lifetime === 'cold' && volumesOf(stack).length === 0) stacks.delete(stack);
     passBoundary('stop.after-networks');
@@ -131,6 +153,7 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
       const { quality } = engine.tagOf(app.recipe, app.commit);
       const attachedAgain = volumesOf(app.stack).length > 0;
       await change();
+      breakAt(engine, 'deploy', 'before');
       const stack = stacks.get(app.stack) ?? {
         stack: app.stack,
         recipe: app.recipe,
@@ -143,12 +166,14 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
       passBoundary('deploy.after-secrets');
       await change();
       engine.deployed.push({ stack: app.stack, version: app.version, env: app.env, occasion });
-      for (const name of ['data', 'files']) mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
+      for (const name of ['data', 'files', ...(engine.elsewhere.get(app.recipe) ?? [])])
+        mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
       if (stack.running) engine.upgraded();
       else engine.started();
       stack.running = true;
       passBoundary('deploy.after-stack-deploy');
       await stillAlive();
+      breakAt(engine, 'deploy', 'halfway');
       const isAttached = attachedAgain && app.lifetime === 'warm';
       const failsOnIt = quality === 'fails on data attached again' && isAttached;
       if (failsOnIt) {
@@ -176,9 +201,13 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
       const { stack } = ref;
       check(engine, ref);
       if (engine.stuck.has(stack)) throw new Fault('Daemon', `${stack} did not stop`);
+      breakAt(engine, 'remove', 'before');
       await stop(ref);
       await change();
-      for (const name of volumesOf(stack)) rmSync(volume(name), { recursive: true });
+      for (const name of volumesOf(stack)) {
+        rmSync(volume(name), { recursive: true });
+        breakAt(engine, 'remove', 'halfway');
+      }
       stacks.get(stack)?.secrets.clear();
       stacks.delete(stack);
       passBoundary('remove.after-volumes');
@@ -198,7 +227,11 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
 
     async volumes(stack) {
       await stillAlive();
-      return volumesOf(stack).map((name) => ({ name, mountpoint: volume(name) }));
+      const elsewhere = engine.elsewhere.get(stacks.get(stack)?.recipe ?? '') ?? [];
+      return volumesOf(stack).map((name): Volume => {
+        const away = elsewhere.includes(name.slice(stack.length + 1));
+        return { name, mountpoint: volume(name), ...(away ? { elsewhere: true } : {}) };
+      });
     },
 
     async keptElsewhere({ recipe }) {

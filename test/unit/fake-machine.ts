@@ -238,6 +238,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     upgraded: () => undefined,
     state,
     stuck,
+    breaks: [],
     upstreams,
     stacks,
     open,

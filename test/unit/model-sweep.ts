@@ -9,6 +9,7 @@ import { recipeRunId } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { BOUNDARY_CHANNEL } from '../../host/machine/boundary.ts';
 import { recipeSweepWorkflow } from '../../workflows/recipe-sweep.ts';
+import type { Break } from './fake-engine.ts';
 import type { Machine } from './fake-machine.ts';
 import { disk, type MortalProcess } from './mortal-fs.ts';
 import { playWorkflow, type Play } from './played-workflow.ts';
@@ -21,11 +22,11 @@ const SETTINGS = { attempts: ATTEMPTS, tierMs: 60_000, promoteMs: 60_000, sweepM
 /** What happens when so many boundaries were passed. */
 export interface Strike {
   nth: number;
-  kind: 'crash, tried again' | 'crash, terminated' | 'disk full till the end' | 'cancelled';
+  kind: 'crash, tried again' | 'crash, terminated' | 'disk full till the end' | 'cancelled' | Break;
 }
 
 /** What the sweeps did so far. */
-export const tally = { boundaries: 0, crashes: 0, cancels: 0 };
+export const tally = { boundaries: 0, crashes: 0, cancels: 0, broken: 0 };
 
 class Terminated extends Error {}
 
@@ -43,6 +44,10 @@ export function createSweep(machine: Machine, id: string, strike: Strike | null)
     tally.boundaries += 1;
     passes += 1;
     if (strike === null || passes !== strike.nth) return;
+    if (typeof strike.kind === 'object') {
+      machine.breaks.push({ ...strike.kind });
+      return;
+    }
     switch (strike.kind) {
       case 'disk full till the end':
         disk.full = true;
@@ -79,7 +84,7 @@ export function createSweep(machine: Machine, id: string, strike: Strike | null)
 
   /** What the recipe's run left on disk; null when it could not. */
   function resultOf(recipe: string): RecipeResult | null {
-    const file = path.join(machine.state, 'sweeps', id, recipe, 'result.json');
+    const file = path.join(machine.state, 'runs', id, recipe, 'result.json');
     return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as RecipeResult) : null;
   }
 
@@ -148,6 +153,9 @@ export function createSweep(machine: Machine, id: string, strike: Strike | null)
         // Terminated; or a disk so full that nobody could take or give back the host.
         if (!(error instanceof Terminated || disk.full)) throw error;
       } finally {
+        if (typeof strike?.kind === 'object' && machine.breaks[0]?.times !== strike.kind.times)
+          tally.broken += 1;
+        machine.breaks.length = 0;
         unsubscribe(BOUNDARY_CHANNEL, onBoundary);
         machine.open.delete(id);
       }

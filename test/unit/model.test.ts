@@ -6,15 +6,15 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Outcome } from '../../domain/outcome.ts';
-import type { Quality, Tag } from './fake-engine.ts';
+import type { Break, Quality, Tag } from './fake-engine.ts';
 import { createMachine, ZONE, type Machine } from './fake-machine.ts';
 import { createSweep, tally, type Strike } from './model-sweep.ts';
 import { disk } from './mortal-fs.ts';
 
 /**
- * Random stories of publishing, moving tags, losing images, sweeping, crashing at any boundary, cancelling, spoiling
- * records, losing volumes and filling the disk, played with the real workflow of a recipe's run and the real steps, and
- * told to a reference model that knows nothing but versions. After every chapter the files are judged without the
+ * Random stories of publishing, moving tags, losing images, sweeping, crashing at any boundary, cancelling, an engine
+ * that fails, spoiling records, losing volumes and secrets, and filling the disk, played with the real workflow of a
+ * recipe's run and the real steps, and told to a reference model that knows nothing but versions. After every chapter the files are judged without the
  * product's help.
  */
 
@@ -41,6 +41,7 @@ interface Known {
   canonical: string | null;
   spoilt: boolean;
   volumeLost: boolean;
+  secretLost: boolean;
   /** The rows of the last committed snapshot, by volume. */
   rows: Map<string, string[]>;
 }
@@ -128,6 +129,8 @@ function judgeAtRest(world: World, recipe: Recipe, known: Known, snapshot: Map<s
   expect(
     [...machine.stacks.values()].filter(({ lifetime, running }) => lifetime === 'cold' || running),
   ).toEqual([]);
+  // Data whose secrets are lost stays as it is, whatever that is.
+  if (known.secretLost) return;
   expect(existsSync(path.join(folder, 'attached.json'))).toBe(false);
   const snapshots = path.join(folder, 'snapshots');
   const kept = existsSync(snapshots) ? readdirSync(snapshots) : [];
@@ -168,13 +171,14 @@ interface Expected {
 }
 
 function expected(recipe: Recipe, known: Known): Expected {
-  const { tags, moved, canonical, spoilt } = known;
+  const { tags, moved, canonical, spoilt, secretLost } = known;
   const latest = tags.at(-1);
   if (moved || spoilt) return { kind: 'ERROR', canonical, tiers: [] };
   if (!latest || latest.version === canonical) return { kind: 'SKIP', canonical, tiers: [] };
   const tiers = expectedTiers(recipe, known);
   if (tiers.includes('fail')) return { kind: 'FAIL', canonical, tiers };
   if (canonical === null) return { kind: 'PASS', canonical: latest.version, tiers };
+  if (secretLost) return { kind: 'GREEN-BUT-PROMOTE-FAILED', canonical, tiers };
   const own = tags.find(({ version }) => version === canonical)?.quality;
   const fits = (quality: Quality | undefined): boolean =>
     quality === 'good' || (recipe === 'ghost' && quality === 'fails its checks');
@@ -277,7 +281,7 @@ class Sweep implements Command {
     }
   }
   toString = (): string =>
-    this.strike ? `sweep (${this.strike.kind} at boundary ${this.strike.nth})` : 'sweep';
+    this.strike ? `sweep (${JSON.stringify(this.strike.kind)} at boundary ${this.strike.nth})` : 'sweep';
 }
 
 /** A worker starts. */
@@ -366,6 +370,28 @@ class LoseVolume implements Command {
   toString = (): string => `lose a volume of ${this.recipe}`;
 }
 
+/** The one secret that the canonical's data is opened with; or has it made again by hand. */
+class LoseSecret implements Command {
+  readonly recipe: Recipe;
+  readonly back: boolean;
+  constructor(recipe: Recipe, back: boolean) {
+    this.recipe = recipe;
+    this.back = back;
+  }
+  check(model: Readonly<Model>): boolean {
+    return model[this.recipe].canonical !== null && model[this.recipe].secretLost === this.back;
+  }
+  async run(model: Model, { machine }: World): Promise<void> {
+    const stack = stackName(warmDomain(this.recipe, ZONE));
+    const secrets = machine.stacks.get(stack)?.secrets;
+    if (this.back) secrets?.add(`${stack}_password_v1`);
+    else expect(secrets?.delete(`${stack}_password_v1`)).toBe(true);
+    model[this.recipe].secretLost = !this.back;
+  }
+  toString = (): string =>
+    `${this.back ? 'make' : 'lose'} a secret of ${this.recipe}${this.back ? ' again' : ''}`;
+}
+
 class FillDisk implements Command {
   readonly back: boolean;
   constructor(back: boolean) {
@@ -393,7 +419,19 @@ const quality = fc.constantFrom<Quality[]>(
 );
 const strike = fc.record<Strike>({
   nth: fc.oneof(fc.integer({ min: 1, max: 15 }), fc.integer({ min: 1, max: 120 })),
-  kind: fc.constantFrom('crash, tried again', 'crash, terminated', 'disk full till the end', 'cancelled'),
+  kind: fc.oneof(
+    { weight: 2, arbitrary: fc.constantFrom('crash, tried again', 'crash, terminated', 'cancelled') },
+    { weight: 1, arbitrary: fc.constant('disk full till the end' as const) },
+    {
+      weight: 2,
+      arbitrary: fc.record<Break>({
+        call: fc.constantFrom('deploy', 'undeploy', 'remove'),
+        when: fc.constantFrom('before', 'halfway'),
+        type: fc.constantFrom('Registry', 'Network', 'Daemon', 'Disk'),
+        times: fc.constantFrom(1, 2, 1_000),
+      }),
+    },
+  ),
 });
 const sweeping = fc.option(strike, { freq: 3, nil: null }).map((struck) => new Sweep(struck));
 const publishing = fc.tuple(recipe, quality).map(([name, how]) => new Publish(name, how));
@@ -415,10 +453,13 @@ const COMMANDS = [
   ...[1, 2, 3].flatMap(() => [
     recipe.map((name) => new MoveTag(name, true)),
     recipe.map((name) => new SpoilRecord(name, 'back')),
+
     fc.constant(new FillDisk(true)),
   ]),
   recipe.map((name) => new LoseVolume(name)),
   recipe.map((name) => new LoseImage(name)),
+  recipe.map((name) => new LoseSecret(name, false)),
+  recipe.map((name) => new LoseSecret(name, true)),
   fc.constant(new FillDisk(false)),
 ];
 
@@ -435,6 +476,7 @@ test(
           canonical: null,
           spoilt: false,
           volumeLost: false,
+          secretLost: false,
           rows: new Map(),
         });
         const setUp = () => ({
@@ -453,5 +495,6 @@ test(
     expect(tally.boundaries).toBeGreaterThan(10_000);
     expect(tally.crashes).toBeGreaterThan(20);
     expect(tally.cancels).toBeGreaterThan(10);
+    expect(tally.broken).toBeGreaterThan(20);
   },
 );
