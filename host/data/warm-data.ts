@@ -142,10 +142,11 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
   async function committed(record: CanonicalRecord): Promise<void> {
     await guard();
     await canonicals.completeHistory(record);
-    await canonicals.clearAttached(record.recipe);
-    passBoundary('settle.after-clear');
     await snapshots.prune(canonicals.snapshotsFolder(record.recipe), record.snapshot.id);
     passBoundary('settle.after-prune');
+    // Last, since the reaper looks only after what is marked: it would leave an older snapshot where it is.
+    await canonicals.clearAttached(record.recipe);
+    passBoundary('settle.after-clear');
   }
 
   return {

@@ -85,8 +85,8 @@ export const BOUNDARIES = [
   'settle.after-volumes',
   'settle.mid-restore',
   'settle.after-restore',
-  'settle.after-clear',
   'settle.after-prune',
+  'settle.after-clear',
   'settle.after-nothing',
 
   'record.before',

@@ -336,6 +336,33 @@ describe('nothing proven is lost:', () => {
     ).rejects.toMatchObject({ type: 'BadInput', message: expect.stringContaining('can be read') });
   });
 
+  test.each(['settle.after-prune', 'settle.after-clear'])(
+    'and no snapshot but its own is kept, also when a promotion dies at %s',
+    async (boundary) => {
+      await promote();
+      await publishNext();
+      const worker = { dead: false };
+      let isRecorded = false;
+      const die = (message: unknown): void => {
+        const passed = (message as Passed).boundary;
+        isRecorded ||= passed === 'promote.after-record';
+        if (isRecorded && passed === boundary) worker.dead = true;
+      };
+      subscribe(BOUNDARY_CHANNEL, die);
+      const input = { run: NEXT_RUN, release: NEXT, tested: NEXT_IMAGES, dependencies: [] };
+      void machine.attempt(worker, 1, (steps) => steps.promote(input));
+      await expect.poll(() => worker.dead).toBe(true);
+      unsubscribe(BOUNDARY_CHANNEL, die);
+      await reap();
+      const { version, snapshot } = JSON.parse(readFileSync(canonicalFile('canonical.json'), 'utf8')) as {
+        version: string;
+        snapshot: { id: string };
+      };
+      expect(version).toBe(NEXT.version);
+      expect(snapshots()).toEqual([snapshot.id]);
+    },
+  );
+
   test('a lost record does not stop a recipe that needs this one beside it', async () => {
     await promote();
     await publishNext();
