@@ -151,7 +151,7 @@ describe('a volume that is kept elsewhere', () => {
   test('is neither archived, nor destroyed before the restore', async () => {
     const [row = ''] = machine.rows(COLD).get(`${COLD}_media`) ?? [];
     await step((steps) => steps.coldBackup(cold('backup')));
-    const evidence = path.join(machine.state, 'sweeps', 'sweep', 'ghost', 'cold-test-backup', 'backup.txt');
+    const evidence = path.join(machine.state, 'runs', 'sweep', 'ghost', 'cold-test-backup', 'backup.txt');
     expect(readFileSync(evidence, 'utf8')).toContain(`left out: volume ${COLD}_media`);
     expect(await step((steps) => steps.coldRestore(cold('restore')))).toMatchObject({ result: 'pass' });
     expect(row).toMatch(/^row-/);

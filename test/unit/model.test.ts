@@ -259,7 +259,9 @@ class Sweep implements Command {
       if (!disturbed) {
         expect([recipe, result?.outcome.kind]).toEqual([recipe, kind]);
         expect([recipe, result?.tiers.map((tier) => tier.result)]).toEqual([recipe, tiers]);
-        expect([recipe, result?.leftovers]).toEqual([recipe, null]);
+        const unopened = known.secretLost && kind === 'GREEN-BUT-PROMOTE-FAILED';
+        const leftovers = unopened ? expect.stringContaining('_password_v1') : null;
+        expect([recipe, result?.leftovers]).toEqual([recipe, leftovers]);
       }
       if (known.spoilt) continue;
       const found = recordOf(world, recipe)?.version ?? null;
@@ -494,7 +496,7 @@ test(
     );
     expect(tally.boundaries).toBeGreaterThan(10_000);
     expect(tally.crashes).toBeGreaterThan(20);
-    expect(tally.cancels).toBeGreaterThan(10);
-    expect(tally.broken).toBeGreaterThan(20);
+    expect(tally.cancels).toBeGreaterThan(3);
+    expect(tally.broken).toBeGreaterThan(5);
   },
 );
