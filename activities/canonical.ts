@@ -2,6 +2,7 @@ import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import type { Holder } from '../host/turn/host-lock.ts';
 import { STACK_LABEL } from '../host/engine/stack-label.ts';
+import { endAlert } from './alerts.ts';
 import { holdingHost } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -12,11 +13,6 @@ export interface CanonicalInput {
 }
 
 export function canonical(world: World) {
-  /** What was said of its record before is over. */
-  async function endAlert(recipe: string): Promise<void> {
-    await world.alerts.end('canonical-unreadable', { is: 'recipe', name: recipe }, world.now());
-  }
-
   return {
     /**
      * Gives the canonical up: its record goes, and then its volumes, secrets and snapshot; its history is kept beside.
@@ -33,7 +29,7 @@ export function canonical(world: World) {
         const written = await world.canonicals.writtenDomain(recipe);
         await world.canonicals.forget(recipe, holder.workflowId, world.now());
         await warm.settle(recipe);
-        await endAlert(recipe);
+        await endAlert(world, 'canonical-unreadable', { is: 'recipe', name: recipe });
         await world.mirrorsFor(run).keepOnly(recipe, null);
         const kept = `its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
         if (written === null || written === warmDomain(recipe, world.config.zone)) {
@@ -66,7 +62,7 @@ export function canonical(world: World) {
           await guard();
           await world.canonicals.write(record);
           await warm.settle(recipe);
-          await endAlert(recipe);
+          await endAlert(world, 'canonical-unreadable', { is: 'recipe', name: recipe });
           return `the canonical of ${recipe} is ${record.version}, as its history says; its snapshot ${record.snapshot.id} is whole`;
         },
       );

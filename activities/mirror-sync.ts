@@ -3,6 +3,7 @@ import { quotableLine } from '../domain/printable.ts';
 import { withoutPreReleases } from '../domain/release.ts';
 import type { Published, RunRef } from '../domain/run.ts';
 import type { Moved } from '../host/git/ledger.ts';
+import { endAlert } from './alerts.ts';
 import { inAttempt, type Attempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -28,7 +29,7 @@ export function mirrorSync(world: World) {
         const subject = { is: 'recipe', name: recipe } as const;
         try {
           const published = await syncMirror(world, attempt, recipe);
-          await world.alerts.end('tag-moved', subject, world.now());
+          await endAlert(world, 'tag-moved', subject);
           return published;
         } catch (error) {
           if (run && error instanceof Fault && error.type === 'TagMoved') {

@@ -1,12 +1,13 @@
 import { log } from '@temporalio/activity';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { isSameSubject, type AlertKind, type AlertSubject } from '../domain/alert.ts';
+import { isSameSubject, type Alert, type AlertKind, type AlertSubject } from '../domain/alert.ts';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { removeBackups } from '../host/data/backups.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/turn/host-lock.ts';
+import { endAlertsThat } from './alerts.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -88,20 +89,14 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
     } as const;
     await world.alerts.raise(alert, world.now());
   }
-  await endWhatIsOver();
+  // Of what nothing is left, and whose canonical is as its record says, no alert holds any more.
+  const remains = ({ subject }: Alert): boolean =>
+    left.some(({ recipe }) => isSameSubject(subjectOf(recipe), subject));
+  await endAlertsThat(world, (alert) => LOOKED_AT.has(alert.kind) && !remains(alert));
   return left;
 
   function subjectOf(recipe: string | null): AlertSubject {
     return recipe === null ? { is: 'host', name: world.config.host } : { is: 'recipe', name: recipe };
-  }
-
-  /** Of what nothing is left, and whose canonical is as its record says, no alert holds any more. */
-  async function endWhatIsOver(): Promise<void> {
-    const { alerts } = await world.alerts.open();
-    for (const { kind, subject } of alerts) {
-      const remains = left.some(({ recipe }) => isSameSubject(subjectOf(recipe), subject));
-      if (LOOKED_AT.has(kind) && !remains) await world.alerts.end(kind, subject, world.now());
-    }
   }
 
   async function settle(recipe: string): Promise<void> {

@@ -6,6 +6,7 @@ import { givenResult, type RecipeResult } from '../domain/report.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
+import { endAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -62,7 +63,7 @@ export function record(world: World) {
       } as const;
       await world.alerts.raise(alert, world.now());
     }
-    if (nothingToPromote(outcome)) await world.alerts.end('promote-failed', about.subject, world.now());
+    if (nothingToPromote(outcome)) await endAlert(world, 'promote-failed', about.subject);
   }
 
   /** The run's outcome, where the record on disk does not know better what became of its promotion. */

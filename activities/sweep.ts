@@ -13,6 +13,7 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/turn/host-lock.ts';
 import { checkPrerequisites } from '../host/prerequisites.ts';
 import { strayLine } from '../host/recipes/recipes.ts';
+import { endAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
@@ -156,7 +157,7 @@ export function sweep(world: World) {
         if (problems.length > 0) {
           const about = { subject, message: problems.join('\n'), evidence: reports.fileOf(run), run };
           await world.alerts.raise({ kind: 'sweep-problems', ...about }, now());
-        } else await world.alerts.end('sweep-problems', subject, now());
+        } else await endAlert(world, 'sweep-problems', subject);
         await lock.release(holder);
         return {
           verdict,

@@ -122,6 +122,15 @@ describe("a release's tag that moved, and an operator who accepts it", () => {
     expect(canonical).toEqual(RELEASE);
   });
 
+  test('the next sync goes on also where the alert cannot be put away', async () => {
+    move();
+    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+    await accept();
+    writeFileSync(path.join(machine.state, 'alerts', 'ended'), 'a file where a folder should be');
+    await sync();
+    expect((await createAlerts(machine.state).open()).alerts).toHaveLength(1);
+  });
+
   test('says nothing of a canonical where there is none, and keeps the reason as it can be shown', async () => {
     move();
     expect(await accept()).not.toContain('canonical');

@@ -1,0 +1,22 @@
+import { log } from '@temporalio/activity';
+import type { Alert, AlertKind, AlertSubject } from '../domain/alert.ts';
+import type { World } from './world.ts';
+
+/** Ends an alert that is over. Where that fails it holds until the next time, and costs what was done nothing. */
+export async function endAlert(world: World, kind: AlertKind, subject: AlertSubject): Promise<void> {
+  try {
+    await world.alerts.end(kind, subject, world.now());
+  } catch (error) {
+    log.warn('an alert that is over still stands', { kind, subject, error });
+  }
+}
+
+/** The same of all that hold and are over. */
+export async function endAlertsThat(world: World, areOver: (alert: Alert) => boolean): Promise<void> {
+  try {
+    const { alerts } = await world.alerts.open();
+    for (const alert of alerts.filter(areOver)) await endAlert(world, alert.kind, alert.subject);
+  } catch (error) {
+    log.warn('alerts were not looked at', { error });
+  }
+}
