@@ -29,6 +29,8 @@ export interface Opening {
   problems: string[];
 }
 
+type Finding = Awaited<ReturnType<typeof checkPrerequisites>>[number];
+
 export interface Closing {
   verdict: SweepVerdict;
   report: string;
@@ -76,19 +78,19 @@ export function sweep(world: World) {
      */
     async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
       const { config, lock } = world;
+      const refuse = async (missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): Promise<void> => {
+        if (missing.length === 0) return;
+        await lock.release(holder);
+        const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');
+        throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
+      };
       return holdingHost(world, [holder], 'preflight', async (attempt) => {
+        const foreign = await world.foreignWorker();
+        // This may be the foreign worker, which has nothing to throw away for somebody else's sweep.
+        if (foreign !== null) await refuse([{ name: 'worker', ...foreign }]);
         // First, since a disk that is full of what nobody needs would not pass.
         const kept = await throwAwayOld(world, attempt, holder.workflowId);
-        const foreign = await world.foreignWorker();
-        const missing = [
-          ...(await checkPrerequisites(config)).filter(({ ok }) => !ok),
-          ...(foreign === null ? [] : [{ name: 'worker', ...foreign }]),
-        ];
-        if (missing.length > 0) {
-          await lock.release(holder);
-          const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');
-          throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
-        }
+        await refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
         passBoundary('open.after-preflight');
         const left = leftByRecipe(await reapLeftovers(world, attempt, holder.workflowId));
         passBoundary('open.after-reap');
