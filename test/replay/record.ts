@@ -4,9 +4,17 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { ensureBuilt } from '../../setup/ensure-built.ts';
 import { ensureTemporal } from '../../setup/temporal.ts';
 import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
-import { pauseUpdate, recipeWorkflowId } from '../../workflows/protocol.ts';
+import {
+  abortUpdate,
+  CANONICAL_WORKFLOW,
+  hostWorkflowId,
+  pauseUpdate,
+  recipeWorkflowId,
+  resumeUpdate,
+  skipUpdate,
+} from '../../workflows/protocol.ts';
 import { fakeHost, type FakeRecipe } from '../workflow/fake-host.ts';
-import { quietRuntime, startWorkflowServer, TASK_QUEUE } from '../workflow/server.ts';
+import { HOST, quietRuntime, startWorkflowServer, TASK_QUEUE } from '../workflow/server.ts';
 
 /**
  * Records one history of every shape a workflow can take, as `histories/<generation>-<shape>.json`:
@@ -58,9 +66,16 @@ const SHAPES: Record<string, FakeRecipe> = {
   'mirror-sync-error': { faults: { 'mirror-sync': { type: 'TagMoved' } } },
   retried: { releases: ['1.0.0+1'], faults: { 'cold-test: install': { type: 'Registry', times: 1 } } },
   'teardown-failed': { releases: ['1.0.0+1'], faults: { teardown: { type: 'Daemon' } } },
+  'settle-failed': { releases: ['1.0.0+1'], faults: { settle: { type: 'Daemon' } } },
   'lint-failed': { releases: ['1.0.0+1'], faults: { 'cold-test: lint': { type: 'Disk' } } },
   'record-failed': { releases: ['1.0.0+1'], canonical: '1.0.0+1', faults: { record: { type: 'Disk' } } },
   cancelled: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
+};
+
+/** Of sweeps of their own. */
+const OTHERS: Record<string, FakeRecipe> = {
+  hanging: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
+  slow: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
 };
 
 const generation = process.argv[2];
@@ -71,7 +86,7 @@ if ((await readdir(FOLDER)).some((name) => name.startsWith(`${generation}-`))) {
 await ensureBuilt(console.log);
 quietRuntime();
 const server = await startWorkflowServer(await ensureTemporal(console.log));
-const host = fakeHost(SHAPES);
+const host = fakeHost({ ...SHAPES, ...OTHERS });
 
 /** Names of this machine and its folders mean nothing to a replay. */
 function withoutThisMachine(key: string, value: unknown): unknown {
@@ -85,12 +100,16 @@ async function save(shape: string, workflowId: string, runId?: string): Promise<
   console.log(`${shape}: ${history.events?.length} events`);
 }
 
-await server.withWorker(host, async () => {
-  const sweep = await server.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
+function startSweep(...recipes: string[]) {
+  return server.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
     workflowId: 'sweep',
     taskQueue: TASK_QUEUE,
-    args: [{}],
+    args: [{ recipes }],
   });
+}
+
+await server.withWorker(host, async () => {
+  const sweep = await startSweep(...Object.keys(SHAPES));
   await host.reached('cancelled cold-test: install');
   await sweep.cancel();
   await sweep.result().catch(() => undefined);
@@ -100,14 +119,65 @@ await server.withWorker(host, async () => {
 
   // A budget that is over while the sweep is paused.
   host.sweepMs = 4_000;
-  const paused = await server.client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
-    workflowId: 'sweep',
-    taskQueue: TASK_QUEUE,
-    args: [{ recipes: ['no-new-version', 'never-released'] }],
-  });
+  const paused = await startSweep('no-new-version', 'never-released');
   await paused.executeUpdate(pauseUpdate);
   await paused.result();
   await save('sweep-paused', 'sweep');
+
+  host.sweepMs = 60 * 60_000;
+
+  // What a run left, and nobody can reap.
+  host.faults['reap'] = { type: 'Daemon' };
+  await (await startSweep('teardown-failed', 'held')).result();
+  await save('sweep-reap-failed', 'sweep');
+  delete host.faults['reap'];
+
+  // An operator pauses and resumes, skips one recipe and aborts while another one runs.
+  const aborted = await startSweep('hanging', 'held', 'no-new-version');
+  await host.reached('hanging cold-test: install');
+  await aborted.executeUpdate(pauseUpdate);
+  await aborted.executeUpdate(resumeUpdate);
+  await aborted.executeUpdate(skipUpdate, { args: [{ recipe: 'held' }] });
+  await aborted.executeUpdate(abortUpdate);
+  await aborted.result();
+  await save('sweep-steered', 'sweep', aborted.firstExecutionRunId);
+  await save('sweep-aborted', 'sweep');
+
+  // Another sweep is refused, and something else goes between two recipes.
+  const gaveWay = await startSweep('slow', 'no-new-version');
+  await host.reached('slow cold-test: install');
+  await server.client.workflow.execute('sweepWorkflow', {
+    workflowId: 'second',
+    taskQueue: TASK_QUEUE,
+    args: [{ recipes: ['held'] }],
+  });
+  await save('sweep-refused', 'second');
+  await server.client.workflow.execute(CANONICAL_WORKFLOW, {
+    workflowId: 'canonical',
+    taskQueue: TASK_QUEUE,
+    args: [{ recipe: 'held', change: 'forget' }],
+  });
+  await save('canonical', 'canonical');
+  await gaveWay.result();
+  await save('sweep-gave-way', 'sweep', gaveWay.firstExecutionRunId);
+  await save('sweep-gave-way-and-continued', 'sweep');
+  await server.client.workflow.getHandle(hostWorkflowId(HOST)).result();
+  await save('host', hostWorkflowId(HOST));
+
+  // Reset after its end, to its beginning.
+  const ended = server.client.workflow.getHandle('sweep');
+  const { runId } = await ended.describe();
+  const { events } = await ended.fetchHistory();
+  const firstTask = events?.find((event) => event.workflowTaskCompletedEventAttributes);
+  await server.client.workflowService.resetWorkflowExecution({
+    namespace: 'default',
+    workflowExecution: { workflowId: 'sweep', runId },
+    workflowTaskFinishEventId: firstTask?.eventId ?? null,
+    requestId: 'reset',
+    reason: 'to record it',
+  });
+  await ended.result();
+  await save('sweep-reset', 'sweep');
 
   await server.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
     workflowId: 'plan',
