@@ -20,8 +20,8 @@ export interface WorkflowServer {
 export const HOST = 'ci-1';
 export const TASK_QUEUE = taskQueueOf(HOST);
 
-/** Low enough that a sweep of a few recipes continues as new. */
-const SUGGEST_CONTINUE_AS_NEW = 60;
+/** Events of one history. Low enough that a sweep of a few recipes continues as new. */
+export const SUGGEST_CONTINUE_AS_NEW = 60;
 
 /** What a worker loads: made by `npm run build`, which the tests' global set-up does. */
 export const WORKFLOW_BUNDLE = {
