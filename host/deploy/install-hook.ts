@@ -1,8 +1,6 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import path from 'node:path';
 import type { App } from '../../domain/app.ts';
 import { hookEvidence, type AppScripts } from '../scripts/app-scripts.ts';
-import { readWrittenSecrets, type WrittenSecrets } from '../secrets/ensure.ts';
+import { inSecretsFolder, type WrittenSecrets } from '../secrets/ensure.ts';
 import { Red } from './red.ts';
 
 /**
@@ -14,18 +12,14 @@ export async function runInstallHook(
   app: App,
 ): Promise<WrittenSecrets['values']> {
   if (app.settings.hooks.install === undefined) return new Map();
-  await mkdir(app.scratch, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(path.join(app.scratch, 'secrets-'));
-  try {
+  return inSecretsFolder(app.scratch, async (folder, written) => {
     const done = await scripts.hook(app, 'install', {
       environment: { SECRETS_DIR: folder },
-      secrets: async () => [...(await readWrittenSecrets(folder)).values.values()].map(String),
+      secrets: async () => [...(await written()).values.values()].map(String),
     });
     if (done?.result === 'fail') throw new Red(done.reason, done.evidence);
-    const { values, problem } = await readWrittenSecrets(folder);
+    const { values, problem } = await written();
     if (problem !== null) throw new Red(`hook install: ${problem}`, hookEvidence(app, 'install'));
     return values;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

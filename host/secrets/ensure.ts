@@ -34,7 +34,7 @@ export interface WrittenSecrets {
  * `abra app secret insert <domain> <name> <version> <value>` has none; several lines are taken as they are, as
  * its `--file` does.
  */
-export async function readWrittenSecrets(folder: string): Promise<WrittenSecrets> {
+async function readWrittenSecrets(folder: string): Promise<WrittenSecrets> {
   const values = new Map<string, Buffer>();
   const problems: string[] = [];
   for (const key of (await readdir(folder)).sort()) {
