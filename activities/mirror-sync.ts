@@ -12,8 +12,7 @@ export async function syncMirror(world: World, attempt: Attempt, recipe: string)
   const { upstream, preReleases } = await world.recipes.one(recipe);
   attempt.report(`syncing the mirror of ${recipe}`);
   const mirrors = world.mirrorsFor(attempt.run);
-  const { moved } = await mirrors.sync(recipe, upstream);
-  const { main, releases } = await mirrors.releases(recipe);
+  const { main, releases, moved } = await mirrors.sync(recipe, upstream);
   return { main, releases: preReleases ? releases : withoutPreReleases(releases), notes: movedNotes(moved) };
 }
 

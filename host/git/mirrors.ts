@@ -24,9 +24,9 @@ import { createWorkRepositories, exists } from './work-repository.ts';
 export interface Mirrors {
   /**
    * Makes the mirror's main and tags exactly upstream's, by force, and enters new tags into the ledger; the
-   * mirror's other branches and refs stay. Throws Fault TagMoved, pushing nothing, when a release's tag has another
-   * commit than the ledger has; MirrorSync or Disk when it could not be done, BadConfig for a URL that git must not
-   * be given.
+   * mirror's other branches and refs stay. Answers what {@link Mirrors.releases} would, and more. Throws Fault TagMoved,
+   * pushing nothing, when a release's tag has another commit than the ledger has; MirrorSync or Disk when it could not
+   * be done, BadConfig for a URL that git must not be given.
    */
   sync(recipe: string, upstream: string): Promise<Synced>;
   /**

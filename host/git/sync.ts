@@ -1,17 +1,18 @@
 import type { GitUrl } from '../../domain/git-url.ts';
+import { versionsOf } from '../../domain/version.ts';
 import { passBoundary } from '../machine/boundary.ts';
-import { sameRefs, type RemoteRefs } from './commands.ts';
+import { sameRefs, type MainAndTags } from './commands.ts';
 import type { Git } from './git.ts';
 import type { Ledger, Moved, Recorded } from './ledger.ts';
 import { mirrorRefs, pushMirror } from './mirror.ts';
 import { refuseMovedUpstream } from './moved-releases.ts';
-import { taggedCommits } from './releases.ts';
-import { explained } from './sync-fault.ts';
+import { taggedCommits, type ReleasesOnMain } from './releases.ts';
+import { explained, nullIfFailed } from './sync-fault.ts';
 import { checkUpstream, refuseUnusableTags, upstreamRefs } from './upstream.ts';
 import type { WorkRepositories } from './work-repository.ts';
 
-export interface Synced {
-  main: string;
+/** What a sync found upstream, and what it did. */
+export interface Synced extends ReleasesOnMain {
   /** How many upstream has. */
   tags: number;
   /** Whether anything was pushed. */
@@ -39,39 +40,73 @@ export async function sync(recipe: string, from: GitUrl, mirror: GitUrl, tools: 
   const [recorded, upstream, before] = [settled(known), settled(reading), settled(mirrored)];
   refuseUnusableTags(recipe, upstream);
   refuseMovedUpstream(recipe, upstream.peeled, recorded);
-  const moved = await explained(recipe, `fetching upstream ${from.url}`, advice, async () => {
+  const { fetched, moved } = await explained(recipe, `fetching upstream ${from.url}`, advice, async () => {
     await work.bring(recipe, from, upstream);
     passBoundary('mirror-sync.after-fetch');
-    const entered = await enterTags(recipe, upstream, recorded, tools);
+    const found = await readFetched(recipe, from, upstream, tools);
+    // By the objects themselves: until now there was only upstream's word for where its tags lead.
+    refuseMovedUpstream(recipe, found.commits, recorded);
+    const entered = await enterTags(recipe, found.commits, recorded, tools);
     passBoundary('mirror-sync.after-ledger');
-    return entered;
+    return { fetched: found, moved: entered };
   });
   const changed = !sameRefs(before, upstream);
   if (changed) {
     await pushMirror(git, recipe, work.folder(recipe), mirror, upstream);
     passBoundary('mirror-sync.after-push');
   }
-  return { main: upstream.main, tags: upstream.tags.size, changed, moved };
+  const { commits, onMain } = fetched;
+  const releases = versionsOf(onMain).flatMap(({ tag }) => {
+    const commit = commits.get(tag);
+    return commit === undefined ? [] : [{ version: tag, commit }];
+  });
+  return { main: upstream.main, releases, tags: upstream.tags.size, changed, moved };
+}
+
+/** What is in the work repository. */
+interface Fetched {
+  /** Where each tag leads; one of a blob or a tree is left out. */
+  commits: ReadonlyMap<string, string>;
+  /** The tags that are reachable on main. */
+  onMain: readonly string[];
+}
+
+/** Once more from one made anew, where one that seemed whole is damaged deep down. */
+async function readFetched(
+  recipe: string,
+  from: GitUrl,
+  upstream: MainAndTags,
+  { git, work }: SyncTools,
+): Promise<Fetched> {
+  const folder = work.folder(recipe);
+  const look = async (): Promise<Fetched> => {
+    const { tags } = await git.refsOnMain(folder);
+    const tagged = await taggedCommits(git, folder, upstream.tags);
+    return { onMain: [...tags.keys()], commits: new Map(tagged.map(({ tag, commit }) => [tag, commit])) };
+  };
+  const found = await nullIfFailed(look);
+  if (found !== null) return found;
+  await work.remake(recipe, from, upstream);
+  return look();
 }
 
 /** What is new, and where tags that are no releases' moved to; answers the latter. */
 async function enterTags(
   recipe: string,
-  upstream: RemoteRefs,
+  commits: ReadonlyMap<string, string>,
   recorded: ReadonlyMap<string, Recorded>,
-  { git, work, ledger, now }: SyncTools,
+  { ledger, now }: SyncTools,
 ): Promise<Moved[]> {
-  const fresh = [...upstream.tags].filter(([tag]) => recorded.get(tag)?.commit !== upstream.peeled.get(tag));
+  const fresh = [...commits].filter(([tag, commit]) => recorded.get(tag)?.commit !== commit);
   if (fresh.length === 0) return [];
-  const tagged = await taggedCommits(git, work.folder(recipe), new Map(fresh));
   const ts = now().toISOString();
   await ledger.append(
     recipe,
-    tagged.map(({ tag, commit }) => ({ tag, commit, ts })),
+    fresh.map(([tag, commit]) => ({ tag, commit, ts })),
   );
-  return tagged.flatMap(({ tag, commit }) => {
-    const from = recorded.get(tag)?.commit;
-    return from === undefined ? [] : [{ tag, from, commit }];
+  return fresh.flatMap(([tag, commit]) => {
+    const known = recorded.get(tag);
+    return known === undefined ? [] : [{ tag, from: known.commit, commit }];
   });
 }
 

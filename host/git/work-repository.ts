@@ -14,6 +14,8 @@ export interface WorkRepositories {
   folder(recipe: string): string;
   /** Makes it hold exactly that. One that is missing, damaged, or locked by a git that was killed, is made anew. */
   bring(recipe: string, from: GitUrl, wanted: MainAndTags): Promise<void>;
+  /** The same, whatever is there. */
+  remake(recipe: string, from: GitUrl, wanted: MainAndTags): Promise<void>;
   /**
    * Looks for something in it; if that is not there (null), once more in one made anew from the mirror. Throws Fault
    * MirrorSync or Disk.
@@ -71,6 +73,11 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
       const after = await refs(work);
       if (after && sameRefs(after, wanted)) return;
     }
+    await remake(recipe, from, wanted);
+  }
+
+  async function remake(recipe: string, from: GitUrl, wanted: MainAndTags): Promise<void> {
+    const work = folder(recipe);
     await rm(work, { recursive: true, force: true });
     await git.create(work, wanted.main);
     await fetch(recipe, work, from);
@@ -87,6 +94,7 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
   return {
     folder,
     bring,
+    remake,
     fetch,
 
     async look(recipe, doing, look) {
@@ -99,8 +107,7 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
         const refs = await git.remoteRefs(mirror);
         const { main } = refs;
         if (main !== null) {
-          await rm(work, { recursive: true, force: true });
-          await bring(recipe, mirror, { ...refs, main });
+          await remake(recipe, mirror, { ...refs, main });
           const second = await look(work);
           if (second !== null) return second;
         }

@@ -12,6 +12,7 @@ import type { ExecResult } from '../../host/engine/exec.ts';
 import { createHostLock } from '../../host/turn/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
+import type { ReleasesOnMain } from '../../host/git/releases.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import { createStore } from '../../host/store/store.ts';
 import { createTools } from '../../host/tools.ts';
@@ -78,6 +79,16 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     return found;
   };
 
+  const onMirror = (recipe: string): ReleasesOnMain => {
+    const tags = mirrored.get(recipe) ?? [];
+    const sorted = versionsOf(tags.map(({ version }) => version));
+    const releases = sorted.flatMap(({ tag }) => {
+      const found = tags.find(({ version }) => version === tag);
+      return found ? [{ version: tag, commit: found.commit }] : [];
+    });
+    return { main: tags.at(-1)?.commit ?? 'f'.repeat(40), releases };
+  };
+
   const ledger = createLedger(state);
 
   const mirrors: Mirrors = {
@@ -100,22 +111,11 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       await stillAlive();
       mirrored.set(recipe, [...upstream]);
       passBoundary('mirror-sync.after-push');
-      return {
-        main: upstream.at(-1)?.commit ?? 'f'.repeat(40),
-        tags: upstream.length,
-        changed: true,
-        moved: [],
-      };
+      return { ...onMirror(recipe), tags: upstream.length, changed: true, moved: [] };
     },
     async releases(recipe) {
       await stillAlive();
-      const tags = mirrored.get(recipe) ?? [];
-      const sorted = versionsOf(tags.map(({ version }) => version));
-      const releases = sorted.flatMap(({ tag }) => {
-        const found = tags.find(({ version }) => version === tag);
-        return found ? [{ version: tag, commit: found.commit }] : [];
-      });
-      return { main: tags.at(-1)?.commit ?? 'f'.repeat(40), releases };
+      return onMirror(recipe);
     },
     async accept(recipe, _upstream, { tag, ts, by, reason }) {
       const from = (await ledger.read(recipe)).get(tag)?.commit ?? '';

@@ -18,6 +18,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { request as undici } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brief } from '../../domain/outcome.ts';
 import { declaredEnvironment } from '../../host/config/config.ts';
@@ -39,6 +40,7 @@ import { lockRepository } from '../../host/git/repository-lock.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import { createGitRecorder, type GitRecorder } from '../fixtures/git-recorder.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
+import { serveGitOverHttp } from '../fixtures/git-over-http.ts';
 
 const RECIPE = 'ghost';
 const NOW = new Date('2025-01-05T03:00:00.000Z');
@@ -126,7 +128,7 @@ const work = (): string => path.join(state, 'work', 'ghost.git');
 describe('sync', () => {
   test('makes a mirror that does not exist yet, with HEAD on main', async () => {
     const main = await upstream.peel('main');
-    expect(await sync()).toEqual({ main, tags: 0, changed: true, moved: [] });
+    expect(await sync()).toEqual({ main, releases: [], tags: 0, changed: true, moved: [] });
     await expectFaithful();
     expect(await readFile(path.join(mirror, 'HEAD'), 'utf8')).toBe('ref: refs/heads/main\n');
   });
@@ -224,7 +226,13 @@ describe('sync', () => {
     await sync();
     subcommands();
     expect(await sync()).toMatchObject({ changed: false });
-    expect(subcommands().sort()).toEqual(['for-each-ref', 'ls-remote', 'ls-remote']);
+    expect(subcommands().sort()).toEqual([
+      'cat-file',
+      'for-each-ref',
+      'for-each-ref',
+      'ls-remote',
+      'ls-remote',
+    ]);
   });
 
   test('two at once do one after the other', async () => {
@@ -320,6 +328,52 @@ describe("a release's tag that moved upstream", () => {
     expect(await sync()).toMatchObject({ changed: true });
     await expectFaithful();
   });
+});
+
+describe("a release's tag that moved at a server that denies it", () => {
+  test('is refused by where it leads, and nothing is pushed', async () => {
+    const first = await upstream.peel('main');
+    await upstream.git('tag', '1.0.0+5.0.0');
+    await sync();
+    const before = [await refs(mirror), await ledger.read(RECIPE)];
+    const second = await upstream.commit({ 'compose.yml': 'changed' });
+    await upstream.git('tag', '--force', '-a', '-m', 'moved', '1.0.0+5.0.0');
+    const real = await serveGitOverHttp(root, 'bot', 'token');
+    // What git asks first is where the refs are and what tags lead to: that is all it says otherwise.
+    const liar = createServer((request, response) => {
+      void (async () => {
+        const { body } = await undici(`${real.origin}${request.url}`, {
+          method: request.method === 'POST' ? 'POST' : 'GET',
+          headers: {
+            authorization: `Basic ${Buffer.from('bot:token').toString('base64')}`,
+            'content-type': request.headers['content-type'] ?? '',
+            'git-protocol': String(request.headers['git-protocol'] ?? ''),
+          },
+          body: request.method === 'POST' ? Buffer.concat(await request.toArray()) : null,
+        });
+        const said = Buffer.from(await body.arrayBuffer()).toString('latin1');
+        response.setHeader('content-type', `application/x-git-upload-pack-${kindOf(request.url)}`);
+        response.end(said.replaceAll(`peeled:${second}`, `peeled:${first}`), 'latin1');
+      })();
+    }).listen(0, '127.0.0.1');
+    await once(liar, 'listening');
+    try {
+      const { port } = liar.address() as AddressInfo;
+      const asked = mirrors.sync(RECIPE, `http://127.0.0.1:${port}/upstream/.git`);
+      await expect(asked).rejects.toMatchObject({
+        type: 'TagMoved',
+        message: expect.stringContaining(`now ${second}, was ${first}`),
+      });
+      expect([await refs(mirror), await ledger.read(RECIPE)]).toEqual(before);
+    } finally {
+      liar.close();
+      real.close();
+    }
+  });
+
+  function kindOf(url = ''): string {
+    return url.includes('info/refs') ? 'advertisement' : 'result';
+  }
 });
 
 describe("a tag that is no release's and moved upstream", () => {
@@ -608,6 +662,19 @@ describe('the work repository', () => {
     expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: '1.0.0+5.0.0', commit: main }]);
   });
 
+  test('with a damaged commit, is made anew by the next sync', async () => {
+    await upstream.git('tag', '1.0.0+5.0.0');
+    const { releases } = await sync();
+    const packs = path.join(work(), 'objects', 'pack');
+    const pack = path.join(packs, (await readdir(packs)).find((name) => name.endsWith('.pack')) ?? '');
+    // The first object of a pack is the newest commit; what it is stands in the first bytes of it.
+    const bytes = await readFile(pack);
+    await chmod(pack, 0o644);
+    await writeFile(pack, bytes.fill(0, 30, 60));
+    expect(await sync()).toMatchObject({ releases, changed: false });
+    expect(await mirrors.releases(RECIPE)).toMatchObject({ releases });
+  });
+
   test('locked by a git that was killed, is made anew', async () => {
     await upstream.git('tag', 'v1');
     await sync();
@@ -666,8 +733,10 @@ describe('releases', () => {
     await upstream.git('tag', '9.0.0+9.0.0');
     await upstream.git('checkout', '--quiet', 'main');
     const main = await upstream.commit({ 'compose.yml': 'untagged' });
-    await sync();
-    expect(await mirrors.releases(RECIPE)).toEqual({
+    const synced = await sync();
+    const found = await mirrors.releases(RECIPE);
+    expect(synced).toMatchObject(found);
+    expect(found).toEqual({
       main,
       releases: ['1.9.0+5.0.0-rc1', '1.9.0+5.1.0', '1.10.0+5.2.0'].map((version) => ({
         version,
