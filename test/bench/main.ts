@@ -12,6 +12,7 @@ import { largeSweep } from './large-sweep.ts';
 import { recipeRun } from './recipe-run.ts';
 import { skippedRecipe } from './skipped-recipe.ts';
 import { snapshotThroughput } from './snapshots.ts';
+import { workerStart } from './worker-start.ts';
 
 /**
  * `npm run bench -- [--short] [--only PART] [--json FILE] [--profile FOLDER]`: measures how near to free the orchestration is,
@@ -22,6 +23,7 @@ import { snapshotThroughput } from './snapshots.ts';
 type Part = (temporalBinary: string, form: Form, profile: string | null) => Promise<Figure[]>;
 
 const PARTS: Readonly<Record<string, Part>> = {
+  'worker-start': workerStart,
   'skipped-recipe': skippedRecipe,
   'recipe-run': recipeRun,
   snapshots: snapshotThroughput,

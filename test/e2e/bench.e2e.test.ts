@@ -11,6 +11,8 @@ import { until } from './system.ts';
 
 /** What every run of the bench tells, whatever its size; the numbers themselves are not judged here. */
 const FIGURES = [
+  /^worker start over a plain one: to its first poll$/,
+  /^idle worker over a plain one: resident memory$/,
   /^skipped recipe: added to its git commands$/,
   /^recipe run over a plain script: first release$/,
   /^recipe run over a plain script: newer release, with a canonical$/,
