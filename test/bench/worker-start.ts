@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startService, type Service } from '../../host/machine/child.ts';
-import { TASK_QUEUE } from '../../workflows/protocol.ts';
 import { startSystem, until, type System } from '../e2e/system.ts';
 import { median, type Figure, type Form } from './figure.ts';
 import { interruption } from './interruption.ts';
@@ -33,7 +32,7 @@ export async function workerStart(temporalBinary: string, form: Form): Promise<F
     for (let round = 0; round < rounds; round++) {
       interruption.throwIfAborted();
       plain.push(await measure(system, PLAIN_QUEUE, idleMs, () => startPlain(system)));
-      ours.push(await measure(system, TASK_QUEUE, idleMs, () => startOurs(system)));
+      ours.push(await measure(system, system.taskQueue, idleMs, () => startOurs(system)));
     }
     const only = (started: readonly Started[], what: keyof Started): number[] =>
       started.map((one) => one[what]);
