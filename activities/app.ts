@@ -68,7 +68,7 @@ export async function prepareApp(
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { mode: 0o700 });
   const checkout = path.join(parent, commit.slice(0, 12));
-  await world.mirrorsFor(attempt.run).checkout(recipe, commit, checkout);
+  await world.mirrorsFor(attempt.commands).checkout(recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
   const label = run.workflow.id;
   return {

@@ -16,7 +16,7 @@ export interface Attempt {
   number: number;
   /** Cancelled, or overtaken. */
   signal: AbortSignal;
-  run: ProcessRunner;
+  commands: ProcessRunner;
   /** Says what is being waited for; shown in the Temporal UI with the pending activity. */
   report(what: string): void;
   /** When it is ended, milliseconds since the epoch. */
@@ -46,7 +46,7 @@ const UNREACHABLE = /^E(CONN|HOST|NET|PIPE|AI_|NOTFOUND|TIMEDOUT)/;
  */
 export async function inAttempt<T>(world: World, body: (attempt: Attempt) => Promise<T>): Promise<T> {
   const context = Context.current();
-  const mark = await world.attempts.mark(null);
+  const commandMark = await world.attempts.mark(null);
   const overtaken = new AbortController();
   const signal = AbortSignal.any([context.cancellationSignal, overtaken.signal]);
   let doing = 'starting';
@@ -54,7 +54,7 @@ export async function inAttempt<T>(world: World, body: (attempt: Attempt) => Pro
   const attempt: Attempt = {
     number: context.info.attempt,
     signal,
-    run: world.runnerFor({ signal, mark }),
+    commands: world.runnerFor({ signal, commandMark }),
     report(what) {
       doing = what;
       context.heartbeat(what);
@@ -155,10 +155,10 @@ export async function holdingHost<T>(
       // Whoever came before us has ended; whoever came after us while we waited for that ends us.
       await guard();
       const { signal, report, until } = attempt;
-      const mark = await world.attempts.mark(generation);
-      const run = world.runnerFor({ signal, mark });
-      const tools = world.toolsFor({ run, mark, signal, guard, report, until });
-      return await body({ ...attempt, ...tools, generation, run, guard });
+      const commandMark = await world.attempts.mark(generation);
+      const commands = world.runnerFor({ signal, commandMark });
+      const tools = world.toolsFor({ commands, commandMark, signal, guard, report, until });
+      return await body({ ...attempt, ...tools, generation, commands, guard });
     } finally {
       await entered.leave();
     }

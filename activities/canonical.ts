@@ -21,7 +21,7 @@ export function canonical(world: World) {
      * to give up.
      */
     async forgetCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
-      return holdingHost(world, [holder], `forget the canonical of ${recipe}`, async ({ warm, run }) => {
+      return holdingHost(world, [holder], `forget the canonical of ${recipe}`, async ({ warm, commands }) => {
         const nothing =
           !(await world.canonicals.isAttached(recipe)) &&
           (await world.canonicals.read(recipe).catch(unreadable)) === null;
@@ -30,7 +30,7 @@ export function canonical(world: World) {
         await world.canonicals.forget(recipe, holder.workflowId, world.now());
         await warm.settle(recipe);
         await endAlert(world, 'canonical-unreadable', { is: 'recipe', name: recipe });
-        await world.mirrorsFor(run).keepOnly(recipe, null);
+        await world.mirrorsFor(commands).keepOnly(recipe, null);
         const kept = `its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
         if (written === null || written === warmDomain(recipe, world.config.zone)) {
           return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, ${kept}`;

@@ -63,7 +63,7 @@ export function coldDependencies(world: World): DependencyProvider {
       return { recipe, version: release.version, domain: app.domain, stack: app.stack, url };
     },
 
-    async release(attempt, need) {
+    async takeBack(attempt, need) {
       await removeColdStack(world, attempt, stackName(domainOf(need)));
     },
   };

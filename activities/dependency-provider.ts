@@ -21,5 +21,5 @@ export interface DependencyProvider {
    */
   provide(attempt: HostAttempt, need: Need): Promise<ProvidedDependency>;
   /** Takes back what was made of it for the run, all or half or nothing, and nothing that is not the run's. */
-  release(attempt: HostAttempt, need: Omit<Need, 'dependencies'>): Promise<void>;
+  takeBack(attempt: HostAttempt, need: Omit<Need, 'dependencies'>): Promise<void>;
 }

@@ -38,7 +38,7 @@ export function ledger(world: World) {
         const { recipe, tag, by, reason, atMs } = asked;
         const upstream = await upstreamOf(recipe);
         attempt.report(`looking where upstream has ${tag}`);
-        const { from, commit } = await world.mirrorsFor(attempt.run).accept(recipe, upstream, {
+        const { from, commit } = await world.mirrorsFor(attempt.commands).accept(recipe, upstream, {
           tag,
           by: quotableLine(by),
           reason: quotableLine(reason),

@@ -11,7 +11,7 @@ import type { World } from './world.ts';
 export async function syncMirror(world: World, attempt: Attempt, recipe: string): Promise<Published> {
   const { upstream, preReleases } = await world.recipes.one(recipe);
   attempt.report(`syncing the mirror of ${recipe}`);
-  const mirrors = world.mirrorsFor(attempt.run);
+  const mirrors = world.mirrorsFor(attempt.commands);
   const { main, releases, moved } = await mirrors.sync(recipe, upstream);
   return { main, releases: preReleases ? releases : withoutPreReleases(releases), notes: movedNotes(moved) };
 }

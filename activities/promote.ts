@@ -1,5 +1,5 @@
 import type { ProvidedDependency } from '../domain/dependency.ts';
-import { runMark, warmDomain } from '../domain/names.ts';
+import { runShortName, warmDomain } from '../domain/names.ts';
 import { promoteGate } from '../domain/promote-gate.ts';
 import { isSame, type Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
@@ -96,7 +96,7 @@ export function promote(world: World) {
         // Of its own, also when the run was reset: never another attempt's snapshot.
         const tight = await warm.noRoom(recipe);
         if (tight !== null) return refuse(tight);
-        const id = `${runMark(recipe, run.workflow.runId)}-${attempt.generation}`;
+        const id = `${runShortName(recipe, run.workflow.runId)}-${attempt.generation}`;
         report(`taking snapshot ${id}`);
         const snapshot = await warm.snapshot(recipe, id);
         passBoundary('promote.after-snapshot');
@@ -116,7 +116,7 @@ export function promote(world: World) {
           env: app.written,
           snapshot,
         };
-        const mirrors = world.mirrorsFor(attempt.run);
+        const mirrors = world.mirrorsFor(attempt.commands);
         // Upstream may withdraw it; a canonical without its commit could not be deployed any more.
         if (!(await mirrors.keep(recipe, release.commit)))
           return refuse(`its commit ${release.commit} is not there to be kept`);

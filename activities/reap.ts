@@ -138,8 +138,8 @@ export function reap(world: World) {
     },
 
     /** Gives the host back, if this holder has it. */
-    async release({ holder }: { holder: Holder }): Promise<void> {
-      return inAttempt(world, () => world.lock.release(holder));
+    async giveBackHost({ holder }: { holder: Holder }): Promise<void> {
+      return inAttempt(world, () => world.lock.giveBack(holder));
     },
   };
 }

@@ -1,6 +1,6 @@
 import { log } from '@temporalio/activity';
 import { Fault } from '../domain/fault.ts';
-import { recipeRunId, runMark } from '../domain/names.ts';
+import { recipeRunId, runShortName } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { givenResult, type RecipeResult } from '../domain/report.ts';
 import type { RunRef } from '../domain/run.ts';
@@ -161,7 +161,7 @@ function isPromotionOf(
   recipe: string,
   workflow: RunRef['workflow'],
 ): boolean {
-  return run === workflow.id && snapshot.id.startsWith(`${runMark(recipe, workflow.runId)}-`);
+  return run === workflow.id && snapshot.id.startsWith(`${runShortName(recipe, workflow.runId)}-`);
 }
 
 /** What was read; null, as if it were not there, when it cannot be: it then says nothing. */

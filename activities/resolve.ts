@@ -18,7 +18,7 @@ export function resolve(world: World) {
         if (exception !== null)
           throw new Fault('BadInput', `${recipe} is not enrolled, it is an exception: ${exception}`);
         // Of a canonical from before commits were kept, or one whose copy was lost.
-        if (canonical) await world.mirrorsFor(attempt.run).keep(recipe, canonical.commit);
+        if (canonical) await world.mirrorsFor(attempt.commands).keep(recipe, canonical.commit);
         passBoundary('resolve.after-look');
         return {
           canonical: canonical && { version: canonical.version, commit: canonical.commit },

@@ -80,7 +80,7 @@ export function sweep(world: World) {
       const { config, lock } = world;
       const refuse = async (missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): Promise<void> => {
         if (missing.length === 0) return;
-        await lock.release(holder);
+        await lock.giveBack(holder);
         const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');
         throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
       };
@@ -160,7 +160,7 @@ export function sweep(world: World) {
           const about = { subject, message: problems.join('\n'), evidence: reports.fileOf(run), run };
           await world.alerts.raise({ kind: 'sweep-problems', ...about }, now());
         } else await endAlert(world, 'sweep-problems', subject);
-        await lock.release(holder);
+        await lock.giveBack(holder);
         return {
           verdict,
           report: reports.fileOf(run),

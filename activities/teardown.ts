@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 export function teardown(world: World, provider: DependencyProvider) {
   /** A run that holds the host by itself (its sweep has ended: it was reset) gives it back between steps. */
   async function releaseOwn({ workflow }: RunRef): Promise<void> {
-    await world.lock.release({ workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' });
+    await world.lock.giveBack({ workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' });
   }
 
   return {
@@ -20,7 +20,7 @@ export function teardown(world: World, provider: DependencyProvider) {
     async teardown({ run, dependencies }: { run: RunRef; dependencies?: string[] }): Promise<void> {
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: teardown`, async (attempt) => {
         if (dependencies) {
-          for (const recipe of dependencies.toReversed()) await provider.release(attempt, { run, recipe });
+          for (const recipe of dependencies.toReversed()) await provider.takeBack(attempt, { run, recipe });
         } else {
           const { recipe, workflow } = run;
           const stack = stackName(coldDomain(recipe, world.config.zone, workflow.runId));

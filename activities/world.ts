@@ -27,8 +27,8 @@ export interface World extends Store {
   /** A worker of another installation that waits for this host's steps, in words, and what to do; else null. */
   foreignWorker(): Promise<{ found: string; how: string } | null>;
   /** Runs commands until the signal, each with this mark in its environment. */
-  runnerFor(attempt: { signal: AbortSignal; mark: string }): ProcessRunner;
-  mirrorsFor(run: ProcessRunner): Mirrors;
+  runnerFor(attempt: { signal: AbortSignal; commandMark: string }): ProcessRunner;
+  mirrorsFor(commands: ProcessRunner): Mirrors;
   toolsFor(attempt: AttemptBonds): Tools;
   now(): Date;
 }

@@ -136,11 +136,11 @@ async function untilPolls(worker: Service, server: TemporalServer): Promise<void
 async function removeDeployed(config: Config): Promise<void> {
   const { deployer, stacks } = deployingOnSwarm({
     config,
-    run: processRunner({ environment: declaredEnvironment(config) }),
+    commands: processRunner({ environment: declaredEnvironment(config) }),
     docker: new Dockerode({ socketPath: config.docker.socket }),
     signal: new AbortController().signal,
     guard: async () => undefined,
-    mark: '',
+    commandMark: '',
     report: () => undefined,
   });
   for (const { stack, lifetime } of await stacks.owned()) {

@@ -37,14 +37,14 @@ export function warmDomain(recipe: string, zone: string): string {
  * A run in one short word: the recipe's first four letters and six hex digits from the end of the workflow's
  * run ID, which is random there (its beginning may be a time). The same for every attempt of a run.
  */
-export function runMark(recipe: string, runId: string): string {
+export function runShortName(recipe: string, runId: string): string {
   const hex = runId.replace(/[^0-9a-f]/g, '').slice(-6);
   return `${recipe.replace(/-/g, '').slice(0, 4)}-${hex}`;
 }
 
 /** The throw-away domain of one run. */
 export function coldDomain(recipe: string, zone: string, runId: string): string {
-  return `${runMark(recipe, runId)}.${zone}`;
+  return `${runShortName(recipe, runId)}.${zone}`;
 }
 
 /** abra's rule: the domain with its dots as underscores. */

@@ -8,9 +8,9 @@ import type { Canonicals } from './store/canonicals.ts';
 
 /** What one attempt lends to what it works with, so that it ends, or stops changing things, when it does. */
 export interface AttemptBonds {
-  run: ProcessRunner;
+  commands: ProcessRunner;
   /** For the environment of what is started elsewhere than by `run`, so that it is found when this ends. */
-  mark: string;
+  commandMark: string;
   signal: AbortSignal;
   /** Throws when this attempt no longer holds the host. */
   guard(): Promise<void>;
@@ -36,15 +36,15 @@ export interface ToolsSettings {
 export function createTools(
   { config, canonicals, now }: ToolsSettings,
   deploying: Deploying,
-  { run, signal, guard, report }: AttemptBonds,
+  { commands, signal, guard, report }: AttemptBonds,
 ): Tools {
   const { deployer, stacks } = deploying;
   const { zone, state, limits } = config;
-  const snapshots = createSnapshots(run);
+  const snapshots = createSnapshots(commands);
   return {
     ...deploying,
     snapshots,
-    backups: createBackups({ state, run, signal, guard, report }),
+    backups: createBackups({ state, commands, signal, guard, report }),
     warm: createWarmData({
       zone,
       headroom: limits.headroom,

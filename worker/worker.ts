@@ -109,9 +109,10 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
       const foreign = foreignWorkers(workers, installation);
       return foreign.length === 0 ? null : foreignFound(host, foreign);
     },
-    runnerFor: ({ signal, mark }) =>
-      processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
-    mirrorsFor: (run) => createMirrors({ config, run, ledger, now, endOrphans: () => attempts.endOrphans() }),
+    runnerFor: ({ signal, commandMark }) =>
+      processRunner({ environment: { ...environment, [COMMAND_MARK]: commandMark }, signal }),
+    mirrorsFor: (commands) =>
+      createMirrors({ config, commands, ledger, now, endOrphans: () => attempts.endOrphans() }),
     toolsFor(attempt) {
       const docker = new Dockerode({ socketPath: config.docker.socket });
       const deploying = deployingOnSwarm({ ...attempt, config, docker });

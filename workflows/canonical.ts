@@ -23,7 +23,7 @@ export async function canonicalWorkflow(input: CanonicalChange): Promise<string>
     throw rootFailure(error);
   } finally {
     try {
-      await CancellationScope.nonCancellable(() => steps.release({ holder }));
+      await CancellationScope.nonCancellable(() => steps.giveBackHost({ holder }));
     } finally {
       await turn.giveBack();
     }

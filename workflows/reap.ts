@@ -6,7 +6,7 @@ import { cleanupSteps } from './steps.ts';
 export async function reapWorkflow(): Promise<string> {
   const { workflowId, firstExecutionRunId } = workflowInfo();
   const holder = { workflowId, runId: firstExecutionRunId, what: 'reap' };
-  const { reap, release } = cleanupSteps(
+  const { reap, giveBackHost } = cleanupSteps(
     { attempts: 2, promoteMs: 2 * 60 * 60 * 1000 },
     'what crashed runs left',
   );
@@ -19,7 +19,7 @@ export async function reapWorkflow(): Promise<string> {
       throw error;
     return cause.message;
   } finally {
-    await release({ holder });
+    await giveBackHost({ holder });
   }
   return 'nothing of a crashed run remains';
 }

@@ -82,7 +82,7 @@ export function cleanupSteps(
   | 'teardown'
   | 'settle'
   | 'reap'
-  | 'release'
+  | 'giveBackHost'
   | 'closeSweep'
   | 'record'
   | 'recordFor'

@@ -137,8 +137,8 @@ async function open(
 
 /** Between two recipes others go first; nothing of the sweep is on the host then. Its budget goes on. */
 async function giveWay(sweep: Sweep, operator: Console, turn: Turn): Promise<void> {
-  const { release } = cleanupSteps(sweep.settings, 'give way between two recipes');
-  await release({ holder: holderOf(sweep) });
+  const { giveBackHost } = cleanupSteps(sweep.settings, 'give way between two recipes');
+  await giveBackHost({ holder: holderOf(sweep) });
   await operator.whileWaiting(() => turn.pass());
 }
 

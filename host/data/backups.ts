@@ -58,7 +58,7 @@ export interface Backups {
 
 export interface BackupsSettings {
   state: string;
-  run: ProcessRunner;
+  commands: ProcessRunner;
   signal: AbortSignal;
   /** Awaited before each volume is changed. */
   guard(): Promise<void>;
@@ -80,14 +80,14 @@ export async function removeBackups(state: string): Promise<void> {
   await rm(path.join(state, 'backups'), { recursive: true, force: true });
 }
 
-export function createBackups({ state, run, signal, guard, report }: BackupsSettings): Backups {
+export function createBackups({ state, commands, signal, guard, report }: BackupsSettings): Backups {
   const begunFile = (stack: string): string => path.join(folderOf(state, stack), 'restore-has-begun');
 
   /** Whether a volume has any file that is not ours; what vanishes meanwhile is none. */
   async function holdsFiles({ mountpoint }: Volume): Promise<boolean> {
     const marker = path.join(mountpoint, DATA_MARKER);
     const args = [mountpoint, '-xdev', '-type', 'f', '-not', '-path', marker, '-print', '-quit'];
-    return (await runOnDisk(run, { file: 'find', args }, [0, 1])).stdout !== '';
+    return (await runOnDisk(commands, { file: 'find', args }, [0, 1])).stdout !== '';
   }
 
   return {
@@ -119,7 +119,7 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
           try {
             const file = `${count++}.tar`;
             const what = one === null ? '.' : `./${path.basename(one)}`;
-            const packed = await pack(run, outside(found.folder), what, path.join(partial, file));
+            const packed = await pack(commands, outside(found.folder), what, path.join(partial, file));
             const { changed, ...entry } = packed;
             archives.push({ file, path: one, parents: found.parents, ...entry });
             if (changed !== null) taken.notes.push(`volume ${name} changed while it was read: ${changed}`);
@@ -169,7 +169,7 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
       for (const { name, mountpoint } of volumes) {
         await guard();
         report(`destroying what volume ${name} holds`);
-        await runOnDisk(run, { file: 'find', args: wipeArguments(mountpoint) });
+        await runOnDisk(commands, { file: 'find', args: wipeArguments(mountpoint) });
       }
     },
 
@@ -178,7 +178,7 @@ export function createBackups({ state, run, signal, guard, report }: BackupsSett
         await guard();
         report(`restoring volume ${name}`);
         const tar = path.join(folderOf(state, stack), file);
-        if (!(await putBack(run, tar, { mountpoint, parents, whole: what === null }))) {
+        if (!(await putBack(commands, tar, { mountpoint, parents, whole: what === null }))) {
           return `volume ${name}: ${what} cannot be put back, since a folder above it is a file or a link now`;
         }
       }

@@ -84,9 +84,9 @@ export function wipeArguments(folder: string): string[] {
   return [folder, '-mindepth', '1', '-xdev', '-delete'];
 }
 
-export function createSnapshots(run: ProcessRunner): Snapshots {
+export function createSnapshots(commands: ProcessRunner): Snapshots {
   async function tar(args: string[]): Promise<void> {
-    await runOnDisk(run, { file: 'tar', args });
+    await runOnDisk(commands, { file: 'tar', args });
   }
 
   return {
@@ -122,7 +122,7 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
       if (volumes.length === 0) return 0;
       const folders = volumes.map(({ mountpoint }) => mountpoint);
       const options = ['--summarize', '--total', '--block-size=1', '--one-file-system'];
-      const listed = await run.output({ file: 'du', args: [...options, '--', ...folders] });
+      const listed = await commands.output({ file: 'du', args: [...options, '--', ...folders] });
       return Number.parseInt(listed.trimEnd().split('\n').at(-1) ?? '', 10);
     },
 
@@ -141,11 +141,11 @@ export function createSnapshots(run: ProcessRunner): Snapshots {
         const mountpoint = mountpoints.get(entry.name);
         if (mountpoint === undefined)
           throw new Fault('Daemon', `volume ${entry.name}: missing, cannot be restored into`);
-        await runOnDisk(run, { file: 'find', args: wipeArguments(mountpoint) });
+        await runOnDisk(commands, { file: 'find', args: wipeArguments(mountpoint) });
         passBoundary('settle.mid-restore');
         await tar(unpackArguments(path.join(folder, manifest.id, `${entry.name}.tar`), mountpoint));
         // Whoever is told that it is restored may say so on disk; that must not come before the data.
-        await runOnDisk(run, { file: 'sync', args: ['--file-system', mountpoint] });
+        await runOnDisk(commands, { file: 'sync', args: ['--file-system', mountpoint] });
       }
     },
 

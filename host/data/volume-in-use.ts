@@ -43,14 +43,14 @@ export async function locate({ mountpoint }: Volume, what: string | null): Promi
 const CHANGED = 1;
 
 /** Packs something in a folder that may be in use. Answers how it was read, too, if that is worth knowing. */
-export async function pack(run: ProcessRunner, folder: string, what: string, tar: string) {
+export async function pack(commands: ProcessRunner, folder: string, what: string, tar: string) {
   const listing = `${tar}.list`;
   const args = ['--verbose', '--verbose', `--index-file=${listing}`, ...packArguments(folder, tar, what)];
   for (let isLast = false; ; isLast = true) {
     // tar opens this very file, so that it can be followed from its first byte.
     await writeFile(tar, '');
     let finished: Finished | undefined;
-    const writing = runOnDisk(run, { file: 'tar', args }, [0, CHANGED]).then(
+    const writing = runOnDisk(commands, { file: 'tar', args }, [0, CHANGED]).then(
       (ended) => void (finished = ended),
     );
     const sum = await sumWhile(writing, tar);
@@ -89,16 +89,16 @@ interface Belongs {
  * the volume. Answers whether there was a way to where it belongs.
  */
 export async function putBack(
-  run: ProcessRunner,
+  commands: ProcessRunner,
   tar: string,
   { mountpoint, parents, whole }: Belongs,
 ): Promise<boolean> {
   const staging = path.join(path.dirname(mountpoint), STAGING);
   const coming = path.join(staging, 'new');
   const aside = { folder: path.join(staging, 'old'), count: 0 };
-  await clearStaging(run, staging);
+  await clearStaging(commands, staging);
   for (const folder of [staging, coming, aside.folder]) await mkdir(folder, { mode: 0o700 });
-  await runOnDisk(run, { file: 'tar', args: unpackArguments(tar, coming) });
+  await runOnDisk(commands, { file: 'tar', args: unpackArguments(tar, coming) });
   const folder = await descend(mountpoint, parents.length, async (above, index) => {
     const { name = '', uid = 0, gid = 0, mode = 0 } = parents[index] ?? {};
     const there = await openInside(above, name);
@@ -115,13 +115,13 @@ export async function putBack(
   } finally {
     await folder.close();
   }
-  await clearStaging(run, staging);
+  await clearStaging(commands, staging);
   return true;
 }
 
 /** What had to make room may still be in use by the app, so it is removed as a volume is wiped. */
-async function clearStaging(run: ProcessRunner, staging: string): Promise<void> {
-  if (existsSync(staging)) await runOnDisk(run, { file: 'find', args: [staging, '-xdev', '-delete'] });
+async function clearStaging(commands: ProcessRunner, staging: string): Promise<void> {
+  if (existsSync(staging)) await runOnDisk(commands, { file: 'find', args: [staging, '-xdev', '-delete'] });
 }
 
 /** Opens the folder that so many steps lead to from one whose path is ours; null where a step leads nowhere. */

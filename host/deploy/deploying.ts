@@ -24,9 +24,9 @@ export interface Deploying {
 
 export interface DeployingSettings extends EngineAccess {
   config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'>;
-  run: ProcessRunner;
+  commands: ProcessRunner;
   /** Marks the commands of this attempt in containers; the runner marks those on this host. */
-  mark: string;
+  commandMark: string;
   /** Short texts on what is being waited for. */
   report: (what: string) => void;
   /** When the step is ended, milliseconds since the epoch; without it, a tier's time from now. */
@@ -35,18 +35,18 @@ export interface DeployingSettings extends EngineAccess {
 
 /** The composition: whoever deploys otherwise makes another Deployer in the last but one line, and shares the rest. */
 export function deployingOnSwarm(settings: DeployingSettings): Deploying {
-  const { config, run, docker, signal, guard, mark, report } = settings;
+  const { config, commands, docker, signal, guard, commandMark, report } = settings;
   const until = settings.until ?? Date.now() + config.limits.tier;
   const { via } = config.probe;
   const access = { docker, signal, guard };
-  const swarm = openSwarm({ ...access, mark });
+  const swarm = openSwarm({ ...access, commandMark });
   const removal = createStackRemoval({ swarm, zone: config.zone, report });
   const recipes = createPreparedRecipes();
   const environment = createAppEnvironment({ config, swarm, servicesOf: recipes.servicesOf });
-  const pictures = createPictures({ run, via, environment });
+  const pictures = createPictures({ commands, via, environment });
   const evidence = createEvidence({ swarm, pictures, signal, report });
   const scripts = createAppScripts({
-    run,
+    commands,
     environment,
     fit: evidence.fit,
     watchEngine: () => watchEngine(access),
@@ -56,6 +56,6 @@ export function deployingOnSwarm(settings: DeployingSettings): Deploying {
   });
   const shared = { ...access, config, swarm, removal, recipes, report, until };
   const stacks = createStacks({ ...shared, environment });
-  const deployer = createSwarmDeployer({ ...shared, run, scripts, pictures, evidence });
+  const deployer = createSwarmDeployer({ ...shared, commands, scripts, pictures, evidence });
   return { deployer, stacks, evidence, scripts };
 }

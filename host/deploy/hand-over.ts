@@ -27,7 +27,7 @@ export function stackDeploy(stack: string, files: readonly string[]): string[] {
 }
 
 export interface HandOver {
-  run: ProcessRunner;
+  commands: ProcessRunner;
   guard: () => Promise<void>;
   report: (what: string) => void;
 }
@@ -37,7 +37,7 @@ export interface HandOver {
  * PortTaken.
  */
 export async function handOver(
-  { run, guard, report }: HandOver,
+  { commands, guard, report }: HandOver,
   app: App,
   files: readonly string[],
 ): Promise<void> {
@@ -52,7 +52,7 @@ export async function handOver(
     report('docker stack deploy');
     let finished;
     try {
-      finished = await run.run(command);
+      finished = await commands.run(command);
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
       throw new Fault('Daemon', `handing ${app.stack} to the swarm: ${error.message}`, { cause: error });

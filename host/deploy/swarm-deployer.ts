@@ -46,7 +46,7 @@ import { refuseTakenPort } from './taken-ports.ts';
  */
 export interface SwarmDeployerSettings extends EngineAccess {
   config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'>;
-  run: ProcessRunner;
+  commands: ProcessRunner;
   swarm: Swarm;
   removal: StackRemoval;
   recipes: PreparedRecipes;
@@ -60,14 +60,14 @@ export interface SwarmDeployerSettings extends EngineAccess {
 }
 
 export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
-  const { config, run, docker, signal, guard, report, until } = settings;
+  const { config, commands, docker, signal, guard, report, until } = settings;
   const { swarm, removal, recipes, scripts, pictures, evidence } = settings;
   const { zone } = config;
   const longestMs = (): number => longestDeployment(until);
   const access = { docker, signal, guard };
   const pulled = createPulledImages(config.state, () => new Date());
   const prober = createProber({ via: config.probe.via, swarm, signal });
-  const postCommands = createPostCommands({ run, swarm, guard, report, fit: evidence.fit });
+  const postCommands = createPostCommands({ commands, swarm, guard, report, fit: evidence.fit });
   const watcher = { swarm, prober, pictures, signal, report, longestMs };
 
   async function bringUp(app: App, occasion: Occasion): Promise<Deployment> {
@@ -94,7 +94,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       { [LABEL.run]: app.run, [LABEL.deployment]: deployment },
       Object.fromEntries([...images].map(([service, { reference }]) => [service, reference])),
     );
-    await handOver({ run, guard, report }, app, await writeCompose(files, app.evidence));
+    await handOver({ commands, guard, report }, app, await writeCompose(files, app.evidence));
     passBoundary('deploy.after-stack-deploy');
     const preparations = preparationsOf({ scripts, postCommands, longestMs }, app, post);
     const expected = expectation(app, recipe, images, deployment);

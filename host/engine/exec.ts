@@ -22,7 +22,7 @@ export interface Exec {
 
 export interface ExecSettings extends EngineAccess {
   /** Marks commands in containers as it does those on this host, so that a later attempt ends what is left. */
-  mark: string;
+  commandMark: string;
 }
 
 /** The engine's answers about a container that has ended, or is gone. */
@@ -44,7 +44,7 @@ export class ContainerEnded extends Fault {
   }
 }
 
-export function createExec({ docker, signal, guard, mark }: ExecSettings): Exec {
+export function createExec({ docker, signal, guard, commandMark }: ExecSettings): Exec {
   /**
    * What a container's end takes with it has failed for no reason of its own; the engine learns of that end a
    * moment after it.
@@ -74,7 +74,7 @@ export function createExec({ docker, signal, guard, mark }: ExecSettings): Exec 
         const exec = await engine(what, () =>
           docker.getContainer(containerId).exec({
             Cmd: ['sh', '-c', command],
-            Env: [`${COMMAND_MARK}=${mark}`, `${EXEC_MARK}=${ownMark}`],
+            Env: [`${COMMAND_MARK}=${commandMark}`, `${EXEC_MARK}=${ownMark}`],
             AttachStdout: true,
             AttachStderr: true,
           }),

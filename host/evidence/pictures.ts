@@ -19,13 +19,13 @@ export interface Pictures {
 }
 
 export interface PicturesSettings {
-  run: ProcessRunner;
+  commands: ProcessRunner;
   via: 'proxy' | 'task';
   /** Where the app has its page. */
   environment(app: App): Promise<Record<string, string>>;
 }
 
-export function createPictures({ run, via, environment }: PicturesSettings): Pictures {
+export function createPictures({ commands, via, environment }: PicturesSettings): Pictures {
   /** Of the latest deployment, by evidence folder. */
   const pictures = new Map<string, Promise<string | null>>();
 
@@ -36,7 +36,7 @@ export function createPictures({ run, via, environment }: PicturesSettings): Pic
     const { probe } = app.settings;
     const asked = probe?.protocol === 'http' ? probe.path : ANY_ANSWER.path;
     const file = path.join(app.evidence, SCREENSHOT);
-    return takeScreenshot(run, { url: `${url}${asked}`, address }, file);
+    return takeScreenshot(commands, { url: `${url}${asked}`, address }, file);
   }
 
   return {

@@ -77,12 +77,16 @@ export function browserArguments({ url, address }: Page, folder: string): string
 }
 
 /** Writes the picture to the file. Answers null, or why there is none; throws what ended the runner. */
-export async function takeScreenshot(run: ProcessRunner, page: Page, file: string): Promise<string | null> {
+export async function takeScreenshot(
+  commands: ProcessRunner,
+  page: Page,
+  file: string,
+): Promise<string | null> {
   await rm(file, { force: true });
   const folder = await mkdtemp(path.join(tmpdir(), FOLDER));
   try {
     await chown(folder, VISITOR, VISITOR);
-    const ended = await browse(run, page, folder);
+    const ended = await browse(commands, page, folder);
     if (ended === null) return `none of ${BROWSERS.join(', ')} is on the declared path`;
     const trouble = /Page load (failed: \S+|timed out)/.exec(ended.stderr)?.[0];
     if (trouble !== undefined) return `${page.url}: ${trouble}`;
@@ -94,16 +98,16 @@ export async function takeScreenshot(run: ProcessRunner, page: Page, file: strin
     if (error instanceof CommandFailed) return `the browser: ${quotableLine(error.message)}`;
     throw error;
   } finally {
-    await removeFolders(run, [folder, ...(await leftBehind())]);
+    await removeFolders(commands, [folder, ...(await leftBehind())]);
   }
 }
 
 /** Null when there is no browser. */
-async function browse(run: ProcessRunner, page: Page, folder: string): Promise<Finished | null> {
+async function browse(commands: ProcessRunner, page: Page, folder: string): Promise<Finished | null> {
   for (const browser of BROWSERS) {
     const command = asVisitor([browser, ...browserArguments(page, folder)]);
     const env = { HOME: folder, TMPDIR: folder };
-    const ended = await run.run({ ...command, cwd: folder, env, timeoutMs: TIMEOUT_MS });
+    const ended = await commands.run({ ...command, cwd: folder, env, timeoutMs: TIMEOUT_MS });
     if (ended.status !== NO_PROGRAM) return ended;
   }
   return null;
@@ -144,8 +148,8 @@ async function leftBehind(): Promise<string[]> {
 }
 
 /** As the visitor, who can remove nothing else, whatever stands in them. */
-async function removeFolders(run: ProcessRunner, folders: readonly string[]): Promise<void> {
-  await run
+async function removeFolders(commands: ProcessRunner, folders: readonly string[]): Promise<void> {
+  await commands
     .run({ ...asVisitor(['rm', '-rf', '--', ...folders]), cwd: '/', timeoutMs: TIMEOUT_MS })
     // What is left is removed with the next picture.
     .catch(() => undefined);

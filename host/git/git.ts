@@ -2,7 +2,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { GitUrl } from '../../domain/git-url.ts';
 import type { ProcessRunner } from '../machine/process.ts';
-import * as commands from './commands.ts';
+import * as argv from './commands.ts';
 import { withCredentials } from './credentials.ts';
 import { gitAt, type GitCommand } from './git-at.ts';
 
@@ -12,7 +12,7 @@ import { gitAt, type GitCommand } from './git-at.ts';
  */
 export interface Git {
   /** Branches and tags of a remote, without fetching anything. */
-  remoteRefs(remote: GitUrl): Promise<commands.RemoteRefs>;
+  remoteRefs(remote: GitUrl): Promise<argv.RemoteRefs>;
   /** Makes main and tags of a repository those of a remote. No file that git writes is larger than what may be fetched. */
   fetch(folder: string, from: GitUrl): Promise<void>;
   /** Makes a remote's main this commit and its tags the repository's, by force; its other refs stay. */
@@ -23,9 +23,9 @@ export interface Git {
    */
   create(folder: string, commit: string): Promise<void>;
   /** main and every tag; fails when an object of theirs is missing. */
-  refs(folder: string): Promise<commands.Refs>;
+  refs(folder: string): Promise<argv.Refs>;
   /** main, and the tags that are reachable on it. */
-  refsOnMain(folder: string): Promise<commands.Refs>;
+  refsOnMain(folder: string): Promise<argv.Refs>;
   /** For each object, in their order, itself if it is a commit, else null. `<id>^{commit}` stands for what a tag leads to. */
   commits(folder: string, objects: readonly string[]): Promise<(string | null)[]>;
   /** How many files a commit has, and how many bytes they hold. */
@@ -43,32 +43,32 @@ const LOCAL_MS = 5 * MINUTE;
 const TRANSFER_MS = 15 * MINUTE;
 
 /** `mostFetched` is in bytes. */
-export function createGit(run: ProcessRunner, mostFetched: number): Git {
+export function createGit(commands: ProcessRunner, mostFetched: number): Git {
   async function local(folder: string, args: string[], more: Partial<GitCommand> = {}): Promise<string> {
-    return gitAt(folder, { args, deadlineMs: LOCAL_MS, ...more }, run.settings);
+    return gitAt(folder, { args, deadlineMs: LOCAL_MS, ...more }, commands.settings);
   }
 
   return {
     async remoteRefs({ url, credentials }) {
-      const args = commands.listRemoteArgs(url);
+      const args = argv.listRemoteArgs(url);
       return withCredentials(credentials, async (given) => {
         const command = { args, credentials: given, deadlineMs: LOOK_MS };
-        return commands.parseRemoteRefs(await gitAt('/', command, run.settings));
+        return argv.parseRemoteRefs(await gitAt('/', command, commands.settings));
       });
     },
 
     async fetch(folder, { url, credentials }) {
       // One push of a hundred gigabytes must not fill this host's disk.
-      const args = [`--fsize=${mostFetched}`, '--', 'git', ...commands.fetchArgs(url)];
+      const args = [`--fsize=${mostFetched}`, '--', 'git', ...argv.fetchArgs(url)];
       await withCredentials(credentials, (given) =>
-        run.output({ file: 'prlimit', args, cwd: folder, timeoutMs: TRANSFER_MS, ...given }),
+        commands.output({ file: 'prlimit', args, cwd: folder, timeoutMs: TRANSFER_MS, ...given }),
       );
     },
 
     async push(folder, { url, credentials }, main) {
-      const args = commands.pushArgs(url, main);
+      const args = argv.pushArgs(url, main);
       await withCredentials(credentials, (given) =>
-        gitAt(folder, { args, credentials: given, deadlineMs: TRANSFER_MS }, run.settings),
+        gitAt(folder, { args, credentials: given, deadlineMs: TRANSFER_MS }, commands.settings),
       );
     },
 
@@ -76,41 +76,41 @@ export function createGit(run: ProcessRunner, mostFetched: number): Git {
       const beside = `${folder}.new`;
       await mkdir(path.dirname(folder), { recursive: true });
       await rm(beside, { recursive: true, force: true });
-      await local('/', commands.initBareArgs(beside, commit));
+      await local('/', argv.initBareArgs(beside, commit));
       await rename(beside, folder);
     },
 
     async refs(folder) {
-      return commands.parseRefs(await local(folder, commands.refsArgs()));
+      return argv.parseRefs(await local(folder, argv.refsArgs()));
     },
 
     async refsOnMain(folder) {
-      return commands.parseRefs(await local(folder, commands.refsOnMainArgs()));
+      return argv.parseRefs(await local(folder, argv.refsOnMainArgs()));
     },
 
     async commits(folder, objects) {
       if (objects.length === 0) return [];
       const input = objects.map((object) => `${object}\n`).join('');
-      return commands.parseCommits(await local(folder, commands.objectsArgs(), { input }));
+      return argv.parseCommits(await local(folder, argv.objectsArgs(), { input }));
     },
 
     async size(folder, commit) {
-      return commands.parseTree(await local(folder, commands.listTreeArgs(commit)));
+      return argv.parseTree(await local(folder, argv.listTreeArgs(commit)));
     },
 
     async writeFiles(folder, commit, target, index) {
       const env = { GIT_INDEX_FILE: index };
-      await local(folder, commands.readTreeArgs(commit), { env });
-      await local(folder, commands.checkoutIndexArgs(target), { env });
+      await local(folder, argv.readTreeArgs(commit), { env });
+      await local(folder, argv.checkoutIndexArgs(target), { env });
     },
 
     async bundle(folder, commit, file) {
-      await local(folder, commands.keepArgs(commit));
-      await local(folder, commands.bundleArgs(file));
+      await local(folder, argv.keepArgs(commit));
+      await local(folder, argv.bundleArgs(file));
     },
 
     async unbundle(folder, file) {
-      await local(folder, commands.unbundleArgs(file));
+      await local(folder, argv.unbundleArgs(file));
     },
   };
 }

@@ -57,18 +57,18 @@ export interface Mirrors {
 
 export interface MirrorsDependencies {
   config: Pick<Config, 'mirrors' | 'state'> & { limits: Pick<Config['limits'], 'fetch'> };
-  run: ProcessRunner;
+  commands: ProcessRunner;
   ledger: Ledger;
   now(): Date;
   /** Ends the commands that workers which are gone left running. */
   endOrphans(): Promise<void>;
 }
 
-export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsDependencies): Mirrors {
+export function createMirrors({ config, commands, ledger, now, endOrphans }: MirrorsDependencies): Mirrors {
   const { state } = config;
   const mostFetched = config.limits.fetch;
   const mirrorOf = (recipe: string): GitUrl => place(mirrorUrl(config, recipe), `mirrors, for ${recipe}`);
-  const git = createGit(run, mostFetched);
+  const git = createGit(commands, mostFetched);
   const work = createWorkRepositories({ state, git, mostFetched, mirrorOf });
   const kept = createKeptCommits(state, git, work);
 
@@ -78,7 +78,7 @@ export function createMirrors({ config, run, ledger, now, endOrphans }: MirrorsD
     return queueOf(folder)(async () => {
       const advice = `Look at ${path.dirname(folder)}.`;
       const lock = await explained(recipe, 'waiting for its repositories', advice, () =>
-        lockRepository(folder.replace(/git$/, 'lock'), { run, endOrphans }),
+        lockRepository(folder.replace(/git$/, 'lock'), { commands, endOrphans }),
       );
       try {
         return await task();

@@ -20,7 +20,7 @@ const holderSchema = z.strictObject({
 });
 
 export interface LockSettings {
-  run: ProcessRunner;
+  commands: ProcessRunner;
   /** Ends the commands that processes which are gone left running: called when the last one who had it did not give it back. */
   endOrphans(): Promise<void>;
   /** How long a process that has it may stand still before it is ended, like a worker that misses its heartbeats. */
@@ -77,13 +77,13 @@ export async function lockRepository(file: string, settings: LockSettings): Prom
 }
 
 async function waitFor(handle: FileHandle, file: string, settings: LockSettings): Promise<void> {
-  const { run, patienceMs = PATIENCE_MS } = settings;
+  const { commands, patienceMs = PATIENCE_MS } = settings;
   let [seen, since] = ['', performance.now()];
   // Locked is the open file, which the program shares with us and which stays open when it ends.
   const options = ['--exclusive', '--timeout', String(LOOK_SECONDS), '--conflict-exit-code', String(TAKEN)];
   const command = { file: 'flock', args: [...options, '0'], input: handle, timeoutMs: FLOCK_MS };
   for (;;) {
-    const finished = await run.run(command);
+    const finished = await commands.run(command);
     if (finished.status === 0) return;
     if (finished.status !== TAKEN) {
       throw new CommandFailed(`flock ${file}`, finished, `exit status ${finished.status}`);

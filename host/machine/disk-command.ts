@@ -3,13 +3,13 @@ import { CommandFailed, type Command, type Finished, type ProcessRunner } from '
 
 /** Runs a command that works on files (tar, find, sync). Throws Fault Disk unless it leaves with an accepted status. */
 export async function runOnDisk(
-  run: ProcessRunner,
+  commands: ProcessRunner,
   command: Command,
   accepted: readonly number[] = [0],
 ): Promise<Finished> {
   let finished;
   try {
-    finished = await run.run(command);
+    finished = await commands.run(command);
   } catch (error) {
     if (error instanceof CommandFailed) throw new Fault('Disk', error.message, { cause: error });
     throw error;

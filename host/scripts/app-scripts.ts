@@ -46,7 +46,7 @@ export interface AppScripts {
 }
 
 export interface AppScriptsSettings {
-  run: ProcessRunner;
+  commands: ProcessRunner;
   /** What the scripts of a deployed app are told; docs/recipes.md lists the names. */
   environment(app: App): Promise<Record<string, string>>;
   /** The text fit to be kept: the stack's secrets masked, no colours. */
@@ -102,7 +102,7 @@ export function hookEvidence(app: App, name: Hook): string {
 }
 
 export function createAppScripts({
-  run,
+  commands,
   environment,
   fit,
   watchEngine,
@@ -122,7 +122,7 @@ export function createAppScripts({
       const env = { ...told, ...(await addressBook(folder, told)), [EXEC_MARK]: mark };
       await guard();
       report(script.what);
-      return await run.run({ file, args: [], cwd, env, timeoutMs, merged: true, toolsFirst: TOOLS });
+      return await commands.run({ file, args: [], cwd, env, timeoutMs, merged: true, toolsFirst: TOOLS });
     } catch (error) {
       // What it began in containers, and what left its process group, does not end with it.
       await endMarked(EXEC_MARK, mark);

@@ -21,7 +21,7 @@ import type { Swarm } from '../engine/swarm.ts';
  * environment, and calls the function. The first that fails is the last. None of it runs on this host.
  */
 export interface PostCommandsSettings {
-  run: ProcessRunner;
+  commands: ProcessRunner;
   swarm: Pick<Swarm, 'observe' | 'containers' | 'exec'>;
   /** Awaited before each change. */
   guard(): Promise<void>;
@@ -31,7 +31,7 @@ export interface PostCommandsSettings {
 
 const COPY_MS = 60_000;
 
-export function createPostCommands({ run, swarm, guard, report, fit }: PostCommandsSettings) {
+export function createPostCommands({ commands, swarm, guard, report, fit }: PostCommandsSettings) {
   /** Null once the file is there, else why it cannot be. */
   async function putAbraSh(app: App, container: string, abraSh: string): Promise<string | null> {
     await mkdir(app.scratch, { recursive: true, mode: 0o700 });
@@ -42,7 +42,7 @@ export function createPostCommands({ run, swarm, guard, report, fit }: PostComma
       await chmod(file, 0o755);
       await guard();
       const args = ['cp', '--', file, `${container}:/tmp/abra.sh`];
-      const { status, stderr } = await run.run({ file: 'docker', args, timeoutMs: COPY_MS });
+      const { status, stderr } = await commands.run({ file: 'docker', args, timeoutMs: COPY_MS });
       if (status === 0) return null;
       const said = stderr.trim();
       if (saysDiskFull(said)) throw new Fault('Disk', `putting abra.sh into ${app.stack}: ${said}`);

@@ -50,7 +50,7 @@ export interface HostLock {
    */
   claim(holders: readonly Holder[], step: string): Promise<Claim>;
   /** Gives the host back if this holder has it; else does nothing. */
-  release(holder: Holder): Promise<void>;
+  giveBack(holder: Holder): Promise<void>;
   /** Who has it now, or null. A holder whose workflow has ended is nobody. */
   current(): Promise<(Holder & { since: string; step: string }) | null>;
 }
@@ -148,7 +148,7 @@ export function createHostLock({ state, host, isOpen, now }: LockSettings): Host
       }
     },
 
-    async release(holder) {
+    async giveBack(holder) {
       for (;;) {
         const { number, generation } = await look();
         if (!generation?.holder || !same(generation.holder, holder)) return;

@@ -135,13 +135,13 @@ export async function untilReaped({ temporal: { client }, host }: System): Promi
 
 /** One upstream with a history of releases, bare and packed as a server has it. */
 async function makeRepository(folder: string): Promise<{ bare: string; commits: Map<string, string> }> {
-  const run = processRunner({
+  const commands = processRunner({
     environment: { PATH: process.env['PATH'] ?? '', HOME: folder },
     signal: interruption,
   });
   const maintainer = path.join(folder, 'maintainer');
   const bare = path.join(folder, 'upstream.git');
-  const repo = await createGitRepo(run, maintainer);
+  const repo = await createGitRepo(commands, maintainer);
   await repo.git('config', 'user.name', 'Maintainer');
   await repo.git('config', 'user.email', 'maintainer@example.org');
   const commits = new Map<string, string>();
@@ -151,7 +151,7 @@ async function makeRepository(folder: string): Promise<{ bare: string; commits: 
     await repo.git('tag', '--annotate', '--message', tag, '--', tag);
   }
   const clone = ['clone', '--quiet', '--bare', '--no-local', '--template=', maintainer, bare];
-  await run.output({ file: 'git', args: clone });
+  await commands.output({ file: 'git', args: clone });
   return { bare, commits };
 }
 

@@ -103,8 +103,8 @@ const activities = createActivities({
   turns: { ask: async () => 'host', isOpen: async () => true },
   lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
   attempts: createAttempts(state),
-  runnerFor: ({ signal, mark }) =>
-    processRunner({ environment: { ...environment, [COMMAND_MARK]: mark }, signal }),
+  runnerFor: ({ signal, commandMark }) =>
+    processRunner({ environment: { ...environment, [COMMAND_MARK]: commandMark }, signal }),
   mirrorsFor: () => mirrors,
   toolsFor,
   now,

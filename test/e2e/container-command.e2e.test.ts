@@ -23,9 +23,9 @@ let container: string;
 /** A command that no other test's process has. */
 const long = (number: number): string => `sleep ${1_000_000 + parseInt(hex, 16)}${number}`;
 
-function swarm(changes: { signal?: AbortSignal; mark?: string } = {}): Swarm {
-  const { signal = new AbortController().signal, mark = '' } = changes;
-  return openSwarm({ docker, signal, mark, guard: async () => undefined });
+function swarm(changes: { signal?: AbortSignal; commandMark?: string } = {}): Swarm {
+  const { signal = new AbortController().signal, commandMark = '' } = changes;
+  return openSwarm({ docker, signal, commandMark, guard: async () => undefined });
 }
 
 async function start(from: string, command: string[]): Promise<string> {

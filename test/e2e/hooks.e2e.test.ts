@@ -59,13 +59,14 @@ const environment = declaredEnvironment({
 
 function bonds(signal = new AbortController().signal) {
   return {
-    run: processRunner({ environment, signal }),
+    commands: processRunner({ environment, signal }),
     signal,
     guard: async () => undefined,
     report: () => undefined,
   };
 }
-const deploying = (signal?: AbortSignal) => deployingOnSwarm({ config, docker, mark: '', ...bonds(signal) });
+const deploying = (signal?: AbortSignal) =>
+  deployingOnSwarm({ config, docker, commandMark: '', ...bonds(signal) });
 const deployer = (signal?: AbortSignal) => deploying(signal).deployer;
 const stacks = () => deploying().stacks;
 

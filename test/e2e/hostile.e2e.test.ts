@@ -47,7 +47,7 @@ let places: Places;
 let forge: GitOverHttp;
 let upstreams: GitOverHttp;
 let processes: ProcessWatch;
-let run: ProcessRunner;
+let commands: ProcessRunner;
 let neighbour: string;
 let before: unknown;
 let outsideBefore: string[];
@@ -66,7 +66,7 @@ beforeAll(async () => {
   places = { outside: path.join(folder, 'outside'), neighbour };
   await mkdir(places.outside);
   await writeFile(path.join(places.outside, 'secret'), 'of the host\n');
-  run = processRunner({ environment: { PATH: process.env['PATH'] ?? '', HOME: folder } });
+  commands = processRunner({ environment: { PATH: process.env['PATH'] ?? '', HOME: folder } });
   forge = await serveGitOverHttp(path.join(folder, 'forge'), 'bot', planted['token of the forge']);
   upstreams = await serveGitOverHttp(path.join(folder, 'homes'), 'reader', planted['token of an upstream']);
   await publish();
@@ -103,7 +103,7 @@ function withUser(origin: string, user: string, token: string): string {
 async function publish(): Promise<void> {
   const { folder } = system;
   const made = async (recipe: string): Promise<Awaited<ReturnType<typeof createGitRepo>>> => {
-    const repo = await createGitRepo(run, path.join(folder, 'homes', recipe));
+    const repo = await createGitRepo(commands, path.join(folder, 'homes', recipe));
     await mkdir(path.join(folder, 'recipes', recipe), { recursive: true });
     await writeFile(
       path.join(folder, 'recipes', recipe, 'recipe.yml'),
@@ -116,7 +116,7 @@ async function publish(): Promise<void> {
     );
     const mirror = path.join(folder, 'forge', `${recipe}.git`);
     await mkdir(mirror, { recursive: true });
-    await run.output({ file: 'git', args: ['init', '--quiet', '--bare', '.'], cwd: mirror });
+    await commands.output({ file: 'git', args: ['init', '--quiet', '--bare', '.'], cwd: mirror });
     return repo;
   };
   for (const { name, files } of SWEPT_FILES) await writeRecipe(await made(name), files, places);
@@ -124,7 +124,7 @@ async function publish(): Promise<void> {
     await writeRecipe(await made(name), files, places);
     await writeFile(path.join(folder, 'recipes', name, 'overlay.yml'), filledIn(overlay, places));
   }
-  for (const hostile of SWEPT_REFS) await writeRefCase(run, await made(hostile.name), hostile, places);
+  for (const hostile of SWEPT_REFS) await writeRefCase(commands, await made(hostile.name), hostile, places);
   await writeRecipe(await made(LEAKY), LEAKY_FILES, places);
   await writeRecipe(await made(GOOD), GOOD_FILES, places);
 }
@@ -194,7 +194,7 @@ ${KEY}
 async function deployNeighbour(): Promise<void> {
   const compose = path.join(system.folder, 'neighbour.yml');
   await writeFile(path.join(system.folder, 'neighbour.txt'), 'ours\n');
-  await run.output({
+  await commands.output({
     file: 'docker',
     args: ['secret', 'create', `${neighbour}_key_v1`, '-'],
     input: 'neighbourly',
@@ -216,7 +216,7 @@ secrets: {key: {external: true, name: ${neighbour}_key_v1}}
 configs: {conf: {name: ${neighbour}_conf_v1, file: neighbour.txt}}
 `,
   );
-  await run.output({
+  await commands.output({
     file: 'docker',
     args: ['stack', 'deploy', '--resolve-image', 'never', '-c', compose, neighbour],
   });
@@ -255,12 +255,12 @@ async function lookAtNeighbour(): Promise<unknown> {
 }
 
 async function removeNeighbour(): Promise<void> {
-  if (run === undefined || neighbour === undefined) return;
-  await run.run({ file: 'docker', args: ['stack', 'rm', neighbour] });
+  if (commands === undefined || neighbour === undefined) return;
+  await commands.run({ file: 'docker', args: ['stack', 'rm', neighbour] });
   const filters = { label: [`com.docker.stack.namespace=${neighbour}`] };
   await until(async () => (await system.docker.listContainers({ all: true, filters })).length === 0);
-  await run.run({ file: 'docker', args: ['secret', 'rm', `${neighbour}_key_v1`] });
-  await run.run({ file: 'docker', args: ['volume', 'rm', `${neighbour}_data`] });
+  await commands.run({ file: 'docker', args: ['secret', 'rm', `${neighbour}_key_v1`] });
+  await commands.run({ file: 'docker', args: ['volume', 'rm', `${neighbour}_data`] });
 }
 
 /** Notes what containers of ours have: the secret inside, and what the engine says of them. */

@@ -249,11 +249,11 @@ it('none goes from an engine that another installation uses too', async () => {
       probe: { via: 'task' },
       limits,
     },
-    run: processRunner({ environment: {} }),
+    commands: processRunner({ environment: {} }),
     docker,
     signal: new AbortController().signal,
     guard: async () => undefined,
-    mark: '',
+    commandMark: '',
     report: () => undefined,
   });
   const before = new Date(nowMs + 1);

@@ -97,7 +97,7 @@ function deploying(changes: Changes = {}): Deploying {
       docker: { ...config.docker, pull: changes.pull ?? 'missing' },
       probe: { via: changes.via ?? 'task' },
     },
-    run: processRunner({ environment, signal }),
+    commands: processRunner({ environment, signal }),
     docker: changes.docker ?? docker,
     signal,
     guard:
@@ -105,7 +105,7 @@ function deploying(changes: Changes = {}): Deploying {
       (async () => {
         guarded++;
       }),
-    mark: changes.mark ?? '',
+    commandMark: changes.mark ?? '',
     report: () => undefined,
     ...(changes.until === undefined ? {} : { until: changes.until }),
   });

@@ -26,7 +26,7 @@ export async function writeRecipe(
 
 /** Writes the refs and objects of a case; answers the commit of the proper release beside them. */
 export async function writeRefCase(
-  run: ProcessRunner,
+  commands: ProcessRunner,
   repo: GitRepo,
   { refs, packed, tree, bombDepth }: RefCase,
   places: Places,
@@ -60,12 +60,12 @@ export async function writeRefCase(
     root = await writeTree([entry('100644', 'compose.yml', blob), entry('40000', 'd', below)]);
   }
   if (root !== null) {
-    main = await commitTree(run, repo, root);
+    main = await commitTree(commands, repo, root);
     await repo.git('update-ref', 'refs/heads/main', main);
   }
   await repo.git('update-ref', `refs/tags/${RELEASE}`, main);
 
-  const offMain = await commitTree(run, repo, await writeTree([]));
+  const offMain = await commitTree(commands, repo, await writeTree([]));
   const targets = { blob, 'off main': offMain, release: main };
   const lines = (packed ?? []).map((name) => `${main} ${name}`);
   for (const { name, to = 'release' } of refs ?? []) {
@@ -82,10 +82,10 @@ export async function writeRefCase(
   return main;
 }
 
-async function commitTree(run: ProcessRunner, { folder }: GitRepo, tree: string): Promise<string> {
+async function commitTree(commands: ProcessRunner, { folder }: GitRepo, tree: string): Promise<string> {
   const who = ['-c', 'user.name=Maintainer', '-c', 'user.email=maintainer@example.org'];
   const args = [...who, 'commit-tree', tree, '-m', 'hostile'];
-  return (await run.output({ file: 'git', args, cwd: folder })).trim();
+  return (await commands.output({ file: 'git', args, cwd: folder })).trim();
 }
 
 /** As it stands in a tree object. */

@@ -51,7 +51,7 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
       state: around.state,
       limits: { fetch: 1e9 },
     },
-    run: around.run,
+    commands: around.commands,
     ledger: createLedger(around.state),
     now: () => new Date(),
     endOrphans: async () => undefined,
@@ -105,11 +105,11 @@ function deployer() {
         fetch: 1e9,
       },
     },
-    run: around.run,
+    commands: around.commands,
     docker: neverAsked,
     signal: new AbortController().signal,
     guard: async () => undefined,
-    mark: '',
+    commandMark: '',
     report: () => undefined,
   }).deployer;
 }

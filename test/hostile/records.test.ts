@@ -60,7 +60,7 @@ test.each(RECORD_CASES)('$name: $hostile', async ({ file, text, says }) => {
 });
 
 test.each(SNAPSHOT_CASES)('$name: $hostile', async ({ volume, tampering, forged, says }) => {
-  const snapshots = createSnapshots(around.run);
+  const snapshots = createSnapshots(around.commands);
   const folder = path.join(around.state, 'snapshots');
   const [mountpoint, restored] = ['volume', 'restored'].map((name) => path.join(around.root, 'ours', name));
   if (mountpoint === undefined || restored === undefined) throw new Error('unreachable');

@@ -53,8 +53,8 @@ export function stepsIn(around: Surroundings): Steps {
     retention: { sweeps: 1e9, evidence: 1e9, alerts: 1e9, images: 1e9 },
   };
   const ledger = createLedger(state);
-  const mirrorsFor = (run: ProcessRunner): Mirrors =>
-    createMirrors({ config, run, ledger, now, endOrphans: async () => undefined });
+  const mirrorsFor = (commands: ProcessRunner): Mirrors =>
+    createMirrors({ config, commands, ledger, now, endOrphans: async () => undefined });
   const activities = createActivities({
     config,
     recipes: createRecipes(recipes),
@@ -74,7 +74,7 @@ export function stepsIn(around: Surroundings): Steps {
   });
   return {
     recipes,
-    mirrors: mirrorsFor(around.run),
+    mirrors: mirrorsFor(around.commands),
     async run(pick, input) {
       return new MockActivityEnvironment().run(pick(activities), input);
     },

@@ -18,7 +18,7 @@ export interface Surroundings {
   /** Not ours. Holds `secret`, and may come to hold `canary` when something was run that must not be. */
   outside: string;
   /** As the worker's commands are run. */
-  run: ProcessRunner;
+  commands: ProcessRunner;
   /** An upstream repository to be made hostile, with a release 1.0.0+1 on main. */
   upstream(name: string): Promise<GitRepo>;
   /** Fails unless everything outside our root is as it was when the surroundings were made. */
@@ -41,7 +41,7 @@ export async function makeSurroundings(): Promise<Surroundings> {
   const cwd = process.cwd();
   process.chdir(outside);
   await writeFile(path.join(outside, 'secret'), `${SECRET}\n`);
-  const run = processRunner({
+  const commands = processRunner({
     environment: declaredEnvironment({
       path: process.env['PATH'] ?? '',
       state,
@@ -54,8 +54,8 @@ export async function makeSurroundings(): Promise<Surroundings> {
     root,
     state,
     outside,
-    run,
-    upstream: (name) => createGitRepo(run, path.join(root, 'ours', 'upstreams', name)),
+    commands,
+    upstream: (name) => createGitRepo(commands, path.join(root, 'ours', 'upstreams', name)),
     async expectUntouched() {
       expect(await listing(top, ours)).toEqual(before);
     },

@@ -48,7 +48,7 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
 
 test.each(REF_CASES)('$name: $hostile', async (hostile) => {
   const repo = await around.upstream(RECIPE);
-  const commit = await writeRefCase(around.run, repo, hostile, around);
+  const commit = await writeRefCase(around.commands, repo, hostile, around);
   await enrol(repo.folder);
   if (hostile.says === null) {
     expect(await releasesAfterSync()).toEqual([{ version: RELEASE, commit }]);

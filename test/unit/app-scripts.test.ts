@@ -41,7 +41,10 @@ interface Changes {
 function scripts(changes: Changes = {}): AppScripts {
   const environment = { PATH: changes.path ?? process.env['PATH'] ?? '', DECLARED: 'yes' };
   return createAppScripts({
-    run: processRunner({ environment, ...(changes.signal === undefined ? {} : { signal: changes.signal }) }),
+    commands: processRunner({
+      environment,
+      ...(changes.signal === undefined ? {} : { signal: changes.signal }),
+    }),
     environment: async () => changes.told ?? told,
     watchEngine: async () => ({
       async check(what) {

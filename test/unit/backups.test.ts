@@ -38,7 +38,7 @@ beforeEach(async () => {
   [volume, other] = [await newVolume('data'), await newVolume('other')];
   backups = createBackups({
     state: path.join(root, 'state'),
-    run: processRunner({ environment: { PATH: process.env['PATH'] ?? '' } }),
+    commands: processRunner({ environment: { PATH: process.env['PATH'] ?? '' } }),
     signal: new AbortController().signal,
     guard: async () => void guarded++,
     report: () => undefined,

@@ -137,7 +137,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
 
   const real = processRunner({ environment: { PATH: '/usr/bin:/bin' } });
   /** The tar of a snapshot is a list of every file's text; sync and the wiping of volumes are not what is tested. */
-  const run: ProcessRunner = {
+  const runner: ProcessRunner = {
     settings: real.settings,
     async run(command) {
       await stillAlive();
@@ -177,7 +177,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       return { status: 0, stdout: '', stderr: '' };
     },
     async output(command) {
-      return (await run.run(command)).stdout;
+      return (await runner.run(command)).stdout;
     },
   };
 
@@ -214,7 +214,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       enter: async () => ({ leave: async () => undefined }),
       endOrphans: async () => undefined,
     },
-    runnerFor: () => run,
+    runnerFor: () => runner,
     mirrorsFor: () => mirrors,
     toolsFor: (bonds) => createTools({ config, canonicals, now }, fakeDeploying(machine, bonds), bonds),
     now,

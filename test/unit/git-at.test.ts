@@ -165,7 +165,7 @@ describe('a git that fails', () => {
       const mirrorsWith = ({ environment }: ProcessSettings) =>
         createMirrors({
           config: { mirrors: path.join(root, '{recipe}.git'), state, limits: { fetch: 1e9 } },
-          run: processRunner({ environment }),
+          commands: processRunner({ environment }),
           ledger: createLedger(state),
           now: () => new Date(),
           endOrphans: async () => undefined,

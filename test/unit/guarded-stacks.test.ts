@@ -67,7 +67,7 @@ const access = () => ({
   signal: new AbortController().signal,
   guard: async () => undefined,
   report: () => undefined,
-  mark: '',
+  commandMark: '',
 });
 
 function deploying(changes: { docker?: Dockerode } = {}): Deploying {
@@ -90,7 +90,7 @@ function deploying(changes: { docker?: Dockerode } = {}): Deploying {
         fetch: 1e9,
       },
     },
-    run: processRunner({ environment: {} }),
+    commands: processRunner({ environment: {} }),
   });
 }
 

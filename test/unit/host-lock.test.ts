@@ -39,7 +39,7 @@ test('a second holder is refused and told whose the host is', async () => {
 
 test('a released host is free', async () => {
   await lock.claim([sweep('one')], 'preflight');
-  await lock.release(sweep('one'));
+  await lock.giveBack(sweep('one'));
   expect(await lock.current()).toBeNull();
   await lock.claim([sweep('two')], 'preflight');
   expect(await lock.current()).toMatchObject({ workflowId: 'two' });
@@ -50,7 +50,7 @@ test('a holder whose workflow has ended holds nothing', async () => {
   open.delete('one');
   expect(await lock.current()).toBeNull();
   await lock.claim([sweep('two')], 'preflight');
-  await lock.release(sweep('one'));
+  await lock.giveBack(sweep('one'));
   expect(await lock.current()).toMatchObject({ workflowId: 'two' });
 });
 

@@ -47,7 +47,7 @@ const NOW = new Date('2025-01-05T03:00:00.000Z');
 
 let root: string;
 let state: string;
-let run: ProcessRunner;
+let commands: ProcessRunner;
 let recorder: GitRecorder;
 let ledger: Ledger;
 let mirrors: Mirrors;
@@ -59,11 +59,11 @@ beforeEach(async () => {
   state = path.join(root, 'state');
   mirror = path.join(root, 'mirrors', 'ghost.git');
   await mkdir(path.join(state, 'home'), { recursive: true });
-  run = runnerWithPath(process.env['PATH'] ?? '');
+  commands = runnerWithPath(process.env['PATH'] ?? '');
   recorder = await createGitRecorder(path.join(root, 'recorder'));
   ledger = createLedger(state);
   mirrors = mirrorsAt(path.join(root, 'mirrors', '{recipe}.git'), runnerWithPath(recorder.path));
-  upstream = await createGitRepo(run, path.join(root, 'upstream'));
+  upstream = await createGitRepo(commands, path.join(root, 'upstream'));
   await upstream.commit({ 'compose.yml': 'version: "3.8"\n' });
 });
 
@@ -82,7 +82,7 @@ function runnerWithPath(searched: string): ProcessRunner {
 function mirrorsAt(template: string, runner: ProcessRunner, fetch = 1e9): Mirrors {
   return createMirrors({
     config: { mirrors: template, state, limits: { fetch } },
-    run: runner,
+    commands: runner,
     ledger,
     now: () => NOW,
     endOrphans: async () => undefined,
@@ -95,7 +95,7 @@ function sync(): ReturnType<Mirrors['sync']> {
 
 /** Every ref of a repository, with what it holds. */
 async function refs(folder: string): Promise<Record<string, string>> {
-  const output = await run.output({
+  const output = await commands.output({
     file: 'git',
     args: ['for-each-ref', '--format=%(refname) %(objectname)'],
     cwd: folder,
@@ -168,7 +168,7 @@ describe('sync', () => {
     await sync();
     const main = await upstream.peel('main');
     for (const ref of ['refs/heads/renovate/x', 'refs/pull/1/head']) {
-      await run.output({ file: 'git', args: ['update-ref', ref, main], cwd: mirror });
+      await commands.output({ file: 'git', args: ['update-ref', ref, main], cwd: mirror });
     }
     await upstream.git('branch', 'feature');
     await upstream.git('tag', 'v1');
@@ -184,7 +184,7 @@ describe('sync', () => {
   test('takes back what somebody else did to the mirror', async () => {
     await upstream.git('tag', 'v1');
     await sync();
-    const tree = await run.output({ file: 'git', args: ['rev-parse', 'main^{tree}'], cwd: mirror });
+    const tree = await commands.output({ file: 'git', args: ['rev-parse', 'main^{tree}'], cwd: mirror });
     const strange = await upstream.git('commit-tree', '-m', 'merged on the mirror', tree.trim());
     await upstream.git('push', '--quiet', '--force', mirror, `${strange}:refs/heads/main`);
     await upstream.git('push', '--quiet', mirror, `${strange}:refs/tags/ours`);
@@ -531,7 +531,7 @@ describe('an operator who accepts that a tag moved', () => {
   test('waits for a sync that goes on', async () => {
     const { commit } = await moved();
     const lock = await lockRepository(path.join(state, 'work', `${RECIPE}.lock`), {
-      run,
+      commands,
       endOrphans: async () => undefined,
     });
     const before = await ledgerText();
@@ -575,7 +575,7 @@ describe('a sync that cannot be done', () => {
 
   test('a mirror that refuses the push', async () => {
     await sync();
-    await run.output({
+    await commands.output({
       file: 'git',
       args: ['config', 'receive.denyNonFastForwards', 'true'],
       cwd: mirror,
@@ -688,7 +688,7 @@ describe('the work repository', () => {
   });
 
   test('is never looked for in the folders above', async () => {
-    await createGitRepo(run, root).then((outer) => outer.commit({ 'mine.txt': 'mine' }));
+    await createGitRepo(commands, root).then((outer) => outer.commit({ 'mine.txt': 'mine' }));
     const before = await refs(root);
     await sync();
     await rm(path.join(work(), 'HEAD'));
@@ -772,7 +772,7 @@ describe('a checkout', () => {
   test('holds exactly the files of the commit: modes, links, and what attributes would change or leave out', async () => {
     await writeFile(path.join(upstream.folder, 'hook'), '#!/bin/sh\n', { mode: 0o755 });
     await upstream.git('update-index', '--add', '--cacheinfo', `160000,${'1'.repeat(40)},submodule`);
-    const link = await run.output({
+    const link = await commands.output({
       file: 'git',
       args: ['hash-object', '-w', '--stdin'],
       cwd: upstream.folder,
@@ -1012,7 +1012,7 @@ describe('two workers', () => {
   test('never touch one recipe at once: who comes second waits, and finds what the first one left', async () => {
     await upstream.git('tag', '1.0.0+v1');
     const lock = await lockRepository(path.join(state, 'work', `${RECIPE}.lock`), {
-      run,
+      commands,
       endOrphans: async () => undefined,
     });
     const waiting = [sync(), sync().then(() => mirrors.releases(RECIPE))];
@@ -1034,7 +1034,7 @@ describe('an upstream that is too large', () => {
     await writeFile(path.join(upstream.folder, 'large.bin'), randomBytes(3_000_000));
     await upstream.git('add', '--all');
     await upstream.git('commit', '--quiet', '--message', 'large');
-    const small = mirrorsAt(path.join(root, 'mirrors', '{recipe}.git'), run, 1_000_000);
+    const small = mirrorsAt(path.join(root, 'mirrors', '{recipe}.git'), commands, 1_000_000);
     await expect(small.sync(RECIPE, upstream.folder)).rejects.toMatchObject({
       type: 'MirrorSync',
       message: expect.stringMatching(/holds more than 1000000 bytes.*"limits.fetch"/s),

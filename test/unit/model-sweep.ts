@@ -131,7 +131,7 @@ export function createSweep(machine: Machine, id: string, strike: Strike | null)
     async reapOnly(): Promise<void> {
       machine.open.add(id);
       await step(ATTEMPTS, ({ reap }) => reap({ holder }));
-      await step(ATTEMPTS, ({ release }) => release({ holder }));
+      await step(ATTEMPTS, ({ giveBackHost }) => giveBackHost({ holder }));
       machine.open.delete(id);
     },
 
@@ -148,7 +148,7 @@ export function createSweep(machine: Machine, id: string, strike: Strike | null)
         } catch (error) {
           if (!(error instanceof CancelledFailure)) throw error;
         }
-        await step(ATTEMPTS * 2, ({ release }) => release({ holder }));
+        await step(ATTEMPTS * 2, ({ giveBackHost }) => giveBackHost({ holder }));
       } catch (error) {
         // Terminated; or a disk so full that nobody could take or give back the host.
         if (!(error instanceof Terminated || disk.full)) throw error;

@@ -29,11 +29,11 @@ it('an engine that takes calls and never answers does not hold up what comes aft
     };
     const { stacks } = deployingOnSwarm({
       config: { zone: 'x.test', state, docker: { socket, pull: 'always' }, probe: { via: 'task' }, limits },
-      run: processRunner({ environment: {} }),
+      commands: processRunner({ environment: {} }),
       docker: new Dockerode({ socketPath: socket }),
       signal: new AbortController().signal,
       guard: async () => undefined,
-      mark: '',
+      commandMark: '',
       report: () => undefined,
     });
     await expect(stacks.removeOldImages({ before: new Date(), digests: new Set() })).rejects.toMatchObject({

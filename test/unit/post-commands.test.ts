@@ -36,7 +36,7 @@ async function ran({ copied = {}, exec = () => ({ status: 0, output: '' }), stat
     return { status: 0, stdout: '', stderr: '', ...copied };
   };
   const post = createPostCommands({
-    run: { settings: { environment: {} }, run, output: async () => '' },
+    commands: { settings: { environment: {} }, run, output: async () => '' },
     swarm: {
       observe: async () => seen as never,
       containers: async () => [{ id: 'c1', service: 'app', taskId: 't1', imageId: 'i1', runs: true }],

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { processRunner } from '../../host/machine/process.ts';
 import { lockRepository, type RepositoryLock } from '../../host/git/repository-lock.ts';
 
-const run = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
+const commands = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
 const CLONE = fileURLToPath(new URL('../../', import.meta.url));
 
 let folder: string;
@@ -31,7 +31,7 @@ afterEach(async () => {
 
 function take(patienceMs = 60_000): Promise<RepositoryLock> {
   const endOrphans = async (): Promise<void> => void (orphansEnded += 1);
-  return lockRepository(file, { run, endOrphans, patienceMs });
+  return lockRepository(file, { commands, endOrphans, patienceMs });
 }
 
 /** Another worker, which has the lock and keeps it. */
@@ -42,8 +42,8 @@ async function another(): Promise<ChildProcess> {
     script,
     `import { processRunner } from ${from('machine/process.ts')};
      import { lockRepository } from ${from('git/repository-lock.ts')};
-     const run = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
-     await lockRepository(${JSON.stringify(file)}, { run, endOrphans: async () => undefined });
+     const commands = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
+     await lockRepository(${JSON.stringify(file)}, { commands, endOrphans: async () => undefined });
      console.log('taken');
      setInterval(() => undefined, 1_000);`,
   );

@@ -181,7 +181,7 @@ describe('the host is held', () => {
     const teardown = step((steps) => steps.teardown({ run: RUN })).then(() => (ended = true));
     await new Promise((resolve) => setTimeout(resolve, 600));
     expect(ended).toBe(false);
-    await step(({ release }) => release({ holder: reaper }));
+    await step(({ giveBackHost }) => giveBackHost({ holder: reaper }));
     expect(await teardown).toBe(true);
   });
 

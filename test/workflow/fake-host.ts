@@ -218,7 +218,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         host.accepted.push(asked);
         return `tag ${asked.tag} of ${asked.recipe} is accepted`;
       },
-      async release() {
+      async giveBackHost() {
         await call('sweep', 'release');
       },
     },
