@@ -93,7 +93,7 @@ it('leaves a mark by which a later attempt ends it', async () => {
   const state = path.join(scratch, 'state');
   const attempts = createAttempts(state);
   const mark = await attempts.mark(1);
-  const command = swarm({ mark }).exec(container, long(3), 60_000);
+  const command = swarm({ commandMark: mark }).exec(container, long(3), 60_000);
   while ((await running(long(3))) === 0) await sleep(20);
   expect((await withVariable(COMMAND_MARK)).some(({ value }) => value === mark)).toBe(true);
   const later = await attempts.enter(2, 'the next attempt', () => undefined);
