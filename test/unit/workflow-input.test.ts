@@ -7,6 +7,7 @@ const INPUT = {
   sweep: { id: 'by hand/again', runId: 'r' },
   settings: { attempts: 2, tierMs: 1, promoteMs: 1, sweepMs: 1 },
   deadlineMs: 1,
+  left: null,
 };
 
 test("a recipe's run is taken under the ID that its sweep gives it", () => {
