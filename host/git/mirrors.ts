@@ -10,7 +10,6 @@ import { isObjectId } from './commands.ts';
 import { createGit } from './git.ts';
 import { createKeptCommits } from './kept-commits.ts';
 import type { Ledger, Moved } from './ledger.ts';
-import { releasesOnMain, type ReleasesOnMain } from './releases.ts';
 import { lockRepository } from './repository-lock.ts';
 import { explained } from './sync-fault.ts';
 import { sync, type Synced } from './sync.ts';
@@ -24,16 +23,11 @@ import { createWorkRepositories, exists } from './work-repository.ts';
 export interface Mirrors {
   /**
    * Makes the mirror's main and tags exactly upstream's, by force, and enters new tags into the ledger; the
-   * mirror's other branches and refs stay. Answers what {@link Mirrors.releases} would, and more. Throws Fault TagMoved,
-   * pushing nothing, when a release's tag has another commit than the ledger has; MirrorSync or Disk when it could not
-   * be done, BadConfig for a URL that git must not be given.
+   * mirror's other branches and refs stay. Each release that it answers is in the ledger, with that very commit. Throws
+   * Fault TagMoved, pushing nothing, when a release's tag has another commit than the ledger has; MirrorSync or Disk
+   * when it could not be done, BadConfig for a URL that git must not be given.
    */
   sync(recipe: string, upstream: string): Promise<Synced>;
-  /**
-   * Main's tip and the releases reachable on it, oldest first, as of the last sync. Throws Fault TagMoved when
-   * one has another commit than the ledger has, MirrorSync when there was no sync.
-   */
-  releases(recipe: string): Promise<ReleasesOnMain>;
   /**
    * Enters into the ledger that a release's tag, which moved, is to be where upstream has it now. The mirror is left to
    * the next sync, which refuses the tag again if it has moved once more by then. Asked twice for the same acceptance,
@@ -93,10 +87,6 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
       const from = placeOfUpstream(recipe, upstream);
       const mirror = mirrorOf(recipe);
       return locked(recipe, () => sync(recipe, from, mirror, { git, work, ledger, now }));
-    },
-
-    async releases(recipe) {
-      return locked(recipe, () => releasesOnMain(recipe, { git, work, ledger }));
     },
 
     async accept(recipe, upstream, asked) {

@@ -1,4 +1,5 @@
 import type { GitUrl } from '../../domain/git-url.ts';
+import type { Release } from '../../domain/release.ts';
 import { versionsOf } from '../../domain/version.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import { sameRefs, type MainAndTags } from './commands.ts';
@@ -6,13 +7,16 @@ import type { Git } from './git.ts';
 import type { Ledger, Moved, Recorded } from './ledger.ts';
 import { mirrorRefs, pushMirror } from './mirror.ts';
 import { refuseMovedUpstream } from './moved-releases.ts';
-import { taggedCommits, type ReleasesOnMain } from './releases.ts';
 import { explained, nullIfFailed } from './sync-fault.ts';
 import { checkUpstream, refuseUnusableTags, upstreamRefs } from './upstream.ts';
 import type { WorkRepositories } from './work-repository.ts';
 
 /** What a sync found upstream, and what it did. */
-export interface Synced extends ReleasesOnMain {
+export interface Synced {
+  /** Main's tip. */
+  main: string;
+  /** Those whose tags are reachable on main, oldest first. */
+  releases: Release[];
   /** How many upstream has. */
   tags: number;
   /** Whether anything was pushed. */
@@ -81,13 +85,30 @@ async function readFetched(
   const folder = work.folder(recipe);
   const look = async (): Promise<Fetched> => {
     const { tags } = await git.refsOnMain(folder);
-    const tagged = await taggedCommits(git, folder, upstream.tags);
-    return { onMain: [...tags.keys()], commits: new Map(tagged.map(({ tag, commit }) => [tag, commit])) };
+    return { onMain: [...tags.keys()], commits: await taggedCommits(git, folder, upstream.tags) };
   };
   const found = await nullIfFailed(look);
   if (found !== null) return found;
   await work.remake(recipe, from, upstream);
   return look();
+}
+
+/** The commit each tag leads to; a tag of a blob or a tree is left out. */
+async function taggedCommits(
+  git: Git,
+  folder: string,
+  tags: ReadonlyMap<string, string>,
+): Promise<Map<string, string>> {
+  const commits = await git.commits(
+    folder,
+    [...tags.values()].map((object) => `${object}^{commit}`),
+  );
+  return new Map(
+    [...tags.keys()].flatMap((tag, index) => {
+      const commit = commits[index];
+      return commit ? [[tag, commit]] : [];
+    }),
+  );
 }
 
 /** What is new, and where tags that are no releases' moved to; answers the latter. */

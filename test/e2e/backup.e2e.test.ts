@@ -73,7 +73,6 @@ const now = (): Date => new Date();
 const never = (): Promise<never> => Promise.reject(new Fault('MirrorSync', 'there is no upstream'));
 const mirrors: Mirrors = {
   sync: never,
-  releases: never,
   accept: never,
   async checkout(recipe, _commit, target) {
     rmSync(target, { recursive: true, force: true });

@@ -56,8 +56,7 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
     now: () => new Date(),
     endOrphans: async () => undefined,
   });
-  await mirrors.sync(RECIPE, repo.folder);
-  const [release] = (await mirrors.releases(RECIPE)).releases;
+  const [release] = (await mirrors.sync(RECIPE, repo.folder)).releases;
   const checkout = path.join(around.state, 'checkouts', RECIPE);
   const evidence = path.join(around.state, 'evidence');
   await mkdir(evidence);

@@ -46,8 +46,10 @@ test.each(RECORD_CASES)('$name: $hostile', async ({ file, text, says }) => {
   const good = file.endsWith('.json') ? `${JSON.stringify(GOOD_RECORD)}\n` : await readFile(place, 'utf8');
   await writeFile(place, filledIn(text(good), around));
   const before = await readFile(place);
+  // Each record is read by one of the two: the ledger by mirror-sync, the canonical's by resolve.
   const failure = await steps
-    .run((all) => all.resolve, { recipe: 'thing' })
+    .run((all) => all.mirrorSync, { recipe: 'thing', run: null })
+    .then(() => steps.run((all) => all.resolve, { recipe: 'thing' }))
     .then(
       () => null,
       (error: unknown) => error as { message: string; nonRetryable: boolean },

@@ -12,7 +12,7 @@ import type { ExecResult } from '../../host/engine/exec.ts';
 import { createHostLock } from '../../host/turn/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
-import type { ReleasesOnMain } from '../../host/git/releases.ts';
+import type { Synced } from '../../host/git/sync.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import { createStore } from '../../host/store/store.ts';
 import { createTools } from '../../host/tools.ts';
@@ -79,7 +79,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     return found;
   };
 
-  const onMirror = (recipe: string): ReleasesOnMain => {
+  const onMirror = (recipe: string): Pick<Synced, 'main' | 'releases'> => {
     const tags = mirrored.get(recipe) ?? [];
     const sorted = versionsOf(tags.map(({ version }) => version));
     const releases = sorted.flatMap(({ tag }) => {
@@ -112,10 +112,6 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       mirrored.set(recipe, [...upstream]);
       passBoundary('mirror-sync.after-push');
       return { ...onMirror(recipe), tags: upstream.length, changed: true, moved: [] };
-    },
-    async releases(recipe) {
-      await stillAlive();
-      return onMirror(recipe);
     },
     async accept(recipe, _upstream, { tag, ts, by, reason }) {
       const from = (await ledger.read(recipe)).get(tag)?.commit ?? '';

@@ -138,15 +138,16 @@ describe('sync', () => {
     await upstream.git('tag', '-a', '-m', 'notes', '1.1.0+5.1.0');
     await upstream.git('tag', '-a', '-m', 'nested', '1.2.0+5.2.0', '1.1.0+5.1.0');
     await upstream.git('tag', 'a-blob', 'main:compose.yml');
-    expect(await sync()).toMatchObject({ tags: 4, changed: true });
-    await expectFaithful();
     const commit = await upstream.peel('main');
+    expect(await sync()).toMatchObject({
+      releases: ['1.0.0+5.0.0', '1.1.0+5.1.0', '1.2.0+5.2.0'].map((version) => ({ version, commit })),
+      tags: 4,
+      changed: true,
+    });
+    await expectFaithful();
     const ts = NOW.toISOString();
     expect(await ledger.read(RECIPE)).toEqual(
       new Map(['1.0.0+5.0.0', '1.1.0+5.1.0', '1.2.0+5.2.0'].map((tag) => [tag, { commit, ts }])),
-    );
-    expect((await mirrors.releases(RECIPE)).releases).toEqual(
-      ['1.0.0+5.0.0', '1.1.0+5.1.0', '1.2.0+5.2.0'].map((version) => ({ version, commit })),
     );
   });
 
@@ -201,7 +202,6 @@ describe('sync', () => {
     expect(main).toBe(await upstream.peel('refs/heads/main'));
     expect(main).not.toBe(await upstream.peel('refs/tags/main'));
     await expectFaithful();
-    expect((await mirrors.releases(RECIPE)).main).toBe(main);
   });
 
   test.each(['$(id)', 'HEAD', '-f', '--upload-pack=id', "a'b;c", 'x\u202ey', '1.0.0+$(id)', 'ä'.repeat(125)])(
@@ -209,10 +209,9 @@ describe('sync', () => {
     async (tag) => {
       const main = await upstream.peel('main');
       await upstream.git('update-ref', `refs/tags/${tag}`, main);
-      await sync();
+      expect((await sync()).releases).toEqual([]);
       await expectFaithful();
       expect((await ledger.read(RECIPE)).get(tag)?.commit).toBe(main);
-      expect((await mirrors.releases(RECIPE)).releases).toEqual([]);
       const named = recorder
         .ran()
         .flatMap(({ args }) => args)
@@ -248,9 +247,8 @@ describe('sync', () => {
     const main = await upstream.commit({ 'compose.yml': '' });
     expect(main).toHaveLength(64);
     await upstream.git('tag', '1.0.0+1');
-    await sync();
+    expect((await sync()).releases).toEqual([{ version: '1.0.0+1', commit: main }]);
     await expectFaithful();
-    expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: '1.0.0+1', commit: main }]);
   });
 });
 
@@ -309,16 +307,21 @@ describe("a release's tag that moved upstream", () => {
     expect(message).toContain('and 2 more');
   });
 
-  test('is no release, though somebody moved it on the mirror and the cache was lost', async () => {
-    const { second } = await moved();
-    await upstream.git('push', '--quiet', '--force', mirror, 'main', 'refs/tags/1.0.0+5.0.0');
-    await rm(work(), { recursive: true });
-    const error = (await mirrors.releases(RECIPE).catch((thrown: unknown) => thrown)) as Error;
-    expect(error).toMatchObject({ type: 'TagMoved' });
-    expect(error.message).toContain(second);
-    // Upstream did not move it, so there is nothing to accept.
-    expect(error.message).not.toContain('ledger accept');
-    expect(error.message).toContain('recipe-sweep plan ghost');
+  test('is refused also where the mirror and the cache have it there already', async () => {
+    await moved();
+    for (const ours of [mirror, work()]) {
+      await upstream.git('push', '--quiet', '--force', ours, 'main', 'refs/tags/1.0.0+5.0.0');
+    }
+    await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
+  });
+
+  test('is refused also where it is the ledger that has it elsewhere, and stays refused', async () => {
+    await upstream.git('tag', '1.0.0+5.0.0');
+    await sync();
+    const file = path.join(state, 'ledger', `${RECIPE}.jsonl`);
+    const good = await readFile(file, 'utf8');
+    await writeFile(file, good.replace(/"commit":"[0-9a-f]{40}"/, `"commit":"${'b'.repeat(40)}"`));
+    for (const _again of [1, 2]) await expect(sync()).rejects.toMatchObject({ type: 'TagMoved' });
   });
 
   test('with another message but the same commit has not moved', async () => {
@@ -385,13 +388,13 @@ describe("a tag that is no release's and moved upstream", () => {
       await upstream.git('tag', '1.0.0+5.0.0');
       await upstream.git('update-ref', ref, from);
       expect((await sync()).moved).toEqual([]);
+      const releases = [{ version: '1.0.0+5.0.0', commit: from }];
       const commit = await upstream.commit({ 'compose.yml': 'changed' });
       await upstream.git('update-ref', ref, commit);
-      expect(await sync()).toMatchObject({ changed: true, moved: [{ tag, from, commit }] });
+      expect(await sync()).toMatchObject({ releases, changed: true, moved: [{ tag, from, commit }] });
       await expectFaithful();
       expect((await ledger.read(RECIPE)).get(tag)).toEqual({ commit, ts: NOW.toISOString() });
-      expect(await sync()).toMatchObject({ changed: false, moved: [] });
-      expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: '1.0.0+5.0.0', commit: from }]);
+      expect(await sync()).toMatchObject({ releases, changed: false, moved: [] });
     },
   );
 
@@ -455,9 +458,9 @@ describe('an operator who accepts that a tag moved', () => {
     // Until then mirror and cache are as a run that goes on beside found them.
     expect([await refs(mirror), await refs(work())]).toEqual(before);
     expect((await readdir(path.join(state, 'work'))).sort()).toEqual(['ghost.git', 'ghost.lock']);
-    expect(await sync()).toMatchObject({ changed: true, moved: [] });
+    const releases = [{ version: TAG, commit }];
+    expect(await sync()).toMatchObject({ releases, changed: true, moved: [] });
     await expectFaithful();
-    expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: TAG, commit }]);
   });
 
   test('accepts that very commit: one that moves again before the sync is refused again', async () => {
@@ -637,13 +640,23 @@ describe('a sync that cannot be done', () => {
     await expect(mirrors.sync('../ghost', upstream.folder)).rejects.toMatchObject({ type: 'BadInput' });
   });
 
-  test('the end of the attempt is not taken for a failed sync', async () => {
-    await sync();
+  test('a mirror whose server does not answer', async () => {
+    await upstream.git('tag', '1.0.0+5.0.0');
+    const away = mirrorsAt('http://127.0.0.1:1/{recipe}.git', commands);
+    await expect(away.sync(RECIPE, upstream.folder)).rejects.toMatchObject({
+      type: 'MirrorSync',
+      message: expect.stringContaining('reading the mirror http://127.0.0.1:1/ghost.git'),
+    });
+    expect(await ledger.read(RECIPE)).toEqual(new Map());
+  });
+
+  test('the end of the attempt is not taken for a failed sync, nor for a failed checkout', async () => {
+    const { main } = await sync();
     const ended = new Error('cancelled');
     const runner = processRunner({ environment: {}, signal: AbortSignal.abort(ended) });
     const ending = mirrorsAt(path.join(root, 'mirrors', '{recipe}.git'), runner);
     await expect(ending.sync(RECIPE, upstream.folder)).rejects.toBe(ended);
-    await expect(ending.releases(RECIPE)).rejects.toBe(ended);
+    await expect(ending.checkout(RECIPE, main, path.join(root, 'checkout'))).rejects.toBe(ended);
   });
 });
 
@@ -658,8 +671,8 @@ describe('the work repository', () => {
     await upstream.git('tag', '-a', '-m', 'notes', '1.0.0+5.0.0');
     const { main } = await sync();
     await damage(work());
-    expect(await sync()).toMatchObject({ main, changed: false });
-    expect((await mirrors.releases(RECIPE)).releases).toEqual([{ version: '1.0.0+5.0.0', commit: main }]);
+    const releases = [{ version: '1.0.0+5.0.0', commit: main }];
+    expect(await sync()).toMatchObject({ main, releases, changed: false });
   });
 
   test('with a damaged commit, is made anew by the next sync', async () => {
@@ -671,8 +684,8 @@ describe('the work repository', () => {
     const bytes = await readFile(pack);
     await chmod(pack, 0o644);
     await writeFile(pack, bytes.fill(0, 30, 60));
-    expect(await sync()).toMatchObject({ releases, changed: false });
-    expect(await mirrors.releases(RECIPE)).toMatchObject({ releases });
+    expect(releases).toHaveLength(1);
+    for (const _again of [1, 2]) expect(await sync()).toMatchObject({ releases, changed: false });
   });
 
   test('locked by a git that was killed, is made anew', async () => {
@@ -693,7 +706,6 @@ describe('the work repository', () => {
     await sync();
     await rm(path.join(work(), 'HEAD'));
     await sync();
-    await mirrors.releases(RECIPE);
     expect(await refs(root)).toEqual(before);
   });
 
@@ -733,10 +745,7 @@ describe('releases', () => {
     await upstream.git('tag', '9.0.0+9.0.0');
     await upstream.git('checkout', '--quiet', 'main');
     const main = await upstream.commit({ 'compose.yml': 'untagged' });
-    const synced = await sync();
-    const found = await mirrors.releases(RECIPE);
-    expect(synced).toMatchObject(found);
-    expect(found).toEqual({
+    expect(await sync()).toMatchObject({
       main,
       releases: ['1.9.0+5.0.0-rc1', '1.9.0+5.1.0', '1.10.0+5.2.0'].map((version) => ({
         version,
@@ -745,23 +754,32 @@ describe('releases', () => {
     });
   });
 
-  test('none: an empty list', async () => {
-    const { main } = await sync();
-    expect(await mirrors.releases(RECIPE)).toEqual({ main, releases: [] });
-  });
+  describe.each<[string, () => Promise<void>]>([
+    ['', async () => undefined],
+    [', with the cache lost', () => rm(work(), { recursive: true })],
+  ])('that somebody else pushed to our copies%s', (_what, lose) => {
+    async function push(...refspecs: string[]): Promise<void> {
+      for (const ours of [mirror, work()])
+        await upstream.git('push', '--quiet', '--force', ours, ...refspecs);
+      await lose();
+    }
 
-  test('before any sync there is nothing to read', async () => {
-    await expect(mirrors.releases(RECIPE)).rejects.toMatchObject({ type: 'MirrorSync' });
-  });
+    test('are none, and go', async () => {
+      await sync();
+      await push('main:refs/tags/1.0.0+5.0.0');
+      expect(await sync()).toMatchObject({ releases: [], tags: 0, changed: true });
+      await expectFaithful();
+      expect(await ledger.read(RECIPE)).toEqual(new Map());
+    });
 
-  test('a release on the mirror that the ledger does not know is not one', async () => {
-    await sync();
-    await upstream.git('tag', '1.0.0+5.0.0');
-    await upstream.git('push', '--quiet', mirror, 'refs/tags/1.0.0+5.0.0');
-    await rm(work(), { recursive: true });
-    await expect(mirrors.releases(RECIPE)).rejects.toMatchObject({
-      type: 'MirrorSync',
-      message: expect.stringContaining('not in the ledger'),
+    test('are where upstream has them, if they moved only here', async () => {
+      await upstream.git('tag', '1.0.0+5.0.0');
+      const { releases, main } = await sync();
+      const elsewhere = await upstream.git('commit-tree', '-m', 'elsewhere', '-p', main, `${main}^{tree}`);
+      await push(`${elsewhere}:refs/heads/main`, `${elsewhere}:refs/tags/1.0.0+5.0.0`);
+      expect(await sync()).toMatchObject({ main, releases, changed: true });
+      expect(releases).toEqual([{ version: '1.0.0+5.0.0', commit: main }]);
+      await expectFaithful();
     });
   });
 });
@@ -982,9 +1000,8 @@ describe('a commit that is kept', () => {
     await rm(path.join(root, 'mirrors'), { recursive: true });
     await mirrors.checkout(RECIPE, commit, folder());
     expect(await readdir(folder())).toEqual(['compose.yml']);
-    await sync();
+    expect((await sync()).main).toBe(commit);
     await expectFaithful();
-    expect((await mirrors.releases(RECIPE)).main).toBe(commit);
   });
 
   test('cannot be kept when it is gone already, which is no failure', async () => {
@@ -1015,14 +1032,14 @@ describe('two workers', () => {
       commands,
       endOrphans: async () => undefined,
     });
-    const waiting = [sync(), sync().then(() => mirrors.releases(RECIPE))];
+    const waiting = [sync(), sync()];
     await sleep(500);
     expect(await readdir(path.join(state, 'work'))).toEqual([`${RECIPE}.lock`]);
     await expect(refs(mirror)).rejects.toThrow();
     await lock.giveBack();
     const [first, second] = await Promise.all(waiting);
     expect(first).toMatchObject({ changed: true });
-    expect(second).toMatchObject({ releases: [{ version: '1.0.0+v1' }] });
+    expect(second).toMatchObject({ releases: [{ version: '1.0.0+v1' }], changed: false });
     await expectFaithful();
   });
 });
@@ -1051,7 +1068,6 @@ test.runIf(process.getuid?.() === 0)('a mirror on this host may belong to anothe
   execFileSync('chown', ['--recursive', '1234:1234', mirror, upstream.folder]);
   await upstream.commit({ 'compose.yml': 'next\n' }).catch(() => undefined);
   execFileSync('chown', ['--recursive', '1234:1234', upstream.folder]);
-  await sync();
-  const { main } = await mirrors.releases(RECIPE);
+  const { main } = await sync();
   expect(await refs(mirror)).toMatchObject({ 'refs/heads/main': main });
 });

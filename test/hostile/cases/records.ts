@@ -124,7 +124,7 @@ export const RECORD_CASES: readonly RecordCase[] = [
     hostile: 'a ledger that has another commit for the release',
     file: LEDGER,
     text: (good) => good.replace(/"commit":"[0-9a-f]{40}"/, `"commit":"${'b'.repeat(40)}"`),
-    says: "has a release's tag elsewhere than the ledger",
+    says: "a release's tag moved upstream; nothing was pushed",
   },
   {
     name: 'ledger-moved-from-nowhere',
