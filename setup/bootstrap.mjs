@@ -29,7 +29,9 @@ if (parseInt(process.versions.node, 10) < OLDEST_NODE) {
 
 // npm writes this file last
 const INSTALLED = 'node_modules/.package-lock.json';
-if (changed(INSTALLED) < changed('package-lock.json')) {
+// Not there when what is installed is for production alone.
+const FOR_DEVELOPMENT = 'node_modules/tsx';
+if (changed(INSTALLED) < changed('package-lock.json') || changed(FOR_DEVELOPMENT) === 0) {
   console.log('npm packages: installing what package-lock.json says (a minute)');
   const npm = process.env.npm_execpath;
   const [file, ...args] = npm ? [process.execPath, npm] : ['npm'];
