@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
-import { askedFor, type RunRef } from '../domain/run.ts';
+import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { engineStatus } from '../host/engine/daemon.ts';
-import type { Claim, Holder } from '../host/turn/host-lock.ts';
+import type { Claim, Holder } from '../host/lock/host-lock.ts';
 import type { ProcessRunner } from '../host/machine/process.ts';
 import type { Tools } from '../host/tools.ts';
 import type { World } from './world.ts';
@@ -107,9 +107,8 @@ function bugMessage(error: unknown, said: string): string {
 }
 
 /** Those who may hold the host for a recipe's run: who asked for it while that is open, else the run itself. */
-export function holdersOf(run: RunRef): Holder[] {
-  const asked = askedFor(run);
-  const own = { workflowId: run.workflow.id, runId: run.workflow.runId, what: 'recipe run' };
+export function holdersOf({ asked, workflow }: RunRef): Holder[] {
+  const own = { workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' };
   switch (asked.by) {
     case 'sweep':
       return [{ workflowId: asked.id, runId: asked.runId, what: 'sweep' }, own];

@@ -1,6 +1,6 @@
 import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
-import type { Holder } from '../host/turn/host-lock.ts';
+import type { Holder } from '../host/lock/host-lock.ts';
 import { STACK_LABEL } from '../host/engine/stack-label.ts';
 import { endAlert } from './alerts.ts';
 import { holdingHost } from './attempt.ts';

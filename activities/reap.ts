@@ -6,7 +6,7 @@ import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { removeBackups } from '../host/data/backups.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
-import type { Holder } from '../host/turn/host-lock.ts';
+import type { Holder } from '../host/lock/host-lock.ts';
 import { endAlertsThat } from './alerts.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';

@@ -10,7 +10,7 @@ import {
 } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
-import type { Holder } from '../host/turn/host-lock.ts';
+import type { Holder } from '../host/lock/host-lock.ts';
 import { checkPrerequisites } from '../host/prerequisites.ts';
 import { strayLine } from '../host/recipes/recipes.ts';
 import { endAlert } from './alerts.ts';

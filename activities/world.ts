@@ -1,8 +1,8 @@
 import type { TurnRequest } from '../domain/turn.ts';
-import type { Attempts } from '../host/turn/attempts.ts';
+import type { Attempts } from '../host/lock/attempts.ts';
 import type { Canonicals } from '../host/store/canonicals.ts';
 import type { Config } from '../host/config/config.ts';
-import type { HostLock } from '../host/turn/host-lock.ts';
+import type { HostLock } from '../host/lock/host-lock.ts';
 import type { Ledger } from '../host/git/ledger.ts';
 import type { Mirrors } from '../host/git/mirrors.ts';
 import type { ProcessRunner } from '../host/machine/process.ts';

@@ -3,7 +3,8 @@ import type { Release } from './release.ts';
 /**
  * Who asked for a run; the ID is its workflow's. Whoever else comes to ask is another member here, and the compiler
  * then names what must know of it: who may hold the host for the run, by what the run is found in the Temporal UI, and
- * the schema of results. Everything else is called by the run itself, and never by who asked.
+ * the schema of results. Files, labels and names are the run's own, whoever asked. What is a sweep's by name is the
+ * workflow that it starts for a recipe (RecipeSweepInput) and the outcomes that it gives for want of a run.
  */
 export type Asker = { by: 'sweep'; id: string };
 
@@ -16,11 +17,6 @@ export interface RunRef {
   asked: Asked;
   /** The recipe run's own workflow ID and first run ID, which stays when it is reset. */
   workflow: { id: string; runId: string };
-}
-
-/** Who asked for the run. A step that an older workflow scheduled names its sweep under another key. */
-export function askedFor(run: RunRef | (Omit<RunRef, 'asked'> & { sweep: Omit<Asked, 'by'> })): Asked {
-  return 'asked' in run ? run.asked : { by: 'sweep', ...run.sweep };
 }
 
 /** Limits that shape the workflows; they come from the configuration when a sweep opens. Milliseconds. */

@@ -1,5 +1,5 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import type { Holder } from '../host/turn/host-lock.ts';
+import type { Holder } from '../host/lock/host-lock.ts';
 
 /**
  * Whether this very workflow is open, whatever its present run: one that continued as new or was reset keeps

@@ -5,12 +5,12 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import Dockerode from 'dockerode';
 import { pino, type Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
-import { createAttempts } from '../host/turn/attempts.ts';
+import { createAttempts } from '../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../host/machine/processes.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
 import { declaredEnvironment, type Config } from '../host/config/config.ts';
-import { createHostLock } from '../host/turn/host-lock.ts';
-import { ensureInstallation } from '../host/turn/installation.ts';
+import { createHostLock } from '../host/lock/host-lock.ts';
+import { ensureInstallation } from '../host/lock/installation.ts';
 import { createLedger } from '../host/git/ledger.ts';
 import { createMirrors } from '../host/git/mirrors.ts';
 import { processRunner } from '../host/machine/process.ts';

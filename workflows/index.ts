@@ -1,5 +1,5 @@
 export { canonicalWorkflow } from './canonical.ts';
-export { hostWorkflow } from './host.ts';
+export { hostWorkflow } from './host-turns.ts';
 export { ledgerWorkflow } from './ledger.ts';
 export { planWorkflow } from './plan.ts';
 export { reapWorkflow } from './reap.ts';

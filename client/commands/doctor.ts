@@ -13,7 +13,7 @@ import { reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { otherZones } from '../../host/engine/ownership.ts';
 import { createThings } from '../../host/engine/things.ts';
-import { installationOf } from '../../host/turn/installation.ts';
+import { installationOf } from '../../host/lock/installation.ts';
 import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { connect, missingSearchAttributes, type TemporalServer } from '../connect.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { NOBODY, type TurnRequest, type Turns } from '../../domain/turn.ts';
 import type { Config } from '../../host/config/config.ts';
 import { isNotFound, isUnanswered } from '../failure.ts';
-import { createHostLock } from '../../host/turn/host-lock.ts';
+import { createHostLock } from '../../host/lock/host-lock.ts';
 import { isOpenWorkflow } from '../../worker/open-workflow.ts';
 import { hostWorkflowId, scheduleIdOf, taskQueueOf, turnsQuery } from '../../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from '../connect.ts';

@@ -8,7 +8,7 @@ import { channel } from 'node:diagnostics_channel';
 export const BOUNDARIES = [
   // one attempt on the host
   'lock.after-claim',
-  'lock.after-release',
+  'lock.after-give-back',
   'attempt.after-enter',
   'guard.after-look',
   'command.after-start',

@@ -1,41 +1,44 @@
 import { z } from 'zod';
-import type { LintProblem } from '../../domain/level.ts';
+import { HIGHEST_LEVEL, type LintProblem } from '../../domain/level.ts';
 import { TIERS, type Outcome } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import type { Asker } from '../../domain/run.ts';
+import { exactly } from '../machine/exact-schema.ts';
 
 /** A run's result as it is on disk; what cannot be read back is not written, and what older versions wrote is read. */
 
 const tier = z.enum(TIERS);
 
-export const outcomeSchema: z.ZodType<Outcome> = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('PASS'), promoted: z.string() }),
-  z.strictObject({
-    kind: z.literal('GREEN-BUT-PROMOTE-FAILED'),
-    version: z.string(),
-    why: z.string(),
-    canonical: z.string().nullable(),
-    evidence: z.string().nullable(),
-  }),
-  z.strictObject({
-    kind: z.literal('FAIL'),
-    version: z.string(),
-    tier,
-    why: z.string(),
-    evidence: z.string(),
-    canonical: z.string().nullable(),
-  }),
-  z.strictObject({
-    kind: z.literal('SKIP'),
-    because: z.enum(['no-new-version', 'never-released', 'held']),
-    why: z.string(),
-  }),
-  z.strictObject({
-    kind: z.literal('ERROR'),
-    cause: z.enum(['mirror-sync', 'infrastructure', 'tag-moved', 'cancelled', 'out-of-time']),
-    why: z.string(),
-  }),
-]);
+export const outcomeSchema = exactly<Outcome>()(
+  z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('PASS'), promoted: z.string() }),
+    z.strictObject({
+      kind: z.literal('GREEN-BUT-PROMOTE-FAILED'),
+      version: z.string(),
+      why: z.string(),
+      canonical: z.string().nullable(),
+      evidence: z.string().nullable(),
+    }),
+    z.strictObject({
+      kind: z.literal('FAIL'),
+      version: z.string(),
+      tier,
+      why: z.string(),
+      evidence: z.string(),
+      canonical: z.string().nullable(),
+    }),
+    z.strictObject({
+      kind: z.literal('SKIP'),
+      because: z.enum(['no-new-version', 'never-released', 'held']),
+      why: z.string(),
+    }),
+    z.strictObject({
+      kind: z.literal('ERROR'),
+      cause: z.enum(['mirror-sync', 'infrastructure', 'tag-moved', 'cancelled', 'out-of-time']),
+      why: z.string(),
+    }),
+  ]),
+);
 
 const ms = z.number().nonnegative().exactOptional();
 
@@ -57,20 +60,22 @@ const resultKeys = {
   ended: z.iso.datetime(),
 };
 
-const lintProblem: z.ZodType<LintProblem> = z.strictObject({
-  rule: z.string(),
-  file: z.string(),
-  line: z.int().positive().nullable(),
-  what: z.string(),
-});
+const lintProblem = exactly<LintProblem>()(
+  z.strictObject({
+    rule: z.string(),
+    file: z.string(),
+    line: z.int().positive().nullable(),
+    what: z.string(),
+  }),
+);
 
 const assessed = {
-  level: z.int().min(0).max(5).nullable(),
+  level: z.int().min(0).max(HIGHEST_LEVEL).nullable(),
   lint: z.array(lintProblem).nullable(),
 };
 
 /** Who asked for a run. */
-export const askerSchema: z.ZodType<Asker> = z.strictObject({ by: z.literal('sweep'), id: z.string() });
+export const askerSchema = exactly<Asker>()(z.strictObject({ by: z.literal('sweep'), id: z.string() }));
 
 /** Every run was a sweep's. */
 const ofSweep = { sweep: z.string(), workflow: z.strictObject({ id: z.string(), runId: z.string() }) };
@@ -79,25 +84,27 @@ const ofSweep = { sweep: z.string(), workflow: z.strictObject({ id: z.string(), 
  * Results of schema 1 knew of no level and no lint problems, the first of schema 2 of no leftovers and no notes; those
  * of schema 3 say who asked, and name the run whether or not it ever began.
  */
-export const resultSchema: z.ZodType<RecipeResult> = z.discriminatedUnion('schema', [
-  z.strictObject({
-    schema: z.literal(3),
-    asked: askerSchema,
-    ...resultKeys,
-    ...assessed,
-    workflow: z.strictObject({ id: z.string(), runId: z.string().nullable() }),
-  }),
-  z
-    .strictObject({ schema: z.literal(2), ...ofSweep, ...resultKeys, ...assessed })
-    .transform(({ sweep, ...result }) => ({ ...result, schema: 3 as const, asked: askedBy(sweep) })),
-  z.strictObject({ schema: z.literal(1), ...ofSweep, ...resultKeys }).transform(({ sweep, ...result }) => ({
-    ...result,
-    schema: 3 as const,
-    asked: askedBy(sweep),
-    level: null,
-    lint: null,
-  })),
-]);
+export const resultSchema = exactly<RecipeResult>()(
+  z.discriminatedUnion('schema', [
+    z.strictObject({
+      schema: z.literal(3),
+      asked: askerSchema,
+      ...resultKeys,
+      ...assessed,
+      workflow: z.strictObject({ id: z.string(), runId: z.string().nullable() }),
+    }),
+    z
+      .strictObject({ schema: z.literal(2), ...ofSweep, ...resultKeys, ...assessed })
+      .transform(({ sweep, ...result }) => ({ ...result, schema: 3 as const, asked: askedBy(sweep) })),
+    z.strictObject({ schema: z.literal(1), ...ofSweep, ...resultKeys }).transform(({ sweep, ...result }) => ({
+      ...result,
+      schema: 3 as const,
+      asked: askedBy(sweep),
+      level: null,
+      lint: null,
+    })),
+  ]),
+);
 
 function askedBy(sweep: string): Asker {
   return { by: 'sweep', id: sweep };

@@ -2,6 +2,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../domain/fault.ts';
+import { HIGHEST_LEVEL } from '../../domain/level.ts';
 import { checkedRecipe, isRecipeName, parseRecipeRunId } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { indexedRun, type IndexedRun } from '../../domain/run-history.ts';
@@ -16,7 +17,7 @@ export const indexedRunSchema: z.ZodType<IndexedRun> = z.strictObject({
   asked: askerSchema,
   outcome: outcomeSchema,
   version: z.string().nullable(),
-  level: z.int().min(0).max(5).nullable(),
+  level: z.int().min(0).max(HIGHEST_LEVEL).nullable(),
   started: z.iso.datetime(),
   ended: z.iso.datetime(),
   result: z.string(),

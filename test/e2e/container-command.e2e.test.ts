@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createAttempts } from '../../host/turn/attempts.ts';
+import { createAttempts } from '../../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../../host/machine/processes.ts';
 import { withVariable } from '../../host/machine/processes.ts';
 import { openSwarm, type Swarm } from '../../host/engine/swarm.ts';

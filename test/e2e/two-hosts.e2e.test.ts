@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { SweepReport } from '../../domain/report.ts';
 import { createReports } from '../../host/store/reports.ts';
-import { installationOf } from '../../host/turn/installation.ts';
+import { installationOf } from '../../host/lock/installation.ts';
 import { scheduleIdOf, type SweepResult } from '../../workflows/protocol.ts';
 import { ofZone } from './engine.ts';
 import { startSecondEngine, type SecondEngine } from './second-engine.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createAttempts, type Attempts } from '../../host/turn/attempts.ts';
+import { createAttempts, type Attempts } from '../../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../../host/machine/processes.ts';
 import { end, isAlive, withVariable, type ProcessName } from '../../host/machine/processes.ts';
 
@@ -99,7 +99,7 @@ describe.runIf(process.getuid?.() === 0)('an attempt in another container', () =
   /** Enters generation 1 in a PID namespace of its own, and leaves when it is told that it was overtaken. */
   async function container(): Promise<ProcessName> {
     const script = `
-      const { createAttempts } = await import(${JSON.stringify(new URL('../../host/turn/attempts.ts', import.meta.url).href)});
+      const { createAttempts } = await import(${JSON.stringify(new URL('../../host/lock/attempts.ts', import.meta.url).href)});
       const stay = setInterval(() => undefined, 1000);
       const entered = await createAttempts(process.env.STATE).enter(1, 'promote, attempt 1', async () => {
         await entered.leave();

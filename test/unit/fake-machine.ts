@@ -9,7 +9,7 @@ import { passBoundary } from '../../host/machine/boundary.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import type { Config } from '../../host/config/config.ts';
 import type { ExecResult } from '../../host/engine/exec.ts';
-import { createHostLock } from '../../host/turn/host-lock.ts';
+import { createHostLock } from '../../host/lock/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
 import type { Synced } from '../../host/git/sync.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createHostLock, type Holder, type HostLock } from '../../host/turn/host-lock.ts';
+import { createHostLock, type Holder, type HostLock } from '../../host/lock/host-lock.ts';
 
 let state: string;
 let open: Set<string>;

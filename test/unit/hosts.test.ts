@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureInstallation, installationOf } from '../../host/turn/installation.ts';
+import { ensureInstallation, installationOf } from '../../host/lock/installation.ts';
 import { foreignWorkers, workerIdentity } from '../../worker/pollers.ts';
 import { reapWorkflowId, scheduleIdOf, sweepWorkflowId, taskQueueOf } from '../../workflows/protocol.ts';
 

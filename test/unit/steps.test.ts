@@ -203,17 +203,6 @@ test('a warm app that runs although nobody said so has its data put back', async
   expect(machine.stacks.get(STACK)?.running).toBe(false);
 });
 
-test('a step that an older workflow scheduled, which names its sweep another way, holds the host for it', async () => {
-  const { asked: _asked, ...rest } = RUN;
-  const older = { ...rest, sweep: SWEEP } as unknown as RunRef;
-  await step(({ teardown }) => teardown({ run: older }));
-  machine.open.clear();
-  machine.open.add('another');
-  const other = { workflowId: 'another', runId: 'x', what: 'sweep' };
-  await step(({ reap }) => reap({ holder: other }));
-  await expect(step(({ teardown }) => teardown({ run: older }))).rejects.toMatchObject({ type: 'HostBusy' });
-});
-
 test('an upgrade of nothing is no upgrade: a run that was reset past its install has no verdict', async () => {
   const upgrade = { run: RUN, step: 'cold-test: upgrade', deploy: RELEASE, dependencies: [], upgraded: true };
   await expect(step(({ coldUpgrade }) => coldUpgrade(upgrade))).rejects.toMatchObject({

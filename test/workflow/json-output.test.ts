@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { createHostLock } from '../../host/turn/host-lock.ts';
+import { createHostLock } from '../../host/lock/host-lock.ts';
 import { abortUpdate } from '../../workflows/protocol.ts';
 import { parseDocument } from '../fixtures/documents.ts';
 import { typeIn } from '../unit/typed-command.ts';

@@ -153,7 +153,7 @@ export function createHostLock({ state, host, isOpen, now }: LockSettings): Host
         const { number, generation } = await look();
         if (!generation?.holder || !same(generation.holder, holder)) return;
         if ((await advance(number, { schema: 1, host, holder: null, step: 'free' })) === null) continue;
-        passBoundary('lock.after-release');
+        passBoundary('lock.after-give-back');
         return;
       }
     },
