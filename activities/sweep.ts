@@ -95,7 +95,7 @@ export function sweep(world: World) {
         const left = leftByRecipe(await reapLeftovers(world, attempt, holder.workflowId));
         passBoundary('open.after-reap');
         const problems = [...left.values(), ...(await strays()), ...kept];
-        const unreached = await turns(problems);
+        const unreached = await unreachedBefore(problems);
         const { attempts, tier, promote, sweep: budget } = config.limits;
         return {
           recipes: sweepOrder(recipes, unreached),
@@ -139,7 +139,7 @@ export function sweep(world: World) {
           .filter(({ recipe, outcome }) => input.unreached.includes(recipe) || isOutOfTime(outcome))
           .map(({ recipe }) => recipe);
         await guard();
-        await noting(problems, undefined, () => keepTurns(recipes, waiting, started, problems));
+        await noting(problems, undefined, () => keepUnreached(recipes, waiting, started, problems));
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');
         await reports.write({
@@ -180,18 +180,18 @@ export function sweep(world: World) {
   }
 
   /** Who was not reached, and since when. A file that cannot be read costs the order, not the sweep. */
-  async function turns(problems: string[]): Promise<Map<string, string>> {
+  async function unreachedBefore(problems: string[]): Promise<Map<string, string>> {
     return noting(problems, new Map<string, string>(), () => world.reports.unreached());
   }
 
   /** Of the recipes of this sweep, those that wait keep the moment since when they do; the others had their turn. */
-  async function keepTurns(
+  async function keepUnreached(
     recipes: readonly string[],
     waiting: readonly string[],
     started: string,
     problems: string[],
   ): Promise<void> {
-    const since = await turns(problems);
+    const since = await unreachedBefore(problems);
     const kept = new Map(waiting.map((recipe) => [recipe, since.get(recipe) ?? started]));
     for (const recipe of recipes) since.delete(recipe);
     await world.reports.writeUnreached(new Map([...since, ...kept]));

@@ -3,7 +3,8 @@ import type { Activities } from '../activities/index.ts';
 import type { SweepSettings } from '../domain/run.ts';
 
 /**
- * The steps as a workflow calls them: every time-out and retry policy of the system is on this page.
+ * The steps as a workflow calls them: every time-out and retry policy of the system is on this page; what runs before
+ * any configuration is read brings its limits along (canonical.ts, reap.ts).
  * A cancelled step is waited for, so that teardown never runs beside it.
  */
 
@@ -45,7 +46,7 @@ export function hostSteps(summary: string): Pick<Activities, 'openSweep'> {
 export function recipeSteps(settings: SweepSettings, summary: string): RecipeSteps {
   const { attempts, tierMs, promoteMs } = settings;
   const { mirrorSync } = proxyActivities<Activities>(options('10m', attempts, summary));
-  // It only looks.
+  // It only looks, and keeps the canonical's commit for git.
   const { resolve } = proxyActivities<Activities>(options('1m', attempts, summary));
   // The tiers, and what runs beside them.
   const { provide, coldInstall, coldUpgrade, coldBackup, coldRestore, coldCustom, lint } =

@@ -11,7 +11,7 @@ import type { TurnRequest } from '../domain/turn.ts';
 import { leaveSignal, turnSignal } from './protocol.ts';
 import { turnSteps } from './steps.ts';
 
-/** A workflow's turns on its host: while it has one, nothing else changes the host. */
+/** A workflow's turns on its host: while it has one, no other that asks for turns changes the host. */
 export interface Turn {
   /**
    * Waits for it. Cancelled while it waits, it leaves the queue. Fails as HostBusy, naming the other, where this is a

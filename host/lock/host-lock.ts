@@ -30,7 +30,7 @@ export interface Holder {
   workflowId: string;
   /** The first run's ID, which continue-as-new and reset keep. */
   runId: string;
-  /** What it is, for people: `sweep`, `recipe run`, `reap`. */
+  /** What it is, for people: `sweep`, `recipe run`, `reap`, `canonical forget`. */
   what: string;
 }
 
