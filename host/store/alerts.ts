@@ -12,6 +12,7 @@ import {
 import { messageOf } from '../../domain/fault.ts';
 import { all } from '../machine/all.ts';
 import { noneIfMissing, readJson, syncFolder, writeJson } from '../machine/durable-file.ts';
+import { exactly } from '../machine/exact-schema.ts';
 import { folderName } from './places.ts';
 
 /** An alert as it is on disk. Times are ISO 8601, UTC. */
@@ -43,35 +44,37 @@ export interface Alerts {
 }
 
 /** Of schema 1 there was a file per run, which said nothing of when it began. */
-export const alertSchema: z.ZodType<KeptAlert> = z.discriminatedUnion('schema', [
-  z.strictObject({
-    schema: z.literal(2),
-    kind: z.enum(ALERT_KINDS),
-    subject: z.strictObject({ is: z.enum(['recipe', 'host']), name: z.string() }),
-    since: z.iso.datetime(),
-    lastSeen: z.iso.datetime(),
-    ended: z.iso.datetime().nullable(),
-    message: z.string(),
-    evidence: z.string().nullable(),
-    advice: z.string(),
-    run: z.string(),
-  }),
-  z
-    .strictObject({
-      schema: z.literal(1),
-      ts: z.iso.datetime(),
+export const alertSchema = exactly<KeptAlert>()(
+  z.discriminatedUnion('schema', [
+    z.strictObject({
+      schema: z.literal(2),
       kind: z.enum(ALERT_KINDS),
-      recipe: z.string().nullable(),
+      subject: z.strictObject({ is: z.enum(['recipe', 'host']), name: z.string() }),
+      since: z.iso.datetime(),
+      lastSeen: z.iso.datetime(),
+      ended: z.iso.datetime().nullable(),
       message: z.string(),
+      evidence: z.string().nullable(),
+      advice: z.string(),
       run: z.string(),
-    })
-    .transform(({ ts, kind, recipe, message, run }): KeptAlert => {
-      const subject: AlertSubject =
-        recipe === null ? { is: 'host', name: '' } : { is: 'recipe', name: recipe };
-      const held = { since: ts, lastSeen: ts, ended: null, advice: adviceFor({ kind, subject }) };
-      return { schema: 2, kind, subject, message, evidence: null, run, ...held };
     }),
-]);
+    z
+      .strictObject({
+        schema: z.literal(1),
+        ts: z.iso.datetime(),
+        kind: z.enum(ALERT_KINDS),
+        recipe: z.string().nullable(),
+        message: z.string(),
+        run: z.string(),
+      })
+      .transform(({ ts, kind, recipe, message, run }): KeptAlert => {
+        const subject: AlertSubject =
+          recipe === null ? { is: 'host', name: '' } : { is: 'recipe', name: recipe };
+        const held = { since: ts, lastSeen: ts, ended: null, advice: adviceFor({ kind, subject }) };
+        return { schema: 2, kind, subject, message, evidence: null, run, ...held };
+      }),
+  ]),
+);
 
 export function createAlerts(state: string): Alerts {
   const folder = path.join(state, 'alerts');

@@ -7,21 +7,24 @@ import { checkedRecipe, isRecipeName, parseRecipeRunId } from '../../domain/name
 import type { RecipeResult } from '../../domain/report.ts';
 import { indexedRun, type IndexedRun } from '../../domain/run-history.ts';
 import { appendDurably, noneIfMissing, tryJson, writeDurably } from '../machine/durable-file.ts';
+import { exactly } from '../machine/exact-schema.ts';
 import { RESULT_FILE, runFolderName } from './places.ts';
 import { askerSchema, outcomeSchema } from './result-schema.ts';
 
 /** A line of a recipe's index. */
-export const indexedRunSchema: z.ZodType<IndexedRun> = z.strictObject({
-  schema: z.literal(1),
-  run: z.string().refine((id) => parseRecipeRunId(id) !== null, "not a recipe's run"),
-  asked: askerSchema,
-  outcome: outcomeSchema,
-  version: z.string().nullable(),
-  level: z.int().min(0).max(HIGHEST_LEVEL).nullable(),
-  started: z.iso.datetime(),
-  ended: z.iso.datetime(),
-  result: z.string(),
-});
+export const indexedRunSchema = exactly<IndexedRun>()(
+  z.strictObject({
+    schema: z.literal(1),
+    run: z.string().refine((id) => parseRecipeRunId(id) !== null, "not a recipe's run"),
+    asked: askerSchema,
+    outcome: outcomeSchema,
+    version: z.string().nullable(),
+    level: z.int().min(0).max(HIGHEST_LEVEL).nullable(),
+    started: z.iso.datetime(),
+    ended: z.iso.datetime(),
+    result: z.string(),
+  }),
+);
 
 /**
  * What runs each recipe has had, in one small file per recipe, `<state>/index/<recipe>.jsonl`, so that nobody reads
