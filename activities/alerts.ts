@@ -2,6 +2,15 @@ import { log } from '@temporalio/activity';
 import type { Alert, AlertKind, AlertSubject } from '../domain/alert.ts';
 import type { World } from './world.ts';
 
+/** Raises one about what is on record by now, and stays so where nobody can be told. */
+export async function raiseAlert(world: World, alert: Alert): Promise<void> {
+  try {
+    await world.alerts.raise(alert, world.now());
+  } catch (error) {
+    log.warn('an alert was not raised', { alert, error });
+  }
+}
+
 /** Ends an alert that is over. Where that fails it holds until the next time, and costs what was done nothing. */
 export async function endAlert(world: World, kind: AlertKind, subject: AlertSubject): Promise<void> {
   try {

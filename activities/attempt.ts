@@ -95,9 +95,18 @@ function unexpected(error: unknown): FaultType {
   if (!(error instanceof Error)) return 'Bug';
   if (error.name === 'TimeoutError') return 'TimedOut';
   if (engineStatus(error) !== null) return 'Daemon';
+  if (isOfTemporal(error)) return 'Network';
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (syscall === undefined || code === undefined) return 'Bug';
   return UNREACHABLE.test(code) ? 'Network' : 'Disk';
+}
+
+/** The Temporal server did not do what a step asked of it: the client's errors carry gRPC's status. */
+function isOfTemporal(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  const isStatus = typeof code === 'number' && 'details' in error && 'metadata' in error;
+  return error.name === 'ServiceError' || isStatus || isOfTemporal(error.cause);
 }
 
 function bugMessage(error: unknown, said: string): string {
@@ -117,7 +126,10 @@ export function holdersOf({ asked, workflow }: RunRef): Holder[] {
 
 const REAPER_POLL_MS = 250;
 
-/** Claims the host; a reaper that has it is no build in flight, and soon gives it back. */
+/** A reaper is no build in flight; nor is a recipe's run that holds the host itself: it tears down what its sweep left. */
+const ENDS_SOON = new Set(['reap', 'recipe run']);
+
+/** Claims the host, and waits for what soon gives it back. */
 async function claim(
   world: World,
   holders: readonly Holder[],
@@ -131,8 +143,8 @@ async function claim(
       if (!(error instanceof Fault) || error.type !== 'HostBusy') throw error;
       const reaps = holders.some(({ what }) => what === 'reap');
       const holder = await world.lock.current();
-      if (reaps || (holder !== null && holder.what !== 'reap')) throw error;
-      report('waiting for the reaper');
+      if (reaps || (holder !== null && !ENDS_SOON.has(holder.what))) throw error;
+      report(`waiting for the ${holder?.what ?? 'one that has just ended'}`);
       await sleep(REAPER_POLL_MS, undefined, { signal });
     }
   }

@@ -19,8 +19,8 @@ export function coldDependencies(world: World): DependencyProvider {
   }
 
   /** The release that is proven, or else the latest one. A lost record stops its own recipe, not those that need it. */
-  async function releaseOf(attempt: Attempt, recipe: string): Promise<Release> {
-    const { releases } = await syncMirror(world, attempt, recipe);
+  async function releaseOf(attempt: Attempt, { run, recipe }: Need): Promise<Release> {
+    const { releases } = await syncMirror(world, attempt, recipe, run);
     const canonical = await world.canonicals.readForOthers(recipe);
     if (canonical !== null) return { version: canonical.version, commit: canonical.commit };
     const latest = releases.at(-1);
@@ -33,7 +33,7 @@ export function coldDependencies(world: World): DependencyProvider {
   return {
     async provide(attempt, need) {
       const { run, recipe } = need;
-      const release = await releaseOf(attempt, recipe);
+      const release = await releaseOf(attempt, need);
       const needed = new Set((await world.recipes.one(recipe)).deps);
       const app = await prepareApp(
         world,

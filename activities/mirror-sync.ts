@@ -7,37 +7,43 @@ import { endAlert } from './alerts.ts';
 import { inAttempt, type Attempt } from './attempt.ts';
 import type { World } from './world.ts';
 
-/** Brings a recipe's mirror to what upstream has. Throws as host/git says. */
-export async function syncMirror(world: World, attempt: Attempt, recipe: string): Promise<Published> {
+/**
+ * Brings a recipe's mirror to what upstream has, for a run, and answers that. Throws TagMoved and leaves the mirror as it
+ * is when a release's tag has another commit than the ledger knows, which is an alert until the next sync that succeeds;
+ * MirrorSync for whatever else went wrong. Without a run it only looks, and alerts nobody.
+ */
+export async function syncMirror(
+  world: World,
+  attempt: Attempt,
+  recipe: string,
+  run: RunRef | null,
+): Promise<Published> {
   const { upstream, preReleases } = await world.recipes.one(recipe);
   attempt.report(`syncing the mirror of ${recipe}`);
   const mirrors = world.mirrorsFor(attempt.commands);
-  const { main, releases, moved } = await mirrors.sync(recipe, upstream);
-  return { main, releases: preReleases ? releases : withoutPreReleases(releases), notes: movedNotes(moved) };
+  const subject = { is: 'recipe', name: recipe } as const;
+  try {
+    const { main, releases, moved } = await mirrors.sync(recipe, upstream);
+    await endAlert(world, 'tag-moved', subject);
+    return {
+      main,
+      releases: preReleases ? releases : withoutPreReleases(releases),
+      notes: movedNotes(moved),
+    };
+  } catch (error) {
+    if (run && error instanceof Fault && error.type === 'TagMoved') {
+      const alert = { kind: 'tag-moved', subject, message: error.message, evidence: null } as const;
+      await world.alerts.raise({ ...alert, run: run.workflow.id }, world.now());
+    }
+    throw error;
+  }
 }
 
 export function mirrorSync(world: World) {
   return {
-    /**
-     * Makes the mirror equal to upstream, and answers what upstream has. Throws TagMoved (with an alert on disk, which
-     * ends with the next sync that succeeds) and leaves the mirror as it is when a release's tag has another commit than
-     * the ledger knows; MirrorSync for whatever else went wrong.
-     */
+    /** Makes the mirror equal to upstream, and answers what upstream has. */
     async mirrorSync({ recipe, run }: { recipe: string; run: RunRef | null }): Promise<Published> {
-      return inAttempt(world, async (attempt) => {
-        const subject = { is: 'recipe', name: recipe } as const;
-        try {
-          const published = await syncMirror(world, attempt, recipe);
-          await endAlert(world, 'tag-moved', subject);
-          return published;
-        } catch (error) {
-          if (run && error instanceof Fault && error.type === 'TagMoved') {
-            const alert = { kind: 'tag-moved', subject, message: error.message, evidence: null } as const;
-            await world.alerts.raise({ ...alert, run: run.workflow.id }, world.now());
-          }
-          throw error;
-        }
-      });
+      return inAttempt(world, (attempt) => syncMirror(world, attempt, recipe, run));
     },
   };
 }

@@ -139,7 +139,9 @@ export function reap(world: World) {
 
     /** Gives the host back, if this holder has it. */
     async giveBackHost({ holder }: { holder: Holder }): Promise<void> {
-      return inAttempt(world, () => world.lock.giveBack(holder));
+      // An attempt that stood still must not give back what the holder has taken again since.
+      const asOf = world.now();
+      return inAttempt(world, () => world.lock.giveBack(holder, asOf));
     },
   };
 }

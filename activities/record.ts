@@ -6,7 +6,7 @@ import { givenResult, type RecipeResult } from '../domain/report.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
-import { endAlert } from './alerts.ts';
+import { endAlert, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -51,7 +51,7 @@ export function record(world: World) {
     const file = world.results.fileOf(workflow.id);
     if (leftovers !== null) {
       const alert = { kind: 'left-behind', message: leftovers, evidence: file, ...about } as const;
-      await world.alerts.raise(alert, world.now());
+      await raiseAlert(world, alert);
     }
     if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
       const message = `${outcome.version}: ${outcome.why}`;
@@ -61,7 +61,7 @@ export function record(world: World) {
         evidence: outcome.evidence ?? file,
         ...about,
       } as const;
-      await world.alerts.raise(alert, world.now());
+      await raiseAlert(world, alert);
     }
     if (nothingToPromote(outcome)) await endAlert(world, 'promote-failed', about.subject);
   }

@@ -10,6 +10,25 @@ export function turn(world: World) {
       return inAttempt(world, () => world.turns.ask(request));
     },
 
+    /** Who holds the host's lock, as it would have asked for its turn; null when nobody does, or only a reaper. */
+    async lockHolder(): Promise<TurnRequest | null> {
+      return inAttempt(world, async () => {
+        const holder = await world.lock.current();
+        if (holder === null || holder.what === 'reap') return null;
+        const { workflowId, runId, what, since } = holder;
+        const workflow = { id: workflowId, runId };
+        // It gives the lock back before it asks for its next turn, so whatever it asks for is the next one.
+        const number = 0;
+        return {
+          workflow,
+          asker: what === 'sweep' ? 'sweep' : 'hand',
+          what,
+          number,
+          sinceMs: Date.parse(since),
+        };
+      });
+    },
+
     /** Those of these workflows that are open no more. */
     async endedWorkflows({
       workflows,

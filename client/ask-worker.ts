@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { taskQueueOf } from '../workflows/protocol.ts';
 import { requireWorker, workflowUrl } from './connect.ts';
-import { CommandStopped, explain } from './failure.ts';
+import { CommandStopped, EXIT, explain } from './failure.ts';
 import { safeLines } from './render/terminal.ts';
 import { withServer, type Session } from './session.ts';
+import { stopSignal } from './signals.ts';
 
 /** A workflow that does one small thing for an operator, and answers what was done. */
 export interface Errand {
@@ -29,15 +30,30 @@ export async function askWorker(session: Session, command: Command, errand: Erra
         args: [input],
         staticSummary: summary,
       });
+      const stop = stopSignal();
       const waiting = setTimeout(
         () =>
           session.terminal.err(`${workflowId}: accepted; what has ${config.host} now: recipe-sweep status`),
         PATIENCE_MS,
       );
       try {
-        session.terminal.out(safeLines(await asked.result()));
+        const left = new Promise<null>((resolve) => {
+          stop.signal.addEventListener('abort', () => resolve(null), { once: true });
+        });
+        const result = asked.result();
+        // Whoever leaves closes the connection under it.
+        result.catch(() => undefined);
+        const done = await Promise.race([result, left]);
+        if (done !== null) session.terminal.out(safeLines(done));
+        else {
+          session.terminal.err(
+            `${workflowId} goes on without this terminal. Stop it: temporal workflow cancel --namespace ${server.namespace} --workflow-id ${workflowId}`,
+          );
+          session.exitStatus = EXIT.interrupted;
+        }
       } finally {
         clearTimeout(waiting);
+        stop.dispose();
       }
     } catch (error) {
       throw new CommandStopped(`${explain(error)}\ntemporal  ${workflowUrl(config, workflowId)}`);

@@ -13,7 +13,7 @@ export async function isOpenWorkflow(
   try {
     const { status, raw, runId: present } = await client.workflow.getHandle(workflowId).describe();
     const first = raw.workflowExecutionInfo?.firstRunId || present;
-    return status.name === 'RUNNING' && first === runId;
+    return ['RUNNING', 'PAUSED'].includes(status.name) && first === runId;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return false;
     throw error;

@@ -1,7 +1,7 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import { parseCanonicalInput, rootFailure } from './input.ts';
 import type { CanonicalChange } from './protocol.ts';
-import { cleanupSteps } from './steps.ts';
+import { cleanupSteps, UNREAD } from './steps.ts';
 import { openTurn } from './turn.ts';
 
 /**
@@ -12,8 +12,7 @@ export async function canonicalWorkflow(input: CanonicalChange): Promise<string>
   const { recipe, change } = parseCanonicalInput(input);
   const { workflowId, firstExecutionRunId } = workflowInfo();
   const holder = { workflowId, runId: firstExecutionRunId, what: `canonical ${change}` };
-  const limits = { attempts: 2, promoteMs: 2 * 60 * 60 * 1000 };
-  const steps = cleanupSteps(limits, `${change} the canonical of ${recipe}`);
+  const steps = cleanupSteps(UNREAD, `${change} the canonical of ${recipe}`);
   const turn = openTurn({ asker: 'hand', what: `canonical ${change} of ${recipe}` });
   await turn.take();
   try {

@@ -1,5 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { CancellationScope, condition, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
 import { briefOutcome, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
@@ -27,7 +33,7 @@ export interface Console {
   all(): string[];
   /** Every recipe that has an outcome by now, and that. */
   outcomes(): Record<string, Outcome>;
-  /** Says that the sweep waits for its turn while this goes on. */
+  /** Says that the sweep waits for its turn while this goes on, which an abort ends. */
   whileWaiting(body: () => Promise<void>): Promise<void>;
   /** Returns at once, or when an operator resumes a paused sweep, or aborts it, or when its time is over. */
   mayGoOn(deadlineMs: number): Promise<void>;
@@ -63,6 +69,7 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     recipes: carried?.recipes ?? [],
   };
   let current: { recipe: string; scope: CancellationScope } | null = null;
+  let waiting: CancellationScope | null = null;
 
   const entryOf = (recipe: string): RecipeProgress | undefined =>
     progress.recipes.find((entry) => entry.recipe === recipe);
@@ -119,9 +126,12 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
       aborting = true;
       progress.state = 'aborting';
       const stopped = current?.recipe;
+      const waits = waiting !== null;
       current?.scope.cancel();
+      waiting?.cancel();
       await condition(() => current === null);
-      return stopped ? `aborted; ${stopped} was cancelled and torn down` : 'aborted';
+      if (stopped) return `aborted; ${stopped} was cancelled and torn down`;
+      return waits ? 'aborted; what it has to report is written in its turn' : 'aborted';
     },
     { description: 'cancel the running recipe, tear it down, and end the sweep' },
   );
@@ -154,7 +164,7 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
         endedMs: null,
         outcome: null,
       }));
-      progress.state = 'sweeping';
+      progress.state = sweeping();
       show();
     },
     next: () => progress.recipes.find(({ state }) => state === 'waiting')?.recipe ?? null,
@@ -166,11 +176,18 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
       ),
     async whileWaiting(body) {
       const { state } = progress;
+      const scope = new CancellationScope();
+      waiting = scope;
       progress.state = 'waiting for its turn';
       show();
       try {
-        await body();
+        if (!aborting) await scope.run(body);
+      } catch (error) {
+        // An abort ends the waiting, and no more than that.
+        if (!(isCancellation(error) && aborting) || CancellationScope.current().consideredCancelled)
+          throw error;
       } finally {
+        waiting = null;
         progress.state = aborting ? 'aborting' : state;
         show();
       }

@@ -2,6 +2,7 @@ import {
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
+  isCancellation,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -20,6 +21,7 @@ const LOOK_EVERY = '15s';
  */
 export async function hostWorkflow(carried?: Turns): Promise<void> {
   let turns = carried ?? NOBODY;
+  let isNew = carried === undefined;
   /** Not answered yet. */
   let asked: TurnRequest[] = [];
   let changed = true;
@@ -41,8 +43,9 @@ export async function hostWorkflow(carried?: Turns): Promise<void> {
     const everybody = [...(turns.holder === null ? [] : [turns.holder]), ...turns.waiting];
     if (everybody.length === 0) return;
     const { endedWorkflows } = turnSteps('which of them have ended');
-    const ended = await endedWorkflows({ workflows: everybody.map(({ workflow }) => workflow) });
-    for (const workflow of ended) turns = leave(turns, { workflow });
+    const workflows = everybody.map(({ workflow }) => workflow);
+    for (const workflow of await endedWorkflows({ workflows }).catch(unlessCancelled([])))
+      turns = leave(turns, { workflow });
   }
 
   async function tell(who: TurnRequest, news: TurnNews): Promise<void> {
@@ -55,6 +58,13 @@ export async function hostWorkflow(carried?: Turns): Promise<void> {
   }
 
   for (;;) {
+    if (isNew) {
+      // One before this, that somebody ended, may have granted the host: the lock knows to whom.
+      const { lockHolder } = turnSteps('who holds the host already');
+      const holder = await lockHolder().catch(unlessCancelled(null));
+      if (holder !== null) turns = grant(turns, holder, holder.sinceMs);
+      isNew = false;
+    }
     const look = changed ? asked.length > 0 : true;
     changed = false;
     if (look) await dropEnded();
@@ -82,6 +92,14 @@ export async function hostWorkflow(carried?: Turns): Promise<void> {
     if (waiting.length > 0) await condition(() => changed, LOOK_EVERY);
     else await condition(() => changed);
   }
+}
+
+/** What cannot be asked now is asked again later; until then nothing is known of it. */
+function unlessCancelled<T>(nothing: T): (error: unknown) => T {
+  return (error) => {
+    if (isCancellation(error)) throw error;
+    return nothing;
+  };
 }
 
 function inMarkdown({ holder, heldMs, waiting }: Turns): string {

@@ -3,8 +3,7 @@ import type { Activities } from '../activities/index.ts';
 import type { SweepSettings } from '../domain/run.ts';
 
 /**
- * The steps as a workflow calls them: every time-out and retry policy of the system is on this page; what runs before
- * any configuration is read brings its limits along (canonical.ts, reap.ts).
+ * The steps as a workflow calls them: every time-out and retry policy of the system is on this page.
  * A cancelled step is waited for, so that teardown never runs beside it.
  */
 
@@ -25,6 +24,12 @@ function options(
   };
 }
 
+/** Limits of clean-ups that are done before, or without, any configuration was read. */
+export const UNREAD: Pick<SweepSettings, 'attempts' | 'promoteMs'> = {
+  attempts: 2,
+  promoteMs: 2 * 60 * 60 * 1000,
+};
+
 /** Steps that take their limits from no configuration, since they run before it is read. */
 export function openingSteps(
   summary: string,
@@ -33,7 +38,7 @@ export function openingSteps(
 }
 
 /** Small questions to the Temporal server, which is asked until it answers. */
-export function turnSteps(summary: string): Pick<Activities, 'askForTurn' | 'endedWorkflows'> {
+export function turnSteps(summary: string): Pick<Activities, 'askForTurn' | 'endedWorkflows' | 'lockHolder'> {
   return proxyActivities<Activities>(options('1m', 100, summary));
 }
 

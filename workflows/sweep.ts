@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   CancelledFailure,
+  TemporalFailure,
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
 import {
@@ -17,7 +18,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { brief, type Outcome } from '../domain/outcome.ts';
+import { brief, type ErrorCause, type Outcome } from '../domain/outcome.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { openConsole, type CarriedConsole, type Console } from './console.ts';
 import { parseSweepInput, reasonOf, rootFailure, secondInput } from './input.ts';
@@ -31,7 +32,7 @@ import {
 } from './protocol.ts';
 import { runAttributes } from './publish.ts';
 import { recipeSweepWorkflow } from './recipe-sweep.ts';
-import { cleanupSteps, hostSteps, openingSteps } from './steps.ts';
+import { cleanupSteps, hostSteps, openingSteps, UNREAD } from './steps.ts';
 import { openTurn, type CarriedTurn, type Turn } from './turn.ts';
 
 const OLD_RUN_POLL = '2s';
@@ -71,24 +72,24 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
   const turn = openTurn({ asker: 'sweep', what: 'sweep' }, carried?.turn ?? null);
   let sweep: Sweep;
   try {
-    sweep = {
-      id,
-      runId,
-      ...(carried ?? (await open({ id, runId }, operator, turn, wanted))),
-    };
+    const opened = carried ?? (await open({ id, runId }, operator, turn, wanted));
+    if (opened === null) return skipped(id, 'aborted by an operator');
+    sweep = { id, runId, ...opened };
   } catch (error) {
     return skippedOrThrow(id, error);
   }
 
   let note: string | null = null;
-  let cancelled: unknown = null;
+  /** That it was cancelled, or what broke it off between two recipes. */
+  let failed: TemporalFailure | null = null;
   try {
     for (let recipe = operator.next(); recipe !== null; recipe = operator.next()) {
       // A run that was past cancelling has ended by itself; the sweep goes no further.
       if (CancellationScope.current().consideredCancelled)
         throw new CancelledFailure('the sweep was cancelled');
       await operator.mayGoOn(deadlineOf(sweep));
-      while (turn.wanted) {
+      // Once: then a recipe goes, whoever else waits.
+      if (turn.wanted) {
         await giveWay(sweep, operator, turn);
         await operator.mayGoOn(deadlineOf(sweep));
       }
@@ -98,16 +99,17 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
       if (workflowInfo().continueAsNewSuggested) return await goOnAfresh(input, sweep, operator, turn);
     }
   } catch (error) {
-    if (!isCancellation(error)) throw error;
-    cancelled = error;
-    note = 'cancelled';
+    if (!(error instanceof TemporalFailure)) throw error;
+    failed = error;
+    note = isCancellation(error) ? 'cancelled' : `${BROKEN_OFF}: ${reasonOf(error)}`;
   }
   try {
     const result = await CancellationScope.nonCancellable(async () => {
-      await turn.have();
+      // Where it cannot be had, the lock decides whether the report may be written.
+      await turn.have().catch(() => undefined);
       return close(sweep, operator, note);
     });
-    if (cancelled) throw cancelled;
+    if (failed) throw failed;
     return result;
   } finally {
     await turn.giveBack();
@@ -119,9 +121,13 @@ async function open(
   operator: Console,
   turn: Turn,
   wanted: string[] | null,
-): Promise<Omit<Sweep, 'id' | 'runId'>> {
+): Promise<Omit<Sweep, 'id' | 'runId'> | null> {
   const enrolled = await openingSteps('which recipes are enrolled').enrolled({ wanted });
   await operator.whileWaiting(() => turn.take());
+  if (operator.aborting) {
+    await turn.giveBack();
+    return null;
+  }
   const startedMs = Date.now();
   const { openSweep } = hostSteps('take the host, preflight, reap');
   try {
@@ -130,7 +136,12 @@ async function open(
     operator.begin(recipes);
     return { settings, startedMs, left, problems };
   } catch (error) {
-    await turn.giveBack();
+    const { giveBackHost } = cleanupSteps(UNREAD, 'give the host back');
+    try {
+      await CancellationScope.nonCancellable(() => giveBackHost({ holder: holderOf({ id, runId }) }));
+    } finally {
+      await turn.giveBack();
+    }
     throw error;
   }
 }
@@ -253,6 +264,7 @@ function noteProblem({ problems }: Sweep, problem: string): void {
 }
 
 const OUT_OF_TIME = 'out of time';
+const BROKEN_OFF = 'broken off';
 
 function reasonToStop(sweep: Sweep, operator: Console): string | null {
   if (operator.aborting) return 'aborted by an operator';
@@ -268,7 +280,9 @@ async function close(sweep: Sweep, operator: Console, note: string | null): Prom
   const recipes = operator.all();
   const waiting = operator.waiting();
   if (waiting.length > 0) {
-    const cause = note?.startsWith(OUT_OF_TIME) ? 'out-of-time' : 'cancelled';
+    let cause: ErrorCause = 'cancelled';
+    if (note?.startsWith(OUT_OF_TIME)) cause = 'out-of-time';
+    if (note?.startsWith(BROKEN_OFF)) cause = 'infrastructure';
     const outcome: Outcome = { kind: 'ERROR', cause, why: `not reached: the sweep was ${note}` };
     await noting(sweep, 'outcomes of recipes that were not reached were not recorded', () =>
       recordFor(sweep, waiting, outcome),
@@ -319,8 +333,12 @@ function skippedOrThrow(sweep: string, error: unknown): SweepResult {
   if (!(root instanceof ApplicationFailure)) throw error;
   // One clear message instead of an activity failure around it.
   if (root.type !== 'HostBusy') throw root;
+  return skipped(sweep, root.message);
+}
+
+function skipped(sweep: string, note: string): SweepResult {
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: 'skipped' }]);
-  return { sweep, verdict: 'skipped', note: root.message, report: null, recipes: [], problems: [] };
+  return { sweep, verdict: 'skipped', note, report: null, recipes: [], problems: [] };
 }
 
 async function recordFor(sweep: Sweep, recipes: string[], outcome: Outcome, sinceMs = Date.now()) {

@@ -59,6 +59,7 @@ export function openTurn(
 
   async function untilGranted(sinceMs: number): Promise<void> {
     const { askForTurn } = turnSteps('ask for the host');
+    refusedBy = null;
     const settled = (): boolean => granted === number || refusedBy !== null;
     const request = { workflow, asker, what, number, sinceMs };
     // Whether it was asked must be known also when this is cancelled.
@@ -68,6 +69,8 @@ export function openTurn(
   }
 
   async function leave(): Promise<void> {
+    // Nobody was asked: what asked may have been heard all the same, and is dropped when this workflow has ended.
+    if (hostWorkflow === '') return;
     // It has ended where it knew of nobody.
     await CancellationScope.nonCancellable(() =>
       getExternalWorkflowHandle(hostWorkflow).signal(leaveSignal, { workflow }),

@@ -30,7 +30,11 @@ const ANSWER_TIMEOUT_MS = 3_000;
 async function readTurns({ client, connection }: TemporalServer, host: string): Promise<Turns> {
   try {
     const granting = client.workflow.getHandle(hostWorkflowId(host));
-    return await connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => granting.query(turnsQuery));
+    return await connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, async () => {
+      // One that was ended by somebody still answers, with what was so then.
+      const { status } = await granting.describe();
+      return status.name === 'RUNNING' ? granting.query(turnsQuery) : NOBODY;
+    });
   } catch (error) {
     if (isNotFound(error) || isUnanswered(error)) return NOBODY;
     throw error;

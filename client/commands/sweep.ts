@@ -4,7 +4,7 @@ import { isRecipeName } from '../../domain/names.ts';
 import type { SweepVerdict } from '../../domain/report.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { SWEEP_WORKFLOW, sweepWorkflowId, taskQueueOf, type SweepInput } from '../../workflows/protocol.ts';
-import { workflowUrl, type TemporalServer } from '../connect.ts';
+import { requireWorker, workflowUrl, type TemporalServer } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followSweep, outcomeRows, renderSweepEnd, reportOf } from '../follow.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
@@ -19,6 +19,8 @@ export function addSweepCommand(program: Command, session: Session): void {
       checkRecipeNames(recipes);
       await withServer(session, command, async (server, config, local) => {
         const { terminal, cwd } = session;
+        // On this host a worker may be started later; what nobody serves elsewhere may be no host at all.
+        if (!local) await requireWorker(server, config.host);
         const sweep = await startSweep(server, config.host, recipes);
         const url = workflowUrl(config, sweep);
         const progress = options.json ? { live: null, out: terminal.err } : terminal;

@@ -50,7 +50,7 @@ export interface HostLock {
    */
   claim(holders: readonly Holder[], step: string): Promise<Claim>;
   /** Gives the host back if this holder has it; else does nothing. */
-  giveBack(holder: Holder): Promise<void>;
+  giveBack(holder: Holder, asOf?: Date): Promise<void>;
   /** Who has it now, or null. A holder whose workflow has ended is nobody. */
   current(): Promise<(Holder & { since: string; step: string }) | null>;
 }
@@ -148,10 +148,11 @@ export function createHostLock({ state, host, isOpen, now }: LockSettings): Host
       }
     },
 
-    async giveBack(holder) {
+    async giveBack(holder, asOf = now()) {
       for (;;) {
         const { number, generation } = await look();
         if (!generation?.holder || !same(generation.holder, holder)) return;
+        if (generation.holder.since > asOf.toISOString()) return;
         if ((await advance(number, { schema: 1, host, holder: null, step: 'free' })) === null) continue;
         passBoundary('lock.after-give-back');
         return;

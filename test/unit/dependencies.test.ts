@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createAlerts } from '../../host/store/alerts.ts';
 import type { Activities } from '../../activities/index.ts';
 import type { ProvidedDependency } from '../../domain/dependency.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
@@ -69,6 +70,15 @@ test('each is deployed at a throw-away domain of its own, and told of those befo
   expect(redis).toMatchObject({ recipe: 'redis', version: '1.0.0+1' });
   expect(machine.stacks.get(gitea.stack)).toMatchObject({ lifetime: 'cold', running: true });
   expect(machine.deployed.map(({ env }) => env)).toEqual([{}, { CACHE: redis.domain }, {}]);
+});
+
+test('a release of it that moved upstream is an alert of its own', async () => {
+  await provide('redis');
+  machine.upstreams.set('redis', [{ version: '1.0.0+1', commit: 'e'.repeat(40), quality: 'good' }]);
+  await expect(provide('redis')).rejects.toMatchObject({ type: 'TagMoved' });
+  expect((await createAlerts(machine.state).open()).alerts).toMatchObject([
+    { kind: 'tag-moved', subject: { is: 'recipe', name: 'redis' }, run: RUN.workflow.id },
+  ]);
 });
 
 test('it is there once, however often it is asked for', async () => {

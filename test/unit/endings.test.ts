@@ -37,6 +37,11 @@ const RUN: RunRef = {
 
 const GHOST = { is: 'recipe', name: 'ghost' } as const;
 
+/** As the client of the Temporal server throws it. */
+function temporalError(): Error {
+  return Object.assign(new Error('4 DEADLINE_EXCEEDED: Deadline exceeded'), { name: 'ServiceError' });
+}
+
 let folder: string;
 let machine: Machine;
 
@@ -430,6 +435,8 @@ describe('an error that nobody expected', () => {
   test.each([
     ['a bug', new TypeError('x is not a function'), 'Bug', true],
     ['a bug of ours in plain words', new Error('cannot be'), 'Bug', true],
+    ['a Temporal server that is late', temporalError(), 'Network', false],
+    ['one that is behind another error', new Error('no lock', { cause: temporalError() }), 'Network', false],
     ['a file', Object.assign(new Error('EACCES'), { code: 'EACCES', syscall: 'open' }), 'Disk', false],
     [
       'a peer',

@@ -45,6 +45,13 @@ test('a released host is free', async () => {
   expect(await lock.current()).toMatchObject({ workflowId: 'two' });
 });
 
+test('what its holder took again since is not given back by an attempt that stood still', async () => {
+  const early = new Date(-1);
+  await lock.claim([sweep('one')], 'preflight');
+  await lock.giveBack(sweep('one'), early);
+  expect(await lock.current()).toMatchObject({ workflowId: 'one' });
+});
+
 test('a holder whose workflow has ended holds nothing', async () => {
   await lock.claim([sweep('one')], 'preflight');
   open.delete('one');

@@ -1,5 +1,6 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Holder } from '../../host/lock/host-lock.ts';
 import type { ColdStep } from '../../activities/app.ts';
 import type { ColdResult } from '../../activities/cold-test.ts';
 import type { Activities } from '../../activities/index.ts';
@@ -62,6 +63,8 @@ export interface FakeHost {
   reached(call: string): Promise<void>;
   /** Who holds the host besides the sweep under test. */
   busyWith: string | null;
+  /** Workflows that were ended by somebody, whose lock is void. */
+  ended: Set<string>;
   attempts: number;
   sweepMs: number;
 }
@@ -70,6 +73,8 @@ const commitOf = (version: string): string =>
   Buffer.from(version).toString('hex').padEnd(40, '0').slice(0, 40);
 
 export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
+  /** As the host's own: whoever has it is in the way of all others, but no longer than its workflow is open. */
+  let lock: Holder | null = null;
   const waiters: { call: string; resolve: () => void }[] = [];
   const failures = new Map<string, number>();
   const host: FakeHost = {
@@ -83,6 +88,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     left: [],
     closing: null,
     busyWith: null,
+    ended: new Set(),
     attempts: 2,
     sweepMs: 60 * 60 * 1000,
     async reached(call) {
@@ -95,8 +101,9 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         if (unknown.length > 0) throw fault('BadInput', `not enrolled: ${unknown.join()}`);
         return wanted ?? Object.keys(recipes);
       },
-      async openSweep({ recipes: names }) {
+      async openSweep({ recipes: names, holder }) {
         await call('sweep', 'open');
+        claim(holder);
         if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
         const { attempts, sweepMs } = host;
         const settings = { attempts, sweepMs, tierMs: 60_000, promoteMs: 60_000 };
@@ -112,6 +119,8 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const { recipes: names, holder, problems } = input;
         host.closing = input;
         await call('sweep', 'close');
+        claim(holder);
+        lock = null;
         const found = names.flatMap((name) => host.results.get(`${holder.workflowId}/${name}`) ?? []);
         return {
           verdict: sweepVerdict(found.map(({ outcome }) => outcome)),
@@ -207,7 +216,8 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
         return host.left;
       },
-      async forgetCanonical({ recipe }) {
+      async forgetCanonical({ recipe, holder }) {
+        claim(holder);
         await call(recipe, 'forget');
         return `${recipe} has no canonical any more`;
       },
@@ -218,11 +228,30 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         host.accepted.push(asked);
         return `tag ${asked.tag} of ${asked.recipe} is accepted`;
       },
-      async giveBackHost() {
-        await call('sweep', 'release');
+      async giveBackHost({ holder }) {
+        await call('sweep', 'give back');
+        if (lock?.workflowId === holder.workflowId) lock = null;
+      },
+      async lockHolder() {
+        if (lock === null) return null;
+        const { workflowId: id, runId, what } = lock;
+        return {
+          workflow: { id, runId },
+          asker: what === 'sweep' ? 'sweep' : 'hand',
+          what,
+          number: 0,
+          sinceMs: 0,
+        };
       },
     },
   };
+
+  function claim(holder: Holder): void {
+    if (lock !== null && lock.workflowId !== holder.workflowId && !host.ended.has(lock.workflowId)) {
+      throw fault('HostBusy', `this host is held by ${lock.what} ${lock.workflowId}`);
+    }
+    lock = holder;
+  }
 
   async function call(recipe: string, step: string): Promise<void> {
     const name = `${recipe} ${step}`;
@@ -252,6 +281,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
   }
 
   async function deployTier({ run, step }: ColdStep): Promise<ColdResult> {
+    claim({ workflowId: run.asked.id, runId: run.asked.runId, what: run.asked.by });
     await call(run.recipe, step);
     const reason = recipes[run.recipe]?.red?.[step as Step];
     return reason

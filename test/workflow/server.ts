@@ -1,5 +1,6 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { ApplicationFailure } from '@temporalio/common';
 import type { Client } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../workflows/protocol.ts';
 import type { Activities } from '../../activities/index.ts';
@@ -9,6 +10,8 @@ import type { FakeHost } from './fake-host.ts';
 /** A real dev server and the real workflows; the steps are a fake host's. */
 export interface WorkflowServer {
   client: Client;
+  /** Whether nobody can ask for its turn now. */
+  turns: { fails: boolean };
   /** Where the server speaks gRPC, without TLS. */
   address: string;
   /** Runs the body with a worker whose steps that host answers. */
@@ -34,10 +37,16 @@ export function quietRuntime(): void {
 }
 
 /** The turns are real: they are between the workflows and the server alone. */
-function turnSteps(client: Client): Pick<Activities, 'askForTurn' | 'endedWorkflows'> {
+function turnSteps(
+  client: Client,
+  behaviour: { fails: boolean },
+): Pick<Activities, 'askForTurn' | 'endedWorkflows'> {
   const turns = createTurns(client, HOST);
   return {
-    askForTurn: (request) => turns.ask(request),
+    async askForTurn(request) {
+      if (behaviour.fails) throw ApplicationFailure.nonRetryable('the server does not answer', 'Network');
+      return turns.ask(request);
+    },
     async endedWorkflows({ workflows }) {
       const open = await Promise.all(workflows.map((workflow) => turns.isOpen(workflow)));
       return workflows.filter((_, place) => !open[place]);
@@ -60,7 +69,9 @@ export async function startWorkflowServer(temporalBinary: string): Promise<Workf
       ]),
     },
   });
+  const turns = { fails: false };
   return {
+    turns,
     client: env.client,
     address: env.address,
     async withWorker(host, body) {
@@ -68,7 +79,7 @@ export async function startWorkflowServer(temporalBinary: string): Promise<Workf
         connection: env.nativeConnection,
         taskQueue: TASK_QUEUE,
         workflowBundle: WORKFLOW_BUNDLE,
-        activities: { ...host.activities, ...turnSteps(env.client) },
+        activities: { ...host.activities, ...turnSteps(env.client, turns) },
         maxHeartbeatThrottleInterval: '100ms',
       });
       return worker.runUntil(body);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import {
+  abortUpdate,
   CANONICAL_WORKFLOW,
   hostWorkflowId,
   progressQuery,
@@ -71,7 +72,7 @@ test('what an operator asks for goes between two recipes of a sweep, and nothing
     expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
     await idle();
   });
-  const order = ['a record', 'sweep release', 'c forget', 'b mirror-sync'].map((call) =>
+  const order = ['a record', 'sweep give back', 'c forget', 'b mirror-sync'].map((call) =>
     fake.calls.indexOf(call),
   );
   expect(order).toEqual([...order].sort((one, other) => one - other));
@@ -84,7 +85,7 @@ test('a sweep gives its turn back when it ends, and nobody who asks for nothing 
     await (await startSweep('a', 'b')).result();
     await idle();
   });
-  expect(fake.calls).not.toContain('sweep release');
+  expect(fake.calls).not.toContain('sweep give back');
 });
 
 test('a second sweep ends as skipped, and says which one is under way', async () => {
@@ -142,6 +143,7 @@ test('a holder that was terminated gives way at once to whoever asks', async () 
     const lost = await startSweep('a');
     await fake.reached('a cold-test: install');
     await lost.terminate('for the test');
+    fake.ended.add(lost.workflowId);
     const sweep = await startSweep('b');
     expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
     await idle();
@@ -154,7 +156,9 @@ test('who waits is served although the workflow of the host was ended by somebod
     const sweep = await startSweep('a', 'b');
     await fake.reached('a cold-test: install');
     await host().terminate('for the test');
+    // Whoever asks next begins it anew, and it learns from the lock who has the host.
     const forget = await startForget('c');
+    await until('it waits', async () => (await waiting()).includes(forget.workflowId));
     await forget.result();
     expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
     await idle();
@@ -179,4 +183,70 @@ test('a sweep that is cancelled while it has given way writes its report in its 
   });
   expect(fake.calls.indexOf('sweep close')).toBeGreaterThan(fake.calls.indexOf('c forget'));
   expect(fake.calls).not.toContain('b mirror-sync');
+});
+
+test('an abort of a sweep that waits ends it as skipped, without a look at the host', async () => {
+  const fake = fakeHost({ a: { releases: ['1.0.0+1'] }, c: { hangs: 'forget' } });
+  await server.withWorker(fake, async () => {
+    const forget = await startForget('c');
+    await fake.reached('c forget');
+    const sweep = await startSweep('a');
+    await until('it waits', async () => (await waiting()).includes(sweep.workflowId));
+    expect(await sweep.executeUpdate(abortUpdate)).toContain('in its turn');
+    expect(await sweep.result()).toMatchObject({ verdict: 'skipped', note: 'aborted by an operator' });
+    expect(await waiting()).toEqual([]);
+    await forget.cancel();
+    await idle();
+  });
+  expect(fake.calls).not.toContain('sweep open');
+});
+
+test('an abort of a sweep that has given way is reported in its turn', async () => {
+  const fake = fakeHost({
+    a: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
+    b: { releases: ['1.0.0+1'] },
+    c: { slow: 'forget' },
+  });
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const forget = await startForget('c');
+    await fake.reached('c forget');
+    await sweep.executeUpdate(abortUpdate);
+    expect(((await sweep.result()) as SweepResult).note).toBe('aborted by an operator');
+    await forget.result();
+    await idle();
+  });
+  expect(fake.calls.indexOf('sweep close')).toBeGreaterThan(fake.calls.indexOf('c forget'));
+});
+
+test('what breaks a sweep off between two recipes costs neither its report nor the host', async () => {
+  const fake = twoRecipes();
+  fake.faults['give back'] = { type: 'BadInput' };
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const forget = await startForget('c');
+    await until('it waits', async () => (await waiting()).includes(forget.workflowId));
+    await expect(sweep.result()).rejects.toThrow();
+    expect(fake.closing).toMatchObject({ unreached: ['b'], note: expect.stringContaining('broken off') });
+    expect(fake.results.get(`${sweep.workflowId}/b`)?.outcome).toMatchObject({ cause: 'infrastructure' });
+    delete fake.faults['give back'];
+    await forget.result().catch(() => undefined);
+    await idle();
+  });
+});
+
+test('a workflow that cannot ask for the host fails, and hangs nobody', async () => {
+  const fake = twoRecipes();
+  await server.withWorker(fake, async () => {
+    server.turns.fails = true;
+    try {
+      await expect((await startSweep('a')).result()).rejects.toThrow();
+    } finally {
+      server.turns.fails = false;
+    }
+    expect(((await (await startSweep('a')).result()) as SweepResult).verdict).toBe('green');
+    await idle();
+  });
 });
