@@ -29,7 +29,8 @@ interface Carried {
 
 /**
  * One pass over the enrolled recipes, or those named in the input, one at a time. Completed with its report;
- * Completed as skipped when another run has the host; Failed at once on a wrong input or an unready host.
+ * Completed as skipped while another sweep is under way, or aborted before its turn came; Failed at once on a wrong
+ * input or an unready host.
  */
 export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Promise<SweepResult> {
   const wanted = parseSweepInput(input);
