@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/client';
 import type { Command } from 'commander';
 import { isRecipeName } from '../../domain/names.ts';
@@ -60,23 +61,27 @@ export function checkRecipeNames(names: readonly string[]): void {
   }
 }
 
+/** Its second names a sweep by hand. Where another one has that name already, this one takes the next second's. */
 async function startSweep({ client }: TemporalServer, host: string, recipes: string[]): Promise<string> {
-  const workflowId = sweepWorkflowId(host, new Date());
   const input: SweepInput = recipes.length === 0 ? {} : { recipes };
   const what = recipes.length === 0 ? 'every enrolled recipe' : recipes.join(', ');
-  try {
-    await client.workflow.start(SWEEP_WORKFLOW, {
-      workflowId,
-      taskQueue: taskQueueOf(host),
-      args: [input],
-      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-      staticSummary: `sweep by hand: ${what}`.slice(0, 200),
-    });
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    throw new CommandStopped(`another sweep was started in this very second: ${workflowId}; try again`);
+  for (;;) {
+    const now = new Date();
+    const workflowId = sweepWorkflowId(host, now);
+    try {
+      await client.workflow.start(SWEEP_WORKFLOW, {
+        workflowId,
+        taskQueue: taskQueueOf(host),
+        args: [input],
+        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+        staticSummary: `sweep by hand: ${what}`.slice(0, 200),
+      });
+      return workflowId;
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      await sleep(1000 - now.getMilliseconds());
+    }
   }
-  return workflowId;
 }
 
 /** Red: a release is red or was not promoted. None and skipped: there is no verdict. */

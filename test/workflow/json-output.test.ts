@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { abortUpdate } from '../../workflows/protocol.ts';
 import { parseDocument } from '../fixtures/documents.ts';
@@ -39,6 +39,12 @@ afterAll(async () => {
 
 const type = (...args: string[]) => typeIn(folder, args);
 
+/** A command is refused where the server has not seen a worker yet. */
+const workerIsSeen = () =>
+  vi.waitFor(async () => {
+    expect(parseDocument('status', (await type('status', '--json')).out).workers).toHaveLength(1);
+  });
+
 test('plan, sweep and schedule show are what the page says', async () => {
   const host = fakeHost({
     ghost: { releases: ['1.0.0+1'] },
@@ -47,6 +53,7 @@ test('plan, sweep and schedule show are what the page says', async () => {
     broken: { faults: { 'mirror-sync': { type: 'MirrorSync' } } },
   });
   await server.withWorker(host, async () => {
+    await workerIsSeen();
     const planned = parseDocument('plan', (await type('plan', '--json')).out);
     expect(planned.map(({ recipe, decision }) => [recipe, decision])).toEqual([
       ['ghost', 'run'],
@@ -72,6 +79,15 @@ test('plan, sweep and schedule show are what the page says', async () => {
   });
 });
 
+test('two sweeps that are started in the same second have each a name of its own', async () => {
+  const host = fakeHost({ ghost: { canonical: '1.0.0+1', releases: ['1.0.0+1'] } });
+  await server.withWorker(host, async () => {
+    const typed = await Promise.all([1, 2, 3].map(async () => type('sweep', '--json')));
+    const names = typed.map(({ out }) => parseDocument('sweep', out).sweep);
+    expect(new Set(names).size).toBe(3);
+  });
+});
+
 test('status is what the page says, of a free host and of one where a sweep runs', async () => {
   expect(parseDocument('status', (await type('status', '--json')).out)).toMatchObject({
     holder: null,
@@ -84,7 +100,8 @@ test('status is what the page says, of a free host and of one where a sweep runs
   });
   await server.withWorker(host, async () => {
     const sweeping = type('sweep', '--json');
-    await host.reached('gitea cold-test: install');
+    const ended = sweeping.then(({ err }) => Promise.reject(new Error(`the sweep has ended: ${err}`)));
+    await Promise.race([host.reached('gitea cold-test: install'), ended]);
     const running = parseDocument('status', (await type('status', '--json')).out).sweeps[0]?.sweep ?? '';
     const handle = server.client.workflow.getHandle(running);
     const { runId } = await handle.describe();
