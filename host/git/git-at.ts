@@ -41,17 +41,16 @@ export async function gitAt(
   signal?.throwIfAborted();
   const secrets = credentials?.secrets ?? [];
   const stop = createStop(deadlineMs, signal);
-  let finished: Finished | undefined;
+  let ended: { status: number | null; said: string } | undefined;
+  let [stdout, stderr] = [gathered(null), gathered(null)];
   const options: Partial<SimpleGitOptions> = {
     baseDir: folder,
     // Its own time-out is one of silence, and starts anew with each line of progress.
     abort: stop.signal,
-    // At the end of the output, not 50 ms after the exit: what was not read by then would be missing from the answer.
-    completion: { onClose: true, onExit: false },
     // A git that was killed is one that wrote nothing to it, and a bad status without a message is a good one.
-    errors(error, { exitCode, stdOut, stdErr }) {
+    errors(error, { exitCode, stdErr }) {
       const status: number | null = exitCode;
-      finished = { status, stdout: textOf(stdOut, secrets), stderr: textOf(stdErr, secrets) };
+      ended = { status, said: Buffer.concat(stdErr).toString() };
       return status === 0 ? error : new Error(`exit status ${status}`);
     },
     // An empty one is written too: standard input stays open without.
@@ -81,40 +80,56 @@ export async function gitAt(
       allowUnsafeConfigEnvCount: credentials !== null,
     },
   };
-  let answer = '';
   let refused: unknown;
   try {
-    answer = await simpleGit(options)
+    await simpleGit(options)
       .env({ ...environment, ...env, ...credentials?.env, ...stop.env })
-      .outputHandler((_git, stdout, stderr) => {
+      .outputHandler((_git, output, errors) => {
         passBoundary('command.after-start', { marked: stop.env });
-        stop.watch([stdout as Readable, stderr as Readable]);
+        [stdout, stderr] = [gathered(output as Readable), gathered(errors as Readable)];
+        stop.watch([output as Readable, errors as Readable]);
         // For a git that wrote nothing it waits another 50 ms, in case of output that comes late: there is none.
-        stdout.once('end', () => stdout.emit('data', Buffer.alloc(0)));
+        output.once('end', () => output.emit('data', Buffer.alloc(0)));
       })
       .raw([...args]);
   } catch (error) {
     refused = error;
   } finally {
+    await Promise.all([stdout.whole, stderr.whole]);
     await stop.over();
   }
   signal?.throwIfAborted();
   const shown = redact(['git', ...args].join(' '), secrets);
-  const nothing: Finished = { status: null, stdout: '', stderr: '' };
-  if (stop.why) throw new CommandFailed(shown, finished ?? nothing, stop.why.how, stop.why.ending);
-  if (finished === undefined) {
+  const finished: Finished = {
+    status: ended?.status ?? null,
+    stdout: redact(stdout.text(), secrets),
+    stderr: redact(stderr.text(), secrets),
+  };
+  if (stop.why) throw new CommandFailed(shown, finished, stop.why.how, stop.why.ending);
+  if (ended === undefined) {
     // Its folder is gone; or one of its guards is closed, which is a mistake of ours.
     if (!(refused instanceof GitConstructError)) throw refused;
-    throw new CommandFailed(shown, nothing, refused.message, 'not started');
+    throw new CommandFailed(shown, finished, refused.message, 'not started');
   }
-  const { status, stderr } = finished;
-  if (status === 0) return redact(answer, secrets);
+  const { status, said } = ended;
+  if (status === 0) return finished.stdout;
   if (status === null) throw new CommandFailed(shown, finished, 'ended by a signal', 'signal');
   if (status > 0) throw new CommandFailed(shown, finished, `exit status ${status}`);
-  // The system's error number; simple-git writes the error, with a stack, to the standard error that there was not.
-  throw new CommandFailed(shown, nothing, stderr.split('\n')[0] ?? '', 'not started');
+  // The system's error number; simple-git has the error, with a stack, for the standard error that there was not.
+  throw new CommandFailed(shown, { ...finished, status: null }, said.split('\n')[0] ?? '', 'not started');
 }
 
-function textOf(chunks: readonly Buffer[], secrets: readonly string[]): string {
-  return redact(Buffer.concat(chunks).toString(), secrets);
+/**
+ * What a git writes to one of its outputs, to the end. What simple-git itself gathers is what came within 50 ms of
+ * the exit; and where it is told to wait for the end (`completion.onExit: false`) it waits for a promise beside, the
+ * same one for each git, which is never kept and so never lets go of any of them.
+ */
+function gathered(output: Readable | null): { text(): string; whole: Promise<void> } {
+  const chunks: Buffer[] = [];
+  output?.on('data', (chunk: Buffer) => void chunks.push(chunk));
+  const whole = new Promise<void>((resolve) => {
+    if (output === null) resolve();
+    else output.once('close', resolve);
+  });
+  return { text: () => Buffer.concat(chunks).toString(), whole };
 }

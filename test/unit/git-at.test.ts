@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { mkdtemp, mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -6,6 +7,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { declaredEnvironment } from '../../host/config/config.ts';
 import { initBareArgs, listRemoteArgs, objectsArgs, refsArgs } from '../../host/git/commands.ts';
@@ -418,5 +421,24 @@ describe('credentials', () => {
     });
     expect(said).toBe('4\n');
     expect(await readlink(file).catch(() => '')).not.toContain('recipe-sweep-');
+  });
+});
+
+test('nothing is kept of a git that has ended: a worker lives for months', async () => {
+  // As the steps' own: whatever still waits for that git has the context of who started it.
+  const context = new AsyncLocalStorage<object>();
+  const started: WeakRef<object>[] = [];
+  for (let git = 0; git < 3; git++) {
+    const step = {};
+    started.push(new WeakRef(step));
+    await context.run(step, () => ask(real, { args: ['--version'] }));
+  }
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  await vi.waitFor(() => {
+    collectGarbage();
+    // The last one may still be on the stack.
+    const kept = started.slice(0, -1).filter((step) => step.deref() !== undefined);
+    expect(kept).toHaveLength(0);
   });
 });
