@@ -71,6 +71,16 @@ export function noneIfMissing(error: NodeJS.ErrnoException): never[] {
   throw error;
 }
 
+/** A file's text; empty where there is no file. */
+export async function textIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
 /** What the text says; undefined when it is no JSON. */
 export function tryJson(text: string): unknown {
   try {

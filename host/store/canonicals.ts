@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { checkedRecipe, isRecipeName, warmDomain } from '../../domain/names.ts';
@@ -10,6 +10,7 @@ import {
   noneIfMissing,
   readJson,
   syncFolder,
+  textIfThere,
   tryJson,
   writeJson,
 } from '../machine/durable-file.ts';
@@ -134,7 +135,7 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
 
   /** What shows that there was a record; null when nothing does. */
   async function traceOf(recipe: string): Promise<string | null> {
-    if ((await readIfThere(historyFile(recipe))).trim() !== '')
+    if ((await textIfThere(historyFile(recipe))).trim() !== '')
       return 'history.jsonl beside it names promotions';
     const attached = await readJson(attachedFile(recipe), attachedSchema, remedyOf(recipe));
     if (typeof attached?.canonical === 'string')
@@ -147,7 +148,7 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
   }
 
   async function history(recipe: string): Promise<CanonicalRecord[]> {
-    const lines = (await readIfThere(historyFile(recipe))).split('\n').filter((line) => line !== '');
+    const lines = (await textIfThere(historyFile(recipe))).split('\n').filter((line) => line !== '');
     return lines.flatMap((line) => {
       // A crash can cut the last line; completeHistory writes it again.
       const parsed = recordSchema.safeParse(tryJson(line));
@@ -156,7 +157,7 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
   }
 
   async function completeHistory(record: CanonicalRecord): Promise<void> {
-    const text = await readIfThere(historyFile(record.recipe));
+    const text = await textIfThere(historyFile(record.recipe));
     const known = (await history(record.recipe)).some((past) => past.snapshot.id === record.snapshot.id);
     if (known) return;
     const torn = text !== '' && !text.endsWith('\n');
@@ -165,7 +166,7 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
 
   async function lastPromotion(recipe: string): Promise<CanonicalRecord> {
     const file = historyFile(recipe);
-    const text = await readIfThere(file);
+    const text = await textIfThere(file);
     const written = text.split('\n').filter((line) => line !== '');
     const isTorn = text !== '' && !text.endsWith('\n') && tryJson(written.at(-1) ?? '') === undefined;
     // Of a line that a crash cut short the snapshot before it is not pruned yet.
@@ -250,13 +251,4 @@ function remedyOf(recipe: string): string {
 
 async function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch(noneIfMissing);
-}
-
-async function readIfThere(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
 }

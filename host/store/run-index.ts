@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../domain/fault.ts';
@@ -6,7 +6,7 @@ import { HIGHEST_LEVEL } from '../../domain/level.ts';
 import { checkedRecipe, isRecipeName, parseRecipeRunId } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { indexedRun, type IndexedRun } from '../../domain/run-history.ts';
-import { appendDurably, noneIfMissing, tryJson, writeDurably } from '../machine/durable-file.ts';
+import { appendDurably, noneIfMissing, textIfThere, tryJson, writeDurably } from '../machine/durable-file.ts';
 import { exactly } from '../machine/exact-schema.ts';
 import { RESULT_FILE, runFolderName } from './places.ts';
 import { askerSchema, outcomeSchema } from './result-schema.ts';
@@ -48,7 +48,7 @@ export function createRunIndex(state: string): RunIndex {
   return {
     async add(result) {
       const file = fileOf(result.recipe);
-      const torn = /[^\n]$/.test(await readIfThere(file));
+      const torn = /[^\n]$/.test(await textIfThere(file));
       await appendDurably(file, `${torn ? '\n' : ''}${JSON.stringify(lineOf(result))}`);
     },
     async of(recipe) {
@@ -56,7 +56,7 @@ export function createRunIndex(state: string): RunIndex {
       const remedy = 'the next sweep that opens writes it anew from the results';
       let text: string;
       try {
-        text = await readIfThere(file);
+        text = await textIfThere(file);
       } catch (error) {
         return { runs: [], problem: `${file}: ${messageOf(error)}; ${remedy}` };
       }
@@ -92,13 +92,4 @@ const ENDING = '.jsonl';
 export function lineOf(result: RecipeResult): IndexedRun {
   const file = path.join('runs', runFolderName(result.workflow.id), RESULT_FILE);
   return indexedRun(result, file);
-}
-
-async function readIfThere(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
 }

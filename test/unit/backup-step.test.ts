@@ -15,9 +15,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { Fault } from '../../domain/fault.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
-import type { RunRef } from '../../domain/run.ts';
 import { BOUNDARY_CHANNEL, type Boundary, type Passed } from '../../host/machine/boundary.ts';
-import { createMachine, ZONE, type Machine } from './fake-machine.ts';
+import { createMachine, ZONE, type Machine, runOfSweep } from './fake-machine.ts';
 import type { MortalProcess } from './mortal-fs.ts';
 
 /** The tiers backup and restore on a machine without an engine, with real archives of real folders. */
@@ -28,12 +27,7 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 const COMMIT = '0'.repeat(40);
-const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = {
-  recipe: 'ghost',
-  asked: { by: 'sweep', ...SWEEP },
-  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
-};
+const RUN = runOfSweep('ghost');
 const STACK = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
 const deploy = { version: '1.0.0+1', commit: COMMIT };
 const ASKED = { run: RUN, deploy, dependencies: [], upgraded: false };

@@ -6,8 +6,7 @@ import { createAlerts } from '../../host/store/alerts.ts';
 import type { Activities } from '../../activities/index.ts';
 import type { ProvidedDependency } from '../../domain/dependency.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
-import type { RunRef } from '../../domain/run.ts';
-import { createMachine, ZONE, type Machine } from './fake-machine.ts';
+import { createMachine, ZONE, type Machine, runOfSweep } from './fake-machine.ts';
 
 /** What a recipe needs beside it, from nothing to nothing again. */
 
@@ -16,12 +15,7 @@ vi.mock('node:fs/promises', async (original) => {
   return mortalFiles(await original<typeof import('node:fs/promises')>());
 });
 
-const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = {
-  recipe: 'drone',
-  asked: { by: 'sweep', ...SWEEP },
-  workflow: { id: 'sweep/drone', runId: 'abcdef' },
-};
+const RUN = runOfSweep('drone');
 const OWN = stackName(coldDomain('drone', ZONE, RUN.workflow.runId));
 const COMMIT = { drone: '0'.repeat(40), gitea: '1'.repeat(40), redis: '2'.repeat(40) };
 

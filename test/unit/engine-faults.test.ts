@@ -4,10 +4,9 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
-import type { RunRef } from '../../domain/run.ts';
 import { DATA_MARKER } from '../../host/data/data-marker.ts';
 import type { Break } from './fake-engine.ts';
-import { createMachine, ZONE, type Machine } from './fake-machine.ts';
+import { createMachine, ZONE, type Machine, runOfSweep } from './fake-machine.ts';
 
 /** An engine that fails, and data that is kept elsewhere: what the steps make of either. */
 
@@ -16,12 +15,7 @@ vi.mock('node:fs/promises', async (original) => {
   return mortalFiles(await original<typeof import('node:fs/promises')>());
 });
 
-const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = {
-  recipe: 'ghost',
-  asked: { by: 'sweep', ...SWEEP },
-  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
-};
+const RUN = runOfSweep('ghost');
 const COLD = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
 const WARM = 'warm-ghost_model_test';
 const FIRST = { version: '1.0.0+1', commit: '0'.repeat(40) };

@@ -4,6 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
 import { Fault } from '../../domain/fault.ts';
 import type { RecipeSettings } from '../../domain/recipe-settings.ts';
+import type { RunRef } from '../../domain/run.ts';
 import { versionsOf } from '../../domain/version.ts';
 import { passBoundary } from '../../host/machine/boundary.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
@@ -26,6 +27,15 @@ import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts'
  */
 
 export const ZONE = 'model.test';
+export const SWEEP = { id: 'sweep', runId: 'run of sweep' };
+
+/** A recipe's run of that sweep. */
+export const runOfSweep = (recipe: string): RunRef => ({
+  recipe,
+  asked: { by: 'sweep', ...SWEEP },
+  workflow: { id: `${SWEEP.id}/${recipe}`, runId: 'abcdef' },
+});
+
 export const DAY_MS = 24 * 60 * 60_000;
 
 export interface Machine extends FakeEngine {

@@ -16,7 +16,7 @@ import type { Activities } from '../../activities/index.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { BOUNDARY_CHANNEL, type Passed } from '../../host/machine/boundary.ts';
-import { createMachine, type Machine } from './fake-machine.ts';
+import { createMachine, type Machine, runOfSweep, SWEEP } from './fake-machine.ts';
 import { disk } from './mortal-fs.ts';
 
 /** Single steps in situations that a sweep comes into only after something went wrong. */
@@ -29,12 +29,7 @@ vi.mock('node:fs/promises', async (original) => {
 const COMMIT = '0'.repeat(40);
 const IMAGES = { app: { image: COMMIT, digest: `sha256:${COMMIT}` } };
 const RELEASE = { version: '1.0.0+1', commit: COMMIT };
-const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = {
-  recipe: 'ghost',
-  asked: { by: 'sweep', ...SWEEP },
-  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
-};
+const RUN = runOfSweep('ghost');
 const STACK = 'warm-ghost_model_test';
 
 let folder: string;

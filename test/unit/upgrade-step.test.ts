@@ -4,8 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Activities } from '../../activities/index.ts';
 import { coldDomain, stackName } from '../../domain/names.ts';
-import type { RunRef } from '../../domain/run.ts';
-import { createMachine, ZONE, type Machine } from './fake-machine.ts';
+import { createMachine, ZONE, type Machine, runOfSweep } from './fake-machine.ts';
 
 /** The tier upgrade on a machine without an engine: what it says of data, and of services that are left. */
 
@@ -14,12 +13,7 @@ vi.mock('node:fs/promises', async (original) => {
   return mortalFiles(await original<typeof import('node:fs/promises')>());
 });
 
-const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = {
-  recipe: 'ghost',
-  asked: { by: 'sweep', ...SWEEP },
-  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
-};
+const RUN = runOfSweep('ghost');
 const STACK = stackName(coldDomain('ghost', ZONE, RUN.workflow.runId));
 const BASE = { version: '1.0.0+1', commit: '0'.repeat(40) };
 const HEAD = { version: '1.1.0+1', commit: '1'.repeat(40) };

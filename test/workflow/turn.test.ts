@@ -57,6 +57,26 @@ const idle = () => until('the host is free', async () => (await host().describe(
 const twoRecipes = (): FakeHost =>
   fakeHost({ a: { releases: ['1.0.0+1'], slow: 'cold-test: install' }, b: { releases: ['1.0.0+1'] }, c: {} });
 
+/** A sweep of a and b that has given way to who forgets c, which takes a while. */
+async function whileGivenWay(
+  body: (sweep: WorkflowHandle, forget: WorkflowHandle) => Promise<void>,
+): Promise<FakeHost> {
+  const fake = fakeHost({
+    a: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
+    b: { releases: ['1.0.0+1'] },
+    c: { slow: 'forget' },
+  });
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const forget = await startForget('c');
+    await fake.reached('c forget');
+    await body(sweep, forget);
+    await idle();
+  });
+  return fake;
+}
+
 test('what an operator asks for goes between two recipes of a sweep, and nothing runs beside it', async () => {
   const fake = twoRecipes();
   await server.withWorker(fake, async () => {
@@ -166,20 +186,10 @@ test('who waits is served although the workflow of the host was ended by somebod
 });
 
 test('a sweep that is cancelled while it has given way writes its report in its turn', async () => {
-  const fake = fakeHost({
-    a: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
-    b: { releases: ['1.0.0+1'] },
-    c: { slow: 'forget' },
-  });
-  await server.withWorker(fake, async () => {
-    const sweep = await startSweep('a', 'b');
-    await fake.reached('a cold-test: install');
-    const forget = await startForget('c');
-    await fake.reached('c forget');
+  const fake = await whileGivenWay(async (sweep, forget) => {
     await sweep.cancel();
     await forget.result();
     await expect(sweep.result()).rejects.toThrow();
-    await idle();
   });
   expect(fake.calls.indexOf('sweep close')).toBeGreaterThan(fake.calls.indexOf('c forget'));
   expect(fake.calls).not.toContain('b mirror-sync');
@@ -202,20 +212,10 @@ test('an abort of a sweep that waits ends it as skipped, without a look at the h
 });
 
 test('an abort of a sweep that has given way is reported in its turn', async () => {
-  const fake = fakeHost({
-    a: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
-    b: { releases: ['1.0.0+1'] },
-    c: { slow: 'forget' },
-  });
-  await server.withWorker(fake, async () => {
-    const sweep = await startSweep('a', 'b');
-    await fake.reached('a cold-test: install');
-    const forget = await startForget('c');
-    await fake.reached('c forget');
+  const fake = await whileGivenWay(async (sweep, forget) => {
     await sweep.executeUpdate(abortUpdate);
     expect(((await sweep.result()) as SweepResult).note).toBe('aborted by an operator');
     await forget.result();
-    await idle();
   });
   expect(fake.calls.indexOf('sweep close')).toBeGreaterThan(fake.calls.indexOf('c forget'));
 });
