@@ -1,7 +1,7 @@
 /**
  * Whose turn it is on a host. One workflow at a time may change anything there; the others wait in order. Pure: the
- * workflow of a host (workflows/host-turns.ts) keeps this state and tells everybody of it, and the generations of the host's
- * lock are the fence below, whatever is believed here.
+ * workflow of a host (workflows/host-turns.ts) keeps this state and tells everybody of it, and the generations of the
+ * host's lock are the fence below, whatever is believed here.
  */
 
 /** Somebody who wants the host, or has it. */

@@ -7,13 +7,12 @@ import type { Activities } from '../../activities/index.ts';
 import type { RunEnd } from '../../activities/record.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import { UNTESTED } from '../../domain/report.ts';
-import type { RunRef } from '../../domain/run.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createResults } from '../../host/store/results.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
 import { faultOf, reasonOf } from '../../workflows/input.ts';
-import { createMachine, type Machine } from './fake-machine.ts';
+import { createMachine, type Machine, runOfSweep, SWEEP } from './fake-machine.ts';
 
 /** How runs and sweeps end when something went wrong: what they say is true, and nothing keeps them from it. */
 
@@ -28,12 +27,7 @@ vi.mock('../../host/prerequisites.ts', () => ({ checkPrerequisites: async () => 
 const COMMIT = '0'.repeat(40);
 const IMAGES = { app: { image: COMMIT, digest: `sha256:${COMMIT}` } };
 const RELEASE = { version: '1.0.0+1', commit: COMMIT };
-const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-const RUN: RunRef = {
-  recipe: 'ghost',
-  asked: { by: 'sweep', ...SWEEP },
-  workflow: { id: 'sweep/ghost', runId: 'abcdef' },
-};
+const RUN = runOfSweep('ghost');
 
 const GHOST = { is: 'recipe', name: 'ghost' } as const;
 

@@ -91,6 +91,15 @@ describe('what git answers', () => {
     expect(await ask(settings)).toBe('early\nlate\n');
   });
 
+  test('is none where what it started still writes at the deadline, although it ended well', async () => {
+    const settings = await standIn('(sleep 60; echo late) &', 'echo early');
+    await expect(ask(settings, { deadlineMs: 1_000 })).rejects.toMatchObject({
+      ending: 'deadline',
+      stdout: 'early\n',
+    });
+    expect(await running()).toEqual([]);
+  });
+
   test('of one that wrote nothing is nothing, at once', async () => {
     const settings = await standIn('exit 0');
     await ask(settings);

@@ -8,10 +8,9 @@ import type { World } from '../../activities/world.ts';
 import { askTier, checkData, writeData, type TierAnswer } from '../../activities/tier.ts';
 import { Fault } from '../../domain/fault.ts';
 import type { Hook } from '../../domain/recipe-settings.ts';
-import type { RunRef } from '../../domain/run.ts';
 import type { ScriptResult } from '../../host/scripts/app-scripts.ts';
 import type { App } from '../../domain/app.ts';
-import { createMachine, type Machine } from './fake-machine.ts';
+import { createMachine, type Machine, runOfSweep } from './fake-machine.ts';
 
 /** What stands around each tier, and the tier custom. */
 
@@ -119,12 +118,7 @@ describe('data', () => {
 
 describe('the tier custom', () => {
   const COMMIT = '0'.repeat(40);
-  const SWEEP = { id: 'sweep', runId: 'run of sweep' };
-  const RUN: RunRef = {
-    recipe: 'ghost',
-    asked: { by: 'sweep', ...SWEEP },
-    workflow: { id: 'sweep/ghost', runId: 'abcdef' },
-  };
+  const RUN = runOfSweep('ghost');
   const deploy = { version: '1.0.0+1', commit: COMMIT };
   const asked = { run: RUN, deploy, dependencies: [], upgraded: false };
   let folder: string;

@@ -79,7 +79,7 @@ test('plan, sweep and schedule show are what the page says', async () => {
   });
 });
 
-test('two sweeps that are started in the same second have each a name of its own', async () => {
+test('sweeps that are started in the same second have each a name of its own', async () => {
   const host = fakeHost({ ghost: { canonical: '1.0.0+1', releases: ['1.0.0+1'] } });
   await server.withWorker(host, async () => {
     const typed = await Promise.all([1, 2, 3].map(async () => type('sweep', '--json')));
