@@ -4,7 +4,8 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createLedger } from '../../host/git/ledger.ts';
-import { processRunner } from '../../host/machine/process.ts';
+import { createMirrors } from '../../host/git/mirrors.ts';
+import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import type { Service } from '../../host/machine/child.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { reapWorkflowId, SWEEP_WORKFLOW } from '../../workflows/protocol.ts';
@@ -13,7 +14,7 @@ import { createGitRepo } from '../fixtures/git-repo.ts';
 import { timelineOf, type Timeline } from './history.ts';
 import { interruption } from './interruption.ts';
 
-/** A host on which every enrolled recipe is up to date: each has a mirror, a ledger and a canonical. */
+/** A host as a sweep leaves it, every enrolled recipe up to date: each has a mirror, a ledger, a canonical and its commit. */
 export interface UpToDateHost {
   system: System;
   recipes: readonly string[];
@@ -43,9 +44,20 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
   let sweeps = 0;
 
   try {
-    const { bare, commits } = await makeRepository(folder);
+    const commands = processRunner({
+      environment: { PATH: process.env['PATH'] ?? '', HOME: folder },
+      signal: interruption,
+    });
+    const { bare, commits } = await makeRepository(commands, folder);
     const latest = [...commits].at(-1) as [string, string];
     const [ledger, canonicals] = [createLedger(state), createCanonicals(system)];
+    const mirrors = createMirrors({
+      config: { mirrors: mirror('{recipe}'), state, limits: { fetch: 1e9 } },
+      commands,
+      ledger,
+      now: () => new Date(),
+      endOrphans: async () => undefined,
+    });
     const ts = new Date().toISOString();
     await inBatches(recipes, async (recipe) => {
       for (const copy of [upstream(recipe), mirror(recipe), work(recipe)]) {
@@ -81,6 +93,7 @@ export async function startUpToDateHost(temporalBinary: string, count: number): 
           bytes: manifest.length,
         },
       });
+      await mirrors.keep(recipe, latest[1]);
     });
     await system.configure({ recipes: './enrolled' });
   } catch (error) {
@@ -134,11 +147,10 @@ export async function untilReaped({ temporal: { client }, host }: System): Promi
 }
 
 /** One upstream with a history of releases, bare and packed as a server has it. */
-async function makeRepository(folder: string): Promise<{ bare: string; commits: Map<string, string> }> {
-  const commands = processRunner({
-    environment: { PATH: process.env['PATH'] ?? '', HOME: folder },
-    signal: interruption,
-  });
+async function makeRepository(
+  commands: ProcessRunner,
+  folder: string,
+): Promise<{ bare: string; commits: Map<string, string> }> {
   const maintainer = path.join(folder, 'maintainer');
   const bare = path.join(folder, 'upstream.git');
   const repo = await createGitRepo(commands, maintainer);
