@@ -15,7 +15,6 @@ export const SWEEP_PROGRAMS = {
   curl: 'curl',
   jq: 'jq',
   openssl: 'openssl',
-  tar: 'tar',
   zstd: 'zstd',
 } as const;
 
@@ -29,7 +28,6 @@ export const TEST_PROGRAMS = {
   /** A second engine on this machine, in a network of its own. */
   ip: 'iproute2',
   iptables: 'iptables',
-  mount: 'mount',
 } as const;
 
 /** Installs those programs that are missing. */

@@ -162,9 +162,8 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
   let server: TemporalServer;
   try {
     server = await connect(config);
-  } catch {
-    const how = 'recipe-sweep dev, or the systemd unit of your server; or set "temporal.address"';
-    return [{ name, ok: false, found: `no answer at ${address}`, how }];
+  } catch (error) {
+    return [{ name, ok: false, found: 'no connection', how: explain(error) }];
   }
   try {
     const answers = { name, ok: true, found: `answers at ${address}, namespace ${namespace}`, how: '' };

@@ -49,8 +49,8 @@ export function addResultsCommand(program: Command, session: Session): void {
       const reports = createReports(state);
       const report =
         options.recipe === undefined
-          ? await reportOf(reports, sweep, state)
-          : await reportOfRecipe(reports, sweep, options.recipe, state);
+          ? await reportOf(session, reports, sweep, state)
+          : await reportOfRecipe(session, reports, sweep, options.recipe, state);
       if (options.json) {
         printJson(session, report);
         return;
@@ -72,9 +72,14 @@ export function addResultsCommand(program: Command, session: Session): void {
 }
 
 /** The report that is asked for. */
-async function reportOf(reports: Reports, sweep: string | undefined, state: string): Promise<SweepReport> {
+async function reportOf(
+  session: Session,
+  reports: Reports,
+  sweep: string | undefined,
+  state: string,
+): Promise<SweepReport> {
   if (sweep === undefined) {
-    const [latest] = (await reports.all()).reports;
+    const [latest] = await readable(session, reports);
     if (latest === undefined) throw new CommandStopped(`no sweep has ended yet in ${state}`);
     return latest;
   }
@@ -87,6 +92,7 @@ async function reportOf(reports: Reports, sweep: string | undefined, state: stri
 
 /** The same of one recipe alone; by default of the latest sweep that it was in. */
 async function reportOfRecipe(
+  session: Session,
   reports: Reports,
   sweep: string | undefined,
   recipe: string,
@@ -97,7 +103,7 @@ async function reportOfRecipe(
     recipes: report.recipes.filter((one) => one.recipe === recipe),
   });
   if (sweep !== undefined) {
-    const report = ofRecipe(await reportOf(reports, sweep, state));
+    const report = ofRecipe(await reportOf(session, reports, sweep, state));
     if (report.recipes.length > 0) return report;
     throw new CommandStopped(`${JSON.stringify(recipe)} is in no report of ${sweep}`);
   }
@@ -109,12 +115,20 @@ async function reportOfRecipe(
     if (found && found.recipes.length > 0) return found;
   }
   // Older versions kept no index, and one that is lost is written anew by the next sweep.
-  const all = (await reports.all()).reports.map(ofRecipe);
+  const all = (await readable(session, reports)).map(ofRecipe);
   const latest = all.find(({ recipes }) => recipes.length > 0);
   if (latest !== undefined) return latest;
   throw new CommandStopped(
     all.length === 0 ? `no sweep has ended yet in ${state}` : `${JSON.stringify(recipe)} is in no report`,
   );
+}
+
+/** Those that can be read, newest first; the others are named, since the latest may be among them. */
+async function readable({ terminal }: Session, files: Reports): Promise<SweepReport[]> {
+  const { reports, unreadable } = await files.all();
+  for (const problem of unreadable) terminal.err(problem);
+  if (reports.length === 0 && unreadable.length > 0) throw new CommandStopped('no other sweep has a report');
+  return reports;
 }
 
 interface Summary {
@@ -128,9 +142,7 @@ interface Summary {
 async function listSweeps(session: Session, { json }: Options, state: string): Promise<void> {
   const { terminal } = session;
   const files = createReports(state);
-  const { reports, unreadable } = await files.all();
-  for (const problem of unreadable) terminal.err(problem);
-  const list = reports.map(({ sweep, ended, verdict, recipes }): Summary => {
+  const list = (await readable(session, files)).map(({ sweep, ended, verdict, recipes }): Summary => {
     const outcomes = Object.fromEntries(countOutcomes(recipes.map(({ outcome }) => outcome)));
     return { sweep, ended, verdict, outcomes, report: files.fileOf(sweep) };
   });

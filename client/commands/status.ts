@@ -26,8 +26,8 @@ export function addStatusCommand(program: Command, session: Session): void {
 
 const ANSWER_TIMEOUT_MS = 3_000;
 
-/** Who has the host and who waits for it; nobody where no workflow of that host answers. */
-async function readTurns({ client, connection }: TemporalServer, host: string): Promise<Turns> {
+/** Who has the host and who waits for it; null where that is not known, since somebody does and no worker answers. */
+async function readTurns({ client, connection }: TemporalServer, host: string): Promise<Turns | null> {
   try {
     const granting = client.workflow.getHandle(hostWorkflowId(host));
     return await connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, async () => {
@@ -36,7 +36,8 @@ async function readTurns({ client, connection }: TemporalServer, host: string): 
       return status.name === 'RUNNING' ? granting.query(turnsQuery) : NOBODY;
     });
   } catch (error) {
-    if (isNotFound(error) || isUnanswered(error)) return NOBODY;
+    if (isNotFound(error)) return NOBODY;
+    if (isUnanswered(error)) return null;
     throw error;
   }
 }
@@ -69,8 +70,9 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
   const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep, never)));
   return {
     host: config.host,
-    holder: locked ?? holderOf(turns),
-    waiting: turns.waiting.map((one) => ({ ...named(one), since: new Date(one.sinceMs).toISOString() })),
+    holder: locked ?? (turns && holderOf(turns)),
+    waiting:
+      turns && turns.waiting.map((one) => ({ ...named(one), since: new Date(one.sinceMs).toISOString() })),
     workers: workers.map(({ identity, lastSeen }) => ({ identity, lastSeen: lastSeen.toISOString() })),
     sweeps: sweeps.map(({ sweep, started }, index) => {
       const look = looks[index];

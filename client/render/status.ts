@@ -10,8 +10,8 @@ export interface Status {
   host: string;
   /** The step is null where only its turn is known: on another host, or before its first step. */
   holder: { workflowId: string; runId: string; what: string; since: string; step: string | null } | null;
-  /** Who waits for its turn, in order. */
-  waiting: { workflowId: string; runId: string; what: string; since: string }[];
+  /** Who waits for its turn, in order. Null where that is not known, nor who has the host if no holder is named. */
+  waiting: { workflowId: string; runId: string; what: string; since: string }[] | null;
   workers: { identity: string; lastSeen: string }[];
   sweeps: SweepStatus[];
   schedule: { id: string; paused: boolean; note: string | null; next: string | null } | null;
@@ -29,16 +29,10 @@ export interface SweepStatus {
 }
 
 export function renderStatus(status: Status, now: number): string {
-  const { holder, workers, schedule } = status;
+  const { workers, schedule } = status;
   const lines = [
-    `host      ${status.host}: ${
-      holder === null
-        ? 'free'
-        : oneLine(
-            `held by ${holder.what} ${holder.workflowId} since ${holder.since}${holder.step === null ? '' : ` (${holder.step})`}`,
-          )
-    }`,
-    ...status.waiting.map(({ what, workflowId, since }) =>
+    `host      ${status.host}: ${holderLine(status)}`,
+    ...(status.waiting ?? []).map(({ what, workflowId, since }) =>
       oneLine(`waits     ${what} ${workflowId} since ${since}`),
     ),
     `worker    ${
@@ -53,6 +47,13 @@ export function renderStatus(status: Status, now: number): string {
   if (status.sweeps.length === 0) lines.push('sweeps    none running');
   for (const sweep of status.sweeps) lines.push('', renderSweep(sweep, now), `  ${sweep.url}`);
   return lines.join('\n');
+}
+
+function holderLine({ holder, waiting }: Status): string {
+  if (holder === null) return waiting === null ? yellow('not free; no worker answers who has it') : 'free';
+  const { what, workflowId, since, step } = holder;
+  const held = oneLine(`held by ${what} ${workflowId} since ${since}${step === null ? '' : ` (${step})`}`);
+  return waiting === null ? `${held}; ${yellow('no worker answers who waits')}` : held;
 }
 
 function ago(moment: string, now: number): string {

@@ -190,6 +190,11 @@ describe('status', () => {
     ]);
   });
 
+  test('never says free where nobody answers who has it', () => {
+    const [line] = plain(renderStatus({ ...quiet, waiting: null }, 0)).split('\n');
+    expect(line).toBe('host      ci-1: not free; no worker answers who has it');
+  });
+
   test('names who holds the host, the worker, and the next time', () => {
     const busy: Status = {
       ...quiet,
@@ -212,6 +217,9 @@ describe('status', () => {
     const queue = { ...busy, waiting: [{ ...waits, since: '2025-03-02T03:01:00Z' }] };
     expect(plain(renderStatus(queue, 15_000)).split('\n')[1]).toBe(
       'waits     canonical forget of gitea canonical-ci-1-x since 2025-03-02T03:01:00Z',
+    );
+    expect(plain(renderStatus({ ...busy, waiting: null }, 0)).split('\n')[0]).toMatch(
+      /^host {6}ci-1: held by PR test .* \(install\); no worker answers who waits$/,
     );
     const lines = plain(renderStatus(busy, 15_000)).split('\n');
     expect(lines[0]).toBe('host      ci-1: held by PR test pr-7 since 2025-03-02T03:00:00Z (install)');
