@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { NO_CONVERSIONS } from './commands.ts';
 import type { Git } from './git.ts';
 import type { KeptCommits } from './kept-commits.ts';
-import { syncFault } from './sync-fault.ts';
+import { explained, syncFault } from './sync-fault.ts';
 import { exists, type WorkRepositories } from './work-repository.ts';
 
 /** Many times what the largest recipe holds. */
@@ -21,7 +20,10 @@ export async function checkOut(
   const bundle = kept.file(recipe, commit);
   const isKept = await exists(bundle);
   // What is kept is to be had without the mirror, also where the work repository is lost or damaged.
-  if (isKept) await work.ensure(recipe, commit);
+  if (isKept) {
+    const advice = `Free space on this host, or mend ${work.folder(recipe)}.`;
+    await explained(recipe, `checking out ${commit}`, advice, () => work.ensure(recipe, commit));
+  }
   await work.look(recipe, `checking out ${commit}`, async (from) => {
     const has = async (): Promise<boolean> => (await git.commits(from, [commit]))[0] === commit;
     if (!(await has()) && isKept) await git.unbundle(from, bundle);
@@ -48,10 +50,15 @@ async function writeTree(git: Git, work: string, commit: string, target: string)
   await mkdir(target, { recursive: true });
   await mkdir(path.join(work, 'info'), { recursive: true });
   await writeFile(path.join(work, 'info', 'attributes'), NO_CONVERSIONS);
-  const index = path.join(work, `index-${randomBytes(6).toString('hex')}`);
+  // One name is enough for who has the recipe's repositories to itself, and what a git that was killed left goes first.
+  const index = path.join(work, 'index-of-checkout');
+  const clear = async (): Promise<void> => {
+    for (const file of [index, `${index}.lock`]) await rm(file, { force: true });
+  };
+  await clear();
   try {
     await git.writeFiles(work, commit, target, index);
   } finally {
-    await Promise.all([rm(index, { force: true }), rm(`${index}.lock`, { force: true })]);
+    await clear();
   }
 }

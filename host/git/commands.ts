@@ -109,7 +109,7 @@ export function listTreeArgs(commit: string): string[] {
 }
 
 /** Holds a commit in a repository of ours whatever is pruned from it; no mirror and no upstream has such a ref. */
-const KEPT = 'refs/recipe-sweep/canonical';
+export const KEPT = 'refs/recipe-sweep/canonical';
 
 /** Makes {@link KEPT} name the commit. */
 export function keepArgs(commit: string): string[] {

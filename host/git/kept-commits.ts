@@ -1,9 +1,10 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { noneIfMissing, syncFile, syncFolder } from '../machine/durable-file.ts';
+import { KEPT } from './commands.ts';
 import type { Git } from './git.ts';
-import { explained, nullIfFailed } from './sync-fault.ts';
-import { exists, type WorkRepositories } from './work-repository.ts';
+import { explained } from './sync-fault.ts';
+import type { WorkRepositories } from './work-repository.ts';
 
 /**
  * `<state>/canonicals/<recipe>/<commit>.bundle`: commits that are to be had also once upstream, and so the mirror and
@@ -12,7 +13,7 @@ import { exists, type WorkRepositories } from './work-repository.ts';
 export interface KeptCommits {
   /** Where a commit is kept, if it is. */
   file(recipe: string, commit: string): string;
-  /** Keeps one of the work repository. Answers false when that does not have it; throws Fault MirrorSync or Disk. */
+  /** Keeps one of the mirror's. Answers false when that does not have it; throws Fault MirrorSync or Disk. */
   keep(recipe: string, commit: string): Promise<boolean>;
   /** Lets go of every commit that was kept but this one. */
   keepOnly(recipe: string, commit: string | null): Promise<void>;
@@ -34,9 +35,12 @@ export function createKeptCommits(state: string, git: Git, work: WorkRepositorie
     file,
 
     async keep(recipe, commit) {
+      const isThere = await work.look(recipe, `keeping ${commit}`, async (from) => {
+        const [found] = await git.commits(from, [commit]);
+        return found === commit;
+      });
+      if (!isThere) return false;
       const from = work.folder(recipe);
-      const found = (await exists(from)) ? await nullIfFailed(() => git.commits(from, [commit])) : null;
-      if (found?.[0] !== commit) return false;
       const kept = file(recipe, commit);
       const folder = path.dirname(kept);
       const advice = `Free space on this host, or mend ${folder}.`;
@@ -44,6 +48,9 @@ export function createKeptCommits(state: string, git: Git, work: WorkRepositorie
         await mkdir(folder, { recursive: true });
         // Under another name, so that what is there is whole.
         const partial = `${kept}.partial`;
+        // A git that was killed here left its locks; whoever keeps has the recipe's repositories to itself.
+        for (const lock of [`${partial}.lock`, path.join(from, `${KEPT}.lock`)])
+          await rm(lock, { force: true });
         await git.bundle(from, commit, partial);
         await syncFile(partial);
         await rename(partial, kept);
@@ -55,8 +62,9 @@ export function createKeptCommits(state: string, git: Git, work: WorkRepositorie
     async keepOnly(recipe, commit) {
       const folder = folderOf(recipe);
       for (const name of await readdir(folder).catch(noneIfMissing)) {
-        const other = name.endsWith(BUNDLE) && name !== `${commit}${BUNDLE}`;
-        if (other || name.endsWith(`${BUNDLE}.partial`)) await rm(path.join(folder, name), { force: true });
+        // Also what a git that was killed left of one.
+        if (name.includes(BUNDLE) && name !== `${commit}${BUNDLE}`)
+          await rm(path.join(folder, name), { force: true });
       }
     },
   };

@@ -42,7 +42,8 @@ export interface Mirrors {
   checkout(recipe: string, commit: string, folder: string): Promise<void>;
   /**
    * Keeps a commit in `<state>/canonicals/<recipe>/<commit>.bundle`, from where checkout has it once upstream, and so
-   * the mirror and its cache, has it no longer. Answers whether it is kept: false when it is gone already.
+   * the mirror and its cache, has it no longer. Answers whether it is kept: false when it is gone already. Throws Fault
+   * MirrorSync or Disk.
    */
   keep(recipe: string, commit: string): Promise<boolean>;
   /** Lets go of every commit that was kept but this one. */

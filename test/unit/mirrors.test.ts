@@ -1005,9 +1005,24 @@ describe('a commit that is kept', () => {
   });
 
   test('cannot be kept when it is gone already, which is no failure', async () => {
-    expect(await mirrors.keep(RECIPE, 'a'.repeat(40))).toBe(false);
     await sync();
     expect(await mirrors.keep(RECIPE, 'a'.repeat(40))).toBe(false);
+  });
+
+  test('is kept also where the work repository is lost, or a git that was killed left its locks', async () => {
+    await sync();
+    const commit = (await upstream.git('rev-parse', 'HEAD')).trim();
+    const kept = path.join(state, 'canonicals', RECIPE, `${commit}.bundle`);
+    await rm(path.join(state, 'work'), { recursive: true });
+    expect(await mirrors.keep(RECIPE, commit)).toBe(true);
+    await rm(kept);
+    await writeFile(`${kept}.partial.lock`, '');
+    await writeFile(path.join(state, 'work', `${RECIPE}.git`, 'refs/recipe-sweep/canonical.lock'), '');
+    expect(await mirrors.keep(RECIPE, commit)).toBe(true);
+    expect(await readdir(path.dirname(kept))).toEqual([`${commit}.bundle`]);
+    await writeFile(`${kept}.partial.lock`, '');
+    await mirrors.keepOnly(RECIPE, commit);
+    expect(await readdir(path.dirname(kept))).toEqual([`${commit}.bundle`]);
   });
 
   test('is let go of when another one is kept', async () => {
