@@ -83,6 +83,7 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
   let swarm: string | undefined;
   let version: string;
   let room: Prerequisite;
+  let networks: Dockerode.NetworkInspectInfo[];
   try {
     const info = (await docker.info()) as {
       ServerVersion?: string;
@@ -92,6 +93,7 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
     room = await checkHeadroom("the engine's headroom", info.DockerRootDir ?? '/var/lib/docker', config);
     version = info.ServerVersion ?? 'unknown version';
     swarm = info.Swarm?.ControlAvailable ? 'active' : info.Swarm?.LocalNodeState;
+    networks = await docker.listNetworks({ filters: { name: ['proxy'] } });
   } catch (error) {
     const how = 'start it (systemctl start docker), or set "docker.socket" in the configuration';
     return [{ name: 'docker engine', ok: false, found: `${config.docker.socket}: ${messageOf(error)}`, how }];
@@ -105,7 +107,6 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
       { name: 'swarm', ok: false, found: `${swarm ?? 'inactive'}: this node is no manager`, how },
     ];
   }
-  const networks = await docker.listNetworks({ filters: { name: ['proxy'] } });
   const proxy = networks.some((network) => network.Name === 'proxy' && network.Driver === 'overlay');
   return [
     engine,

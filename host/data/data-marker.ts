@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
+import { lstat, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Volume } from '../engine/volumes.ts';
 import { inside, openFolder, openInside } from '../machine/inside-folder.ts';
@@ -21,8 +22,7 @@ export async function placeMarkers(volumes: readonly Volume[], mark: string): Pr
   for (const volume of volumes.filter(isHere)) {
     if (await isMarked(volume, mark)) continue;
     const file = markerOf(volume);
-    // Whatever else stands there is no data of the app's: the name is ours.
-    await rm(file, { recursive: true, force: true });
+    await clear(file);
     const { uid, gid } = await stat(volume.mountpoint);
     const handle = await open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
     try {
@@ -32,6 +32,20 @@ export async function placeMarkers(volumes: readonly Volume[], mark: string): Pr
     } finally {
       await handle.close();
     }
+  }
+}
+
+/**
+ * Whatever else stands there makes room, since the name is ours. A folder is moved beside it and stays: out of one that
+ * is emptied by its path, whoever works in the volume meanwhile could lead us.
+ */
+async function clear(file: string): Promise<void> {
+  try {
+    await unlink(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EISDIR') await rename(file, `${file}-${randomBytes(6).toString('hex')}`);
+    else if (code !== 'ENOENT') throw error;
   }
 }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
-import { noneIfMissing, syncFile, syncFolder, writeJson } from '../machine/durable-file.ts';
+import { noneIfMissing, syncFile, syncFolder, tryJson, writeJson } from '../machine/durable-file.ts';
 import { runOnDisk } from '../machine/disk-command.ts';
 import { differenceFrom, sumOf, sumWhile } from '../machine/file-sum.ts';
 import type { ProcessRunner } from '../machine/process.ts';
@@ -122,8 +122,8 @@ export function createSnapshots(commands: ProcessRunner): Snapshots {
       if (volumes.length === 0) return 0;
       const folders = volumes.map(({ mountpoint }) => mountpoint);
       const options = ['--summarize', '--total', '--block-size=1', '--one-file-system'];
-      const listed = await commands.output({ file: 'du', args: [...options, '--', ...folders] });
-      return Number.parseInt(listed.trimEnd().split('\n').at(-1) ?? '', 10);
+      const { stdout } = await runOnDisk(commands, { file: 'du', args: [...options, '--', ...folders] });
+      return Number.parseInt(stdout.trimEnd().split('\n').at(-1) ?? '', 10);
     },
 
     async verify(folder, ref) {
@@ -172,5 +172,7 @@ async function readManifest(folder: string, ref: SnapshotRef): Promise<SnapshotM
   if (createHash('sha256').update(text).digest('hex') !== ref.sha256) {
     throw damaged(folder, ref, 'manifest.json has another sha256');
   }
-  return manifestSchema.parse(JSON.parse(text));
+  const manifest = manifestSchema.safeParse(tryJson(text));
+  if (!manifest.success) throw damaged(folder, ref, 'manifest.json is of another version');
+  return manifest.data;
 }

@@ -5,6 +5,7 @@ import type { EngineAccess } from '../engine/access.ts';
 import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from '../engine/images.ts';
 import type { PulledImages } from '../engine/pulled-images.ts';
 import type { PreparedRecipe } from '../prepare/prepare.ts';
+import { all } from '../machine/all.ts';
 import { RecipeProblem } from '../recipe-format/problem.ts';
 import { addResolved, readResolved } from './resolved-images.ts';
 
@@ -34,7 +35,7 @@ export async function releaseImages(
     app.provenImages === null
       ? 'the next sweep looks anew'
       : `the canonical was proven on it: have the registry give it again, or begin anew: recipe-sweep canonical forget ${app.recipe}`;
-  const ensured = await Promise.all(
+  const ensured = await all(
     names.map(async (name): Promise<EnsuredImage> => {
       const digest = known.get(name);
       if (digest === undefined) return ensureImage(host, name);

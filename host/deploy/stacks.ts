@@ -15,7 +15,6 @@ import { STACK_LABEL } from '../engine/stack-label.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import type { Swarm } from '../engine/swarm.ts';
 import { volumesOf, type Volume } from '../engine/volumes.ts';
-import { watchEngine, type EngineWatch } from '../engine/watch-engine.ts';
 import { longestDeployment } from './longest-deployment.ts';
 import { createOldImages, type OldImages } from './old-images.ts';
 import type { PreparedRecipes } from './prepared-recipes.ts';
@@ -40,8 +39,6 @@ export interface Stacks extends RunningTasks, OldImages {
   exec(stack: string, service: string, command: string, timeoutMs: number): Promise<ExecResult>;
   /** What hooks and checks of a deployed app are told; docs/recipes.md lists the names. */
   environment(app: App): Promise<Record<string, string>>;
-  /** Watches the engine from now on: its restart ends every container. */
-  watchEngine(): Promise<EngineWatch>;
   /** The volumes of a stack, by name. */
   volumes(stack: string): Promise<Volume[]>;
   /**
@@ -72,7 +69,7 @@ export interface StacksSettings extends EngineAccess {
 }
 
 export function createStacks(settings: StacksSettings): Stacks {
-  const { config, docker, signal, guard, swarm, removal, recipes, environment, report, until } = settings;
+  const { config, docker, guard, swarm, removal, recipes, environment, report, until } = settings;
   const { zone } = config;
   const longestMs = (): number => Math.min(config.limits.deploy, longestDeployment(until));
 
@@ -80,7 +77,6 @@ export function createStacks(settings: StacksSettings): Stacks {
     ...createRunningTasks({ swarm, recipes, report, longestMs }),
     ...createOldImages({ config, docker, guard, swarm }),
     environment,
-    watchEngine: () => watchEngine({ docker, signal }),
 
     async owned() {
       return stacksOf(await swarm.labelled(`${LABEL.zone}=${zone}`));

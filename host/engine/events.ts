@@ -29,7 +29,10 @@ export interface Changes {
 }
 
 export interface Events {
-  /** Starts to listen at once, so that nothing between this call and the first `next` is missed. */
+  /**
+   * Starts to listen at once, so that little between this call and the first `next` is missed; what is, as while the
+   * stream breaks, is seen by whoever looks again after `next`.
+   */
   changes(stack: string): Changes;
   /**
    * What became of the stack's things since then, oldest first: what was heard while somebody listened for

@@ -175,6 +175,7 @@ async function pull(host: ImageHost, image: string): Promise<string | null> {
     return null;
   } catch (error) {
     host.signal.throwIfAborted();
+    if (error instanceof Fault) throw error;
     if (silence.signal.aborted) return `timeout: nothing came for ${SILENCE_MS / 1000} s`;
     if (error instanceof Error && 'code' in error && !('statusCode' in error)) {
       throw new Fault('Daemon', `pulling ${image}: the Docker engine failed: ${engineMessage(error)}`, {

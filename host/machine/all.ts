@@ -1,6 +1,8 @@
-/** Throws what the first of them threw, but only when all have ended: nothing goes on behind a failure. */
-export async function all(work: readonly Promise<void>[]): Promise<void> {
+/** What each came to. Throws what the first of them threw, but only when all have ended: nothing goes on behind a failure. */
+export async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
   const ended = await Promise.allSettled(work);
-  const failed = ended.find((one) => one.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+  return ended.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
 }

@@ -10,10 +10,10 @@ import path from 'node:path';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
-/** What open says of a name that is not there, or is no folder but a link or a file. */
-const NO_FOLDER = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+/** What open says of a name that is not there, or cannot be, or is no folder but a link or a file. */
+const NO_FOLDER = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']);
 /** What it says of a name that is not there, a link, or a socket. */
-const NO_FILE = new Set(['ENOENT', 'ELOOP', 'ENXIO']);
+const NO_FILE = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'ENAMETOOLONG']);
 
 /** Opens a folder whose path is ours. */
 export async function openFolder(folder: string): Promise<FileHandle> {
@@ -61,7 +61,7 @@ export async function has(folder: FileHandle, name: string): Promise<boolean> {
     await lstat(inside(folder, name));
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (['ENOENT', 'ENAMETOOLONG'].includes(String((error as NodeJS.ErrnoException).code))) return false;
     throw error;
   }
 }

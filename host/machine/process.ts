@@ -97,7 +97,6 @@ export function processRunner(settings: ProcessSettings): ProcessRunner {
       extendEnv: false,
       reject: false,
       detached: true,
-      cleanup: true,
       stripFinalNewline: false,
       maxBuffer: LARGEST_OUTPUT,
       all: command.merged ?? false,

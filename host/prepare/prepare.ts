@@ -183,7 +183,7 @@ function timeoutOf(services: readonly PreparedService[], stack: string): number 
   const label = `coop-cloud.${stack}.timeout`;
   for (const { labels } of services) {
     const seconds = Number(labels.get(label));
-    if (Number.isFinite(seconds) && seconds > 0) return seconds * 1000;
+    if (Number.isFinite(seconds) && seconds > 0) return Math.ceil(seconds * 1000);
   }
   return null;
 }

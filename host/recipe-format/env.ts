@@ -70,7 +70,7 @@ export function parseEnvSample(text: string, file: string, given: ReadonlyMap<st
       const end = closingQuote(body, begin, quote);
       if (end < 0) throw new RecipeProblem(where, `the value of ${name} has no closing ${quote}`);
       const quoted = body.slice(begin, end);
-      value = quote === "'" ? quoted : unescape(expand(quoted, where));
+      value = quote === "'" ? quoted : expand(unescape(quoted), where);
       rest = lineFrom(body, end + 1);
       number += quoted.split('\n').length - 1;
       at = end + 1 + rest.length + 1;

@@ -3,7 +3,7 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { Fault } from '../../domain/fault.ts';
-import { engine, engineStatus } from '../engine/daemon.ts';
+import { engine, engineMessage, engineStatus } from '../engine/daemon.ts';
 import { LABEL } from '../../domain/labels.ts';
 import type { NeededSecret } from './needed.ts';
 import { fingerprintOf } from './fingerprint.ts';
@@ -129,9 +129,12 @@ export async function ensureSecrets(
         }),
       );
     } catch (error) {
-      if (engineStatus(error) !== 409) {
-        throw new Fault('Daemon', `creating secret ${secret.name} failed`, { cause: error });
+      const status = engineStatus(error);
+      if (status === 400) {
+        return { ok: false, reason: `the engine takes no secret ${secret.name}: ${engineMessage(error)}` };
       }
+      // Somebody was quicker.
+      if (status !== 409) throw error;
     }
   }
   return { ok: true };

@@ -226,9 +226,11 @@ describe('paths of a volume', () => {
   });
 
   test('that are not there are missing, whatever else is', async () => {
-    const { missing, manifest } = await take(plan(['dumps/today', 'nothing', 'plain/below']));
+    const long = 'longer-than-any-name'.repeat(20);
+    const { missing, manifest } = await take(plan(['dumps/today', 'nothing', long, 'plain/below']));
     expect(missing).toEqual([
       `volume ${volume.name} has no nothing, or only behind a link`,
+      `volume ${volume.name} has no ${long}, or only behind a link`,
       `volume ${volume.name} has no plain/below, or only behind a link`,
     ]);
     expect(manifest.volumes[0]?.archives).toHaveLength(1);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -102,6 +102,9 @@ test('nothing that an app puts in its place is followed or waited for', async ()
   expect(await missingMarkers(volumes, MARK)).toEqual(['a_data', 'a_files']);
   await placeMarkers(volumes, MARK);
   expect(await missingMarkers(volumes, MARK)).toEqual([]);
+  // Nothing is emptied by its path: an app may exchange a folder for a link while that is done.
+  const moved = (await readdir(path.dirname(marker(0)))).find((name) => name.startsWith(`${DATA_MARKER}-`));
+  expect(await readdir(path.join(path.dirname(marker(0)), moved ?? ''))).toEqual(['etc']);
 });
 
 test('a volume in memory, or on another machine, gets none and lacks none', async () => {

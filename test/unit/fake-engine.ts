@@ -102,7 +102,8 @@ export function fakeDeploying(engine: FakeEngine, bonds: AttemptBonds): Deployin
       await stillAlive();
     },
   };
-  const { environment, watchEngine } = stacks;
+  const { environment } = stacks;
+  const watchEngine = async () => ({ check: async () => undefined, close: () => undefined });
   const scripts = createAppScripts({ ...bonds, environment, watchEngine, fit: evidence.fit });
   return { deployer: fakeDeployer(engine, change), stacks, evidence, scripts };
 }
@@ -292,10 +293,6 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
 
     async environment(app) {
       return { STACK_NAME: app.stack };
-    },
-
-    async watchEngine() {
-      return { check: async () => undefined, close: () => undefined };
     },
 
     async removeOldImages(keep) {

@@ -99,6 +99,7 @@ describe('.env.sample', () => {
     ['double quotes', 'A="b # c" # d', 'b # c'],
     ['single quotes, which keep everything', "A='$B \\n'", '$B \\n'],
     ['escapes within double quotes', 'A="b\\n\\"c\\" \\$B"', 'b\n"c" $B'],
+    ['the backslashes of a value within another', 'B=\'c\\.d\'\nA="$B/x"', 'c\\.d/x'],
     ['several lines in quotes', 'A="b\nc"', 'b\nc'],
     ['a variable of an earlier line', 'B=x\nA=$B/${B}', 'x/x'],
     ['a variable that is not set', 'A=$NONE-', '-'],

@@ -82,7 +82,12 @@ describe('secrets', () => {
   });
 
   /** An engine that has these secrets. Answers what was made, by name. */
-  async function ensure(present: string[], wanted: NeededSecret[], written: Record<string, string>) {
+  async function ensure(
+    present: string[],
+    wanted: NeededSecret[],
+    written: Record<string, string>,
+    refusal?: Error,
+  ) {
     const made: Record<string, { value: string; labels: Record<string, string> }> = {};
     const docker = {
       listSecrets: async () => present.map((Name) => ({ Spec: { Name } })),
@@ -95,6 +100,7 @@ describe('secrets', () => {
         Data: string;
         Labels: Record<string, string>;
       }) {
+        if (refusal) throw refusal;
         made[Name] = { value: Buffer.from(Data, 'base64').toString(), labels: Labels };
       },
     } as unknown as Dockerode;
@@ -118,6 +124,17 @@ describe('secrets', () => {
   it('that are there already stay as they are', async () => {
     const { made, result } = await ensure(['thin_hand_v1'], [needed('hand', false)], { hand: 'other' });
     expect([made, result]).toEqual([{}, { ok: true }]);
+  });
+
+  it('that the engine does not take are the recipe’s fault, and anything else is not', async () => {
+    const refused = (statusCode: number, message: string) =>
+      ensure([], [needed('own', true)], {}, Object.assign(new Error(message), { statusCode }));
+    expect((await refused(400, '(HTTP code 400) unexpected - invalid secret name')).result).toEqual({
+      ok: false,
+      reason: 'the engine takes no secret thin_own_v1: invalid secret name',
+    });
+    expect((await refused(409, 'already exists')).result).toEqual({ ok: true });
+    await expect(refused(500, 'no space left on device')).rejects.toMatchObject({ type: 'Disk' });
   });
 
   it('that nobody brings are missed by name and file, before any is made', async () => {
