@@ -60,14 +60,16 @@ export async function prepareApp(
   const written = proven?.env ?? (upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env);
   const stack = stackName(domain);
   const folder = await world.results.runFolder(run.workflow.id);
-  const evidence = path.join(folder, step.replaceAll(/[^a-z0-9]+/g, '-'));
+  const stepFolder = step.replaceAll(/[^a-z0-9]+/g, '-');
+  const evidence = path.join(folder, stepFolder);
   await mkdir(evidence, { recursive: true });
   const parent = checkoutsFolder(world, stack);
   await mkdir(parent, { recursive: true });
   const scratch = path.join(parent, 'scratch');
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { mode: 0o700 });
-  const checkout = path.join(parent, commit.slice(0, 12));
+  // The step's own: what an earlier one deployed may have its files mounted still.
+  const checkout = path.join(parent, stepFolder, commit.slice(0, 12));
   await world.mirrorsFor(attempt.commands).checkout(recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
   const label = run.workflow.id;

@@ -12,38 +12,59 @@ export interface CanonicalInput {
   holder: Holder;
 }
 
+/** What is known of a canonical before it is changed, and no more once it is. */
+export interface CanonicalFound {
+  /** Where its data lives, as its record or its history says; null when neither does. */
+  domain: string | null;
+}
+
 export function canonical(world: World) {
   return {
     /**
-     * Gives the canonical up: its record goes, and then its volumes, secrets and snapshot; its history is kept beside.
-     * What lives in another zone stays, and is named.
-     * The next sweep begins anew. Answers what was done in one sentence. Throws Fault BadInput when there is nothing
-     * to give up.
+     * Looks, before anything is changed, whether there is something to change: a step of its own, since the change may be
+     * tried again when it is half done. Throws Fault BadInput when there is nothing to give up, or the record that is to be
+     * written anew can be read.
      */
-    async forgetCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
+    async canonicalToChange({
+      recipe,
+      change,
+      holder,
+    }: CanonicalInput & { change: 'forget' | 'rebuild' }): Promise<CanonicalFound> {
+      return holdingHost(world, [holder], `look at the canonical of ${recipe}`, async () => {
+        const record = await world.canonicals.read(recipe).catch(unreadable);
+        if (change === 'rebuild' && record !== null && record !== 'unreadable') {
+          throw new Fault('BadInput', `the record of ${recipe} can be read: it says ${record.version}`);
+        }
+        const attached = change === 'forget' && (await world.canonicals.isAttached(recipe));
+        if (record === null && !attached) {
+          throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
+        }
+        return { domain: await world.canonicals.writtenDomain(recipe) };
+      });
+    },
+
+    /**
+     * Gives the canonical up: its record goes, and then its volumes, secrets and snapshot; its history is kept beside.
+     * What lives in another zone stays, and is named. The next sweep begins anew. Answers what was done in one sentence.
+     */
+    async forgetCanonical({ recipe, holder, domain }: CanonicalInput & CanonicalFound): Promise<string> {
       return holdingHost(world, [holder], `forget the canonical of ${recipe}`, async ({ warm, commands }) => {
-        const nothing =
-          !(await world.canonicals.isAttached(recipe)) &&
-          (await world.canonicals.read(recipe).catch(unreadable)) === null;
-        if (nothing) throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
-        const written = await world.canonicals.writtenDomain(recipe);
         await world.canonicals.forget(recipe, holder.workflowId, world.now());
         await warm.settle(recipe);
         await endAlert(world, 'canonical-unreadable', { is: 'recipe', name: recipe });
         await world.mirrorsFor(commands).keepOnly(recipe, null);
         const kept = `its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
-        if (written === null || written === warmDomain(recipe, world.config.zone)) {
+        if (domain === null || domain === warmDomain(recipe, world.config.zone)) {
           return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, ${kept}`;
         }
-        const label = `label=${STACK_LABEL}=${stackName(written)}`;
-        return `${recipe} has no canonical any more: its snapshot is gone, ${kept}. Its volumes and secrets at ${written} are of another zone, and stay: docker volume ls --filter ${label}; docker secret ls --filter ${label}`;
+        const label = `label=${STACK_LABEL}=${stackName(domain)}`;
+        return `${recipe} has no canonical any more: its snapshot is gone, ${kept}. Its volumes and secrets at ${domain} are of another zone, and stay: docker volume ls --filter ${label}; docker secret ls --filter ${label}`;
       });
     },
 
     /**
      * Writes a lost or damaged record anew from the history's last line, once its snapshot is whole, and puts the data
-     * to what it says. Throws Fault RecordUnreadable when the history or the snapshot does not do, BadInput when the
-     * record can be read.
+     * to what it says. Throws Fault RecordUnreadable when the history or the snapshot does not do.
      */
     async rebuildCanonical({ recipe, holder }: CanonicalInput): Promise<string> {
       return holdingHost(
@@ -51,12 +72,6 @@ export function canonical(world: World) {
         [holder],
         `rebuild the canonical of ${recipe}`,
         async ({ warm, snapshots, guard }) => {
-          const readable = await world.canonicals.read(recipe).catch(unreadable);
-          if (readable === null)
-            throw new Fault('BadInput', `${recipe} has no canonical, and nothing of one`);
-          if (readable !== 'unreadable') {
-            throw new Fault('BadInput', `the record of ${recipe} can be read: it says ${readable.version}`);
-          }
           const record = await world.canonicals.lastPromotion(recipe);
           await snapshots.verify(world.canonicals.snapshotsFolder(recipe), record.snapshot);
           await guard();

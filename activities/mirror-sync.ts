@@ -3,14 +3,14 @@ import { quotableLine } from '../domain/printable.ts';
 import { withoutPreReleases } from '../domain/release.ts';
 import type { Published, RunRef } from '../domain/run.ts';
 import type { Moved } from '../host/git/ledger.ts';
-import { endAlert } from './alerts.ts';
+import { endAlert, raiseAlert } from './alerts.ts';
 import { inAttempt, type Attempt } from './attempt.ts';
 import type { World } from './world.ts';
 
 /**
  * Brings a recipe's mirror to what upstream has, for a run, and answers that. Throws TagMoved and leaves the mirror as it
  * is when a release's tag has another commit than the ledger knows, which is an alert until the next sync that succeeds;
- * MirrorSync for whatever else went wrong. Without a run it only looks, and alerts nobody.
+ * MirrorSync for whatever else went wrong. Without a run it does the same, and raises no alert.
  */
 export async function syncMirror(
   world: World,
@@ -33,7 +33,7 @@ export async function syncMirror(
   } catch (error) {
     if (run && error instanceof Fault && error.type === 'TagMoved') {
       const alert = { kind: 'tag-moved', subject, message: error.message, evidence: null } as const;
-      await world.alerts.raise({ ...alert, run: run.workflow.id }, world.now());
+      await raiseAlert(world, { ...alert, run: run.workflow.id });
     }
     throw error;
   }

@@ -41,8 +41,10 @@ export function promote(world: World) {
         });
 
         const before = await world.canonicals.read(recipe);
+        const mirrors = world.mirrorsFor(attempt.commands);
         if (before && isPromotionOf(before, run, release)) {
           await warm.committed(before);
+          await mirrors.keepOnly(recipe, release.commit);
           return { promoted: true };
         }
         const gate = async (): Promise<ReturnType<typeof promoteGate>> => {
@@ -116,7 +118,6 @@ export function promote(world: World) {
           env: app.written,
           snapshot,
         };
-        const mirrors = world.mirrorsFor(attempt.commands);
         // Upstream may withdraw it; a canonical without its commit could not be deployed any more.
         if (!(await mirrors.keep(recipe, release.commit)))
           return refuse(`its commit ${release.commit} is not there to be kept`);

@@ -1,19 +1,17 @@
 import { log } from '@temporalio/activity';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { isSameSubject, type Alert, type AlertKind, type AlertSubject } from '../domain/alert.ts';
+import { isSameSubject, type AlertKind, type AlertSubject } from '../domain/alert.ts';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import { removeBackups } from '../host/data/backups.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
-import { endAlertsThat } from './alerts.ts';
+import { endAlertsThat, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
-/** Alerts about what the reaper looks at each time. */
-const LOOKED_AT = new Set<AlertKind>(['left-behind', 'not-reaped', 'canonical-unreadable']);
-
+/** Of a canonical: nothing that is to be removed, and an alert of its own. */
 const UNUSABLE = new Set<FaultType>(['RecordUnreadable', 'SecretsLost']);
 
 /** Something that a run left and that could not be removed, or put back. */
@@ -33,6 +31,7 @@ export interface Left {
 export async function reapLeftovers(world: World, attempt: HostAttempt, run: string): Promise<Left[]> {
   const { deployer, stacks, warm, report, signal, guard } = attempt;
   const left: Left[] = [];
+  const unusable: Left[] = [];
   let passing: Fault | null = null;
   const reaping = async (recipe: string | null, what: string, body: () => Promise<void>): Promise<void> => {
     report(`reaping: ${what}`);
@@ -44,7 +43,9 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       await guard();
       if (error instanceof Fault && FAULTS[error.type].retryable) passing = error;
       log.warn('not reaped', { recipe, what, error });
-      left.push({ recipe, what: `${what}: ${messageOf(error)}` });
+      const found = { recipe, what: `${what}: ${messageOf(error)}` };
+      left.push(found);
+      if (isUnusable(error)) unusable.push(found);
     }
   };
 
@@ -79,20 +80,25 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
   );
   await reaping(null, 'archives of ended runs were not removed', () => removeBackups(world.config.state));
   if (passing !== null && attempt.number === 1) throw passing;
-  for (const [recipe, what] of leftByRecipe(left)) {
-    const alert = {
-      kind: 'not-reaped',
-      subject: subjectOf(recipe),
-      message: what,
-      evidence: null,
-      run,
-    } as const;
-    await world.alerts.raise(alert, world.now());
+  const notReaped = left.filter((found) => !unusable.includes(found));
+  for (const [kind, found] of [
+    ['canonical-unreadable', unusable],
+    ['not-reaped', notReaped],
+  ] as const) {
+    for (const [recipe, message] of leftByRecipe(found)) {
+      await raiseAlert(world, { kind, subject: subjectOf(recipe), message, evidence: null, run });
+    }
   }
   // Of what nothing is left, and whose canonical is as its record says, no alert holds any more.
-  const remains = ({ subject }: Alert): boolean =>
-    left.some(({ recipe }) => isSameSubject(subjectOf(recipe), subject));
-  await endAlertsThat(world, (alert) => LOOKED_AT.has(alert.kind) && !remains(alert));
+  const lookedAt: Readonly<Partial<Record<AlertKind, readonly Left[]>>> = {
+    'canonical-unreadable': unusable,
+    'not-reaped': notReaped,
+    'left-behind': left,
+  };
+  await endAlertsThat(world, ({ kind, subject }) => {
+    const found = lookedAt[kind];
+    return found !== undefined && !found.some(({ recipe }) => isSameSubject(subjectOf(recipe), subject));
+  });
   return left;
 
   function subjectOf(recipe: string | null): AlertSubject {
@@ -105,14 +111,16 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       passBoundary('reap.after-settle');
     } catch (error) {
       // A canonical that cannot be read, or has lost its secrets, stays as it is, but nothing of it runs on.
-      if (!(error instanceof Fault && UNUSABLE.has(error.type))) throw error;
+      if (!isUnusable(error)) throw error;
       const stack = stackName(warmDomain(recipe, world.config.zone));
       await deployer.undeploy({ stack, lifetime: 'warm' });
-      const about = { subject: subjectOf(recipe), message: error.message, evidence: null, run };
-      await world.alerts.raise({ kind: 'canonical-unreadable', ...about }, world.now());
       throw error;
     }
   }
+}
+
+function isUnusable(error: unknown): boolean {
+  return error instanceof Fault && UNUSABLE.has(error.type);
 }
 
 /** What is left of each recipe, in one text. */

@@ -29,7 +29,10 @@ export interface GivenOutcome {
 
 export interface Recorded {
   outcome: Outcome;
-  /** Whether it is the one that was given, or read from the canonical's record, and not the run's own. */
+  /**
+   * Whether it is the one that was given, or read from the canonical's record, and not the run's own: now, or by an
+   * attempt before this one.
+   */
   given: boolean;
   /** What the run itself said it left. */
   leftovers: string | null;
@@ -120,8 +123,8 @@ export function record(world: World) {
      * record its outcome keeps it; one whose promotion is on disk is PASS, although nobody is left to say so.
      * Answers what is on disk now, in the order asked.
      */
-    async recordFor(given: GivenOutcome): Promise<Recorded[]> {
-      const { sweep, recipes, sinceMs, atMs } = given;
+    async recordFor(asked: GivenOutcome): Promise<Recorded[]> {
+      const { sweep, recipes, sinceMs, atMs } = asked;
       const holder = { workflowId: sweep.id, runId: sweep.runId, what: 'sweep' };
       const step = `${sweep.id}: outcomes of runs that are gone`;
       // What such a run left at work could still write the record while it is read here.
@@ -130,12 +133,13 @@ export function record(world: World) {
         for (const recipe of recipes) {
           const found = await readable(world.results.read(recipeRunId(sweep.id, recipe)));
           const existing = found && Date.parse(found.started) >= sinceMs ? found : null;
-          const outcome = existing?.outcome ?? (await promotionOf(given, recipe)) ?? given.outcome;
+          const outcome = existing?.outcome ?? (await promotionOf(asked, recipe)) ?? asked.outcome;
           if (existing === null) {
             const at = new Date(atMs).toISOString();
             await write(givenResult(sweep.id, recipe, outcome, { started: at, ended: at }));
           }
-          recorded.push({ outcome, given: existing === null, leftovers: existing?.leftovers ?? null });
+          const given = existing === null || existing.workflow.runId === null;
+          recorded.push({ outcome, given, leftovers: existing?.leftovers ?? null });
         }
         return recorded;
       });

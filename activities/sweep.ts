@@ -13,7 +13,7 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
 import { checkPrerequisites } from '../host/prerequisites.ts';
 import { strayLine } from '../host/recipes/recipes.ts';
-import { endAlert } from './alerts.ts';
+import { endAlert, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
@@ -74,23 +74,22 @@ export function sweep(world: World) {
 
     /**
      * Takes the host, throws away what is old, checks what it must have, reaps what crashes left, and puts the
-     * recipes in order. Throws HostBusy or Preflight; the host is held only if it returns.
+     * recipes in order. Throws HostBusy or Preflight; whoever called it gives the host back then.
      */
     async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
-      const { config, lock } = world;
-      const refuse = async (missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): Promise<void> => {
+      const { config } = world;
+      const refuse = (missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): void => {
         if (missing.length === 0) return;
-        await lock.giveBack(holder);
         const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');
         throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
       };
       return holdingHost(world, [holder], 'preflight', async (attempt) => {
         const foreign = await world.foreignWorker();
         // This may be the foreign worker, which has nothing to throw away for somebody else's sweep.
-        if (foreign !== null) await refuse([{ name: 'worker', ...foreign }]);
+        if (foreign !== null) refuse([{ name: 'worker', ...foreign }]);
         // First, since a disk that is full of what nobody needs would not pass.
         const kept = await throwAwayOld(world, attempt, holder.workflowId);
-        await refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
+        refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
         passBoundary('open.after-preflight');
         const left = leftByRecipe(await reapLeftovers(world, attempt, holder.workflowId));
         passBoundary('open.after-reap');
@@ -158,7 +157,7 @@ export function sweep(world: World) {
         const subject = { is: 'host', name: config.host } as const;
         if (problems.length > 0) {
           const about = { subject, message: problems.join('\n'), evidence: reports.fileOf(run), run };
-          await world.alerts.raise({ kind: 'sweep-problems', ...about }, now());
+          await raiseAlert(world, { kind: 'sweep-problems', ...about });
         } else await endAlert(world, 'sweep-problems', subject);
         await lock.giveBack(holder);
         return {

@@ -32,14 +32,14 @@ export function teardown(world: World, provider: DependencyProvider) {
 
     /**
      * After a promote, however it went: the warm app is stopped and its data is what the record says.
-     * Answers the canonical's version as read back from disk, and the run that promoted it.
+     * Answers the canonical's version as read back from disk.
      */
-    async settle({ run }: { run: RunRef }): Promise<{ version: string; run: string } | null> {
+    async settle({ run }: { run: RunRef }): Promise<{ version: string } | null> {
       return holdingHost(world, holdersOf(run), `${run.workflow.id}: settle`, async ({ warm }) => {
         const record = await warm.settle(run.recipe);
         await removeCheckouts(world, stackName(warmDomain(run.recipe, world.config.zone)));
         await releaseOwn(run);
-        return record && { version: record.version, run: record.run };
+        return record && { version: record.version };
       });
     },
   };

@@ -49,9 +49,10 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
   await createAttempts(config.state).endOrphans();
   const { namespace } = config.temporal;
   const access = await temporalAccess(config.temporal);
-  const connection = await NativeConnection.connect(access);
   const clientConnection = await Connection.connect(access);
+  let connection: NativeConnection | undefined;
   try {
+    connection = await NativeConnection.connect(access);
     const client = new Client({ connection: clientConnection, namespace });
     const installation = await ensureInstallation(config.state);
     const worker = await Worker.create({
@@ -82,7 +83,7 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
     }
   } finally {
     await clientConnection.close();
-    await connection.close();
+    await connection?.close();
   }
 }
 

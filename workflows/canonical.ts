@@ -16,8 +16,9 @@ export async function canonicalWorkflow(input: CanonicalChange): Promise<string>
   const turn = openTurn({ asker: 'hand', what: `canonical ${change} of ${recipe}` });
   await turn.take();
   try {
-    const done = change === 'forget' ? steps.forgetCanonical : steps.rebuildCanonical;
-    return await done({ recipe, holder });
+    const { domain } = await steps.canonicalToChange({ recipe, change, holder });
+    if (change === 'rebuild') return await steps.rebuildCanonical({ recipe, holder });
+    return await steps.forgetCanonical({ recipe, holder, domain });
   } catch (error) {
     throw rootFailure(error);
   } finally {

@@ -1,4 +1,4 @@
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { CancelledFailure, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   CancellationScope,
   ChildWorkflowCancellationType,
@@ -59,9 +59,13 @@ export async function sweepRecipe(sweep: Sweep, operator: Console, recipe: strin
     );
     operator.ended(recipe, outcome);
     // The budget and an operator's abort cancel the run only; here the sweep itself was cancelled.
-    if (CancellationScope.current().consideredCancelled) throw error;
+    if (CancellationScope.current().consideredCancelled) throw sweepCancelled();
     return outcome;
   }
+}
+
+export function sweepCancelled(): CancelledFailure {
+  return new CancelledFailure('the sweep was cancelled');
 }
 
 async function runRecipe({ id, runId, ...sweep }: Sweep, recipe: string): Promise<RecipeSweepResult> {

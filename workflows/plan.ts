@@ -1,3 +1,4 @@
+import { isCancellation } from '@temporalio/workflow';
 import { decideOn } from '../domain/decide.ts';
 import { openingSteps } from './steps.ts';
 import { parseSweepInput, reasonOf } from './input.ts';
@@ -22,6 +23,7 @@ async function planRecipe(recipe: string): Promise<PlanEntry> {
     const { decision, reason } = decideOn({ latest, canonical, hold });
     return { recipe, latest, canonical: canonical?.version ?? null, decision, reason };
   } catch (error) {
+    if (isCancellation(error)) throw error;
     return { recipe, latest: null, canonical: null, decision: 'error', reason: reasonOf(error) };
   }
 }

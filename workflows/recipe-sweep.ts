@@ -4,7 +4,7 @@ import type { PromoteInput, PromoteResult } from '../activities/promote.ts';
 import { decideOn } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { levelOf } from '../domain/level.ts';
-import { outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
+import { outcomeReason, outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
 import { planTiers } from '../domain/tiers.ts';
 import type { UpgradeQuestion } from '../domain/upgrade-base.ts';
 import { coldTest } from './cold-test.ts';
@@ -166,10 +166,15 @@ async function record(run: Run, found: Outcome): Promise<RecipeSweepResult> {
     (why) => (run.unrecorded = why),
   );
   const outcome = onDisk ?? found;
-  if (outcomeTitle(outcome) !== outcomeTitle(found)) publishOutcome(outcome, leftovers);
+  if (told(outcome) !== told(found)) publishOutcome(outcome, leftovers);
   run.enter('done');
   showOutcome(run, outcome);
   return { outcome, leftovers, unrecorded: run.unrecorded };
+}
+
+/** All that is said of it in words: what the canonical is may be known better, under the same title. */
+function told(outcome: Outcome): string {
+  return `${outcomeTitle(outcome)}: ${outcomeReason(outcome)}`;
 }
 
 /** The outcome of a run that learned nothing. */

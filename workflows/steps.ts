@@ -92,6 +92,7 @@ export function cleanupSteps(
   | 'closeSweep'
   | 'record'
   | 'recordFor'
+  | 'canonicalToChange'
   | 'forgetCanonical'
   | 'rebuildCanonical'
 > {

@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
+import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -10,7 +10,15 @@ import {
 } from '@temporalio/workflow';
 import type { ErrorCause, Outcome } from '../domain/outcome.ts';
 import type { SweepSettings } from '../domain/run.ts';
-import { deadlineOf, holderOf, noting, recordFor, sweepRecipe, type Sweep } from './child-run.ts';
+import {
+  deadlineOf,
+  holderOf,
+  noting,
+  recordFor,
+  sweepCancelled,
+  sweepRecipe,
+  type Sweep,
+} from './child-run.ts';
 import { openConsole, type CarriedConsole, type Console } from './console.ts';
 import { parseSweepInput, reasonOf, rootFailure, secondInput } from './input.ts';
 import { SEARCH_ATTRIBUTES, type SweepInput, type SweepResult } from './protocol.ts';
@@ -53,8 +61,7 @@ export async function sweepWorkflow(input?: SweepInput, carried?: Carried): Prom
   try {
     for (let recipe = operator.next(); recipe !== null; recipe = operator.next()) {
       // A run that was past cancelling has ended by itself; the sweep goes no further.
-      if (CancellationScope.current().consideredCancelled)
-        throw new CancelledFailure('the sweep was cancelled');
+      if (CancellationScope.current().consideredCancelled) throw sweepCancelled();
       await operator.mayGoOn(deadlineOf(sweep));
       // Once: then a recipe goes, whoever else waits.
       if (turn.wanted) {

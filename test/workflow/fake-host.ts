@@ -180,7 +180,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       async settle({ run }) {
         await call(run.recipe, 'settle');
         const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
-        return version ? { version, run: run.workflow.id } : null;
+        return version ? { version } : null;
       },
       async record({ startedMs, endedMs, asked, ...end }) {
         await call(end.recipe, 'record');
@@ -215,6 +215,10 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call('sweep', 'reap');
         if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
         return host.left;
+      },
+      async canonicalToChange({ holder }) {
+        claim(holder);
+        return { domain: null };
       },
       async forgetCanonical({ recipe, holder }) {
         claim(holder);
@@ -276,8 +280,9 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     const version = host.canonicals.get(recipe);
     if (version === undefined || outcome.kind === 'FAIL') return outcome;
     const own = host.promotions.get(recipe) === workflow.runId;
-    const said = outcome.kind === 'GREEN-BUT-PROMOTE-FAILED' ? outcome.version === version : own;
-    return said ? { kind: 'PASS', promoted: version } : outcome;
+    const pass: Outcome = { kind: 'PASS', promoted: version };
+    if (outcome.kind !== 'GREEN-BUT-PROMOTE-FAILED') return own ? pass : outcome;
+    return outcome.version === version ? pass : { ...outcome, canonical: version };
   }
 
   async function deployTier({ run, step }: ColdStep): Promise<ColdResult> {

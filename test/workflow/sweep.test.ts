@@ -306,6 +306,23 @@ describe('outcomes', () => {
     expect([...host.results.values()][1]?.outcome).toMatchObject({ why: 'died', canonical: '0.9.0+1' });
   });
 
+  test('what the record knows better than the run is what the memo says', async () => {
+    const host = fakeHost({
+      gitea: {
+        releases: ['3.5.0+1', '3.6.0+1'],
+        canonical: '3.5.0+1',
+        red: { promote: 'app.ini is read-only' },
+        faults: { settle: { type: 'Daemon' } },
+      },
+    });
+    host.canonicals.set('gitea', '3.5.0+1');
+    await withSweep(host, {}, async (sweep) => {
+      await sweep.result();
+      const { memo } = await server.client.workflow.getHandle(`${sweep.workflowId}/gitea`).describe();
+      expect(memo).toMatchObject({ why: expect.stringContaining('canonical is 3.5.0+1') });
+    });
+  });
+
   test.each([
     ['MirrorSync', 'mirror-sync', 'ERROR mirror-sync'],
     ['TagMoved', 'mirror-sync', 'ERROR tag-moved'],
@@ -439,6 +456,22 @@ describe('operators', () => {
         cause: 'cancelled',
       });
       expect(host.calls.at(-1)).toBe('sweep close');
+    });
+  });
+
+  test('a sweep that is cancelled while a run that failed is torn down is cancelled too', async () => {
+    const host = fakeHost({
+      a: { releases: ['1.0.0+1'], faults: { 'cold-test: install': { type: 'Daemon' } }, slow: 'teardown' },
+      b: { releases: ['1.0.0+1'] },
+    });
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('a teardown');
+      await sweep.cancel();
+      expect(rootFailure(await failureOf(sweep.result()))).toMatchObject({ name: 'CancelledFailure' });
+      const [a, b] = ['a', 'b'].map((name) => host.results.get(`${sweep.workflowId}/${name}`)?.outcome);
+      expect(a).toMatchObject({ kind: 'ERROR', cause: 'infrastructure' });
+      expect(b).toMatchObject({ kind: 'ERROR', cause: 'cancelled' });
+      expect(host.closing?.note).toBe('cancelled');
     });
   });
 
@@ -896,6 +929,20 @@ describe('plan and reap', () => {
       { recipe: 'gone', decision: 'error', reason: 'mirror-sync is broken' },
     ]);
     expect(host.calls.filter((call) => /cold-test|promote|record/.test(call))).toEqual([]);
+  });
+
+  test('plan that is cancelled says so, and of no recipe that it is broken', async () => {
+    const host = fakeHost({ old: { hangs: 'mirror-sync' }, fresh: {} });
+    await server.withWorker(host, async () => {
+      const plan = await server.client.workflow.start('planWorkflow', {
+        workflowId: randomUUID(),
+        taskQueue: TASK_QUEUE,
+        args: [{}],
+      });
+      await host.reached('old mirror-sync');
+      await plan.cancel();
+      expect(rootFailure(await failureOf(plan.result()))).toMatchObject({ name: 'CancelledFailure' });
+    });
   });
 
   test('reap leaves a host alone that a run holds', async () => {
