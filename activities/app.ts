@@ -7,7 +7,7 @@ import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
 import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
-import type { Attempt } from './attempt.ts';
+import type { HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
 /** Where the checkouts for a stack live; removed with it. */
@@ -45,7 +45,7 @@ export interface PreparedApp extends App {
  */
 export async function prepareApp(
   world: World,
-  attempt: Attempt,
+  attempt: HostAttempt,
   where: Where,
   revision: Revision,
 ): Promise<PreparedApp> {
@@ -68,8 +68,8 @@ export async function prepareApp(
   const scratch = path.join(parent, 'scratch');
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { mode: 0o700 });
-  // The step's own: what an earlier one deployed may have its files mounted still.
-  const checkout = path.join(parent, stepFolder, commit.slice(0, 12));
+  // The attempt's own: what an earlier one deployed may have its files mounted still.
+  const checkout = path.join(parent, `${stepFolder}-${attempt.generation}`, commit.slice(0, 12));
   await world.mirrorsFor(attempt.commands).checkout(recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
   const label = run.workflow.id;
@@ -105,7 +105,7 @@ export interface ColdStep {
 }
 
 /** The app at the run's throw-away domain. */
-export async function coldApp(world: World, attempt: Attempt, input: ColdStep): Promise<App> {
+export async function coldApp(world: World, attempt: HostAttempt, input: ColdStep): Promise<App> {
   const { run, step, deploy, dependencies, upgraded } = input;
   const domain = coldDomain(run.recipe, world.config.zone, run.workflow.runId);
   const { recipe } = run;

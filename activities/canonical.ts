@@ -48,18 +48,24 @@ export function canonical(world: World) {
      * What lives in another zone stays, and is named. The next sweep begins anew. Answers what was done in one sentence.
      */
     async forgetCanonical({ recipe, holder, domain }: CanonicalInput & CanonicalFound): Promise<string> {
-      return holdingHost(world, [holder], `forget the canonical of ${recipe}`, async ({ warm, commands }) => {
-        await world.canonicals.forget(recipe, holder.workflowId, world.now());
-        await warm.settle(recipe);
-        await endAlert(world, 'canonical-unreadable', { is: 'recipe', name: recipe });
-        await world.mirrorsFor(commands).keepOnly(recipe, null);
-        const kept = `its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
-        if (domain === null || domain === warmDomain(recipe, world.config.zone)) {
-          return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, ${kept}`;
-        }
-        const label = `label=${STACK_LABEL}=${stackName(domain)}`;
-        return `${recipe} has no canonical any more: its snapshot is gone, ${kept}. Its volumes and secrets at ${domain} are of another zone, and stay: docker volume ls --filter ${label}; docker secret ls --filter ${label}`;
-      });
+      return holdingHost(
+        world,
+        [holder],
+        `forget the canonical of ${recipe}`,
+        async ({ warm, commands, guard }) => {
+          await guard();
+          await world.canonicals.forget(recipe, holder.workflowId, world.now());
+          await warm.settle(recipe);
+          await endAlert(world, 'canonical-unreadable', { is: 'recipe', name: recipe });
+          await world.mirrorsFor(commands).keepOnly(recipe, null);
+          const kept = `its history is kept as canonicals/${recipe}/history-….jsonl; the next sweep begins anew`;
+          if (domain === null || domain === warmDomain(recipe, world.config.zone)) {
+            return `${recipe} has no canonical any more: its volumes, secrets and snapshot are gone, ${kept}`;
+          }
+          const label = `label=${STACK_LABEL}=${stackName(domain)}`;
+          return `${recipe} has no canonical any more: its snapshot is gone, ${kept}. Its volumes and secrets at ${domain} are of another zone, and stay: docker volume ls --filter ${label}; docker secret ls --filter ${label}`;
+        },
+      );
     },
 
     /**

@@ -11,11 +11,16 @@ import { endAlertsThat, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
+/** Alerts about what the reaper looks at each time. */
+const LOOKED_AT = new Set<AlertKind>(['left-behind', 'not-reaped', 'canonical-unreadable']);
+
 /** Of a canonical: nothing that is to be removed, and an alert of its own. */
 const UNUSABLE = new Set<FaultType>(['RecordUnreadable', 'SecretsLost']);
 
-/** Something that a run left and that could not be removed, or put back. */
+/** Something that a run left and that could not be removed, or put back; or a canonical that cannot be used. */
 export interface Left {
+  /** The alert that tells of it. */
+  kind: 'not-reaped' | 'canonical-unreadable';
   /** Null where it is no recipe's. */
   recipe: string | null;
   /** What, and why. */
@@ -31,7 +36,6 @@ export interface Left {
 export async function reapLeftovers(world: World, attempt: HostAttempt, run: string): Promise<Left[]> {
   const { deployer, stacks, warm, report, signal, guard } = attempt;
   const left: Left[] = [];
-  const unusable: Left[] = [];
   let passing: Fault | null = null;
   const reaping = async (recipe: string | null, what: string, body: () => Promise<void>): Promise<void> => {
     report(`reaping: ${what}`);
@@ -43,9 +47,8 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       await guard();
       if (error instanceof Fault && FAULTS[error.type].retryable) passing = error;
       log.warn('not reaped', { recipe, what, error });
-      const found = { recipe, what: `${what}: ${messageOf(error)}` };
-      left.push(found);
-      if (isUnusable(error)) unusable.push(found);
+      const kind = isUnusable(error) ? 'canonical-unreadable' : 'not-reaped';
+      left.push({ kind, recipe, what: `${what}: ${messageOf(error)}` });
     }
   };
 
@@ -62,7 +65,7 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       if (running) unsettled.add(recipe);
     } else if (lifetime === null) {
       const what = `stack ${stack} was left alone: its labels do not say how long it lives`;
-      left.push({ recipe: recipe === '' ? null : recipe, what });
+      left.push({ kind: 'not-reaped', recipe: recipe === '' ? null : recipe, what });
     }
   }
   const canonicals = await world.canonicals.list();
@@ -80,24 +83,17 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
   );
   await reaping(null, 'archives of ended runs were not removed', () => removeBackups(world.config.state));
   if (passing !== null && attempt.number === 1) throw passing;
-  const notReaped = left.filter((found) => !unusable.includes(found));
-  for (const [kind, found] of [
-    ['canonical-unreadable', unusable],
-    ['not-reaped', notReaped],
-  ] as const) {
-    for (const [recipe, message] of leftByRecipe(found)) {
+  for (const kind of ['canonical-unreadable', 'not-reaped'] as const) {
+    for (const [recipe, message] of leftByRecipe(left.filter((one) => one.kind === kind))) {
       await raiseAlert(world, { kind, subject: subjectOf(recipe), message, evidence: null, run });
     }
   }
-  // Of what nothing is left, and whose canonical is as its record says, no alert holds any more.
-  const lookedAt: Readonly<Partial<Record<AlertKind, readonly Left[]>>> = {
-    'canonical-unreadable': unusable,
-    'not-reaped': notReaped,
-    'left-behind': left,
-  };
+  // Of what nothing is left, and whose canonical is as its record says, no alert holds any more. While anything is
+  // left of a recipe its canonical may not have been read at all.
   await endAlertsThat(world, ({ kind, subject }) => {
-    const found = lookedAt[kind];
-    return found !== undefined && !found.some(({ recipe }) => isSameSubject(subjectOf(recipe), subject));
+    const told = left.filter(({ recipe }) => isSameSubject(subjectOf(recipe), subject));
+    const holds = kind === 'not-reaped' ? told.some((one) => one.kind === kind) : told.length > 0;
+    return LOOKED_AT.has(kind) && !holds;
   });
   return left;
 
@@ -113,7 +109,9 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       // A canonical that cannot be read, or has lost its secrets, stays as it is, but nothing of it runs on.
       if (!isUnusable(error)) throw error;
       const stack = stackName(warmDomain(recipe, world.config.zone));
-      await deployer.undeploy({ stack, lifetime: 'warm' });
+      await reaping(recipe, `the warm app of ${recipe} was not stopped`, () =>
+        deployer.undeploy({ stack, lifetime: 'warm' }),
+      );
       throw error;
     }
   }

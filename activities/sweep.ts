@@ -91,9 +91,11 @@ export function sweep(world: World) {
         const kept = await throwAwayOld(world, attempt, holder.workflowId);
         refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
         passBoundary('open.after-preflight');
-        const left = leftByRecipe(await reapLeftovers(world, attempt, holder.workflowId));
+        const found = await reapLeftovers(world, attempt, holder.workflowId);
         passBoundary('open.after-reap');
-        const problems = [...left.values(), ...(await strays()), ...kept];
+        const problems = [...leftByRecipe(found).values(), ...(await strays()), ...kept];
+        // A canonical that cannot be used is no run's leftover: its recipe's own run meets it.
+        const left = leftByRecipe(found.filter(({ kind }) => kind === 'not-reaped'));
         const unreached = await unreachedBefore(problems);
         const { attempts, tier, promote, sweep: budget } = config.limits;
         return {

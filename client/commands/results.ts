@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { messageOf } from '../../domain/fault.ts';
 import { outcomeTitle } from '../../domain/outcome.ts';
 import { countOutcomes, type SweepReport } from '../../domain/report.ts';
 import { redSince, type IndexedRun } from '../../domain/run-history.ts';
@@ -110,7 +111,10 @@ async function reportOfRecipe(
   const { runs } = await createRunIndex(state).of(recipe);
   for (const { asked } of runs) {
     // Of a sweep that goes on there is no report yet, and one that cannot be read hides no others.
-    const report = await reports.read(asked.id).catch(() => null);
+    const report = await reports.read(asked.id).catch((error: unknown) => {
+      session.terminal.err(messageOf(error));
+      return null;
+    });
     const found = report && ofRecipe(report);
     if (found && found.recipes.length > 0) return found;
   }

@@ -26,7 +26,7 @@ export function addStatusCommand(program: Command, session: Session): void {
 
 const ANSWER_TIMEOUT_MS = 3_000;
 
-/** Who has the host and who waits for it; null where that is not known, since somebody does and no worker answers. */
+/** Who has the host and who waits for it; null where no worker answers. */
 async function readTurns({ client, connection }: TemporalServer, host: string): Promise<Turns | null> {
   try {
     const granting = client.workflow.getHandle(hostWorkflowId(host));

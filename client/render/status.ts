@@ -50,7 +50,7 @@ export function renderStatus(status: Status, now: number): string {
 }
 
 function holderLine({ holder, waiting }: Status): string {
-  if (holder === null) return waiting === null ? yellow('not free; no worker answers who has it') : 'free';
+  if (holder === null) return waiting === null ? yellow('not known; no worker answers who has it') : 'free';
   const { what, workflowId, since, step } = holder;
   const held = oneLine(`held by ${what} ${workflowId} since ${since}${step === null ? '' : ` (${step})`}`);
   return waiting === null ? `${held}; ${yellow('no worker answers who waits')}` : held;

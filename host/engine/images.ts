@@ -140,6 +140,7 @@ function adviceOn(trouble: string, logins: string, image: string): string {
 /** Pulls, and enters what of it was not there before. */
 async function pullOurs(host: ImageHost, image: string): Promise<string | null> {
   const { docker, pulled } = host;
+  const login = await loginFor(host.logins, image);
   const listed = await engine('listing images', () => docker.listImages({ digests: true }));
   const before = new Map(
     listed.flatMap(({ Id, RepoTags, RepoDigests }) =>
@@ -149,7 +150,7 @@ async function pullOurs(host: ImageHost, image: string): Promise<string | null> 
   const name = shortName(image);
   // Before, since nobody could tell afterwards whose it is if this process died over it.
   if (!before.has(name)) await pulled.expect(name);
-  const trouble = await pull(host, image);
+  const trouble = await pull(host, image, login);
   const found = await namedImage(docker, image);
   if (trouble === null && found) await pulled.pulled(found, before);
   // Who brings it later is somebody else.
@@ -158,12 +159,15 @@ async function pullOurs(host: ImageHost, image: string): Promise<string | null> 
 }
 
 /** Pulls; null when that went well, else why not, in the engine's words. */
-async function pull(host: ImageHost, image: string): Promise<string | null> {
+async function pull(
+  host: ImageHost,
+  image: string,
+  authconfig: Dockerode.AuthConfig | undefined,
+): Promise<string | null> {
   const silence = new AbortController();
   const signal = AbortSignal.any([host.signal, silence.signal]);
   let watch = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
-    const authconfig = await loginFor(host.logins, image);
     const stream = await host.docker.pull(image, { abortSignal: signal, authconfig });
     for await (const line of createInterface({ input: stream, signal })) {
       clearTimeout(watch);
@@ -175,7 +179,6 @@ async function pull(host: ImageHost, image: string): Promise<string | null> {
     return null;
   } catch (error) {
     host.signal.throwIfAborted();
-    if (error instanceof Fault) throw error;
     if (silence.signal.aborted) return `timeout: nothing came for ${SILENCE_MS / 1000} s`;
     if (error instanceof Error && 'code' in error && !('statusCode' in error)) {
       throw new Fault('Daemon', `pulling ${image}: the Docker engine failed: ${engineMessage(error)}`, {

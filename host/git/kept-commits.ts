@@ -35,11 +35,11 @@ export function createKeptCommits(state: string, git: Git, work: WorkRepositorie
     file,
 
     async keep(recipe, commit) {
-      const isThere = await work.look(recipe, `keeping ${commit}`, async (from) => {
-        const [found] = await git.commits(from, [commit]);
-        return found === commit;
+      const found = await work.find(recipe, `keeping ${commit}`, async (from) => {
+        const [there] = await git.commits(from, [commit]);
+        return there === commit ? there : null;
       });
-      if (!isThere) return false;
+      if (found === null) return false;
       const from = work.folder(recipe);
       const kept = file(recipe, commit);
       const folder = path.dirname(kept);

@@ -21,6 +21,8 @@ export interface WorkRepositories {
    * MirrorSync or Disk.
    */
   look<T>(recipe: string, doing: string, look: (work: string) => Promise<T | null>): Promise<T>;
+  /** The same, but null where the mirror does not have it. */
+  find<T>(recipe: string, doing: string, look: (work: string) => Promise<T | null>): Promise<T | null>;
   /** Makes one with nothing in it, of the commit's object format, where it is lost or cannot be read. */
   ensure(recipe: string, commit: string): Promise<void>;
   /** Makes a repository hold what a remote does; one that would become too large is removed, with what came of it. */
@@ -91,32 +93,40 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
     }
   }
 
+  async function find<T>(
+    recipe: string,
+    doing: string,
+    look: (work: string) => Promise<T | null>,
+  ): Promise<T | null> {
+    const work = folder(recipe);
+    const found = (await exists(work)) ? await nullIfFailed(() => look(work)) : null;
+    if (found !== null) return found;
+    const mirror = mirrorOf(recipe);
+    const advice = `Sync ${recipe} again; if that does not help, mend its mirror.`;
+    return explained(recipe, doing, advice, async () => {
+      const refs = await git.remoteRefs(mirror);
+      const { main } = refs;
+      if (main === null) return null;
+      await remake(recipe, mirror, { ...refs, main });
+      return look(work);
+    });
+  }
+
   return {
     folder,
     bring,
     remake,
     fetch,
+    find,
 
     async look(recipe, doing, look) {
-      const work = folder(recipe);
-      const found = (await exists(work)) ? await nullIfFailed(() => look(work)) : null;
+      const found = await find(recipe, doing, look);
       if (found !== null) return found;
-      const mirror = mirrorOf(recipe);
-      const advice = `Sync ${recipe} again; if that does not help, mend its mirror.`;
-      return explained(recipe, doing, advice, async () => {
-        const refs = await git.remoteRefs(mirror);
-        const { main } = refs;
-        if (main !== null) {
-          await remake(recipe, mirror, { ...refs, main });
-          const second = await look(work);
-          if (second !== null) return second;
-        }
-        throw syncFault(
-          recipe,
-          `${doing}: not on the mirror ${mirror.url}`,
-          `Sync ${recipe} again; if that does not help, compare the mirror with upstream.`,
-        );
-      });
+      throw syncFault(
+        recipe,
+        `${doing}: not on the mirror ${mirrorOf(recipe).url}`,
+        `Sync ${recipe} again; if that does not help, compare the mirror with upstream.`,
+      );
     },
 
     async ensure(recipe, commit) {

@@ -78,7 +78,7 @@ function withoutLineEnd(value: Buffer): Buffer {
 /**
  * Sees to it that each secret is on the engine; one that is there already stays as it is. `written` are the
  * values of those that the recipe's install hook brings, by key. Not ok when one is missing that must not be
- * generated, or when the hook brings one that the recipe does not have.
+ * generated, when the hook brings one that the recipe does not have, or when the engine takes none of that name.
  */
 export async function ensureSecrets(
   host: SecretHost,

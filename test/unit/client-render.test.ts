@@ -192,7 +192,7 @@ describe('status', () => {
 
   test('never says free where nobody answers who has it', () => {
     const [line] = plain(renderStatus({ ...quiet, waiting: null }, 0)).split('\n');
-    expect(line).toBe('host      ci-1: not free; no worker answers who has it');
+    expect(line).toBe('host      ci-1: not known; no worker answers who has it');
   });
 
   test('names who holds the host, the worker, and the next time', () => {

@@ -207,7 +207,9 @@ describe('what a crashed run left and cannot be removed', () => {
     machine.stuck.add('a-1');
     await expect(reap(1)).rejects.toMatchObject({ type: 'Daemon', nonRetryable: false });
     const left = await reap(2);
-    expect(left).toEqual([{ recipe: 'ghost', what: 'stack a-1 was not removed: a-1 did not stop' }]);
+    expect(left).toEqual([
+      { kind: 'not-reaped', recipe: 'ghost', what: 'stack a-1 was not removed: a-1 did not stop' },
+    ]);
     expect([...machine.stacks.keys()]).toEqual(['a-1']);
     const { alerts } = await createAlerts(machine.state).open();
     expect(alerts).toMatchObject([{ kind: 'not-reaped', subject: GHOST, message: left[0]?.what }]);
@@ -276,7 +278,15 @@ describe('what a crashed run left and cannot be removed', () => {
     writeFileSync(path.join(path.dirname(file), 'attached.json'), '{}');
     await reap(2);
     expect(await open()).toEqual(['canonical-unreadable']);
+    // And where it does not stop, so that nothing but that might be told.
+    machine.stuck.add('warm-ghost_model_test');
+    const left = await reap(2);
+    expect(left.map(({ kind }) => kind)).toEqual(['not-reaped', 'canonical-unreadable']);
+    expect(await open()).toEqual(['canonical-unreadable', 'not-reaped']);
+    machine.stuck.clear();
     await step(({ forgetCanonical }) => forgetCanonical({ recipe: 'ghost', holder, domain: null }));
+    expect(await open()).toEqual(['not-reaped']);
+    await reap(2);
     expect(await open()).toEqual([]);
   });
 

@@ -135,6 +135,10 @@ function breakAt({ breaks }: FakeEngine, call: Break['call'], when: Break['when'
 function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer {
   const { stacks, volume, volumesOf } = engine;
 
+  const refuseStuck = ({ stack }: StackRef): void => {
+    if (engine.stuck.has(stack)) throw new Fault('Daemon', `${stack} did not stop`);
+  };
+
   const stop = async (ref: StackRef): Promise<void> => {
     const { stack } = ref;
     check(engine, ref);
@@ -196,12 +200,15 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
       return { ok: true, images, asked: engine.asked };
     },
 
-    undeploy: stop,
+    async undeploy(ref) {
+      refuseStuck(ref);
+      await stop(ref);
+    },
 
     async remove(ref) {
       const { stack } = ref;
       check(engine, ref);
-      if (engine.stuck.has(stack)) throw new Fault('Daemon', `${stack} did not stop`);
+      refuseStuck(ref);
       breakAt(engine, 'remove', 'before');
       await stop(ref);
       await change();

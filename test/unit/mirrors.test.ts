@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import {
   access,
   chmod,
+  cp,
   lstat,
   mkdir,
   mkdtemp,
@@ -1014,6 +1015,14 @@ describe('a commit that is kept', () => {
     const commit = (await upstream.git('rev-parse', 'HEAD')).trim();
     const kept = path.join(state, 'canonicals', RECIPE, `${commit}.bundle`);
     await rm(path.join(state, 'work'), { recursive: true });
+    expect(await mirrors.keep(RECIPE, commit)).toBe(true);
+    await rm(kept);
+    // As it is made for a commit that is kept itself.
+    await rm(path.join(state, 'work'), { recursive: true });
+    await createGitRepo(commands, path.join(root, 'empty'));
+    await cp(path.join(root, 'empty', '.git'), path.join(state, 'work', `${RECIPE}.git`), {
+      recursive: true,
+    });
     expect(await mirrors.keep(RECIPE, commit)).toBe(true);
     await rm(kept);
     await writeFile(`${kept}.partial.lock`, '');

@@ -235,7 +235,9 @@ test('a stack of unknown lifetime is left alone by the reaper, and told of', asy
   machine.stacks.set(stack.stack, { ...stack, secrets: new Set() });
   const holder = { workflowId: SWEEP.id, runId: SWEEP.runId, what: 'sweep' };
   const left = await step((steps) => steps.reap({ holder }));
-  expect(left).toEqual([{ recipe: 'thing', what: expect.stringContaining('old-thing_model_test was left') }]);
+  expect(left).toEqual([
+    { kind: 'not-reaped', recipe: 'thing', what: expect.stringContaining('old-thing_model_test was left') },
+  ]);
   expect(machine.stacks.get(stack.stack)).toMatchObject({ running: true });
 });
 
@@ -443,7 +445,7 @@ describe('nothing proven is lost:', () => {
     await expect(promoteNext()).rejects.toMatchObject(lost);
     await expect(settle()).rejects.toMatchObject(lost);
     // Each reaper names them, also of a canonical that nobody wants to promote.
-    const told = [{ recipe: 'ghost', what: lost.message }];
+    const told = [{ kind: 'canonical-unreadable', recipe: 'ghost', what: lost.message }];
     expect(await reap()).toEqual(told);
     rmSync(canonicalFile('attached.json'), { force: true });
     expect(await reap()).toEqual(told);

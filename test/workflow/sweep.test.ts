@@ -754,8 +754,8 @@ describe('one mistake stops nothing', () => {
   test('what could not be reaped when the sweep opened is told in the report and in its recipe', async () => {
     const host = fakeHost({ a: { releases: ['1.0.0+1'] }, b: { releases: ['1.0.0+1'] } });
     host.left = [
-      { recipe: 'a', what: 'stack a-1_test was not removed: held' },
-      { recipe: null, what: 'checkouts of ended runs were not removed' },
+      { kind: 'not-reaped', recipe: 'a', what: 'stack a-1_test was not removed: held' },
+      { kind: 'not-reaped', recipe: null, what: 'checkouts of ended runs were not removed' },
     ];
     await withSweep(host, {}, async (sweep) => {
       const result = await sweep.result();
@@ -768,7 +768,11 @@ describe('one mistake stops nothing', () => {
 
   test('what the reaper removes meanwhile is told of no later recipe', async () => {
     const host = fakeHost({ a: { releases: ['1.0.0+1'] }, b: { releases: ['1.0.0+1'] } });
-    host.left = ['a', 'b'].map((recipe) => ({ recipe, what: `stack ${recipe}-1 was not removed` }));
+    host.left = ['a', 'b'].map((recipe) => ({
+      kind: 'not-reaped',
+      recipe,
+      what: `stack ${recipe}-1 was not removed`,
+    }));
     host.activities.reap = async () => [];
     await withSweep(host, {}, async (sweep) => {
       await sweep.result();
