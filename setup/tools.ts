@@ -3,8 +3,8 @@ import { aptInstall } from './apt.ts';
 
 /**
  * Every program that is started on this machine and that a bare Debian with Node and git may lack, and the package
- * that brings it. What is in every Debian (`Essential: yes` and what it needs, such as coreutils, find, tar and
- * mount) is not named; docker, Go and what fixture images are made with have files of their own.
+ * that brings it. What is in every Debian (`Essential: yes` and what it needs, such as coreutils and find) need not be
+ * named; docker, Go and what fixture images are made with have files of their own.
  */
 
 /** Needed by a sweep's host: its preflight asks for them. */
@@ -15,6 +15,7 @@ export const SWEEP_PROGRAMS = {
   curl: 'curl',
   jq: 'jq',
   openssl: 'openssl',
+  tar: 'tar',
   zstd: 'zstd',
 } as const;
 
@@ -28,6 +29,7 @@ export const TEST_PROGRAMS = {
   /** A second engine on this machine, in a network of its own. */
   ip: 'iproute2',
   iptables: 'iptables',
+  mount: 'mount',
 } as const;
 
 /** Installs those programs that are missing. */

@@ -109,14 +109,17 @@ async function reportOfRecipe(
     throw new CommandStopped(`${JSON.stringify(recipe)} is in no report of ${sweep}`);
   }
   const { runs } = await createRunIndex(state).of(recipe);
+  const unreadable: string[] = [];
   for (const { asked } of runs) {
     // Of a sweep that goes on there is no report yet, and one that cannot be read hides no others.
     const report = await reports.read(asked.id).catch((error: unknown) => {
-      session.terminal.err(messageOf(error));
+      unreadable.push(messageOf(error));
       return null;
     });
     const found = report && ofRecipe(report);
-    if (found && found.recipes.length > 0) return found;
+    if (!found || found.recipes.length === 0) continue;
+    for (const problem of unreadable) session.terminal.err(problem);
+    return found;
   }
   // Older versions kept no index, and one that is lost is written anew by the next sweep.
   const all = (await readable(session, reports)).map(ofRecipe);

@@ -72,7 +72,7 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
     host: config.host,
     holder: locked ?? (turns && holderOf(turns)),
     waiting:
-      turns && turns.waiting.map((one) => ({ ...named(one), since: new Date(one.sinceMs).toISOString() })),
+      turns?.waiting.map((one) => ({ ...named(one), since: new Date(one.sinceMs).toISOString() })) ?? null,
     workers: workers.map(({ identity, lastSeen }) => ({ identity, lastSeen: lastSeen.toISOString() })),
     sweeps: sweeps.map(({ sweep, started }, index) => {
       const look = looks[index];

@@ -49,7 +49,7 @@ export async function accept(
     try {
       await git.create(beside, upstream.main);
       await work.fetch(recipe, beside, from);
-      if ((await git.commits(beside, [commit]))[0] !== commit) {
+      if (!(await git.has(beside, commit))) {
         throw notAccepted(recipe, tag, `it is at ${commit}, which is no commit, or it moves right now`);
       }
     } finally {

@@ -25,9 +25,8 @@ export async function checkOut(
     await explained(recipe, `checking out ${commit}`, advice, () => work.ensure(recipe, commit));
   }
   await work.look(recipe, `checking out ${commit}`, async (from) => {
-    const has = async (): Promise<boolean> => (await git.commits(from, [commit]))[0] === commit;
-    if (!(await has()) && isKept) await git.unbundle(from, bundle);
-    if (!(await has())) return null;
+    if (isKept && !(await git.has(from, commit))) await git.unbundle(from, bundle);
+    if (!(await git.has(from, commit))) return null;
     await refuseHugeTree(git, recipe, from, commit);
     await writeTree(git, from, commit, path.resolve(folder));
     return true;

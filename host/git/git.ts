@@ -28,6 +28,8 @@ export interface Git {
   refsOnMain(folder: string): Promise<argv.Refs>;
   /** For each object, in their order, itself if it is a commit, else null. `<id>^{commit}` stands for what a tag leads to. */
   commits(folder: string, objects: readonly string[]): Promise<(string | null)[]>;
+  /** Whether the commit is there. */
+  has(folder: string, commit: string): Promise<boolean>;
   /** How many files a commit has, and how many bytes they hold. */
   size(folder: string, commit: string): Promise<{ files: number; bytes: number }>;
   /** Writes every file of a commit into a folder, with the help of an index file that is not there yet. */
@@ -46,6 +48,12 @@ const TRANSFER_MS = 15 * MINUTE;
 export function createGit(commands: ProcessRunner, mostFetched: number): Git {
   async function local(folder: string, args: string[], more: Partial<GitCommand> = {}): Promise<string> {
     return gitAt(folder, { args, deadlineMs: LOCAL_MS, ...more }, commands.settings);
+  }
+
+  async function commits(folder: string, objects: readonly string[]): Promise<(string | null)[]> {
+    if (objects.length === 0) return [];
+    const input = objects.map((object) => `${object}\n`).join('');
+    return argv.parseCommits(await local(folder, argv.objectsArgs(), { input }));
   }
 
   return {
@@ -88,10 +96,10 @@ export function createGit(commands: ProcessRunner, mostFetched: number): Git {
       return argv.parseRefs(await local(folder, argv.refsOnMainArgs()));
     },
 
-    async commits(folder, objects) {
-      if (objects.length === 0) return [];
-      const input = objects.map((object) => `${object}\n`).join('');
-      return argv.parseCommits(await local(folder, argv.objectsArgs(), { input }));
+    commits,
+
+    async has(folder, commit) {
+      return (await commits(folder, [commit]))[0] === commit;
     },
 
     async size(folder, commit) {

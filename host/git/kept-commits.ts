@@ -35,11 +35,8 @@ export function createKeptCommits(state: string, git: Git, work: WorkRepositorie
     file,
 
     async keep(recipe, commit) {
-      const found = await work.find(recipe, `keeping ${commit}`, async (from) => {
-        const [there] = await git.commits(from, [commit]);
-        return there === commit ? there : null;
-      });
-      if (found === null) return false;
+      const has = async (from: string): Promise<true | null> => (await git.has(from, commit)) || null;
+      if ((await work.find(recipe, `keeping ${commit}`, has)) === null) return false;
       const from = work.folder(recipe);
       const kept = file(recipe, commit);
       const folder = path.dirname(kept);

@@ -217,6 +217,32 @@ describe('results', () => {
     });
   });
 
+  test('that cannot be read are named, once, since the latest may be among them', async () => {
+    const state = path.join(folder, 'state');
+    const reports = createReports(state);
+    const spoil = async (sweep: string) => writeFile(reports.fileOf(sweep), '{');
+    for (const [sweep, ended] of [
+      ['sweep-1', '2025-03-02T05:00:00.000Z'],
+      ['sweep-2', '2025-03-09T05:00:00.000Z'],
+    ] as const) {
+      await reports.write(report(sweep, ended));
+      for (const result of report(sweep, ended).recipes) await createRunIndex(state).add(result);
+    }
+    await spoil('sweep-2');
+    for (const of of [[], ['--recipe', 'gitea']]) {
+      const { out, err } = await type('results', ...of);
+      expect(out).toContain('sweeps/sweep-1/report.json');
+      expect(err.split(reports.fileOf('sweep-2'))).toHaveLength(2);
+    }
+    await spoil('sweep-1');
+    for (const of of [[], ['--recipe', 'gitea']]) {
+      const { status, out, err } = await type('results', ...of);
+      expect({ status, out }).toEqual({ status: 2, out: '' });
+      expect(err).toContain('no other sweep has a report');
+      for (const sweep of ['sweep-1', 'sweep-2']) expect(err.split(reports.fileOf(sweep))).toHaveLength(2);
+    }
+  });
+
   test('of one recipe are found by its index, whatever else stands there', async () => {
     const state = path.join(folder, 'state');
     const reports = createReports(state);

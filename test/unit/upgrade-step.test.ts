@@ -63,6 +63,17 @@ it('passes when all is there', async () => {
   ]);
 });
 
+it('leaves alone the checkout that an earlier attempt deployed, whose files may be mounted', async () => {
+  const checkouts = () =>
+    readdirSync(path.join(machine.state, 'checkouts', STACK)).filter((name) => name !== 'scratch');
+  await upgrade();
+  const before = checkouts();
+  await upgrade();
+  const after = checkouts();
+  expect(after).toHaveLength(before.length + 1);
+  expect(after).toEqual(expect.arrayContaining(before));
+});
+
 it('says of a service that the release no longer has that it still runs', async () => {
   machine.older = ['worker'];
   expect(await upgrade()).toMatchObject({
