@@ -2,8 +2,8 @@ import { Client, Connection } from '@temporalio/client';
 import type { Config } from '../host/config/config.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
 import { pollingWorkers } from '../worker/pollers.ts';
-import { SEARCH_ATTRIBUTES, taskQueueOf } from '../workflows/protocol.ts';
-import { CommandStopped, explain, isForbidden, isNotFound, isUnauthenticated } from './failure.ts';
+import { taskQueueOf } from '../workflows/protocol.ts';
+import { CommandStopped, explain, isUnauthenticated } from './failure.ts';
 
 /** The server as the commands use it. */
 export interface TemporalServer {
@@ -12,6 +12,9 @@ export interface TemporalServer {
   namespace: string;
   close(): Promise<void>;
 }
+
+/** Nobody answers there: it may be starting. */
+export class NoServer extends CommandStopped {}
 
 const CONNECT_TIMEOUT_MS = 3_000;
 
@@ -34,64 +37,10 @@ export async function connect(
     const how = access.tls
       ? 'is it this server, with TLS, and does temporal.tls.ca vouch for it?'
       : 'start it: recipe-sweep dev, or its systemd unit; one with TLS needs temporal.tls';
-    throw new CommandStopped(`no Temporal server answers at ${address} (temporal.address); ${how}`);
+    throw new NoServer(`no Temporal server answers at ${address} (temporal.address); ${how}`);
   }
   const client = new Client({ connection, namespace });
   return { connection, client, namespace, close: () => connection.close() };
-}
-
-/** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */
-const KEYWORD = 2;
-
-/** Our search attributes that the namespace lacks. Stops the command when one exists with another type. */
-export async function missingSearchAttributes({
-  connection,
-  namespace,
-}: Pick<TemporalServer, 'connection' | 'namespace'>): Promise<string[]> {
-  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  return Object.values(SEARCH_ATTRIBUTES)
-    .map(({ name }) => name)
-    .filter((name) => {
-      const type = customAttributes[name];
-      if (type !== undefined && type !== KEYWORD) {
-        throw new CommandStopped(
-          `namespace ${namespace}: search attribute ${name} exists with another type than Keyword; use a namespace of its own (temporal.namespace)`,
-        );
-      }
-      return type === undefined;
-    });
-}
-
-/**
- * The namespace exists and has our search attributes; registers those that are missing. A workflow that sets
- * an unregistered one stalls, so whatever starts workflows or a worker calls this first. Safe to repeat.
- */
-export async function ensureNamespaceReady(connection: Connection, namespace: string): Promise<void> {
-  try {
-    await connection.workflowService.describeNamespace({ namespace });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-    throw new CommandStopped(
-      `Temporal has no namespace ${namespace} (temporal.namespace); create it: temporal operator namespace create --retention 90d ${namespace}`,
-    );
-  }
-  const missing = await missingSearchAttributes({ connection, namespace });
-  if (missing.length === 0) return;
-  try {
-    await connection.operatorService.addSearchAttributes({
-      namespace,
-      searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
-    });
-  } catch (error) {
-    const commands = missing.map(
-      (name) =>
-        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`,
-    );
-    const why = isForbidden(error) ? 'this user may not register them' : explain(error);
-    throw new CommandStopped(
-      `namespace ${namespace} lacks the search attributes ${missing.join(', ')}: ${why}. Whoever runs the cluster registers them:\n  ${commands.join('\n  ')}`,
-    );
-  }
 }
 
 /** A question that nobody would answer is not asked. */

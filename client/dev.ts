@@ -1,11 +1,11 @@
 import { createConnection } from 'node:net';
 import path from 'node:path';
 import type { Config } from '../host/config/config.ts';
-import { processRunner } from '../host/machine/process.ts';
 import { whyNotReady, startService, type Service } from '../host/machine/child.ts';
 import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
 import { connect } from './connect.ts';
 import { CommandStopped } from './failure.ts';
+import { ensureRetention } from './namespace.ts';
 
 /** Temporal's development server, with its data in one file. Production runs a server of its own. */
 export interface DevServerSettings {
@@ -29,7 +29,6 @@ export interface DevServer {
 
 const LOOPBACK = '127.0.0.1';
 const START_TIMEOUT_MS = 60_000;
-const RETENTION = '90d';
 
 /** What `recipe-sweep dev` runs for a configuration. Stops the command when it points at another machine. */
 export function devServerSettings(
@@ -66,15 +65,20 @@ function localPort(key: string, url: string): number {
 
 /** Starts the server and waits until it answers; stops the command with the end of its log when it does not. */
 export async function startDevServer(settings: DevServerSettings): Promise<DevServer> {
-  const { binary, dbFile, port, uiPort, namespace, logFile } = settings;
+  const { binary, port, uiPort, namespace, logFile } = settings;
   const address = `${LOOPBACK}:${port}`;
   await refuseTakenPort(address, port);
   await refuseTakenPort(address, uiPort);
   const service = startService({ file: binary, args: devServerArgs(settings), env: {}, logFile });
   try {
     await untilAnswers(service, address, namespace);
-    const { output } = processRunner({ environment: { HOME: path.dirname(dbFile) } });
-    await output({ file: binary, args: retentionArgs(address, namespace), timeoutMs: START_TIMEOUT_MS });
+    // start-dev has no flag for its retention, and its default of a day is shorter than a week between sweeps.
+    const server = await connect({ temporal: { address, namespace, ui: '' } });
+    try {
+      await ensureRetention(server);
+    } finally {
+      await server.close();
+    }
     return service;
   } catch (error) {
     await service.stop();
@@ -96,12 +100,6 @@ export function devServerArgs(settings: Omit<DevServerSettings, 'binary' | 'logF
     ...['--sqlite-pragma', 'journal_mode=wal'],
     ...settings.searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
   ];
-}
-
-/** start-dev has no flag for it, and its default of a day is shorter than a week between sweeps. */
-function retentionArgs(address: string, namespace: string): string[] {
-  const update = ['operator', 'namespace', 'update', '--namespace', namespace, '--retention', RETENTION];
-  return [...update, '--address', address, '--disable-config-env', '--disable-config-file'];
 }
 
 async function untilAnswers(service: Service, address: string, namespace: string): Promise<void> {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addCanonicalCommands } from './commands/canonical.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addLedgerCommands } from './commands/ledger.ts';
+import { addNamespaceCommand } from './commands/namespace.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addRecipeCommands } from './commands/recipe.ts';
 import { addResultsCommand } from './commands/results.ts';
@@ -58,6 +59,7 @@ function buildProgram(session: Session): Command {
   addCanonicalCommands(program, session);
   addLedgerCommands(program, session);
   addRecipeCommands(program, session);
+  addNamespaceCommand(program, session);
   addScheduleCommands(program, session);
   addServeCommands(program, session);
   addDoctorCommand(program, session);

@@ -16,7 +16,8 @@ import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
 
 import { createUpstreams, type Upstreams } from '../fixtures/upstreams.ts';
 import { taskQueueOf } from '../workflows/protocol.ts';
-import { connect, ensureNamespaceReady, type TemporalServer } from '../client/connect.ts';
+import { connect, type TemporalServer } from '../client/connect.ts';
+import { ensureNamespaceReady } from '../client/namespace.ts';
 import { pollingWorkers } from '../worker/pollers.ts';
 import { devServerSettings, startDevServer, type DevServer } from '../client/dev.ts';
 import { CommandStopped } from '../client/failure.ts';

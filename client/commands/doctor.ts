@@ -16,7 +16,8 @@ import { createThings } from '../../host/engine/things.ts';
 import { installationOf } from '../../host/lock/installation.ts';
 import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
-import { connect, missingSearchAttributes, type TemporalServer } from '../connect.ts';
+import { connect, type TemporalServer } from '../connect.ts';
+import { creationCommand, missingSearchAttributes, RETENTION_DAYS, retentionDays } from '../namespace.ts';
 import { EXIT, explain } from '../failure.ts';
 import { formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
@@ -169,12 +170,14 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
     const answers = { name, ok: true, found: `answers at ${address}, namespace ${namespace}`, how: '' };
     return [
       answers,
+      await checkRetention(server),
+      await checkUpdates(server),
       await checkSearchAttributes(server),
       await checkWorker(server, config),
       await checkSchedule(server, config),
     ];
   } catch (error) {
-    const how = `is there a namespace ${namespace}? temporal operator namespace create --retention 90d ${namespace}`;
+    const how = `is there a namespace ${namespace}? ${creationCommand(namespace)}`;
     return [{ name, ok: false, found: `${address}: ${explain(error)}`, how }];
   } finally {
     await server.close();
@@ -206,6 +209,30 @@ async function checkExposure({ temporal }: Config): Promise<Finding> {
       };
 }
 
+/** A workflow that the server has forgotten can neither be looked at nor replayed. */
+async function checkRetention(server: TemporalServer): Promise<Finding> {
+  const days = await retentionDays(server);
+  const found = `closed workflows are kept for ${Math.floor(days)} days`;
+  const name = 'retention';
+  return days >= RETENTION_DAYS
+    ? { name, ok: true, found, how: '' }
+    : { name, ok: false, found, how: `recipe-sweep namespace ensure makes it ${RETENTION_DAYS}` };
+}
+
+/** What a server's dynamic configuration can take away of what we use. */
+async function checkUpdates({ connection, namespace }: TemporalServer): Promise<Finding> {
+  const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace });
+  const name = 'dynamic config';
+  return namespaceInfo?.capabilities?.syncUpdate
+    ? { name, ok: true, found: 'allows updates, by which a sweep is steered', how: '' }
+    : {
+        name,
+        ok: false,
+        found: 'does not allow updates, by which a sweep is steered',
+        how: "set frontend.enableUpdateWorkflowExecution to true in the Temporal server's dynamic configuration",
+      };
+}
+
 async function checkSearchAttributes(server: TemporalServer): Promise<Finding> {
   const missing = await missingSearchAttributes(server);
   return missing.length === 0
@@ -214,7 +241,7 @@ async function checkSearchAttributes(server: TemporalServer): Promise<Finding> {
         name: 'search attributes',
         ok: false,
         found: `not registered: ${missing.join(', ')}`,
-        how: 'recipe-sweep schedule ensure, or start a worker: each registers them',
+        how: 'recipe-sweep namespace ensure',
       };
 }
 

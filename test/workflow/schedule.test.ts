@@ -2,14 +2,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { msToTs } from '@temporalio/common/lib/time.js';
 import getPort from 'get-port';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { connect, type TemporalServer } from '../../client/connect.ts';
 import {
-  connect,
+  ensureNamespace,
   ensureNamespaceReady,
   missingSearchAttributes,
-  type TemporalServer,
-} from '../../client/connect.ts';
+  retentionDays,
+} from '../../client/namespace.ts';
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { startDevServer, type DevServer, type DevServerSettings } from '../../client/dev.ts';
 import { runningSweeps } from '../../client/running.ts';
@@ -62,8 +64,40 @@ describe('a namespace', () => {
 
   test('that is not there is named, with how to make it', async () => {
     await expect(ensureNamespaceReady(server.connection, 'elsewhere')).rejects.toThrow(
-      'temporal operator namespace create --retention 90d elsewhere',
+      'temporal operator namespace create --retention 90d --namespace elsewhere',
     );
+  });
+
+  test('is made with all that sweeps need, and is left alone when it has it', async () => {
+    const temporal = { address: `127.0.0.1:${settings.port}`, namespace: 'made', ui: '' };
+    const made: string[] = [];
+    await ensureNamespace({ temporal }, (done) => made.push(done));
+    expect(made).toEqual([
+      'created; it keeps closed workflows for 90 days',
+      'search attributes registered: Recipe, SweepId, RecipeOutcome, SweepVerdict',
+    ]);
+    await ensureNamespace({ temporal }, (done) => made.push(done));
+    expect(made).toHaveLength(2);
+  });
+
+  test('keeps workflows for 90 days at least', async () => {
+    const keepFor = async (days: number): Promise<number> => {
+      await server.connection.workflowService.updateNamespace({
+        namespace: 'sweeps',
+        config: { workflowExecutionRetentionTtl: msToTs(days * 86_400_000) },
+      });
+      const { address, namespace } = { address: `127.0.0.1:${settings.port}`, namespace: 'sweeps' };
+      await ensureNamespace({ temporal: { address, namespace, ui: '' } }, () => undefined);
+      return retentionDays(server);
+    };
+    expect(await keepFor(3)).toBe(90);
+    expect(await keepFor(365)).toBe(365);
+    expect(await keepFor(90)).toBe(90);
+  });
+
+  test('is asked for until the server is there, and not for ever', async () => {
+    const temporal = { address: `127.0.0.1:${await getPort()}`, namespace: 'sweeps', ui: '' };
+    await expect(ensureNamespace({ temporal }, () => undefined, 0)).rejects.toThrow('no Temporal server');
   });
 
   test('of the development server keeps workflows for 90 days', async () => {
