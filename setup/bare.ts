@@ -1,23 +1,13 @@
 // oxlint-disable-next-line no-restricted-imports -- the command is the person's, on the person's own terminal
 import { spawn } from 'node:child_process';
-import {
-  copyFile,
-  cp,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  realpath,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../domain/fault.ts';
 import { debianMirror, ensureProgram } from './apt.ts';
 import { isRoot, logged, machine, which } from './machine.ts';
+import { copyNode } from './node.ts';
 
 /**
  * `npm run bare -- <command>`: runs a command of this clone on what is as good as a fresh machine. That is a new
@@ -76,24 +66,8 @@ async function makeRoot(root: string): Promise<void> {
   const args = ['--variant=minbase', `--include=${PACKAGES.join(',')}`, SUITE, root];
   await logged('bare-debootstrap', { file: 'debootstrap', args: mirror === null ? args : [...args, mirror] });
 
-  const npm = process.env['npm_execpath'];
-  if (npm === undefined) throw new Error('type it as npm run bare -- <command>');
-  const modules = path.join(root, 'usr/local/lib/node_modules');
-  await mkdir(modules, { recursive: true });
-  await copyFile(await realpath(process.execPath), path.join(root, 'usr/local/bin/node'));
-  await cp(path.dirname(path.dirname(await realpath(npm))), path.join(modules, 'npm'), { recursive: true });
-  for (const name of ['npm', 'npx'])
-    await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, path.join(root, 'usr/local/bin', name));
-
-  const authorities = '/usr/local/share/ca-certificates';
-  if ((await readdir(authorities).catch(() => [])).length > 0) {
-    await cp(authorities, path.join(root, authorities), { recursive: true, dereference: true });
-    await logged('bare-certificates', { file: 'chroot', args: [root, 'update-ca-certificates'] });
-  }
-  const npmrc = path.join(os.homedir(), '.npmrc');
-  await copyFile(npmrc, path.join(root, 'root/.npmrc')).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
+  await copyNode(root);
+  await logged('bare-certificates', { file: 'chroot', args: [root, 'update-ca-certificates'] });
   await writeFile(path.join(root, 'etc/resolv.conf'), await nameServers());
   const clone = path.join(root, INSIDE);
   await machine.output({ file: 'git', args: ['clone', '--quiet', '--no-local', '--', CLONE, clone] });

@@ -1,7 +1,9 @@
+import { ensureCompose } from './compose.ts';
 import { ensureDocker } from './docker.ts';
 import { ensureBuilt } from './ensure-built.ts';
 import { ensureFixtureImages } from './images.ts';
-import type { FixtureImage } from './images/catalogue.ts';
+import { ALL_IMAGES, type FixtureImage } from './images/catalogue.ts';
+import { standIns } from './images/stand-ins.ts';
 import type { Say } from './machine.ts';
 import { ensureRegistry } from './registry.ts';
 import { ensureProxyNetwork, ensureSwarm } from './swarm.ts';
@@ -43,6 +45,13 @@ export async function setUp(say: Say, { images, tests }: Wanted): Promise<Ready>
   const registry = await timed(say, 'image registry', () => ensureRegistry(say));
   await timed(say, 'fixture images', () => ensureFixtureImages(say, images));
   return { temporal, registry, madeProxyNetwork };
+}
+
+/** What all tests together need. */
+export async function setUpForTests(say: Say): Promise<void> {
+  const images = new Set([...ALL_IMAGES, ...standIns().map(({ image }) => image)]);
+  await setUp(say, { images: [...images], tests: true });
+  await timed(say, 'docker compose', () => ensureCompose(say));
 }
 
 async function timed<T>(say: Say, name: string, step: () => Promise<T>): Promise<T> {

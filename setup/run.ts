@@ -1,11 +1,10 @@
 import { messageOf } from '../domain/fault.ts';
-import { ALL_IMAGES } from './images/catalogue.ts';
-import { setUp } from './main.ts';
+import { setUpForTests } from './main.ts';
 
 /** `npm run setup`: what `npm test` begins with, alone. */
 
 try {
-  await setUp(console.log, { images: ALL_IMAGES, tests: true });
+  await setUpForTests(console.log);
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;

@@ -1,8 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { startVitest, type Vitest } from 'vitest/node';
 import { messageOf } from '../domain/fault.ts';
-import { ALL_IMAGES } from './images/catalogue.ts';
-import { setUp } from './main.ts';
+import { setUpForTests } from './main.ts';
 import { machine } from './machine.ts';
 import { lastLines, type TestEnd } from './tally.ts';
 
@@ -70,7 +69,7 @@ function tell(vitest: Vitest, project: string): Told {
 
 async function runEverything(told: Told): Promise<void> {
   headline('set-up');
-  await setUp(console.log, { images: ALL_IMAGES, tests: true });
+  await setUpForTests(console.log);
   for (const [script, text] of Object.entries(CHECKS)) {
     headline(text);
     if (!(await check(script))) {

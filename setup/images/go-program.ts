@@ -19,8 +19,8 @@ export interface GoProgram {
   takes: string;
   /** What is built: a package of the module, and the file that becomes of it. */
   programs: Readonly<Record<string, string>>;
-  /** The variable that holds the version. */
-  versionVariable: string;
+  /** The variable that holds the version; null where its source has it. */
+  versionVariable: string | null;
   tags: readonly string[];
   /** Whether some of it is C. */
   cgo: boolean;
@@ -35,7 +35,7 @@ export interface GoProgram {
 /** Raised when the build changes otherwise than by what a GoProgram says. */
 const RECIPE = 1;
 
-/** Each build uses all processors. */
+/** Each build uses all processors, and two images may be made of one. */
 const inTurn = createQueue();
 
 /** A part of an image: the programs and folders of a Go module. */
@@ -52,7 +52,7 @@ export function goProgram(program: GoProgram): Part {
 /** The folder of the cache with the programs and folders of a Go module, which are built unless they are there. */
 export function ensureGoProgram(say: Say, program: GoProgram): Promise<string> {
   const folder = `${program.name}-${program.version}-${fingerprint(program)}`;
-  return cached(`go/${folder}`, (scratch) => inTurn(() => build(say, program, scratch)));
+  return inTurn(() => cached(`go/${folder}`, (scratch) => build(say, program, scratch)));
 }
 
 function fingerprint(program: GoProgram): string {
@@ -77,7 +77,8 @@ async function build(say: Say, program: GoProgram, folder: string): Promise<void
       });
     const tags = `-tags=${program.tags.join(',')}`;
     for (const package_ of program.generate) await run('generate', ['generate', tags, package_]);
-    const linker = ['-s', '-w', `-X ${program.versionVariable}=${program.version}`];
+    const linker = ['-s', '-w'];
+    if (program.versionVariable !== null) linker.push(`-X ${program.versionVariable}=${program.version}`);
     if (program.cgo) linker.push('-linkmode external', '-extldflags "-static"');
     const options = ['-mod=readonly', '-trimpath', '-buildvcs=false', tags, `-ldflags=${linker.join(' ')}`];
     for (const [package_, file] of Object.entries(program.programs)) {

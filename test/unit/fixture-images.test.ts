@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cached } from '../../setup/images/cache.ts';
 import { ALL_IMAGES, reference, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
+import { standIns } from '../../setup/images/stand-ins.ts';
 
-const RECIPES = fileURLToPath(new URL('../../fixtures/recipes/', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const RECIPES = path.join(ROOT, 'fixtures/recipes');
 
 /** Named by a release that is to fail. */
 const MISSING = 'localhost/recipe-sweep/nginx:1.99';
@@ -26,6 +28,28 @@ describe('the images of the fixture recipes', () => {
 
   it('of the demo need nothing but Debian', () => {
     expect(SMALL_IMAGES.filter(({ part }) => part !== undefined)).toEqual([]);
+  });
+});
+
+describe('the images of an installation', () => {
+  const root = (file: string): Promise<string> => readFile(path.join(ROOT, file), 'utf8');
+
+  it('are each stood in for, under the name that docker-compose.yml and the Dockerfile have', async () => {
+    const composed = [...(await root('docker-compose.yml')).matchAll(/^ *image: (\S+)/gm)];
+    const based = [...(await root('Dockerfile')).matchAll(/^ARG NODE=(\S+)/gm)];
+    const named = new Set([...composed, ...based].map(([, image = '']) => image));
+    const { version } = JSON.parse(await root('package.json')) as { version: string };
+    expect(named).toContain(`recipe-sweep:${version}`);
+    named.delete(`recipe-sweep:${version}`);
+    expect([...named].sort()).toEqual(
+      standIns()
+        .map(({ standsFor }) => standsFor)
+        .sort(),
+    );
+  });
+
+  it('are pinned to a version', async () => {
+    for (const { standsFor } of standIns()) expect(standsFor).toMatch(/:\d+\.\d+/);
   });
 });
 
