@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { messageOf } from '../domain/fault.ts';
@@ -123,21 +123,29 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
   ];
 }
 
-async function checkState(config: Config): Promise<Prerequisite> {
-  const probe = path.join(config.state, `.writable-${process.pid}`);
+async function checkState({ state }: Config): Promise<Prerequisite> {
+  const name = 'state folder';
+  const probe = path.join(state, `.writable-${process.pid}`);
   try {
-    await mkdir(config.state, { recursive: true });
+    await mkdir(state, { recursive: true });
     await writeFile(probe, '');
     await rm(probe);
-    return { name: 'state folder', ok: true, found: config.state, how: '' };
+    if (await isContainersOwn(state)) {
+      const found = `${state} is the container's own, and gone with it`;
+      return { name, ok: false, found, how: "mount the host's folder at the same path (RECIPE_SWEEP_STATE)" };
+    }
+    return { name, ok: true, found: state, how: '' };
   } catch (error) {
-    return {
-      name: 'state folder',
-      ok: false,
-      found: messageOf(error),
-      how: `make ${config.state} writable for the user that runs the worker`,
-    };
+    const how = `make ${state} writable for the user that runs the worker`;
+    return { name, ok: false, found: messageOf(error), how };
   }
+}
+
+/** Whether a folder is of the container that this runs in, and not of its host. Our Dockerfile says that it is one. */
+async function isContainersOwn(folder: string): Promise<boolean> {
+  if (process.env['RECIPE_SWEEP_CONTAINER'] === undefined) return false;
+  const [its, root] = await Promise.all([stat(folder), stat('/')]);
+  return its.dev === root.dev;
 }
 
 /** Of the disk that what we keep is on, and of the engine's, where images and volumes are. */
@@ -147,8 +155,10 @@ async function checkHeadroom(
   { limits: { headroom } }: Config,
 ): Promise<Prerequisite> {
   const free = await freeBytes(folder).catch(() => null);
-  // An engine may run where its folders are not to be seen.
-  if (free === null) return { name, ok: true, found: `${folder} cannot be seen from here`, how: '' };
+  if (free === null) {
+    const how = 'snapshots read volumes there: in a container, mount it at the same path (DOCKER_ROOT)';
+    return { name, ok: false, found: `${folder} cannot be seen from here`, how };
+  }
   const found = `${gigabytes(free)} free at ${folder}, ${gigabytes(headroom)} wanted`;
   return free >= headroom
     ? { name, ok: true, found, how: '' }

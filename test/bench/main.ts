@@ -10,7 +10,7 @@ import { rows, summarise, type Figure, type Form, type Summary } from './figure.
 import { interruption } from './interruption.ts';
 import { largeSweep } from './large-sweep.ts';
 import { recipeRun } from './recipe-run.ts';
-import { skippedRecipe } from './skipped-recipe.ts';
+import { skippedRecipe, skippedRecipeOnPostgres } from './skipped-recipe.ts';
 import { snapshotThroughput } from './snapshots.ts';
 import { workerStart } from './worker-start.ts';
 
@@ -25,6 +25,7 @@ type Part = (temporalBinary: string, form: Form, profile: string | null) => Prom
 const PARTS: Readonly<Record<string, Part>> = {
   'worker-start': workerStart,
   'skipped-recipe': skippedRecipe,
+  'skipped-recipe-on-postgres': skippedRecipeOnPostgres,
   'recipe-run': recipeRun,
   snapshots: snapshotThroughput,
   'large-sweep': largeSweep,

@@ -6,15 +6,37 @@ import { processRunner } from '../../host/machine/process.ts';
 import { median, timed, type Figure, type Form } from './figure.ts';
 import { interruption } from './interruption.ts';
 import { timelineOf, type Span, type Timeline } from './history.ts';
+import { startComposedTemporal } from '../e2e/compose-host.ts';
+import type { SystemOptions } from '../e2e/system.ts';
 import { startUpToDateHost, type UpToDateHost } from './up-to-date.ts';
 
 /**
  * Time added per skipped recipe: from a sweep's first child to the end of its last one, less what a shell
  * script takes that runs the very same git commands and nothing else, both divided by the number of recipes.
  */
-export async function skippedRecipe(temporalBinary: string, form: Form): Promise<Figure[]> {
+export function skippedRecipe(temporalBinary: string, form: Form): Promise<Figure[]> {
+  return measure(temporalBinary, form, 'skipped recipe: added to its git commands');
+}
+
+/** The same on Temporal's own server with PostgreSQL, as docker-compose.yml runs it. */
+export async function skippedRecipeOnPostgres(temporalBinary: string, form: Form): Promise<Figure[]> {
+  const temporal = await startComposedTemporal();
+  try {
+    const name = "skipped recipe on Temporal's own server: added to its git commands";
+    return await measure(temporalBinary, form, name, temporal);
+  } finally {
+    await temporal.stop();
+  }
+}
+
+async function measure(
+  temporalBinary: string,
+  form: Form,
+  name: string,
+  beside?: SystemOptions['beside'],
+): Promise<Figure[]> {
   const { recipes, rounds } = form === 'short' ? { recipes: 5, rounds: 2 } : { recipes: 25, rounds: 7 };
-  const host = await startUpToDateHost(temporalBinary, recipes);
+  const host = await startUpToDateHost(temporalBinary, recipes, beside);
   try {
     await host.enrol(recipes);
     await host.startWorker();
@@ -32,7 +54,7 @@ export async function skippedRecipe(temporalBinary: string, form: Form): Promise
     }
     return [
       {
-        name: 'skipped recipe: added to its git commands',
+        name,
         unit: 'ms',
         aim: { atMost: 150 },
         samples: whole.map((time, round) => time - (git[round] ?? NaN)),

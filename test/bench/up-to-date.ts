@@ -9,7 +9,7 @@ import { processRunner, type ProcessRunner } from '../../host/machine/process.ts
 import type { Service } from '../../host/machine/child.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { reapWorkflowId, SWEEP_WORKFLOW } from '../../workflows/protocol.ts';
-import { startSystem, type System } from '../e2e/system.ts';
+import { startSystem, type System, type SystemOptions } from '../e2e/system.ts';
 import { createGitRepo } from '../fixtures/git-repo.ts';
 import { timelineOf, type Timeline } from './history.ts';
 import { interruption } from './interruption.ts';
@@ -33,8 +33,13 @@ export interface UpToDateHost {
 const RELEASES = 12;
 const AT_ONCE = 20;
 
-export async function startUpToDateHost(temporalBinary: string, count: number): Promise<UpToDateHost> {
-  const system = await startSystem(temporalBinary, []);
+/** `beside`: whose Temporal server it uses; else a development server of its own. */
+export async function startUpToDateHost(
+  temporalBinary: string,
+  count: number,
+  beside?: SystemOptions['beside'],
+): Promise<UpToDateHost> {
+  const system = await startSystem(temporalBinary, [], beside === undefined ? {} : { beside });
   const { folder, state } = system;
   const recipes = Array.from({ length: count }, (_, index) => `recipe-${String(index + 1).padStart(4, '0')}`);
   const upstream = (recipe: string): string => path.join(folder, 'upstreams', `${recipe}.git`);

@@ -14,6 +14,7 @@ const FIGURES = [
   /^worker start over a plain one: to its first poll$/,
   /^idle worker over a plain one: resident memory$/,
   /^skipped recipe: added to its git commands$/,
+  /^skipped recipe on Temporal's own server: added to its git commands$/,
   /^recipe run over a plain script: first release$/,
   /^recipe run over a plain script: newer release, with a canonical$/,
   /^from healthy to the step's end, beyond the window$/,

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { execa } from 'execa';
@@ -21,6 +21,10 @@ export interface SecondEngine {
   before(file: string, args: readonly string[]): { file: string; args: string[] };
   /** Has a port of its loopback lead to the same one of this machine's. */
   letIn(port: number): Promise<void>;
+  /** Whether it was ended: there is nothing on it any more. */
+  hasEnded(): boolean;
+  /** Ends it, and then moves what its swarm knows (secrets, networks) to this folder, as an operator who moves hosts. */
+  endAndMoveSwarm(to: string): Promise<void>;
   /** Ends and removes all of it. */
   stop(): Promise<void>;
 }
@@ -46,10 +50,10 @@ const PROGRAMS = { dockerd: 'docker.io', iptables: 'iptables', ip: 'iproute2' };
 const FIRST_PROCESS = 'mount -t tmpfs tmpfs /run && ip link set lo up && exec dockerd --config-file "$1"';
 
 /**
- * Starts one, and makes it a swarm with the network `proxy`. Removes first what is left of those whose tests were
+ * Starts one, and makes it a swarm with the network `proxy`, or one that goes on with what another knew. Removes first what is left of those whose tests were
  * killed. Throws an error with the reason where this machine cannot have one: it needs root and a few programs.
  */
-export async function startSecondEngine(): Promise<SecondEngine> {
+export async function startSecondEngine(movedSwarm?: string): Promise<SecondEngine> {
   if (!isRoot) throw new Error('a second docker engine wants root: run these tests as root');
   for (const [program, from] of Object.entries(PROGRAMS)) {
     if ((await which(program)) === null) {
@@ -62,11 +66,13 @@ export async function startSecondEngine(): Promise<SecondEngine> {
   const folder = await mkdtemp(path.join(FOLDERS, `${PREFIX}${pid}-${started}-`));
   const socket = path.join(folder, 'docker.sock');
   const configFile = path.join(folder, 'daemon.json');
+  const data = path.join(folder, 'data');
+  if (movedSwarm !== undefined) await cp(movedSwarm, path.join(data, 'swarm'), { recursive: true });
   await writeFile(
     configFile,
     JSON.stringify({
       hosts: [`unix://${socket}`],
-      'data-root': path.join(folder, 'data'),
+      'data-root': data,
       'exec-root': '/run/engine',
       pidfile: '/run/engine.pid',
       // A branch of its own in the control groups, which are the machine's, so that it can be removed.
@@ -85,6 +91,7 @@ export async function startSecondEngine(): Promise<SecondEngine> {
     logFile: path.join(folder, 'dockerd.log'),
   });
   const relays: { close(): void }[] = [];
+  let hasEnded = false;
   const stop = async (): Promise<void> => {
     for (const relay of relays) relay.close();
     await remove(folder);
@@ -93,7 +100,11 @@ export async function startSecondEngine(): Promise<SecondEngine> {
   try {
     const docker = new Dockerode({ socketPath: socket });
     await answers(docker, service);
-    await docker.swarmInit({ ListenAddr: '127.0.0.1', AdvertiseAddr: '127.0.0.1' });
+    await docker.swarmInit({
+      ListenAddr: '127.0.0.1',
+      AdvertiseAddr: '127.0.0.1',
+      ForceNewCluster: movedSwarm !== undefined,
+    });
     await ensureProxyNetwork(docker);
     return {
       socket,
@@ -104,6 +115,13 @@ export async function startSecondEngine(): Promise<SecondEngine> {
       }),
       async letIn(port) {
         relays.push(await relayLoopback(service.pid, port));
+      },
+      hasEnded: () => hasEnded,
+      async endAndMoveSwarm(to) {
+        hasEnded = true;
+        await endProcesses(folder);
+        await service.ended;
+        await cp(path.join(data, 'swarm'), to, { recursive: true });
       },
       stop,
     };
@@ -141,10 +159,14 @@ async function removeAbandoned(): Promise<void> {
  * folder.
  */
 async function remove(folder: string): Promise<void> {
-  for (const { value, ...name } of await withVariable(MARK)) if (value === folder) await end(name);
+  await endProcesses(folder);
   const groups = ['/sys/fs/cgroup', '-maxdepth', '2', '-name', path.basename(folder), '-prune', '-print'];
   const { stdout } = await execa('find', groups);
   const found = stdout.split('\n').filter((line) => line !== '');
   if (found.length > 0) await execa('find', [...found, '-depth', '-type', 'd', '-delete']);
   await rm(folder, { recursive: true, force: true });
+}
+
+async function endProcesses(folder: string): Promise<void> {
+  for (const { value, ...name } of await withVariable(MARK)) if (value === folder) await end(name);
 }

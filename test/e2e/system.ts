@@ -62,6 +62,10 @@ export interface System {
 export interface SystemOptions {
   /** What the host is called. */
   host?: string;
+  /** That of another installation, which this one goes on with. */
+  zone?: string;
+  /** Whose upstreams and registry it knows; else its own. */
+  world?: Pick<System, 'upstreams' | 'registry'>;
   /** Whose Temporal server it uses; else one of its own. */
   beside?: Pick<System, 'temporalPort'>;
   /** Where apps and worker run; else on this machine's engine, and in its network. */
@@ -109,6 +113,24 @@ export async function followEvents(
   };
 }
 
+/** What of a zone was created on the engine while the body ran: `<type> <name>`. */
+export async function createdDuring(
+  docker: Dockerode,
+  zone: string,
+  body: () => Promise<void>,
+): Promise<string[]> {
+  const events = await followEvents(docker, { event: ['create'] });
+  try {
+    await body();
+  } finally {
+    events.close();
+  }
+  return events
+    .seen()
+    .filter((event) => isOfZone(event, zone))
+    .map(({ Type, Actor }) => `${Type} ${Actor.Attributes['name'] ?? Actor.ID}`);
+}
+
 /** Whether something is this installation's: others use the engine too, and what they do there is theirs. */
 export function isOfZone({ Actor: { ID, Attributes } }: EngineEvent, zone: string): boolean {
   const named = [ID, Attributes['name'] ?? ''].some((name) => name.includes(stackName(zone)));
@@ -127,15 +149,17 @@ export async function startSystem(
     await mkdir(state);
     await execa('mount', ['-t', 'tmpfs', '-o', `size=${options.stateMegabytes}m`, 'tmpfs', state]);
   }
-  const zone = `t${randomBytes(3).toString('hex')}.test`;
-  const { host = HOST, beside, engine } = options;
+  const { host = HOST, zone = `t${randomBytes(3).toString('hex')}.test`, beside, engine, world } = options;
   const socket = engine?.socket ?? SOCKET;
   const docker = new Dockerode({ socketPath: socket });
-  const registry = await startImageRegistry(await ensureRegistry(console.log), path.join(folder, 'registry'));
+  const registry =
+    world?.registry ??
+    (await startImageRegistry(await ensureRegistry(console.log), path.join(folder, 'registry')));
   const front = options.proxy ? await startFront(docker, zone, path.join(folder, 'front')) : null;
   const pulls = options.images !== 'local';
   const command = options.command ?? COMMAND;
-  const upstreams = createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined);
+  const upstreams =
+    world?.upstreams ?? createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined);
   await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
   const configFile = path.join(folder, 'recipe-sweep.yml');
   const port = beside?.temporalPort ?? (await getPort());
@@ -245,25 +269,14 @@ export async function startSystem(
         ? null
         : (JSON.parse(text) as { version: string; commit: string; snapshot: { id: string } });
     },
-    async createdDuring(body) {
-      const events = await followEvents(docker, { event: ['create'] });
-      try {
-        await body();
-      } finally {
-        events.close();
-      }
-      return events
-        .seen()
-        .filter((event) => isOfZone(event, zone))
-        .map(({ Type, Actor }) => `${Type} ${Actor.Attributes['name'] ?? Actor.ID}`);
-    },
+    createdDuring: (body) => createdDuring(docker, zone, body),
     async stop() {
       for (const worker of workers) await worker.stop();
       await temporal.close();
       await server?.stop();
       await front?.stop();
-      await removeZone(docker, zone);
-      await registry.close();
+      if (engine?.hasEnded() !== true) await removeZone(docker, zone);
+      if (world === undefined) await registry.close();
       if (options.stateMegabytes !== undefined) await execa('umount', ['--lazy', state], { reject: false });
       await rm(folder, { recursive: true, force: true });
     },
@@ -280,7 +293,7 @@ export async function until(isSo: () => Promise<boolean>, timeoutMs = 60_000, ev
 }
 
 /** The tests' own broom, so that a fault of the product's leaves nothing on the machine. */
-async function removeZone(docker: Dockerode, zone: string): Promise<void> {
+export async function removeZone(docker: Dockerode, zone: string): Promise<void> {
   const filters = { label: [`recipe-sweep.zone=${zone}`] };
   const json = JSON.stringify(filters);
   for (const { ID } of await docker.listServices({ filters: json })) await docker.getService(ID).remove();

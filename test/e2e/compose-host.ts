@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Dockerode from 'dockerode';
+import { execa } from 'execa';
+import getPort from 'get-port';
+import { parse, stringify } from 'yaml';
+import { ensureCompose } from '../../setup/compose.ts';
+import { reference } from '../../setup/images/catalogue.ts';
+import { ensureFixtureImages } from '../../setup/images.ts';
+import { standIns } from '../../setup/images/stand-ins.ts';
+import { ensureNamespace } from '../../client/namespace.ts';
+import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
+import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
+import { removeZone } from './system.ts';
+
+/**
+ * What docker-compose.yml makes, under a name and on ports of its own. Nothing is pulled: the images that it names are
+ * replaced, by a second file, with those that set-up made, so that an engine that has the true ones is never given
+ * others under their names.
+ */
+interface Composed {
+  project: string;
+  /** Where Temporal's frontend and its UI are published. */
+  port: number;
+  uiPort: number;
+  /** Types `docker compose …`, and answers what it printed. Throws when it fails, unless told otherwise. */
+  compose(
+    args: readonly string[],
+    options?: { reject?: boolean; input?: string },
+  ): Promise<{ status: number; stdout: string; stderr: string }>;
+}
+
+/** The installation that docker-compose.yml makes, with folders of its own. */
+export interface ComposeHost {
+  host: string;
+  zone: string;
+  state: string;
+  upstreams: Upstreams;
+  temporalAddress: string;
+  ui: string;
+  docker: Dockerode;
+  /** Types `docker compose …`. Throws when it fails. */
+  compose(...args: string[]): Promise<string>;
+  /** The same, and answers whatever became of it. */
+  composeAnyhow(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
+  /** The same with this standard input. Throws when it fails. */
+  composeWith(input: string, ...args: string[]): Promise<void>;
+  /** Types `docker compose exec worker recipe-sweep …`, and answers whatever became of it. */
+  cli(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
+  /** Everything on the engine that compose made: `<kind> <name>`. */
+  made(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const HOST = 'compose';
+const CONFIG_FILE = 'recipe-sweep.yml';
+
+/** The folder holds the second file, and is where docker-compose.yml looks for the configuration and the state. */
+async function createComposed(folder: string, worker: string): Promise<Composed> {
+  const [file, ...words] = await ensureCompose(console.log);
+  const images = standIns().map(({ image }) => image);
+  await ensureFixtureImages(console.log, images);
+  const project = `recipe-sweep-${randomBytes(3).toString('hex')}`;
+  const override = path.join(folder, 'images.yml');
+  await writeFile(override, await withStandIns(worker));
+  const files = ['--file', path.join(ROOT, 'docker-compose.yml'), '--file', override];
+  const typed = [...words, '--project-name', project, '--project-directory', ROOT, ...files];
+  const [port, uiPort] = [await getPort(), await getPort()];
+  const env = {
+    RECIPE_SWEEP_CONFIG: path.join(folder, 'etc'),
+    RECIPE_SWEEP_STATE: path.join(folder, 'state'),
+    TEMPORAL_PORT: String(port),
+    TEMPORAL_UI_PORT: String(uiPort),
+  };
+  return {
+    project,
+    port,
+    uiPort,
+    async compose(args, options = {}) {
+      const { exitCode, stdout, stderr } = await execa(file, [...typed, ...args], { env, ...options });
+      return { status: exitCode ?? -1, stdout, stderr };
+    },
+  };
+}
+
+const newFolder = (): Promise<string> => mkdtemp(path.join(tmpdir(), 'recipe-sweep-compose-'));
+
+/** Temporal's own server on PostgreSQL, ready for sweeps. */
+export interface ComposedTemporal {
+  temporalPort: number;
+  stop(): Promise<void>;
+}
+
+export async function startComposedTemporal(): Promise<ComposedTemporal> {
+  const folder = await newFolder();
+  const { compose, port } = await createComposed(folder, 'localhost/recipe-sweep/worker:none');
+  const stop = async (): Promise<void> => {
+    await compose(['down', '--volumes', '--timeout', '30']);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await compose(['up', '--detach', '--wait', 'temporal']);
+    const temporal = { address: `127.0.0.1:${port}`, namespace: 'default', ui: '' };
+    await ensureNamespace({ temporal }, () => undefined);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { temporalPort: port, stop };
+}
+
+export async function makeComposeHost(enrolled: readonly string[]): Promise<ComposeHost> {
+  const folder = await newFolder();
+  const id = randomBytes(3).toString('hex');
+  const worker = `localhost/recipe-sweep/worker:${id}`;
+  const { project, port, uiPort, compose } = await createComposed(folder, worker);
+  await buildWorker(worker);
+  const state = path.join(folder, 'state');
+  const zone = `t${id}.test`;
+  // In the state folder, which alone has the same path on the host and in the worker.
+  const upstreams = createUpstreams(path.join(state, 'upstreams'));
+  const configFolder = path.join(folder, 'etc');
+  await mkdir(configFolder);
+  await writeRecipesFolder(path.join(configFolder, 'recipes'), upstreams, enrolled);
+  const address = `127.0.0.1:${port}`;
+  const ui = `http://127.0.0.1:${uiPort}`;
+  const config = {
+    host: HOST,
+    zone,
+    state,
+    recipes: './recipes',
+    mirrors: path.join(state, 'mirrors', '{recipe}.git'),
+    docker: { pull: 'missing' },
+    probe: { via: 'task' },
+    temporal: { address, ui },
+    limits: { headroom: '1GB', attempts: 3, stable: '8s' },
+  };
+  await writeFile(path.join(configFolder, CONFIG_FILE), stringify(config));
+  const docker = new Dockerode();
+  return {
+    host: HOST,
+    zone,
+    state,
+    upstreams,
+    temporalAddress: address,
+    ui,
+    docker,
+    compose: async (...args) => (await compose(args)).stdout,
+    composeAnyhow: (...args) => compose(args, { reject: false }),
+    composeWith: async (input, ...args) => void (await compose(args, { input })),
+    cli: (...args) => compose(['exec', '--no-TTY', 'worker', 'recipe-sweep', ...args], { reject: false }),
+    async made() {
+      const filters = { label: [`com.docker.compose.project=${project}`] };
+      const asked = { filters: JSON.stringify(filters) };
+      const [containers, networks, volumes] = await Promise.all([
+        docker.listContainers({ all: true, filters }),
+        docker.listNetworks(asked),
+        docker.listVolumes(asked),
+      ]);
+      return [
+        ...containers.map(({ Names }) => `container ${Names[0]}`),
+        ...networks.map(({ Name }) => `network ${Name}`),
+        ...volumes.Volumes.map(({ Name }) => `volume ${Name}`),
+      ];
+    },
+    async stop() {
+      await compose(['down', '--volumes', '--timeout', '30']);
+      await removeZone(docker, zone);
+      await execa('docker', ['image', 'rm', worker]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * Builds our own image as `docker compose` would. What changes seldom (tools, packages) keeps a name, or the engine
+ * would throw it away with the image and install it anew the next time.
+ */
+async function buildWorker(tag: string): Promise<void> {
+  const node = standIns().find(({ image }) => image.name === 'node')?.image;
+  if (node === undefined) throw new Error('no stand-in for the image node');
+  const build = ['build', '--quiet', '--build-arg', `NODE=${reference(node)}`];
+  const stages = ['tools', 'packages'].map((stage) => [
+    ...['--target', stage, '--tag', `localhost/recipe-sweep/worker-${stage}:latest`],
+  ]);
+  for (const options of [...stages, ['--tag', tag]]) {
+    await execa('docker', [...build, ...options, '.'], { cwd: ROOT, env: { DOCKER_BUILDKIT: '0' } });
+  }
+}
+
+/** A compose file with the images that stand in for those of docker-compose.yml. */
+async function withStandIns(worker: string): Promise<string> {
+  const written = await readFile(path.join(ROOT, 'docker-compose.yml'), 'utf8');
+  const { services } = parse(written, { merge: true }) as { services: Record<string, { image: string }> };
+  const images = new Map(standIns().map(({ image, standsFor }) => [standsFor, reference(image)]));
+  const chosen = Object.entries(services).map(([name, { image }]) => {
+    const stand = image.startsWith('recipe-sweep:') ? worker : images.get(image);
+    if (stand === undefined) throw new Error(`nothing stands in for ${image} of service ${name}`);
+    return [name, { image: stand, pull_policy: 'never' }];
+  });
+  return stringify({ services: Object.fromEntries(chosen) as unknown });
+}
