@@ -61,11 +61,11 @@ export async function throwAwayOld(
   });
   // One that does not go holds no other up.
   for (const folder of outlives.runs) {
-    log.info('throwing away', { run: folder });
+    log.info('throwing away a run', { folder });
     await trying('old runs', () => kept.discardRun(folder));
   }
   for (const folder of outlives.sweeps) {
-    log.info('throwing away', { sweep: folder });
+    log.info('throwing away a report', { folder });
     await trying('old sweeps', () => kept.discardSweep(folder));
   }
   const age = ms(ages.evidence, { long: true });

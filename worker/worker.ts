@@ -1,9 +1,8 @@
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import Dockerode from 'dockerode';
-import { pino, type Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { createAttempts } from '../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../host/machine/processes.ts';
@@ -20,7 +19,9 @@ import { temporalAccess } from '../host/config/temporal-access.ts';
 import { deployingOnSwarm } from '../host/deploy/deploying.ts';
 import { createTools } from '../host/tools.ts';
 import { REAP_WORKFLOW, reapWorkflowId, taskQueueOf } from '../workflows/protocol.ts';
+import { openLog, temporalLogger } from './log.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
+import { logsSteps } from './step-log.ts';
 import { createTurns } from './turns.ts';
 import { foreignFound, foreignWorkers, pollingWorkers, workerIdentity } from './pollers.ts';
 
@@ -41,11 +42,7 @@ const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.me
 
 /** Runs a worker until the signal, and first of all reaps what crashed runs left on this host. */
 export async function runWorker(config: Config, { signal, logFile, onReady }: WorkerOptions): Promise<void> {
-  const log = pino(
-    { base: { host: config.host } },
-    pino.destination({ dest: logFile ?? 1, sync: true, mkdir: true }),
-  );
-  installRuntime(log);
+  Runtime.install({ logger: temporalLogger(openLog(config.host, logFile)), shutdownSignals: [] });
   await createAttempts(config.state).endOrphans();
   const { namespace } = config.temporal;
   const access = await temporalAccess(config.temporal);
@@ -62,6 +59,7 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
       taskQueue: taskQueueOf(config.host),
       workflowBundle: { codePath: WORKFLOW_BUNDLE },
       activities: activitiesFor(config, client, clientConnection, installation),
+      interceptors: { activity: [logsSteps] },
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     });
@@ -129,15 +127,5 @@ async function startReaping(client: Client, host: string): Promise<void> {
     taskQueue: taskQueueOf(host),
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: 'what crashed runs left, removed when a worker starts',
-  });
-}
-
-function installRuntime(log: Logger): void {
-  Runtime.install({
-    logger: new DefaultLogger('INFO', ({ level, message, meta }) => {
-      const write = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
-      log[write[level]](meta ?? {}, message);
-    }),
-    shutdownSignals: [],
   });
 }

@@ -1,7 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Decision } from '../domain/decide.ts';
-import { recipeRunId } from '../domain/names.ts';
+import { parseRecipeRunId, recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { Release } from '../domain/release.ts';
 import type { SweepVerdict } from '../domain/report.ts';
@@ -11,6 +11,7 @@ import type { TurnRequest, Turns } from '../domain/turn.ts';
 /** Everything that crosses between client, server and worker by name: this page is the protocol. */
 
 export const SWEEP_WORKFLOW = 'sweepWorkflow';
+export const RECIPE_WORKFLOW = 'recipeSweepWorkflow';
 export const PLAN_WORKFLOW = 'planWorkflow';
 export const CANONICAL_WORKFLOW = 'canonicalWorkflow';
 export const LEDGER_WORKFLOW = 'ledgerWorkflow';
@@ -52,6 +53,16 @@ export function sweepWorkflowId(host: string, now: Date): string {
 
 /** The child that sweeps one recipe. */
 export const recipeWorkflowId = recipeRunId;
+
+/** What a workflow is about, as far as its name says: a recipe's run and the sweep that asked for it, a sweep, or else. */
+export type Subject =
+  { recipe: string; sweep: string; run: string } | { sweep: string } | { workflow: string };
+
+export function subjectOf({ type, id }: { type: string; id: string }): Subject {
+  if (type === SWEEP_WORKFLOW) return { sweep: id };
+  const run = type === RECIPE_WORKFLOW ? parseRecipeRunId(id) : null;
+  return run === null ? { workflow: id } : { recipe: run.recipe, sweep: run.asker, run: id };
+}
 
 export const SEARCH_ATTRIBUTES = {
   /** The recipe a run is about. */

@@ -1,0 +1,71 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { DefaultLogger } from '@temporalio/worker';
+import { pino, type Logger } from 'pino';
+import { messageOf } from '../domain/fault.ts';
+import { quotable } from '../domain/printable.ts';
+import { subjectOf } from '../workflows/protocol.ts';
+
+/**
+ * A worker's log: one JSON object a line, to standard output or a file. Whatever is about a step or a workflow says by
+ * `recipe`, `sweep`, `run` and `step` about which, as far as there is one.
+ */
+export function openLog(host: string, file?: string): Logger {
+  return pino(
+    {
+      base: { host },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+    },
+    pino.destination({ dest: file ?? 1, sync: true, mkdir: true }),
+  );
+}
+
+/** Has what Temporal's library tells, and what steps tell through it, written to our log. */
+export function temporalLogger(log: Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'>) {
+  return new DefaultLogger('INFO', ({ level, message, meta = {} }) => {
+    if (isSaidAlready(meta)) return;
+    const write = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+    log[write[level]](inOurWords(meta), message);
+  });
+}
+
+/** The library's own line about a step that failed: step-log.ts has said it, with its outcome. */
+function isSaidAlready(meta: Readonly<Record<string, unknown>>): boolean {
+  return 'activityType' in meta && 'durationMs' in meta;
+}
+
+/** What the library adds to each line and nobody reads: where it looks itself, and IDs that the UI shows. */
+const NOISE = new Set([
+  'activityId',
+  'activityRunId',
+  'isLocal',
+  'namespace',
+  'runId',
+  'sdkComponent',
+  'taskQueue',
+  'taskToken',
+  'workflowRunId',
+]);
+
+/** What a line of the library is about, in the words of this project. An error is its type and its message. */
+export function inOurWords(meta: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { workflowId, workflowType, activityType, error, ...rest } = meta;
+  const subject =
+    typeof workflowId === 'string' ? subjectOf({ type: String(workflowType), id: workflowId }) : {};
+  return {
+    ...(activityType === undefined ? {} : { step: activityType }),
+    ...Object.fromEntries(Object.entries(rest).filter(([name]) => !NOISE.has(name))),
+    // Whatever a step of a run is told to see to, it is that run's story.
+    ...subject,
+    ...(error === undefined ? {} : errorInWords(error)),
+  };
+}
+
+/** An error's type and message; where it is none of our own making, also where it came from. */
+export function errorInWords(error: unknown): { type?: string; error: string; stack?: string } {
+  const said = { error: quotable(messageOf(error)) };
+  if (error instanceof ApplicationFailure) return { type: error.type ?? error.name, ...said };
+  if (!(error instanceof Error)) return said;
+  if (error instanceof CancelledFailure || error.stack === undefined) return { type: error.name, ...said };
+  return { type: error.name, ...said, stack: quotable(error.stack) };
+}
