@@ -10,6 +10,7 @@ import { addScheduleCommands } from './commands/schedule.ts';
 import { addServeCommands } from './commands/serve.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
+import { addSupportBundleCommand } from './commands/support-bundle.ts';
 import { addSweepCommand } from './commands/sweep.ts';
 import { CommandStopped, EXIT, explain } from './failure.ts';
 import { safeLines, type Terminal } from './render/terminal.ts';
@@ -63,5 +64,6 @@ function buildProgram(session: Session): Command {
   addScheduleCommands(program, session);
   addServeCommands(program, session);
   addDoctorCommand(program, session);
+  addSupportBundleCommand(program, session);
   return program;
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -126,7 +127,24 @@ test('status is what the page says, of a free host and of one where a sweep runs
         },
       ],
     });
+    expect((await bundledWorkflows()).find(({ workflowId }) => workflowId === `${running}/gitea`)).toEqual({
+      workflowId: `${running}/gitea`,
+      type: 'recipeSweepWorkflow',
+      status: 'RUNNING',
+      started: expect.stringMatching(/Z$/),
+      closed: null,
+      waitsFor: [{ activity: 'coldInstall', attempt: 1, lastFailure: null }],
+    });
     await handle.executeUpdate(abortUpdate);
     await sweeping;
   });
 });
+
+/** What a support bundle has of the server's workflows. */
+async function bundledWorkflows(): Promise<Record<string, unknown>[]> {
+  const { status, err } = await type('support-bundle', '--output', 'bundle.tar.gz');
+  expect({ status, err }).toEqual({ status: 0, err: '' });
+  const file = path.join(folder, 'bundle.tar.gz');
+  const text = execFileSync('tar', ['-xzOf', file, '--wildcards', '*/workflows.json'], { encoding: 'utf8' });
+  return JSON.parse(text) as Record<string, unknown>[];
+}

@@ -1,0 +1,43 @@
+import path from 'node:path';
+import { mirrorUrl, type Config } from '../../host/config/config.ts';
+import { entriesBelow } from '../../host/machine/below-folder.ts';
+import { readYaml } from '../../host/machine/yaml-file.ts';
+import { credentialsIn, settingsToMask } from './mask.ts';
+
+/**
+ * What of the configuration and the recipes' settings is, or may be, a secret: to be masked wherever it stands. Settings
+ * are read as they are written, since also what is wrong with them may be quoted.
+ */
+export async function secretsOf(config: Config): Promise<string[]> {
+  const { host, zone, state, recipes, temporal } = config;
+  const names = (await entriesBelow(recipes, '.').catch(() => [])).map(({ name }) => name);
+  const texts = [mirrorUrl(config, 'recipe'), temporal.ui];
+  const set: string[] = [];
+  for (const name of names) {
+    const read = await readYaml(path.join(recipes, name, 'recipe.yml'));
+    if (!read.ok) continue;
+    texts.push(...textsIn(read.data));
+    const { env, upgrade_env: upgradeEnv } = (read.data ?? {}) as Record<string, unknown>;
+    set.push(...textsIn(env), ...textsIn(upgradeEnv));
+  }
+  return [...credentialsIn(texts), ...settingsToMask(set, [host, zone, state, recipes, ...names])];
+}
+
+function textsIn(written: unknown): string[] {
+  if (typeof written === 'string') return [written];
+  return typeof written === 'object' && written !== null ? Object.values(written).flatMap(textsIn) : [];
+}
+
+/**
+ * The keys of a configuration that is refused, dotted, and none of its values: which of them is a secret, only a schema
+ * that accepts it could tell. Null where it is no YAML.
+ */
+export async function keysOf(file: string): Promise<string[] | null> {
+  const read = await readYaml(file);
+  return read.ok ? dotted(read.data, '') : null;
+}
+
+function dotted(value: unknown, above: string): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return above === '' ? [] : [above];
+  return Object.entries(value).flatMap(([key, one]) => dotted(one, above === '' ? key : `${above}.${key}`));
+}
