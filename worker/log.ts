@@ -1,4 +1,4 @@
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ApplicationFailure } from '@temporalio/common';
 import { DefaultLogger } from '@temporalio/worker';
 import { pino, type Logger } from 'pino';
 import { messageOf } from '../domain/fault.ts';
@@ -61,11 +61,18 @@ export function inOurWords(meta: Readonly<Record<string, unknown>>): Record<stri
   };
 }
 
-/** An error's type and message; where it is none of our own making, also where it came from. */
+/** An error's type and message; of one that nobody expected also where it came from. */
 export function errorInWords(error: unknown): { type?: string; error: string; stack?: string } {
   const said = { error: quotable(messageOf(error)) };
   if (error instanceof ApplicationFailure) return { type: error.type ?? error.name, ...said };
-  if (!(error instanceof Error)) return said;
-  if (error instanceof CancelledFailure || error.stack === undefined) return { type: error.name, ...said };
-  return { type: error.name, ...said, stack: quotable(error.stack) };
+  if (!(error instanceof Error) || isPassedOn(error)) return said;
+  return { type: error.name, ...said, stack: quotable(error.stack ?? '') };
+}
+
+/**
+ * What a step failed with, as its workflow fails with it in turn. It comes out of the workflow's thread as a plain error, of
+ * which the first word of its stack alone says what it was.
+ */
+function isPassedOn({ stack = '' }: Error): boolean {
+  return /^(?:Application|Activity|ChildWorkflow|Cancelled|Terminated|Timeout)Failure\b/.test(stack);
 }

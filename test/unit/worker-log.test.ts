@@ -61,6 +61,16 @@ test.each([
     { error: ApplicationFailure.create({ type: 'Registry', message: 'no answer\nfrom it' }) },
     { type: 'Registry', error: 'no answer\nfrom it' },
   ],
+  [
+    'what a workflow failed with for a step of it',
+    {
+      ...OF_WORKFLOW,
+      error: Object.assign(new Error('not enrolled'), {
+        stack: 'ApplicationFailure: not enrolled\n    at x',
+      }),
+    },
+    { sweep: SWEEP, error: 'not enrolled' },
+  ],
   ['what was thrown and is no error', { error: 'nonsense' }, { error: 'nonsense' }],
 ])('%s', (_what, meta, words) => {
   expect(inOurWords(meta)).toEqual(words);
