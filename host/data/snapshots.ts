@@ -4,7 +4,14 @@ import path from 'node:path';
 import { z } from 'zod';
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
-import { noneIfMissing, syncFile, syncFolder, tryJson, writeJson } from '../machine/durable-file.ts';
+import {
+  noneIfMissing,
+  newerSchema,
+  syncFile,
+  syncFolder,
+  tryJson,
+  writeJson,
+} from '../machine/durable-file.ts';
 import { runOnDisk } from '../machine/disk-command.ts';
 import { differenceFrom, sumOf, sumWhile } from '../machine/file-sum.ts';
 import type { ProcessRunner } from '../machine/process.ts';
@@ -172,7 +179,11 @@ async function readManifest(folder: string, ref: SnapshotRef): Promise<SnapshotM
   if (createHash('sha256').update(text).digest('hex') !== ref.sha256) {
     throw damaged(folder, ref, 'manifest.json has another sha256');
   }
-  const manifest = manifestSchema.safeParse(tryJson(text));
-  if (!manifest.success) throw damaged(folder, ref, 'manifest.json is of another version');
-  return manifest.data;
+  const written = tryJson(text);
+  const manifest = manifestSchema.safeParse(written);
+  if (manifest.success) return manifest.data;
+  const file = path.join(folder, ref.id, 'manifest.json');
+  throw (
+    newerSchema(file, written, manifest.error) ?? damaged(folder, ref, 'manifest.json is of another version')
+  );
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { isRecipeName } from '../../domain/names.ts';
 import { parseVersion } from '../../domain/version.ts';
-import { appendDurably, syncFolder } from '../machine/durable-file.ts';
+import { appendDurably, newerSchema, syncFolder } from '../machine/durable-file.ts';
 
 /** The commit that a tag has on record. */
 export interface Recorded {
@@ -176,7 +176,8 @@ function parseLine(where: string, line: string): Line {
   }
   const checked = lineSchema.safeParse(written);
   if (!checked.success) {
-    throw unreadable(where, z.prettifyError(checked.error).replaceAll('\n', ' '));
+    const why = z.prettifyError(checked.error).replaceAll('\n', ' ');
+    throw newerSchema(where, written, checked.error) ?? unreadable(where, why);
   }
   return checked.data;
 }

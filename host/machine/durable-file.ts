@@ -128,8 +128,22 @@ export async function readJson<T>(
     throw unreadable(file, messageOf(error), remedy);
   }
   const checked = schema.safeParse(value);
-  if (!checked.success) throw unreadable(file, z.prettifyError(checked.error).replaceAll('\n', ' '), remedy);
-  return checked.data;
+  if (checked.success) return checked.data;
+  const why = z.prettifyError(checked.error).replaceAll('\n', ' ');
+  throw newerSchema(file, value, checked.error) ?? unreadable(file, why, remedy);
+}
+
+/**
+ * What is wrong with a record that was refused for the number of its schema; null where that is not why. Every number that
+ * was ever written is read, so a newer version wrote it: nothing is broken, and no copy would be better.
+ */
+export function newerSchema(file: string, written: unknown, { issues }: z.ZodError): Fault | null {
+  const number = (written as { schema?: unknown } | null | undefined)?.schema;
+  if (typeof number !== 'number' || !issues.some(({ path: [first] }) => first === 'schema')) return null;
+  return new Fault(
+    'RecordUnreadable',
+    `${file}: not a record this version can read: a newer recipe-sweep wrote it (schema ${number}); install that one again`,
+  );
 }
 
 function unreadable(file: string, why: string, remedy: string): Fault {

@@ -8,6 +8,7 @@ import { passBoundary } from '../machine/boundary.ts';
 import {
   appendDurably,
   noneIfMissing,
+  newerSchema,
   readJson,
   syncFolder,
   textIfThere,
@@ -75,7 +76,7 @@ export interface Canonicals {
   read(recipe: string): Promise<CanonicalRecord | null>;
   /** The commit point: from here on the canonical is this. Then its history line. */
   write(record: CanonicalRecord): Promise<void>;
-  /** Every promotion, oldest first. */
+  /** Every promotion, oldest first. Throws Fault RecordUnreadable for one that a newer version wrote. */
   history(recipe: string): Promise<CanonicalRecord[]>;
   /** Adds the record's line when a crash came between the commit point and the history. */
   completeHistory(record: CanonicalRecord): Promise<void>;
@@ -147,18 +148,33 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     return whole === undefined ? null : `the snapshot ${whole} stands beside it`;
   }
 
-  async function history(recipe: string): Promise<CanonicalRecord[]> {
-    const lines = (await textIfThere(historyFile(recipe))).split('\n').filter((line) => line !== '');
-    return lines.flatMap((line) => {
+  /** What of the history can be read, oldest first, and what of it a newer version wrote. */
+  async function promotions(recipe: string): Promise<{ known: CanonicalRecord[]; newer: Fault | null }> {
+    const file = historyFile(recipe);
+    const lines = (await textIfThere(file)).split('\n').filter((line) => line !== '');
+    const known: CanonicalRecord[] = [];
+    let newer: Fault | null = null;
+    for (const line of lines) {
       // A crash can cut the last line; completeHistory writes it again.
-      const parsed = recordSchema.safeParse(tryJson(line));
-      return parsed.success ? [parsed.data] : [];
-    });
+      const written = tryJson(line);
+      const parsed = recordSchema.safeParse(written);
+      if (parsed.success) known.push(parsed.data);
+      else newer ??= newerSchema(file, written, parsed.error);
+    }
+    return { known, newer };
+  }
+
+  async function history(recipe: string): Promise<CanonicalRecord[]> {
+    const { known, newer } = await promotions(recipe);
+    if (newer) throw newer;
+    return known;
   }
 
   async function completeHistory(record: CanonicalRecord): Promise<void> {
     const text = await textIfThere(historyFile(record.recipe));
-    const known = (await history(record.recipe)).some((past) => past.snapshot.id === record.snapshot.id);
+    const known = (await promotions(record.recipe)).known.some(
+      (past) => past.snapshot.id === record.snapshot.id,
+    );
     if (known) return;
     const torn = text !== '' && !text.endsWith('\n');
     await appendDurably(historyFile(record.recipe), `${torn ? '\n' : ''}${JSON.stringify(record)}`);
@@ -171,8 +187,11 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     const isTorn = text !== '' && !text.endsWith('\n') && tryJson(written.at(-1) ?? '') === undefined;
     // Of a line that a crash cut short the snapshot before it is not pruned yet.
     const lines = isTorn ? written.slice(0, -1) : written;
-    const last = recordSchema.safeParse(tryJson(lines.at(-1) ?? ''));
+    const line = tryJson(lines.at(-1) ?? '');
+    const last = recordSchema.safeParse(line);
     if (last.success && last.data.recipe === recipe) return last.data;
+    const newer = last.success ? null : newerSchema(file, line, last.error);
+    if (newer) throw newer;
     const why = lines.length === 0 ? 'there is no promotion in it' : 'its last line cannot be read';
     throw new Fault('RecordUnreadable', `${file}: ${why}; put back a good copy of it`);
   }
@@ -193,7 +212,7 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     },
     async writtenDomain(recipe) {
       const record = await readJson(recordFile(recipe), recordSchema).catch(() => null);
-      return (record ?? (await history(recipe)).at(-1))?.domain ?? null;
+      return (record ?? (await promotions(recipe)).known.at(-1))?.domain ?? null;
     },
     async forget(recipe, run, now) {
       // From here on what stands beside the missing record is known to be nobody's.
