@@ -125,6 +125,23 @@ describe('docker compose up', () => {
     );
     expect(new Set(published)).toEqual(new Set(['127.0.0.1']));
   });
+
+  test('keeps Temporal and its database out of reach of the containers under test', async () => {
+    for (const [service, port] of Object.entries({ temporal: '7233', postgres: '5432', ui: '8080' })) {
+      const id = (await host.compose('ps', '--quiet', service)).trim();
+      const { NetworkSettings, Image } = await host.docker.getContainer(id).inspect();
+      const [network] = Object.values(NetworkSettings.Networks);
+      const from = (name: string) => {
+        const ask = ['timeout', '5', 'bash', '-c', `exec 3<>/dev/tcp/${network?.IPAddress}/${port}`];
+        const run = ['run', '--rm', '--network', name, '--entrypoint', ask[0] ?? '', Image];
+        return execa('docker', [...run, ...ask.slice(1)], { reject: false });
+      };
+      expect((await from('proxy')).exitCode).not.toBe(0);
+      // The same question has an answer where it may.
+      const [own = ''] = Object.keys(NetworkSettings.Networks);
+      expect((await from(own)).exitCode, `${service} from ${own}`).toBe(0);
+    }
+  });
 });
 
 describe('a weekly sweep', () => {
