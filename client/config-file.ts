@@ -1,6 +1,5 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
-import { readConfig, type Config } from '../host/config/config.ts';
 import { CommandStopped } from './failure.ts';
 
 const NAME = 'recipe-sweep.yml';
@@ -19,8 +18,4 @@ export async function findConfigFile(asked: string | undefined, cwd: string): Pr
   throw new CommandStopped(
     `no configuration: neither ./${NAME} nor ${SYSTEM_FILE} exists; copy recipe-sweep.example.yml there, or name one with --config`,
   );
-}
-
-export async function loadConfig(asked: string | undefined, cwd: string): Promise<Config> {
-  return readConfig(await findConfigFile(asked, cwd));
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addCanonicalCommands } from './commands/canonical.ts';
+import { addConfigCommands } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addLedgerCommands } from './commands/ledger.ts';
 import { addNamespaceCommand } from './commands/namespace.ts';
@@ -63,6 +64,7 @@ function buildProgram(session: Session): Command {
   addNamespaceCommand(program, session);
   addScheduleCommands(program, session);
   addServeCommands(program, session);
+  addConfigCommands(program, session);
   addDoctorCommand(program, session);
   addSupportBundleCommand(program, session);
   return program;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { Config } from '../host/config/config.ts';
+import { readConfig, type Config } from '../host/config/config.ts';
 import { connect, type TemporalServer } from './connect.ts';
-import { loadConfig } from './config-file.ts';
+import { findConfigFile } from './config-file.ts';
 import { CommandStopped } from './failure.ts';
 import type { Terminal } from './render/terminal.ts';
 
@@ -12,9 +12,14 @@ export interface Session {
   exitStatus: number;
 }
 
+/** The file of the configuration that this command was told to use. */
+export async function configFileOf(session: Session, command: Command): Promise<string> {
+  return findConfigFile(command.optsWithGlobals<{ config?: string }>().config, session.cwd);
+}
+
 /** The configuration that this command was told to use. */
 export async function configOf(session: Session, command: Command): Promise<Config> {
-  return loadConfig(command.optsWithGlobals<{ config?: string }>().config, session.cwd);
+  return readConfig(await configFileOf(session, command));
 }
 
 /** For commands that ask a host's worker: what it is told of another host's disk stays there. */
