@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addCanonicalCommands } from './commands/canonical.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addInstallCommand } from './commands/install.ts';
 import { addLedgerCommands } from './commands/ledger.ts';
 import { addNamespaceCommand } from './commands/namespace.ts';
 import { addPlanCommand } from './commands/plan.ts';
@@ -64,6 +65,7 @@ function buildProgram(session: Session): Command {
   addNamespaceCommand(program, session);
   addScheduleCommands(program, session);
   addServeCommands(program, session);
+  addInstallCommand(program, session);
   addConfigCommands(program, session);
   addDoctorCommand(program, session);
   addSupportBundleCommand(program, session);

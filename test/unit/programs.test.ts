@@ -9,7 +9,21 @@ const FOLDERS = ['activities', 'client', 'host', 'setup', 'test', 'worker', 'wor
 
 /** In every Debian that debootstrap makes (`--variant=minbase`). */
 const ALWAYS_THERE = [
-  ...['apt-cache', 'apt-get', 'bash', 'chmod', 'chown', 'chroot', 'cp', 'dd', 'du', 'find', 'flock', 'grep'],
+  ...[
+    'apt-cache',
+    'apt-get',
+    'bash',
+    'chmod',
+    'chown',
+    'chroot',
+    'cp',
+    'dd',
+    'diff',
+    'du',
+    'find',
+    'flock',
+    'grep',
+  ],
   ...[
     'ldd',
     'mkdir',

@@ -1,0 +1,85 @@
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import type { Command } from 'commander';
+import Dockerode from 'dockerode';
+import { messageOf } from '../../domain/fault.ts';
+import { checkGitUrl } from '../../domain/git-url.ts';
+import { declaredEnvironment, mirrorUrl, readConfig, type Config } from '../../host/config/config.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { CommandStopped } from '../failure.ts';
+import { putUnit } from '../service/put-unit.ts';
+import { workerUnit } from '../service/unit.ts';
+import { configFileOf, type Session } from '../session.ts';
+
+const UNIT = '/etc/systemd/system/recipe-sweep.service';
+/** Where the engine's own unit has it listen. */
+const USUAL_SOCKETS = ['/var/run/docker.sock', '/run/docker.sock'];
+
+export function addInstallCommand(program: Command, session: Session): void {
+  program
+    .command('install')
+    .description("print the worker's systemd unit for this host; starts nothing")
+    .option('--write', `write it to ${UNIT}`)
+    .option('--force', 'also where another one stands there')
+    .action(async ({ write, force }: { write?: true; force?: true }, command: Command) => {
+      const { terminal } = session;
+      const configFile = await configFileOf(session, command);
+      const config = await readConfig(configFile);
+      const unit = workerUnit({
+        node: process.execPath,
+        command: await ownCommand(),
+        configFile,
+        state: config.state,
+        written: [...mirrorsFolder(config), ...(await engineFolder(session, config))],
+        engine: USUAL_SOCKETS.includes(config.docker.socket) ? 'docker.service' : null,
+      });
+      if (!write) {
+        terminal.out(unit.trimEnd());
+        return;
+      }
+      const commands = processRunner({ environment: declaredEnvironment(config) });
+      const before = await putUnit(commands, UNIT, unit, force ?? false).catch(asRoot);
+      terminal.out(
+        [
+          before === 'the same' ? `${UNIT} is this unit already` : `wrote ${UNIT}`,
+          'next:',
+          '  systemctl daemon-reload',
+          `  systemctl ${before === 'another' ? 'restart' : 'enable --now'} recipe-sweep`,
+        ].join('\n'),
+      );
+    });
+}
+
+function asRoot(error: unknown): never {
+  if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+  throw new CommandStopped(`${messageOf(error)}; type it as root`);
+}
+
+/** bin/recipe-sweep, wherever links to it stand. */
+async function ownCommand(): Promise<string> {
+  const file = await realpath(process.argv[1] ?? '');
+  if (path.basename(file) === 'recipe-sweep') return file;
+  throw new CommandStopped(`${file} is no command that a unit can start: type bin/recipe-sweep install`);
+}
+
+/** Where mirrors are, if they are folders of this host. */
+function mirrorsFolder({ mirrors }: Config): string[] {
+  const ofOne = checkGitUrl(mirrorUrl({ mirrors }, 'recipe'));
+  if (!ofOne.ok || ofOne.folder === null) return [];
+  return [path.dirname(ofOne.folder)];
+}
+
+/** Where the engine has its volumes. */
+async function engineFolder({ terminal }: Session, { docker: { socket } }: Config): Promise<string[]> {
+  try {
+    const info = (await new Dockerode({ socketPath: socket, timeout: 10_000 }).info()) as {
+      DockerRootDir: string;
+    };
+    return [info.DockerRootDir];
+  } catch {
+    terminal.err(
+      `${socket} does not answer, so where the engine keeps its volumes is not known. The unit is good unless that is below /home or /root: then do this again once it runs.`,
+    );
+    return [];
+  }
+}
