@@ -26,6 +26,15 @@ export default defineConfig({
           testTimeout: 2 * MINUTE,
         },
       },
+      // How it is installed on a host, judged by systemd-analyze and nix-instantiate.
+      {
+        test: {
+          name: 'install',
+          include: ['test/install/**/*.test.ts'],
+          globalSetup: ['test/built.ts'],
+          testTimeout: MINUTE,
+        },
+      },
       // These deploy on the one swarm of this machine, each file with a zone and a state folder of its own, two files
       // side by side: most of their time is waiting. What is real fails at times for reasons of the machine, so a
       // failed test is tried once more, and is named if it passes then.

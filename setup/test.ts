@@ -19,7 +19,7 @@ const CHECKS = {
 } as const;
 
 /** Projects of vitest.config.ts. */
-const SUITES = ['unit', 'workflow', 'replay', 'hostile', 'e2e'] as const;
+const SUITES = ['unit', 'workflow', 'replay', 'hostile', 'install', 'e2e'] as const;
 
 const clone = fileURLToPath(new URL('..', import.meta.url));
 
