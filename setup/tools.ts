@@ -30,6 +30,8 @@ export const TEST_PROGRAMS = {
   ip: 'iproute2',
   iptables: 'iptables',
   mount: 'mount',
+  /** Reads nix/, and what comes of it; nothing is built with it, and no daemon of it is wanted. */
+  'nix-instantiate': 'nix-bin',
   /** Judges the units that we write; the package does not make systemd this machine's first process. */
   'systemd-analyze': 'systemd',
 } as const;

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import Dockerode from 'dockerode';
 import { messageOf } from '../../domain/fault.ts';
 import { checkGitUrl } from '../../domain/git-url.ts';
-import { declaredEnvironment, mirrorUrl, readConfig, type Config } from '../../host/config/config.ts';
+import { declaredEnvironment, readConfig, type Config } from '../../host/config/config.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { CommandStopped } from '../failure.ts';
 import { putUnit } from '../service/put-unit.ts';
@@ -62,11 +62,12 @@ async function ownCommand(): Promise<string> {
   throw new CommandStopped(`${file} is no command that a unit can start: type bin/recipe-sweep install`);
 }
 
-/** Where mirrors are, if they are folders of this host. */
+/** The folder that has all mirrors, if they are folders of this host. */
 function mirrorsFolder({ mirrors }: Config): string[] {
-  const ofOne = checkGitUrl(mirrorUrl({ mirrors }, 'recipe'));
-  if (!ofOne.ok || ofOne.folder === null) return [];
-  return [path.dirname(ofOne.folder)];
+  const checked = checkGitUrl(mirrors);
+  if (!checked.ok || checked.folder === null) return [];
+  const [before = ''] = checked.folder.split('{recipe}');
+  return [path.dirname(`${before}name`)];
 }
 
 /** Where the engine has its volumes. */

@@ -16,7 +16,8 @@ const domain = z
   .max(120)
   .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'a domain name in lower case, as in ci.example.org');
 
-const schema = z.strictObject({
+/** What may stand in the file. */
+export const CONFIG_SCHEMA = z.strictObject({
   host: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/, 'a host name'),
   zone: domain,
   state: z.string().min(1),
@@ -98,14 +99,14 @@ const schema = z.strictObject({
 });
 
 /** As used: paths absolute, durations in milliseconds, sizes in bytes. */
-export type Config = z.output<typeof schema>;
+export type Config = z.output<typeof CONFIG_SCHEMA>;
 
 /**
  * Reads and checks the configuration. Relative paths in it are relative to the file's own folder.
  * Throws Fault BadConfig that lists every problem at once.
  */
 export async function readConfig(file: string): Promise<Config> {
-  const config = await readYamlFile(file, schema);
+  const config = await readYamlFile(file, CONFIG_SCHEMA);
   const folder = path.dirname(path.resolve(file));
   return {
     ...config,

@@ -38,6 +38,7 @@ test.each(['plain', 'a b', "it's 100%", '$HOME', '"a" b'])(
     const unit = await printed(name);
     await writeFile(path.join(folder, UNIT), unit);
     expect(await verifyUnits(folder, [UNIT])).toBe('');
+    expect(unit).toMatch(/^ReadWritePaths=.*\/mirrors['" ]/m);
     expect(unit.match(/^ExecStart=.*bin\/recipe-sweep worker --config /gm)).toHaveLength(1);
   },
 );

@@ -1,0 +1,420 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { optionsOf } from '../../setup/nix/options.ts';
+import { verifyUnits } from './unit-judge.ts';
+
+/** flake.nix and nix/, as nix reads them, and the hosts that the module comes to, with a stand-in for nixpkgs. */
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const COMMAND = path.join(ROOT, 'bin/recipe-sweep');
+
+type Setting = string | number | boolean;
+interface Unit {
+  description: string;
+  wantedBy?: string[];
+  wants?: string[];
+  after?: string[];
+  before?: string[];
+  unitConfig?: Record<string, Setting | Setting[]>;
+  serviceConfig: Record<string, Setting | Setting[]>;
+}
+interface Host {
+  services: Record<string, Unit>;
+  tmpfiles: string[];
+  refused: string[];
+  settings: Record<string, unknown>;
+  temporal: { persistence?: { datastores: Record<string, { sql: Record<string, unknown> }> } };
+  authentication: string;
+  ensureDatabases: string[];
+}
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'nixos-'));
+  // Nothing is built, so nobody builds.
+  await writeFile(path.join(folder, 'nix.conf'), 'build-users-group =\n');
+});
+afterAll(async () => {
+  // What nix puts into its store is only read, for all but root.
+  await execa('chmod', ['-R', 'u+w', folder]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+const nix = (...args: string[]) =>
+  execa('nix-instantiate', args, {
+    reject: false,
+    // A store, a state and settings of its own, so that nothing is left on this machine and no daemon is asked.
+    env: {
+      NIX_STATE_DIR: path.join(folder, 'var'),
+      NIX_LOG_DIR: path.join(folder, 'log'),
+      NIX_CONF_DIR: folder,
+      NIX_REMOTE: path.join(folder, 'root'),
+      HOME: folder,
+    },
+  });
+
+/** What a host comes to whose modules have these bodies. */
+async function evaluated(...bodies: string[]): Promise<{ host: Host; error: string }> {
+  const file = path.join(folder, 'configuration.nix');
+  const modules = bodies.map((body) => `{\n${body}\n}`);
+  await writeFile(file, `{ pkgs, ... }: { imports = [\n${modules.join('\n')}\n]; }\n`);
+  const { stdout, stderr } = await nix(
+    ...['--eval', '--read-write-mode', '--strict', '--json', path.join(import.meta.dirname, 'host.nix')],
+    ...['--arg', 'host', file, '--argstr', 'store', path.join(folder, 'store')],
+  );
+  const error = stderr
+    .split('\n')
+    .filter((line) => line.startsWith('error:'))
+    .join('\n');
+  return { host: error === '' ? (JSON.parse(stdout) as Host) : ({} as Host), error };
+}
+
+/** As NixOS writes a unit file. */
+function rendered(unit: Unit): string {
+  const lines = (settings: Record<string, Setting | Setting[] | undefined>): string[] =>
+    Object.entries(settings).flatMap(([name, value]) =>
+      [value ?? []].flat().map((each) => `${name}=${String(each)}`),
+    );
+  const { description, wants = [], after = [], before = [], wantedBy = [] } = unit;
+  return [
+    '[Unit]',
+    ...lines({ Description: description, Wants: wants, After: after, Before: before, ...unit.unitConfig }),
+    '[Service]',
+    ...lines(unit.serviceConfig),
+    '[Install]',
+    ...lines({ WantedBy: wantedBy }),
+    '',
+  ].join('\n');
+}
+
+/** What systemd finds wrong with a host's units, with the scripts in them where nix put them. */
+async function judged({ services }: Host): Promise<string> {
+  const units = path.join(folder, 'units');
+  await rm(units, { recursive: true, force: true });
+  await mkdir(units);
+  const names = Object.keys(services).map((name) => `${name}.service`);
+  for (const [name, unit] of Object.entries(services)) {
+    const text = rendered(
+      // Ours are additions to a unit of NixOS.
+      name === 'temporal'
+        ? { ...unit, description: name, serviceConfig: { ExecStart: '/bin/true', ...unit.serviceConfig } }
+        : unit,
+    );
+    await writeFile(
+      path.join(units, `${name}.service`),
+      text.replaceAll('=/nix/store/', `=${folder}/scripts/`),
+    );
+  }
+  return verifyUnits(units, names);
+}
+
+/** What the command says of a host's configuration. */
+async function configCheck({ settings }: Host): Promise<string> {
+  const file = path.join(folder, 'recipe-sweep.yml');
+  await writeFile(file, JSON.stringify(settings));
+  const { all } = await execa(process.execPath, [COMMAND, 'config', 'check', '--config', file], {
+    all: true,
+    reject: false,
+  });
+  return all.replace(`${file}: `, '');
+}
+
+/** A script that nix put into its store, by the end of its name. */
+async function script(name: string): Promise<string> {
+  const store = path.join(folder, 'root/nix/store');
+  const file = (await readdir(store)).find((each) => each.endsWith(`-${name}`));
+  return readFile(path.join(store, file ?? 'none'), 'utf8');
+}
+
+const MINIMAL = `
+  virtualisation.docker.enable = true;
+  services.recipe-sweep.enable = true;
+  services.recipe-sweep.settings = {
+    zone = "ci.example.org";
+    recipes = "/etc/recipe-sweep/recipes";
+    mirrors = "https://git.example.org/mirrors/{recipe}.git";
+  };
+`;
+
+test.each(['flake.nix', 'module.nix', 'options.nix', 'package.nix', 'temporal.nix', 'test.nix'])(
+  '%s is an expression of nix',
+  async (name) => {
+    const file = path.join(ROOT, name === 'flake.nix' ? name : `nix/${name}`);
+    const { exitCode, stderr } = await nix('--parse', file);
+    expect([exitCode, stderr]).toEqual([0, '']);
+  },
+);
+
+describe('a host of whose configuration little is said', () => {
+  let host: Host;
+  beforeEach(async () => {
+    host = (await evaluated(MINIMAL)).host;
+  });
+
+  test('is accepted by nix, by the command and by systemd', async () => {
+    expect(host.refused).toEqual([]);
+    expect(await configCheck(host)).toBe('ok');
+    expect(Object.keys(host.services)).toEqual(['recipe-sweep', 'recipe-sweep-schedule']);
+    expect(await judged(host)).toBe('');
+  });
+
+  test('has the defaults of the schema, and its own name, state and programs', async () => {
+    expect(host.settings).toMatchObject({
+      host: 'nixos',
+      state: '/var/lib/recipe-sweep',
+      limits: { attempts: 4, sweep: '20h' },
+      temporal: { address: '127.0.0.1:7233' },
+    });
+    expect(host.settings['temporal']).not.toHaveProperty('tls');
+    expect(host.tmpfiles).toEqual(['d /var/lib/recipe-sweep 0755 root root -']);
+  });
+
+  test('has a package on its path for every program that doctor asks for', async () => {
+    const text = await readFile(path.join(ROOT, 'host/prerequisites.ts'), 'utf8');
+    const tools = /const TOOLS = \[([^\]]*)\]/.exec(text)?.[1]?.match(/[a-z-]+(?=')/g) ?? [];
+    expect(tools.length).toBeGreaterThan(10);
+    const from: Record<string, string> = {
+      find: 'findutils',
+      flock: 'util-linux',
+      prlimit: 'util-linux',
+      tar: 'gnutar',
+    };
+    const folders = String(host.settings['path'])
+      .split(':')
+      .map((bin) => path.basename(path.dirname(bin)));
+    expect(tools.filter((tool) => !folders.includes(from[tool] ?? tool))).toEqual([]);
+  });
+
+  test('has the settings of the unit that install prints', async () => {
+    const shared = JSON.parse(
+      await readFile(path.join(ROOT, 'client/service/worker-service.json'), 'utf8'),
+    ) as { name: string; value: string }[];
+    const service = host.services['recipe-sweep']?.serviceConfig;
+    expect(service).toMatchObject(Object.fromEntries(shared.map(({ name, value }) => [name, value])));
+    expect(service?.['ReadWritePaths']).toEqual(['-/var/lib/recipe-sweep', '-/var/lib/docker']);
+    expect(service?.['LoadCredential']).toEqual([]);
+  });
+
+  test('does not start the worker before this node is a swarm manager', async () => {
+    const docker = path.join(folder, 'store/docker/bin/docker');
+    await mkdir(path.dirname(docker), { recursive: true });
+    const answered = async (answer: string) => {
+      await writeFile(docker, `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
+      return execa('sh', ['-c', await script('recipe-sweep-swarm-manager')], { reject: false });
+    };
+    expect(await answered('echo true')).toMatchObject({ exitCode: 0 });
+    expect(await answered('echo false')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('docker swarm init') as string,
+    });
+    expect(await answered('exit 3')).toMatchObject({ exitCode: 1 });
+  });
+});
+
+test('every key of the configuration may be said', async () => {
+  const options = optionsOf(await readFile(path.join(ROOT, 'recipe-sweep.example.yml'), 'utf8'));
+  const said: Record<string, Setting> = Object.fromEntries(
+    options.flatMap(({ key, example, default: usual }) => {
+      const value = example ?? usual;
+      return value === null ? [] : [[key, value]];
+    }),
+  );
+  said['recipes'] = '/etc/recipes';
+  said['mirrors'] = '/home/git/mirrors/{recipe}.git';
+  said['limits.attempts'] = 7;
+  const lines = Object.entries(said).map(
+    ([key, value]) => `services.recipe-sweep.settings.${key} = ${JSON.stringify(value)};`,
+  );
+  const { host, error } = await evaluated(
+    `virtualisation.docker.enable = true;
+     virtualisation.docker.daemon.settings.data-root = "/home/docker";
+     services.recipe-sweep.enable = true;
+     services.recipe-sweep.tools = [ pkgs.chromium ];
+     ${lines.join('\n')}`,
+  );
+  expect(error).toBe('');
+  expect(host.refused).toEqual([]);
+  for (const [key, value] of Object.entries(said)) {
+    const found = key
+      .split('.')
+      .reduce<unknown>((group, name) => (group as Record<string, unknown>)[name], host.settings);
+    expect([key, found]).toEqual([key, value]);
+  }
+  expect(host.services['recipe-sweep']?.serviceConfig['ReadWritePaths']).toEqual([
+    '-/var/lib/recipe-sweep',
+    '-/home/docker',
+    '-/home/git/mirrors',
+  ]);
+  expect(await configCheck(host)).toBe('ok');
+  expect(await judged(host)).toBe('');
+});
+
+test('tools are found after what every sweep needs', async () => {
+  const { host } = await evaluated(MINIMAL, 'services.recipe-sweep.tools = [ pkgs.chromium ];');
+  expect(String(host.settings['path'])).toMatch(/\/zstd\/bin:.*\/chromium\/bin$/);
+});
+
+describe('a Temporal server of its own', () => {
+  test('keeps its data in a file, and has the namespace before the worker starts', async () => {
+    const { host, error } = await evaluated(MINIMAL, 'services.recipe-sweep.temporal.enable = true;');
+    expect(error).toBe('');
+    expect(host.refused).toEqual([]);
+    expect(host.temporal.persistence?.datastores['temporal']?.sql).toMatchObject({
+      pluginName: 'sqlite',
+      maxConns: 1,
+    });
+    expect(host.services['recipe-sweep-namespace']).toMatchObject({
+      before: ['recipe-sweep.service'],
+      after: ['temporal.service'],
+    });
+    expect(host.ensureDatabases).toEqual([]);
+    expect(await judged(host)).toBe('');
+  });
+
+  test('keeps them in PostgreSQL, whose schema is made once and then kept as new as the server', async () => {
+    const { host, error } = await evaluated(
+      MINIMAL,
+      'services.recipe-sweep = { temporal.enable = true; postgresql.enable = true; };',
+    );
+    expect(error).toBe('');
+    expect(host.refused).toEqual([]);
+    expect(host.ensureDatabases).toEqual(['temporal', 'temporal_visibility']);
+    expect(host.authentication).toBe(
+      'host temporal temporal 127.0.0.1/32 trust\nhost temporal_visibility temporal_visibility 127.0.0.1/32 trust\n',
+    );
+    expect(host.temporal.persistence?.datastores['temporal_visibility']?.sql).toMatchObject({
+      pluginName: 'postgres12',
+      connectAddr: '127.0.0.1:5432',
+    });
+    expect(await judged(host)).toBe('');
+
+    const run = async (tables: string): Promise<string> => {
+      for (const [program, text] of [
+        ['postgresql/bin/psql', `echo '${tables}'`],
+        ['temporal/bin/temporal-sql-tool', 'echo "$@"'],
+      ] as const) {
+        const file = path.join(folder, 'store', program);
+        await mkdir(path.dirname(file), { recursive: true });
+        await writeFile(file, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+      }
+      return (await execa('sh', ['-c', await script('recipe-sweep-temporal-schema')])).stdout;
+    };
+    const words = (text: string) =>
+      text.split('\n').map((line) => /--database (\w+) ([a-z]+)/.exec(line)?.slice(1));
+    expect(words(await run(''))).toEqual([
+      ['temporal', 'setup'],
+      ['temporal', 'update'],
+      ['temporal_visibility', 'setup'],
+      ['temporal_visibility', 'update'],
+    ]);
+    expect(words(await run('schema_version'))).toEqual([
+      ['temporal', 'update'],
+      ['temporal_visibility', 'update'],
+    ]);
+  });
+
+  test.each([
+    ['a server with TLS', 'temporal.enable = true; settings.temporal.tls = { };', 'without TLS and keys'],
+    ['a database without a server', 'postgresql.enable = true;', 'set temporal.enable too'],
+  ])('is not also %s', async (_what, said, why) => {
+    const { host } = await evaluated(MINIMAL, `services.recipe-sweep = { ${said} };`);
+    expect(host.refused).toEqual([expect.stringContaining(why)]);
+  });
+});
+
+test("another's Temporal server is told who we are by credentials", async () => {
+  const { host, error } = await evaluated(
+    MINIMAL,
+    `
+    services.recipe-sweep = {
+      settings.temporal = { address = "temporal.example.org:7233"; tls.serverName = "temporal.example.org"; };
+      secrets = {
+        temporalApiKey = "/run/secrets/api-key";
+        temporalCa = "/run/secrets/ca";
+        temporalCert = "/run/secrets/cert";
+        temporalKey = "/run/secrets/key";
+      };
+    };`,
+  );
+  expect(error).toBe('');
+  expect(host.refused).toEqual([]);
+  const credentials = '/run/credentials/recipe-sweep.service';
+  expect(host.settings['temporal']).toMatchObject({
+    apiKeyFile: `${credentials}/temporal-api-key`,
+    tls: {
+      ca: `${credentials}/temporal-ca`,
+      cert: `${credentials}/temporal-cert`,
+      key: `${credentials}/temporal-key`,
+      serverName: 'temporal.example.org',
+    },
+  });
+  expect(host.services['recipe-sweep']?.serviceConfig['LoadCredential']).toEqual([
+    'temporal-api-key:/run/secrets/api-key',
+    'temporal-ca:/run/secrets/ca',
+    'temporal-cert:/run/secrets/cert',
+    'temporal-key:/run/secrets/key',
+  ]);
+  expect(await configCheck(host)).toBe('ok');
+  expect(await judged(host)).toBe('');
+});
+
+describe('refused is', () => {
+  test.each([
+    ['a time', 'limits.sweep = "20 hours";'],
+    ['a number', 'limits.attempts = 1;'],
+    ['a choice', 'docker.pull = "sometimes";'],
+    ['a text', 'host = "?";'],
+    ['a number for a text', 'path = 7;'],
+  ])('%s of the wrong form, by its type', async (_what, said) => {
+    const { error } = await evaluated(MINIMAL, `services.recipe-sweep.settings.${said}`);
+    expect(error).toMatch(/A definition for option `services\.recipe-sweep\.settings\.\S+' is not of type/);
+  });
+
+  test('a key that is none', async () => {
+    const { error } = await evaluated(MINIMAL, 'services.recipe-sweep.settings.docker.sokcet = "/x";');
+    expect(error).toContain("settings.docker.sokcet' does not exist");
+  });
+
+  test('a configuration without a zone', async () => {
+    const { error } = await evaluated(MINIMAL.replace('zone = "ci.example.org";', ''));
+    expect(error).toContain("settings.zone' was accessed but has no value");
+  });
+
+  test.each([
+    [
+      'an engine that survives its restart',
+      'virtualisation.docker.liveRestore = true;',
+      'liveRestore must be false',
+    ],
+    [
+      'a state folder that a unit cannot name',
+      'services.recipe-sweep.settings.state = "/srv/a b";',
+      'settings.state must be',
+    ],
+    [
+      'a secret that all can read',
+      `services.recipe-sweep.secrets.temporalKey = "/nix/store/x";`,
+      'everybody can read',
+    ],
+  ])('%s, by an assertion', async (_what, said, why) => {
+    const { host } = await evaluated(MINIMAL, said);
+    expect(host.refused).toEqual([expect.stringContaining(why)]);
+  });
+
+  test('a host without docker, but for an engine elsewhere', async () => {
+    const bare = MINIMAL.replace('virtualisation.docker.enable = true;', '');
+    const { host } = await evaluated(bare);
+    expect(host.refused).toEqual([expect.stringContaining('set virtualisation.docker.enable')]);
+    const elsewhere = 'services.recipe-sweep.settings.docker.socket = "/run/engine.sock";';
+    const { host: other } = await evaluated(bare, elsewhere);
+    expect([other.refused, other.services['recipe-sweep']?.after]).toEqual([[], ['network-online.target']]);
+  });
+
+  test('nothing where it is not enabled', async () => {
+    const { host, error } = await evaluated('services.recipe-sweep.settings.zone = "ci.example.org";');
+    expect([error, host.services, host.refused]).toEqual(['', {}, []]);
+  });
+});
