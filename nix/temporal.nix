@@ -61,6 +61,8 @@ let
     sqlStore {
       pluginName = "sqlite";
       databaseName = "${temporal.dataDir}/${name}.db";
+      # Nobody is asked there, but the server refuses a configuration without it.
+      connectAddr = "localhost";
       # SQLite has one writer.
       maxConns = 1;
       maxIdleConns = 1;
@@ -69,6 +71,9 @@ let
         cache = "private";
         # The server makes the tables where there are none.
         setup = "true";
+        # What it was told is on the disk before it says so, also when the power goes.
+        journal_mode = "wal";
+        synchronous = "2";
       };
     };
 

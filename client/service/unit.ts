@@ -32,7 +32,7 @@ export interface Place {
 /** The text of the unit. Throws CommandStopped for a path that cannot be written in one. */
 export function workerUnit({ node, command, configFile, state, written, engine }: Place): string {
   const others = ['network-online.target', ...(engine === null ? [] : [engine])].join(' ');
-  const start = [quoted(node), ...[command, 'worker', '--config', configFile].map(argument)].join(' ');
+  const start = [executable(node), ...[command, 'worker', '--config', configFile].map(argument)].join(' ');
   return [
     '# Made by recipe-sweep install. Changes of your own belong in a drop-in: systemctl edit recipe-sweep',
     '[Unit]',
@@ -54,6 +54,12 @@ export function workerUnit({ node, command, configFile, state, written, engine }
   ].join('\n');
 }
 
+/** The first word of a command line, of which systemd accepts less. */
+function executable(file: string): string {
+  if (/["']/.test(file)) throw unwritable(file, 'quotes');
+  return quoted(file);
+}
+
 /** Where a variable's value would be put in. */
 function argument(text: string): string {
   return quoted(text).replaceAll('$', '$$$$');
@@ -64,10 +70,11 @@ function quoted(text: string): string {
   const word = text.replaceAll('%', '%%');
   if (/^[\w./+,:@=%-]+$/.test(word)) return word;
   const quote = ['"', "'"].find((one) => !word.includes(one));
-  if (quote === undefined || /[\\\p{Cc}]/u.test(word)) {
-    throw new CommandStopped(
-      `a unit cannot hold the path ${JSON.stringify(text)}: move it where no path has a backslash, a control character or both kinds of quotes`,
-    );
-  }
+  if (quote === undefined) throw unwritable(text, 'both kinds of quotes');
+  if (/[\\\p{Cc}]/u.test(word)) throw unwritable(text, 'a backslash or a control character');
   return `${quote}${word}${quote}`;
+}
+
+function unwritable(file: string, what: string): CommandStopped {
+  return new CommandStopped(`systemd takes no path with ${what} there: ${JSON.stringify(file)}; move it`);
 }

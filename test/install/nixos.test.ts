@@ -264,6 +264,7 @@ describe('a Temporal server of its own', () => {
     expect(host.refused).toEqual([]);
     expect(host.temporal.persistence?.datastores['temporal']?.sql).toMatchObject({
       pluginName: 'sqlite',
+      connectAddr: 'localhost',
       maxConns: 1,
     });
     expect(host.services['recipe-sweep-namespace']).toMatchObject({

@@ -69,7 +69,13 @@ describe("the worker's unit", () => {
   });
 
   test.each(['/srv/a\\b', '/srv/a\nExecStartPre=/bin/sh', `/srv/"it's"`])('is not made for %j', (state) => {
-    expect(() => workerUnit({ ...PLACE, state })).toThrow('a unit cannot hold the path');
+    expect(() => workerUnit({ ...PLACE, state })).toThrow('systemd takes no path with');
+  });
+
+  test('is not made for a node that systemd would not start', () => {
+    expect(() => workerUnit({ ...PLACE, node: "/srv/it's/node" })).toThrow(
+      'systemd takes no path with quotes',
+    );
   });
 });
 
