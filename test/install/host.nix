@@ -35,6 +35,7 @@ let
 
     callPackage = _: _: named "recipe-sweep";
     writeText = name: text: builtins.toFile name text;
+    writeTextDir = name: text: "${store}/${builtins.hashString "sha256" text}";
     writeShellScript = name: text: builtins.toFile name "#!/bin/sh\n${text}";
     # Nothing is built here, but the text must be there.
     runCommand = name: _: text: builtins.seq text "${store}/${name}";
@@ -69,6 +70,9 @@ let
       };
       daemon.settings = free;
     };
+    # Of virtual machines.
+    virtualisation.diskSize = free;
+    virtualisation.memorySize = free;
     environment = {
       systemPackages = mkOption {
         type = types.listOf types.package;

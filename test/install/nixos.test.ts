@@ -1,12 +1,12 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { optionsOf } from '../../setup/nix/options.ts';
+import { openNixStore, type NixStore } from './nix-store.ts';
 import { verifyUnits } from './unit-judge.ts';
 
-/** flake.nix and nix/, as nix reads them, and the hosts that the module comes to, with a stand-in for nixpkgs. */
+/** The hosts that nix/module.nix comes to, with a stand-in for nixpkgs. */
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const COMMAND = path.join(ROOT, 'bin/recipe-sweep');
@@ -31,45 +31,26 @@ interface Host {
   ensureDatabases: string[];
 }
 
+let nix: NixStore;
 let folder: string;
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(os.tmpdir(), 'nixos-'));
-  // Nothing is built, so nobody builds.
-  await writeFile(path.join(folder, 'nix.conf'), 'build-users-group =\n');
+  nix = await openNixStore();
+  ({ folder } = nix);
 });
 afterAll(async () => {
-  // What nix puts into its store is only read, for all but root.
-  await execa('chmod', ['-R', 'u+w', folder]);
-  await rm(folder, { recursive: true, force: true });
+  await nix.remove();
 });
-
-const nix = (...args: string[]) =>
-  execa('nix-instantiate', args, {
-    reject: false,
-    // A store, a state and settings of its own, so that nothing is left on this machine and no daemon is asked.
-    env: {
-      NIX_STATE_DIR: path.join(folder, 'var'),
-      NIX_LOG_DIR: path.join(folder, 'log'),
-      NIX_CONF_DIR: folder,
-      NIX_REMOTE: path.join(folder, 'root'),
-      HOME: folder,
-    },
-  });
 
 /** What a host comes to whose modules have these bodies. */
 async function evaluated(...bodies: string[]): Promise<{ host: Host; error: string }> {
   const file = path.join(folder, 'configuration.nix');
   const modules = bodies.map((body) => `{\n${body}\n}`);
   await writeFile(file, `{ pkgs, ... }: { imports = [\n${modules.join('\n')}\n]; }\n`);
-  const { stdout, stderr } = await nix(
-    ...['--eval', '--read-write-mode', '--strict', '--json', path.join(import.meta.dirname, 'host.nix')],
-    ...['--arg', 'host', file, '--argstr', 'store', path.join(folder, 'store')],
-  );
-  const error = stderr
-    .split('\n')
-    .filter((line) => line.startsWith('error:'))
-    .join('\n');
-  return { host: error === '' ? (JSON.parse(stdout) as Host) : ({} as Host), error };
+  const { value, error } = await nix.evaluate(path.join(import.meta.dirname, 'host.nix'), {
+    files: { host: file },
+    texts: { store: path.join(folder, 'store') },
+  });
+  return { host: (value ?? {}) as Host, error };
 }
 
 /** As NixOS writes a unit file. */
@@ -122,13 +103,6 @@ async function configCheck({ settings }: Host): Promise<string> {
   return all.replace(`${file}: `, '');
 }
 
-/** A script that nix put into its store, by the end of its name. */
-async function script(name: string): Promise<string> {
-  const store = path.join(folder, 'root/nix/store');
-  const file = (await readdir(store)).find((each) => each.endsWith(`-${name}`));
-  return readFile(path.join(store, file ?? 'none'), 'utf8');
-}
-
 const MINIMAL = `
   virtualisation.docker.enable = true;
   services.recipe-sweep.enable = true;
@@ -138,15 +112,6 @@ const MINIMAL = `
     mirrors = "https://git.example.org/mirrors/{recipe}.git";
   };
 `;
-
-test.each(['flake.nix', 'module.nix', 'options.nix', 'package.nix', 'temporal.nix', 'test.nix'])(
-  '%s is an expression of nix',
-  async (name) => {
-    const file = path.join(ROOT, name === 'flake.nix' ? name : `nix/${name}`);
-    const { exitCode, stderr } = await nix('--parse', file);
-    expect([exitCode, stderr]).toEqual([0, '']);
-  },
-);
 
 describe('a host of whose configuration little is said', () => {
   let host: Host;
@@ -203,7 +168,7 @@ describe('a host of whose configuration little is said', () => {
     await mkdir(path.dirname(docker), { recursive: true });
     const answered = async (answer: string) => {
       await writeFile(docker, `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
-      return execa('sh', ['-c', await script('recipe-sweep-swarm-manager')], { reject: false });
+      return execa('sh', ['-c', await nix.stored('recipe-sweep-swarm-manager')], { reject: false });
     };
     expect(await answered('echo true')).toMatchObject({ exitCode: 0 });
     expect(await answered('echo false')).toMatchObject({
@@ -257,6 +222,17 @@ test('tools are found after what every sweep needs', async () => {
   expect(String(host.settings['path'])).toMatch(/\/zstd\/bin:.*\/chromium\/bin$/);
 });
 
+test('the virtual machine of nix/test.nix is a host that nothing is refused of', async () => {
+  const machine = `(import ${ROOT}/nix/test.nix { inherit pkgs; }).nodes.machine`;
+  const file = path.join(folder, 'machine.nix');
+  await writeFile(file, `{ pkgs, ... }: removeAttrs ${machine} [ "imports" ]`);
+  const { host, error } = await evaluated(`imports = [ ${file} ];`);
+  expect(error).toBe('');
+  expect(host.refused).toEqual([]);
+  expect(await configCheck(host)).toBe('ok');
+  expect(await judged(host)).toBe('');
+});
+
 describe('a Temporal server of its own', () => {
   test('keeps its data in a file, and has the namespace before the worker starts', async () => {
     const { host, error } = await evaluated(MINIMAL, 'services.recipe-sweep.temporal.enable = true;');
@@ -301,7 +277,7 @@ describe('a Temporal server of its own', () => {
         await mkdir(path.dirname(file), { recursive: true });
         await writeFile(file, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
       }
-      return (await execa('sh', ['-c', await script('recipe-sweep-temporal-schema')])).stdout;
+      return (await execa('sh', ['-c', await nix.stored('recipe-sweep-temporal-schema')])).stdout;
     };
     const words = (text: string) =>
       text.split('\n').map((line) => /--database (\w+) ([a-z]+)/.exec(line)?.slice(1));
