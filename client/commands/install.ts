@@ -1,6 +1,6 @@
-import { realpath } from 'node:fs/promises';
+import { mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import Dockerode from 'dockerode';
 import { messageOf } from '../../domain/fault.ts';
 import { checkGitUrl } from '../../domain/git-url.ts';
@@ -20,7 +20,7 @@ export function addInstallCommand(program: Command, session: Session): void {
     .command('install')
     .description("print the worker's systemd unit for this host; starts nothing")
     .option('--write', `write it to ${UNIT}`)
-    .option('--force', 'also where another one stands there')
+    .addOption(new Option('--force', 'write it also where another one stands').implies({ write: true }))
     .action(async ({ write, force }: { write?: true; force?: true }, command: Command) => {
       const { terminal } = session;
       const configFile = await configFileOf(session, command);
@@ -37,6 +37,8 @@ export function addInstallCommand(program: Command, session: Session): void {
         terminal.out(unit.trimEnd());
         return;
       }
+      // Where homes are only read the worker could not make it.
+      await mkdir(config.state, { recursive: true }).catch(asRoot);
       const commands = processRunner({ environment: declaredEnvironment(config) });
       const before = await putUnit(commands, UNIT, unit, force ?? false).catch(asRoot);
       terminal.out(
