@@ -6,13 +6,12 @@ import { endOfFileBelow } from '../../host/machine/below-folder.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
 import { folderName } from '../../host/store/places.ts';
-import { findConfigFile, loadConfig } from '../config-file.ts';
 import { connect } from '../connect.ts';
 import { EXIT, explain } from '../failure.ts';
 import { formatBytes } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
-import type { Session } from '../session.ts';
+import { configFileOf, configOf, type Session } from '../session.ts';
 import { pack } from '../support/archive.ts';
 import { createBundle, type Bundle } from '../support/bundle.ts';
 import { keysOf, secretsOf } from '../support/configuration.ts';
@@ -31,8 +30,7 @@ export function addSupportBundleCommand(program: Command, session: Session): voi
     .description('one file with what a maintainer needs to help, without secrets')
     .option('--output <file>', 'default: recipe-sweep-support-<host>-<time>.tar.gz in this folder')
     .action(async ({ output }: { output?: string }, command: Command) => {
-      const asked = command.optsWithGlobals<{ config?: string }>().config;
-      const { config, refused } = await loadConfig(asked, session.cwd).then(
+      const { config, refused } = await configOf(session, command).then(
         (read) => ({ config: read, refused: '' }),
         (error: unknown) => ({ config: null, refused: explain(error) }),
       );
@@ -53,11 +51,11 @@ export function addSupportBundleCommand(program: Command, session: Session): voi
       if (config === null) {
         bundle.lacks('the configuration, and all that it leads to', refused);
         await bundle.gather('configuration-keys.json', async () => {
-          const keys = await keysOf(await findConfigFile(asked, session.cwd));
+          const keys = await keysOf(await configFileOf(session, command));
           if (keys !== null) bundle.addJson('configuration-keys.json', keys);
         });
       } else {
-        await addHost(bundle, config, await findConfigFile(asked, session.cwd));
+        await addHost(bundle, config, await configFileOf(session, command));
       }
       if (bundle.missing.length > 0) bundle.addText('missing.txt', `${bundle.missing.join('\n')}\n`);
       const bytes = await pack(commands, file, name, bundle.pieces);

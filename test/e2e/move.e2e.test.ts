@@ -1,13 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import type { Service } from '../../host/machine/child.ts';
+import { afterEach, expect, inject, test } from 'vitest';
 import { installationOf } from '../../host/lock/installation.ts';
 import { ofZone } from './engine.ts';
 import { startSecondEngine, type SecondEngine } from './second-engine.ts';
-import { startSystem, until, type System } from './system.ts';
+import { startSystem, type System, type SystemOptions } from './system.ts';
 
 /**
  * An installation moves to another host, as docs/operating.md says: the state folder and what the swarm knows are
@@ -17,31 +16,33 @@ import { startSystem, until, type System } from './system.ts';
 /** Its app and its database share a secret, which the data alone would not bring along. */
 const RECIPE = 'webdis';
 
-let folder: string;
-let worker: Service;
-let oldEngine: SecondEngine;
-let newEngine: SecondEngine | undefined;
-let old: System;
-let moved: System | undefined;
+const undo: (() => Promise<unknown>)[] = [];
 
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-move-'));
-  oldEngine = await startSecondEngine();
+/** Also for a second try, which begins anew. */
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+async function engine(movedSwarm?: string): Promise<SecondEngine> {
+  const started = await startSecondEngine(movedSwarm);
+  undo.push(() => started.stop());
+  return started;
+}
+
+async function system(options: SystemOptions): Promise<System> {
   const limits = { stable: '4s' };
-  old = await startSystem(inject('temporal'), [RECIPE], { host: 'ci-1', engine: oldEngine, limits });
-  await old.upstreams.publish(RECIPE, '1.0.0+0.1.9');
-  worker = await old.startWorker();
-}, 300_000);
-
-afterAll(async () => {
-  await moved?.stop();
-  await newEngine?.stop();
-  await old?.stop();
-  await oldEngine?.stop();
-  await rm(folder, { recursive: true, force: true });
-}, 300_000);
+  const started = await startSystem(inject('temporal'), [RECIPE], { host: 'ci-1', limits, ...options });
+  undo.push(() => started.stop());
+  return started;
+}
 
 test('a canonical is taken along, and a newer release goes on from its data', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-move-'));
+  undo.push(() => rm(folder, { recursive: true }));
+  const oldEngine = await engine();
+  const old = await system({ engine: oldEngine });
+  await old.upstreams.publish(RECIPE, '1.0.0+0.1.9');
+  const worker = await old.startWorker();
   const first = await old.cli('sweep');
   expect(first.status, first.stdout + first.stderr).toBe(0);
   const canonical = await old.canonical(RECIPE);
@@ -60,20 +61,21 @@ test('a canonical is taken along, and a newer release goes on from its data', as
   const swarm = path.join(folder, 'swarm');
   await oldEngine.endAndMoveSwarm(swarm);
 
-  newEngine = await startSecondEngine(swarm);
-  const { zone, host } = old;
-  const options = { host, zone, engine: newEngine, world: old, limits: { stable: '4s' } };
-  moved = await startSystem(inject('temporal'), [RECIPE], options);
+  const newEngine = await engine(swarm);
+  const moved = await system({ zone: old.zone, engine: newEngine, world: old });
+  await mkdir(moved.state);
   await execa('tar', ['--extract', ...kept.slice(0, 4), `--file=${archive}`, `--directory=${moved.state}`]);
   await moved.startWorker();
   expect(await installationOf(moved.state)).toBe(installation);
   expect(await moved.canonical(RECIPE)).toEqual(canonical);
-  expect((await ofZone(newEngine.docker, zone)).map((thing) => thing.split(' ')[0])).toEqual(['secret']);
+  expect((await ofZone(newEngine.docker, moved.zone)).map((thing) => thing.split(' ')[0])).toEqual([
+    'secret',
+  ]);
   expect((await moved.cli('results', '--list')).stdout).toBe((await old.cli('results', '--list')).stdout);
 
   await old.upstreams.publish(RECIPE, '1.1.0+0.1.22');
   const next = await moved.cli('sweep');
   expect(next.stdout, next.stderr).toContain('PASS (promoted 1.1.0+0.1.22)');
   expect(next.status).toBe(0);
-  await until(async () => (await moved?.canonical(RECIPE))?.version === '1.1.0+0.1.22');
+  expect((await moved.canonical(RECIPE))?.version).toBe('1.1.0+0.1.22');
 });

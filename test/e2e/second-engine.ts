@@ -1,5 +1,6 @@
 import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import { execa } from 'execa';
 import { startService, whyNotReady, type Service } from '../../host/machine/child.ts';
@@ -105,6 +106,7 @@ export async function startSecondEngine(movedSwarm?: string): Promise<SecondEngi
       AdvertiseAddr: '127.0.0.1',
       ForceNewCluster: movedSwarm !== undefined,
     });
+    if (movedSwarm !== undefined) await isManagerForGood(docker);
     await ensureProxyNetwork(docker);
     return {
       socket,
@@ -128,6 +130,17 @@ export async function startSecondEngine(movedSwarm?: string): Promise<SecondEngi
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** A manager that goes on alone is none again for a moment, when its cluster has been made new. */
+async function isManagerForGood(docker: Dockerode): Promise<void> {
+  const deadline = Date.now() + START_MS;
+  for (let seconds = 0; seconds < 5;) {
+    await sleep(1_000);
+    const nodes = await docker.listNodes().catch(() => null);
+    seconds = nodes === null ? 0 : seconds + 1;
+    if (Date.now() > deadline) throw new Error('the second docker engine is no swarm manager');
   }
 }
 
