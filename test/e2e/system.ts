@@ -81,6 +81,8 @@ export interface SystemOptions {
   proxy?: true;
   /** What is typed; else the command of this clone, which runs its dist/. */
   command?: string;
+  /** The folder that its own is made in; else that of temporary files. */
+  under?: string;
 }
 
 const COMMAND = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
@@ -143,7 +145,7 @@ export async function startSystem(
   enrolled: readonly string[],
   options: SystemOptions = {},
 ): Promise<System> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'recipe-sweep-e2e-'));
+  const folder = await mkdtemp(path.join(options.under ?? tmpdir(), 'recipe-sweep-e2e-'));
   const state = path.join(folder, 'state');
   if (options.stateMegabytes !== undefined) {
     await mkdir(state);
