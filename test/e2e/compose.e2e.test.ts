@@ -164,18 +164,18 @@ describe('a weekly sweep', () => {
   });
 
   test('is started for one recipe with Temporal’s own command', async () => {
-    await host.upstreams.publish('webdis', '1.1.0+0.1.22');
+    await host.upstreams.publish('custom-html', '1.1.0+1.26');
     const temporal = (...args: string[]) =>
       execa(inject('temporal'), [
         ...['workflow', ...args, '--workflow-id', 'by-hand', '--address', host.temporalAddress],
         ...['--disable-config-env', '--disable-config-file'],
       ]);
-    const input = JSON.stringify({ recipes: ['webdis'] });
+    const input = JSON.stringify({ recipes: ['custom-html'] });
     const queue = `recipe-sweep-${host.host}`;
     await temporal('start', '--type', 'sweepWorkflow', '--task-queue', queue, '--input', input);
     await temporal('result');
     expect(saidOf(await report('by-hand'))).toMatchObject({
-      recipes: [{ recipe: 'webdis', outcome: { kind: 'PASS', promoted: '1.1.0+0.1.22' } }],
+      recipes: [{ recipe: 'custom-html', outcome: { kind: 'PASS', promoted: '1.1.0+1.26' } }],
     });
   });
 });

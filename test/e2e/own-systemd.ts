@@ -85,16 +85,23 @@ export async function startSystemd(here: string, shared: readonly string[]): Pro
     const { exitCode, all } = await execa('nsenter', entering, { reject: false, all: true });
     return { status: exitCode ?? -1, all };
   };
-  await until(async () => (await run('systemctl', 'is-active', 'basic.target')).all === 'active', START_MS);
-  return {
-    run,
-    async stop() {
-      process.kill(Number(await first()), 'SIGKILL');
-      await service.ended;
-      const groups = path.join(place, 'cgroups');
-      const remove = `mkdir "$0"; mount -t cgroup2 cgroup2 "$0"; find "$0"/${name} -depth -type d -exec rmdir {} +`;
-      await execa('unshare', ['--mount', '--', 'bash', '-c', remove, groups]);
-      await rm(place, { recursive: true, force: true });
-    },
+  const stop = async (): Promise<void> => {
+    // All others end with it; who waits for it, after it.
+    const pid = await first();
+    if (pid !== '') process.kill(Number(pid), 'SIGKILL');
+    await service.ended;
+    const groups = path.join(place, 'cgroups');
+    const remove = `mkdir "$0"; mount -t cgroup2 cgroup2 "$0"; find "$0"/${name} -depth -type d -exec rmdir {} +`;
+    await execa('unshare', ['--mount', '--', 'bash', '-c', remove, groups]);
+    await rm(place, { recursive: true, force: true });
   };
+  try {
+    const isUp = async (): Promise<boolean> =>
+      (await run('systemctl', 'is-active', 'basic.target')).all === 'active';
+    await until(isUp, START_MS);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { run, stop };
 }
