@@ -52,6 +52,6 @@ COPY --from=build /opt/recipe-sweep/docs docs
 COPY --from=build /opt/recipe-sweep/recipes recipes
 COPY --from=build /opt/recipe-sweep/dist dist
 RUN ln -s /opt/recipe-sweep/bin/recipe-sweep /usr/local/bin/recipe-sweep
-# Process 1 waits for the orphans of commands, which node does not.
-ENTRYPOINT ["tini", "--", "recipe-sweep"]
+# Waits for the orphans of commands, which node does not; also where process 1 is the host's.
+ENTRYPOINT ["tini", "-s", "--", "recipe-sweep"]
 CMD ["worker"]

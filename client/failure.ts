@@ -39,6 +39,7 @@ const GRPC = {
   cancelled: 1,
   deadlineExceeded: 4,
   notFound: 5,
+  alreadyExists: 6,
   permissionDenied: 7,
   unauthenticated: 16,
   failedPrecondition: 9,
@@ -66,6 +67,10 @@ export function isUnanswered(error: unknown): boolean {
 
 export function isNotFound(error: unknown): boolean {
   return error instanceof WorkflowNotFoundError || grpcCode(error) === GRPC.notFound;
+}
+
+export function isAlreadyThere(error: unknown): boolean {
+  return grpcCode(error) === GRPC.alreadyExists;
 }
 
 export function isForbidden(error: unknown): boolean {

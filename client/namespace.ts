@@ -4,7 +4,14 @@ import { msToTs, optionalTsToMs } from '@temporalio/common/lib/time.js';
 import type { Config } from '../host/config/config.ts';
 import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
 import { connect, NoServer, type TemporalServer } from './connect.ts';
-import { CommandStopped, explain, isForbidden, isNotFound, isUnreachable } from './failure.ts';
+import {
+  CommandStopped,
+  isAlreadyThere,
+  isForbidden,
+  isNotFound,
+  isUnanswered,
+  isUnreachable,
+} from './failure.ts';
 
 /** The namespace on the Temporal server, and what sweeps need of it. */
 
@@ -59,51 +66,66 @@ export async function missingSearchAttributes({ connection, namespace }: Named):
  * an unregistered one stalls, so whatever starts workflows or a worker calls this first. Safe to repeat.
  */
 export async function ensureNamespaceReady(connection: Connection, namespace: string): Promise<void> {
-  try {
-    await connection.workflowService.describeNamespace({ namespace });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
+  if (!(await isThere({ connection, namespace }))) {
     throw new CommandStopped(
       `Temporal has no namespace ${namespace} (temporal.namespace); create it: ${creationCommand(namespace)}`,
     );
   }
-  const server = { connection, namespace };
+  await registerSearchAttributes({ connection, namespace });
+}
+
+/** Answers those that were missing. Stops the command where this user may not, with what to ask for. */
+async function registerSearchAttributes({ connection, namespace }: Named): Promise<string[]> {
+  const missing = await missingSearchAttributes({ connection, namespace });
+  if (missing.length === 0) return [];
+  const commands = missing.map(
+    (name) =>
+      `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`,
+  );
+  await allowed(
+    `namespace ${namespace} lacks the search attributes ${missing.join(', ')}`,
+    commands.map((command) => `  ${command}`).join('\n'),
+    () =>
+      connection.operatorService.addSearchAttributes({
+        namespace,
+        searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
+      }),
+  );
+  return missing;
+}
+
+/** Does what an administrator of the server may do. Where this user may not, the command stops with what to ask for. */
+async function allowed<T>(lack: string, command: string, change: () => Promise<T>): Promise<T> {
   try {
-    await registerSearchAttributes(server);
+    return await change();
   } catch (error) {
-    if (error instanceof CommandStopped) throw error;
-    const missing = await missingSearchAttributes(server);
-    const commands = missing.map(
-      (name) =>
-        `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`,
-    );
-    const why = isForbidden(error) ? 'this user may not register them' : explain(error);
+    if (!isForbidden(error)) throw error;
     throw new CommandStopped(
-      `namespace ${namespace} lacks the search attributes ${missing.join(', ')}: ${why}. Whoever runs the cluster registers them:\n  ${commands.join('\n  ')}`,
+      `${lack}, and this user may not change that. Whoever runs the Temporal server types:\n${command}`,
     );
   }
 }
 
-/** Answers those that were missing. */
-async function registerSearchAttributes(server: Named): Promise<string[]> {
-  const missing = await missingSearchAttributes(server);
-  if (missing.length > 0) {
-    await server.connection.operatorService.addSearchAttributes({
-      namespace: server.namespace,
-      searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
-    });
+async function isThere({ connection, namespace }: Named): Promise<boolean> {
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
   }
-  return missing;
 }
 
 /** A server that was just started answers late, and takes some seconds to know a namespace that it has just made. */
 const PATIENCE_MS = 120_000;
 const RETRY_MS = 1_000;
+/** For each look at it; one that starts may take a call and never answer. */
+const LOOK_MS = 20_000;
 
 /**
- * Makes the namespace of the configuration all that sweeps need: it is there, keeps closed workflows for 90 days or
- * longer, and has our search attributes. Tells each thing that it did. Waits for a server that is only starting, for
- * two minutes at most; safe to repeat.
+ * Makes the namespace of the configuration all that sweeps need: it is there, has our search attributes, and keeps
+ * closed workflows for 90 days or longer. Tells each thing that it did. Waits for a server that is only starting, for
+ * two minutes at most; safe to repeat. Stops the command where this user may not, with what to ask for.
  */
 export async function ensureNamespace(
   config: Pick<Config, 'temporal'>,
@@ -115,35 +137,51 @@ export async function ensureNamespace(
     try {
       const server = await connect(config);
       try {
-        if (await createUnlessThere(server))
-          tell(`created; it keeps closed workflows for ${RETENTION_DAYS} days`);
-        if (await ensureRetention(server)) tell(`keeps closed workflows for ${RETENTION_DAYS} days now`);
-        const registered = await registerSearchAttributes(server);
-        if (registered.length > 0) tell(`search attributes registered: ${registered.join(', ')}`);
+        await server.connection.withDeadline(Date.now() + LOOK_MS, () => makeReady(server, tell));
         return;
       } finally {
         await server.close();
       }
     } catch (error) {
-      const passes = error instanceof NoServer || isUnreachable(error) || isNotFound(error);
-      if (!passes || Date.now() > deadline) throw error;
+      if (!mayPass(error) || Date.now() > deadline) throw error;
     }
     await sleep(RETRY_MS);
   }
 }
 
-/** Makes it unless it is there. Answers whether it did. */
-async function createUnlessThere({ connection, namespace }: Named): Promise<boolean> {
-  try {
-    await connection.workflowService.describeNamespace({ namespace });
-    return false;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
+/** What a server says, or does not, that is only starting, or does not know yet what it was just told. */
+function mayPass(error: unknown): boolean {
+  return error instanceof NoServer || isUnreachable(error) || isUnanswered(error) || isNotFound(error);
+}
+
+async function makeReady(server: TemporalServer, tell: (done: string) => void): Promise<void> {
+  const { connection, namespace } = server;
+  if (!(await isThere(server))) {
+    const command = `  temporal operator namespace create --retention ${RETENTION_DAYS}d --namespace ${namespace}`;
+    const made = await allowed(`there is no namespace ${namespace}`, command, () =>
+      connection.workflowService
+        .registerNamespace({
+          namespace,
+          description: 'recipe-sweep',
+          workflowExecutionRetentionPeriod: msToTs(RETENTION_MS),
+        })
+        .then(() => true, unlessExists),
+    );
+    if (made) tell(`created; it keeps closed workflows for ${RETENTION_DAYS} days`);
   }
-  await connection.workflowService.registerNamespace({
-    namespace,
-    description: 'recipe-sweep',
-    workflowExecutionRetentionPeriod: msToTs(RETENTION_MS),
-  });
-  return true;
+  const registered = await registerSearchAttributes(server);
+  if (registered.length > 0) tell(`search attributes registered: ${registered.join(', ')}`);
+  const command = `  temporal operator namespace update --retention ${RETENTION_DAYS}d --namespace ${namespace}`;
+  const raised = await allowed(
+    `namespace ${namespace} keeps closed workflows for less than ${RETENTION_DAYS} days`,
+    command,
+    () => ensureRetention(server),
+  );
+  if (raised) tell(`keeps closed workflows for ${RETENTION_DAYS} days now`);
+}
+
+/** Of two that make it at once one does, and both have it. */
+function unlessExists(error: unknown): false {
+  if (isAlreadyThere(error)) return false;
+  throw error;
 }

@@ -8,6 +8,13 @@ import os from 'node:os';
 
 const ANSWER_MS = 1_000;
 
+/** Whether a name or address in a configuration is this host: its loopback, an address that it has, or its own name. */
+export function isOfThisHost(hostname: string): boolean {
+  const bare = hostname.replace(/^\[|\]$/g, '');
+  const own = Object.values(os.networkInterfaces()).flatMap((found) => found ?? []);
+  return ['localhost', os.hostname()].includes(bare) || own.some(({ address }) => address === bare);
+}
+
 /** The addresses of this host, other than loopback, at which something answers on one of these ports. */
 export async function reachableByContainers(ports: readonly number[]): Promise<string[]> {
   const addresses = Object.values(os.networkInterfaces())

@@ -2,14 +2,15 @@ import type { Command } from 'commander';
 import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
 import type { AlertKind } from '../../domain/alert.ts';
-import type { Config } from '../../host/config/config.ts';
+import { readConfig, type Config } from '../../host/config/config.ts';
+import { textIfThere } from '../../host/machine/durable-file.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createPulledImages } from '../../host/engine/pulled-images.ts';
 import { createRecipes, strayLine } from '../../host/recipes/recipes.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
-import { reachableByContainers } from '../../host/exposure.ts';
+import { isOfThisHost, reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
 import { otherZones } from '../../host/engine/ownership.ts';
 import { createThings } from '../../host/engine/things.ts';
@@ -23,7 +24,8 @@ import { formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
 import { describeSchedule } from '../schedule.ts';
-import { configOf, printJson, type Session } from '../session.ts';
+import { UNIT, unitHere } from '../service/unit-here.ts';
+import { configFileOf, printJson, type Session } from '../session.ts';
 
 /** One thing that sweeping needs: found, or how to get it. */
 type Finding = Awaited<ReturnType<typeof checkPrerequisites>>[number];
@@ -34,7 +36,8 @@ export function addDoctorCommand(program: Command, session: Session): void {
     .description('everything a sweep needs: found, or how to get it')
     .option('--json')
     .action(async (options: { json?: true }, command: Command) => {
-      const config = await configOf(session, command);
+      const configFile = await configFileOf(session, command);
+      const config = await readConfig(configFile);
       const findings = [
         ...(await checkPrerequisites(config)),
         await checkRecipes(config),
@@ -42,6 +45,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkReports(config),
         await checkAlerts(config),
         await checkZones(config),
+        await checkUnit(config, configFile),
         ...(await checkTemporal(config)),
         await checkExposure(config),
       ];
@@ -157,6 +161,19 @@ async function checkZones({ docker: { socket }, zone }: Config): Promise<Finding
   return { name: 'other zones', ok: true, found, how: '' };
 }
 
+/** A unit that somebody changed is no mistake, but may be an older version's. */
+async function checkUnit(config: Config, configFile: string): Promise<Finding> {
+  const name = 'systemd unit';
+  const there = await textIfThere(UNIT).catch(explain);
+  if (there === '') return { name, ok: true, found: 'none; the worker is started otherwise', how: '' };
+  const wanted = await unitHere(config, configFile).then(({ unit }) => unit, explain);
+  const found =
+    there === wanted
+      ? `${UNIT}, as install writes it`
+      : `${UNIT} is not what install writes: recipe-sweep install --write shows the difference`;
+  return { name, ok: true, found, how: '' };
+}
+
 async function checkTemporal(config: Config): Promise<Finding[]> {
   const { address, namespace } = config.temporal;
   const name = 'temporal server';
@@ -193,11 +210,19 @@ async function checkExposure({ temporal }: Config): Promise<Finding> {
   const { tls, apiKeyFile, address, ui } = temporal;
   const asksWho = tls?.cert !== undefined || apiKeyFile !== undefined;
   const server = new URL(`http://${address}`);
+  if (!isOfThisHost(server.hostname)) {
+    return asksWho
+      ? { name, ok: true, found: `the Temporal server at ${address} asks who calls`, how: '' }
+      : {
+          name,
+          ok: false,
+          found: `containers of recipes reach ${address} as this host does, and it asks nobody who calls`,
+          how: 'have the server ask who calls (temporal.tls with cert and key, temporal.apiKeyFile)',
+        };
+  }
   const page = new URL(ui);
-  const ports = [
-    ...[...(asksWho ? [] : [server]), page].map(({ port }) => Number(port)).filter((port) => port > 0),
-    ...INTERNAL_PORTS,
-  ];
+  const asked = [...(asksWho ? [] : [server]), ...(isOfThisHost(page.hostname) ? [page] : [])];
+  const ports = [...asked.map(({ port }) => Number(port)).filter((port) => port > 0), ...INTERNAL_PORTS];
   const reached = await reachableByContainers(ports);
   return reached.length === 0
     ? { name, ok: true, found: `nothing answers on ports ${ports.join(', ')} beside loopback`, how: '' }
@@ -223,14 +248,19 @@ async function checkRetention(server: TemporalServer): Promise<Finding> {
 async function checkUpdates({ connection, namespace }: TemporalServer): Promise<Finding> {
   const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace });
   const name = 'dynamic config';
-  return namespaceInfo?.capabilities?.syncUpdate
-    ? { name, ok: true, found: 'allows updates, by which a sweep is steered', how: '' }
-    : {
+  switch (namespaceInfo?.capabilities?.syncUpdate) {
+    case true:
+      return { name, ok: true, found: 'allows updates, by which a sweep is steered', how: '' };
+    case false:
+      return {
         name,
         ok: false,
         found: 'does not allow updates, by which a sweep is steered',
         how: "set frontend.enableUpdateWorkflowExecution to true in the Temporal server's dynamic configuration",
       };
+    default:
+      return { name, ok: true, found: 'the server does not say', how: '' };
+  }
 }
 
 async function checkSearchAttributes(server: TemporalServer): Promise<Finding> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
@@ -10,6 +10,7 @@ import { ensureCompose } from '../../setup/compose.ts';
 import { reference } from '../../setup/images/catalogue.ts';
 import { ensureFixtureImages } from '../../setup/images.ts';
 import { standIns } from '../../setup/images/stand-ins.ts';
+import { isAlive, ownName } from '../../host/machine/processes.ts';
 import { ensureNamespace } from '../../client/namespace.ts';
 import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
 import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
@@ -22,6 +23,10 @@ import { removeZone } from './system.ts';
  */
 interface Composed {
   project: string;
+  /** The name of our own image, which is not built yet. */
+  worker: string;
+  configFolder: string;
+  state: string;
   /** Where Temporal's frontend and its UI are published. */
   port: number;
   uiPort: number;
@@ -49,6 +54,8 @@ export interface ComposeHost {
   composeWith(input: string, ...args: string[]): Promise<void>;
   /** Types `docker compose exec worker recipe-sweep …`, and answers whatever became of it. */
   cli(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
+  /** Its containers, whether they run or not. */
+  containers(): Promise<Dockerode.ContainerInfo[]>;
   /** Everything on the engine that compose made: `<kind> <name>`. */
   made(): Promise<string[]>;
   stop(): Promise<void>;
@@ -58,35 +65,63 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const HOST = 'compose';
 const CONFIG_FILE = 'recipe-sweep.yml';
 
-/** The folder holds the second file, and is where docker-compose.yml looks for the configuration and the state. */
-async function createComposed(folder: string, worker: string): Promise<Composed> {
+const PREFIX = 'recipe-sweep-compose-';
+/** `<prefix><pid>-<started>-<random>` of the process that the installation is for. */
+const OF_PROCESS = new RegExp(`^${PREFIX}(\\d+)-(\\d+)-\\w+$`);
+
+/** Undoes everything in the opposite order, whatever fails, and throws what failed first. */
+async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
+  const failed: unknown[] = [];
+  for (const step of undo.splice(0).reverse()) await step().catch((error: unknown) => failed.push(error));
+  if (failed.length > 0) throw failed[0];
+}
+
+/** The folder is where docker-compose.yml looks for the configuration and the state. */
+async function createComposed(undo: (() => Promise<unknown>)[]): Promise<Composed> {
   const [file, ...words] = await ensureCompose(console.log);
   const images = standIns().map(({ image }) => image);
   await ensureFixtureImages(console.log, images);
-  const project = `recipe-sweep-${randomBytes(3).toString('hex')}`;
+  await removeAbandoned([file, ...words]);
+  const { pid, started } = await ownName();
+  const folder = await mkdtemp(path.join(tmpdir(), `${PREFIX}${pid}-${started}-`));
+  undo.push(() => rm(folder, { recursive: true, force: true }));
+  const project = path.basename(folder).toLowerCase();
+  const worker = `localhost/recipe-sweep/worker:${project}`;
   const override = path.join(folder, 'images.yml');
   await writeFile(override, await withStandIns(worker));
   const files = ['--file', path.join(ROOT, 'docker-compose.yml'), '--file', override];
   const typed = [...words, '--project-name', project, '--project-directory', ROOT, ...files];
   const [port, uiPort] = [await getPort(), await getPort()];
+  const configFolder = path.join(folder, 'etc');
+  const state = path.join(folder, 'state');
+  await mkdir(configFolder);
+  await mkdir(state);
   const env = {
-    RECIPE_SWEEP_CONFIG: path.join(folder, 'etc'),
-    RECIPE_SWEEP_STATE: path.join(folder, 'state'),
+    RECIPE_SWEEP_CONFIG: configFolder,
+    RECIPE_SWEEP_STATE: state,
     TEMPORAL_PORT: String(port),
     TEMPORAL_UI_PORT: String(uiPort),
   };
-  return {
-    project,
-    port,
-    uiPort,
-    async compose(args, options = {}) {
-      const { exitCode, stdout, stderr } = await execa(file, [...typed, ...args], { env, ...options });
-      return { status: exitCode ?? -1, stdout, stderr };
-    },
+  const compose: Composed['compose'] = async (args, options = {}) => {
+    const { exitCode, stdout, stderr } = await execa(file, [...typed, ...args], { env, ...options });
+    return { status: exitCode ?? -1, stdout, stderr };
   };
+  undo.push(() => compose(['down', '--volumes', '--timeout', '30']));
+  return { project, worker, configFolder, state, port, uiPort, compose };
 }
 
-const newFolder = (): Promise<string> => mkdtemp(path.join(tmpdir(), 'recipe-sweep-compose-'));
+/** Installations are for the process that made them: where it is gone, they are nobody's. */
+async function removeAbandoned([file = '', ...words]: readonly string[]): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const [, pid, started] = OF_PROCESS.exec(name) ?? [];
+    if (pid === undefined || started === undefined) continue;
+    if (await isAlive({ pid: Number(pid), started })) continue;
+    const project = name.toLowerCase();
+    await execa(file, [...words, '--project-name', project, 'down', '--volumes', '--timeout', '30']);
+    await execa('docker', ['image', 'rm', `localhost/recipe-sweep/worker:${project}`], { reject: false });
+    await rm(path.join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
 
 /** Temporal's own server on PostgreSQL, ready for sweeps. */
 export interface ComposedTemporal {
@@ -95,35 +130,38 @@ export interface ComposedTemporal {
 }
 
 export async function startComposedTemporal(): Promise<ComposedTemporal> {
-  const folder = await newFolder();
-  const { compose, port } = await createComposed(folder, 'localhost/recipe-sweep/worker:none');
-  const stop = async (): Promise<void> => {
-    await compose(['down', '--volumes', '--timeout', '30']);
-    await rm(folder, { recursive: true, force: true });
-  };
+  const undo: (() => Promise<unknown>)[] = [];
   try {
+    const { compose, port } = await createComposed(undo);
     await compose(['up', '--detach', '--wait', 'temporal']);
     const temporal = { address: `127.0.0.1:${port}`, namespace: 'default', ui: '' };
     await ensureNamespace({ temporal }, () => undefined);
+    return { temporalPort: port, stop: () => undoAll(undo) };
   } catch (error) {
-    await stop();
+    await undoAll(undo);
     throw error;
   }
-  return { temporalPort: port, stop };
 }
 
 export async function makeComposeHost(enrolled: readonly string[]): Promise<ComposeHost> {
-  const folder = await newFolder();
-  const id = randomBytes(3).toString('hex');
-  const worker = `localhost/recipe-sweep/worker:${id}`;
-  const { project, port, uiPort, compose } = await createComposed(folder, worker);
+  const undo: (() => Promise<unknown>)[] = [];
+  try {
+    return await makeHost(enrolled, undo);
+  } catch (error) {
+    await undoAll(undo);
+    throw error;
+  }
+}
+
+async function makeHost(enrolled: readonly string[], undo: (() => Promise<unknown>)[]): Promise<ComposeHost> {
+  const { project, worker, configFolder, state, port, uiPort, compose } = await createComposed(undo);
+  const zone = `t${randomBytes(3).toString('hex')}.test`;
+  const docker = new Dockerode();
+  undo.splice(1, 0, () => removeZone(docker, zone));
   await buildWorker(worker);
-  const state = path.join(folder, 'state');
-  const zone = `t${id}.test`;
+  undo.splice(1, 0, () => execa('docker', ['image', 'rm', worker]));
   // In the state folder, which alone has the same path on the host and in the worker.
   const upstreams = createUpstreams(path.join(state, 'upstreams'));
-  const configFolder = path.join(folder, 'etc');
-  await mkdir(configFolder);
   await writeRecipesFolder(path.join(configFolder, 'recipes'), upstreams, enrolled);
   const address = `127.0.0.1:${port}`;
   const ui = `http://127.0.0.1:${uiPort}`;
@@ -139,7 +177,8 @@ export async function makeComposeHost(enrolled: readonly string[]): Promise<Comp
     limits: { headroom: '1GB', attempts: 3, stable: '8s' },
   };
   await writeFile(path.join(configFolder, CONFIG_FILE), stringify(config));
-  const docker = new Dockerode();
+  const filters = { label: [`com.docker.compose.project=${project}`] };
+  const containers = () => docker.listContainers({ all: true, filters });
   return {
     host: HOST,
     zone,
@@ -152,26 +191,17 @@ export async function makeComposeHost(enrolled: readonly string[]): Promise<Comp
     composeAnyhow: (...args) => compose(args, { reject: false }),
     composeWith: async (input, ...args) => void (await compose(args, { input })),
     cli: (...args) => compose(['exec', '--no-TTY', 'worker', 'recipe-sweep', ...args], { reject: false }),
+    containers,
     async made() {
-      const filters = { label: [`com.docker.compose.project=${project}`] };
       const asked = { filters: JSON.stringify(filters) };
-      const [containers, networks, volumes] = await Promise.all([
-        docker.listContainers({ all: true, filters }),
-        docker.listNetworks(asked),
-        docker.listVolumes(asked),
-      ]);
+      const [networks, volumes] = await Promise.all([docker.listNetworks(asked), docker.listVolumes(asked)]);
       return [
-        ...containers.map(({ Names }) => `container ${Names[0]}`),
+        ...(await containers()).map(({ Names }) => `container ${Names[0]}`),
         ...networks.map(({ Name }) => `network ${Name}`),
         ...volumes.Volumes.map(({ Name }) => `volume ${Name}`),
       ];
     },
-    async stop() {
-      await compose(['down', '--volumes', '--timeout', '30']);
-      await removeZone(docker, zone);
-      await execa('docker', ['image', 'rm', worker]);
-      await rm(folder, { recursive: true, force: true });
-    },
+    stop: () => undoAll(undo),
   };
 }
 

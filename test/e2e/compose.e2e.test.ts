@@ -26,8 +26,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await dev?.stop();
-  await host?.stop();
+  await Promise.all([dev?.stop(), host?.stop()]);
 });
 
 /** A script in the image that has Temporal's own tool for its schema. */
@@ -117,13 +116,21 @@ describe('docker compose up', () => {
   });
 
   test('publishes nothing beside loopback', async () => {
-    const containers = await host.docker.listContainers();
-    const published = containers.flatMap(({ Labels, Ports }) =>
-      Labels['com.docker.compose.service'] !== undefined && Ports !== undefined
-        ? Ports.flatMap(({ IP, PublicPort }) => (PublicPort === undefined ? [] : [IP]))
-        : [],
+    const published = (await host.containers()).flatMap(({ Ports }) =>
+      Ports.flatMap(({ IP, PublicPort }) => (PublicPort === undefined ? [] : [IP])),
     );
-    expect(new Set(published)).toEqual(new Set(['127.0.0.1']));
+    expect(published).toEqual(['127.0.0.1', '127.0.0.1']);
+  });
+
+  test('lets the worker find what a hook left running in a container, by its environment', async () => {
+    const mark = `RECIPE_SWEEP_EXEC=${host.zone}`;
+    await host.compose('exec', '--detach', '--env', mark, '--user', 'postgres', 'postgres', 'sleep', '300');
+    const look =
+      'grep --files-with-matches --null-data --line-regexp --fixed-strings "$0" /proc/[0-9]*/environ';
+    const { stdout } = await host.composeAnyhow('exec', '--no-TTY', 'worker', 'bash', '-c', look, mark);
+    expect(stdout).toMatch(/^\/proc\/\d+\/environ$/m);
+    const [pid = ''] = /\d+/.exec(stdout) ?? [];
+    await host.compose('exec', '--no-TTY', 'worker', 'bash', '-c', 'kill -9 "$0"', pid);
   });
 
   test('keeps Temporal and its database out of reach of the containers under test', async () => {
@@ -136,7 +143,8 @@ describe('docker compose up', () => {
         const run = ['run', '--rm', '--network', name, '--entrypoint', ask[0] ?? '', Image];
         return execa('docker', [...run, ...ask.slice(1)], { reject: false });
       };
-      expect((await from('proxy')).exitCode).not.toBe(0);
+      // bash's own status of a connection that is refused, or timeout's of one that nobody answers.
+      expect([1, 124], `${service} from proxy`).toContain((await from('proxy')).exitCode);
       // The same question has an answer where it may.
       const [own = ''] = Object.keys(NetworkSettings.Networks);
       expect((await from(own)).exitCode, `${service} from ${own}`).toBe(0);
@@ -216,7 +224,7 @@ test('the database’s dump brings everything back on new volumes', async () => 
   await host.compose('down', '--volumes');
   expect(await host.made()).toEqual([]);
   await host.compose('up', '--detach', '--wait', 'postgres');
-  const restore = ['psql', '--quiet', '--username=temporal', '--dbname=postgres'];
+  const restore = ['psql', '--quiet', '--set=ON_ERROR_STOP=1', '--username=temporal', '--dbname=postgres'];
   await host.composeWith(dumped, 'exec', '--no-TTY', 'postgres', ...restore);
   await host.compose('up', '--detach');
   await until(polls, 120_000, 1_000);

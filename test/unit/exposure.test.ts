@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net';
 import os from 'node:os';
 import { expect, it } from 'vitest';
-import { reachableByContainers } from '../../host/exposure.ts';
+import { isOfThisHost, reachableByContainers } from '../../host/exposure.ts';
 
 async function listening(host: string): Promise<{ port: number; close(): void }> {
   const server = createServer((socket) => socket.end());
@@ -23,4 +23,12 @@ it('what listens on loopback is out of reach, what listens everywhere is not', a
     hidden.close();
     open.close();
   }
+});
+
+it('loopback, its own addresses and its name are this host, and nothing else is', () => {
+  const own = Object.values(os.networkInterfaces()).flatMap((found) => found ?? []);
+  for (const { address } of own) expect(isOfThisHost(address)).toBe(true);
+  for (const name of ['localhost', '127.0.0.1', os.hostname()]) expect(isOfThisHost(name)).toBe(true);
+  for (const name of ['192.0.2.1', 'temporal.example.org', '[2001:db8::1]'])
+    expect(isOfThisHost(name)).toBe(false);
 });
