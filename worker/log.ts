@@ -23,15 +23,15 @@ export function openLog(host: string, file?: string): Logger {
 /** Has what Temporal's library tells, and what steps tell through it, written to our log. */
 export function temporalLogger(log: Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'>) {
   return new DefaultLogger('INFO', ({ level, message, meta = {} }) => {
-    if (isSaidAlready(meta)) return;
+    if (isSaidAlready(message, meta)) return;
     const write = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
     log[write[level]](inOurWords(meta), message);
   });
 }
 
 /** The library's own line about a step that failed: step-log.ts has said it, with its outcome. */
-function isSaidAlready(meta: Readonly<Record<string, unknown>>): boolean {
-  return 'activityType' in meta && 'durationMs' in meta;
+function isSaidAlready(message: string, meta: Readonly<Record<string, unknown>>): boolean {
+  return message === 'Activity failed' && meta['sdkComponent'] === 'worker';
 }
 
 /** What the library adds to each line and nobody reads: where it looks itself, and IDs that the UI shows. */

@@ -132,6 +132,17 @@ test('a step logs its beginning, what it says, and its end, each with whose it i
   ]);
 });
 
+test('what a step says of itself is there, also where it took its time, or is called as a line of the library', async () => {
+  const lines = await linesOf('promote', undefined, async () => {
+    log.info('pulled', { durationMs: 5 });
+    log.warn('Activity failed', { durationMs: 6 });
+  });
+  expect(lines.slice(1, -1)).toEqual([
+    { level: 'info', ...ALWAYS, step: 'promote', durationMs: 5, msg: 'pulled' },
+    { level: 'warn', ...ALWAYS, step: 'promote', durationMs: 6, msg: 'Activity failed' },
+  ]);
+});
+
 test.each([
   [
     'red',
