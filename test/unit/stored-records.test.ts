@@ -64,7 +64,41 @@ interface Kind {
   schemas: number[];
   /** Reads it as the product does; throws what is wrong with it, also where that is a line among others. */
   read(state: string, file: string, parts: string[]): Promise<unknown>;
+  /** What reading it answers at least, as its own documents say: "nothing was there" is something else. */
+  expected(written: readonly Written[], parts: string[]): unknown;
 }
+
+/** What a document has of these depends on its kind. */
+interface Written {
+  commit: string;
+  holder: object | null;
+  id: string;
+  images: object;
+  message: string;
+  recipes: unknown[];
+  run: string;
+  since: object;
+  stack: string;
+  started: string;
+  step: string;
+  sweep: string;
+  tag: string;
+  version: string;
+  volumes: unknown[];
+}
+
+const like = (part: object): unknown => expect.objectContaining(part);
+const eachLike = (written: readonly Written[], part: (one: Written) => object): unknown[] =>
+  written.map((one) => like(part(one)));
+const asMany = (list: readonly unknown[]): unknown[] => list.map(() => expect.anything());
+
+/** In place of a document, of which no sample is without one. */
+const NOTHING = {} as Written;
+const namesOf = (images: object): string[] => {
+  const names = Object.keys(images);
+  expect(names).not.toEqual([]);
+  return names;
+};
 
 const thrown = (problem: string | null | undefined): void => {
   if (typeof problem === 'string') throw new Error(problem);
@@ -77,18 +111,22 @@ const KINDS: Record<string, Kind> = {
     schemas: [2, 1],
     read: async (state, _file, [, recipe = '']) =>
       createCanonicals({ state, zone: await zoneOf(state) }).read(recipe),
+    expected: ([{ version, commit, run } = NOTHING], [, recipe]) => like({ recipe, version, commit, run }),
   },
   history: {
     files: /^canonicals\/[^/]+\/history\.jsonl$/,
     source: 'store/canonicals.ts',
     schemas: [],
     read: async (state, _file, [, recipe = '']) => createCanonicals({ state, zone: '' }).history(recipe),
+    expected: (written, [, recipe]) =>
+      eachLike(written, ({ version, commit }) => ({ recipe, version, commit })),
   },
   attached: {
     files: /^canonicals\/[^/]+\/attached\.json$/,
     source: 'store/canonicals.ts',
     schemas: [1],
     read: async (state, _file, [, recipe = '']) => createCanonicals({ state, zone: '' }).isAttached(recipe),
+    expected: () => true,
   },
   snapshot: {
     files: /^canonicals\/[^/]+\/snapshots\/[^/]+\/manifest\.json$/,
@@ -100,6 +138,7 @@ const KINDS: Record<string, Kind> = {
       const ref = { id, sha256, bytes: 0 };
       return createSnapshots(commands).manifest(path.join(state, file, '../..'), ref);
     },
+    expected: ([{ volumes } = NOTHING], [, recipe, , id]) => like({ recipe, id, volumes: asMany(volumes) }),
   },
   backup: {
     files: /^backups\/[^/]+\/manifest\.json$/,
@@ -113,12 +152,14 @@ const KINDS: Record<string, Kind> = {
         guard: async () => undefined,
         report: () => undefined,
       }).verified(stack),
+    expected: ([{ volumes } = NOTHING], [, stack]) => like({ stack, volumes: asMany(volumes) }),
   },
   report: {
     files: /^sweeps\/[^/]+\/report\.json$/,
     source: 'store/reports.ts',
     schemas: [3, 2, 1],
     read: async (state, _file, [, sweep = '']) => createStore(state).reports.read(sweep),
+    expected: ([{ sweep, recipes } = NOTHING]) => like({ sweep, recipes: asMany(recipes) }),
   },
   result: {
     files: /^runs\/[^/]+\/[^/]+\/result\.json$/,
@@ -126,6 +167,7 @@ const KINDS: Record<string, Kind> = {
     schemas: [3, 2, 1],
     read: async (state, _file, [, asker = '', recipe = '']) =>
       createStore(state).results.read(`${asker}/${recipe}`),
+    expected: ([{ started } = NOTHING], [, id, recipe]) => like({ recipe, started, asked: like({ id }) }),
   },
   index: {
     files: /^index\/[^/]+\.jsonl$/,
@@ -136,12 +178,16 @@ const KINDS: Record<string, Kind> = {
       thrown(problem);
       return runs;
     },
+    // The latest first.
+    expected: (written) => eachLike(written, ({ run, started }) => ({ run, started })).toReversed(),
   },
   unreached: {
     files: /^unreached\.json$/,
     source: 'store/reports.ts',
     schemas: [1],
     read: async (state) => createStore(state).reports.unreached(),
+    // No demo leaves a recipe out: one that has some is below.
+    expected: ([{ since } = NOTHING]) => new Map(Object.entries(since)),
   },
   alert: {
     files: /^alerts\/[^/]+\.json$/,
@@ -152,46 +198,63 @@ const KINDS: Record<string, Kind> = {
       thrown(unreadable[0]);
       return alerts;
     },
+    expected: (written) =>
+      expect.arrayContaining(eachLike(written, ({ message, run }) => ({ message, run }))),
   },
   ledger: {
     files: /^ledger\/[^/]+\.jsonl$/,
     source: 'git/ledger.ts',
     schemas: [2, 1],
-    read: async (state, _file, [, name = '']) => createLedger(state).read(path.basename(name, '.jsonl')),
+    read: async (state, _file, [, name = '']) => [
+      ...(await createLedger(state).read(path.basename(name, '.jsonl'))).keys(),
+    ],
+    expected: (written) => [...new Set(written.map(({ tag }) => tag))],
   },
   images: {
     files: /^images\.json$/,
     source: 'engine/pulled-images.ts',
     schemas: [1],
-    read: async (state) => createPulledImages(state, now).list(),
+    read: async (state) => [...(await createPulledImages(state, now).list()).keys()],
+    expected: ([{ images } = NOTHING]) => namesOf(images),
   },
   'resolved images': {
     files: /^runs\/[^/]+\/[^/]+\/resolved-images\.json$/,
     source: 'deploy/resolved-images.ts',
     schemas: [1],
-    read: async (state, file) => readResolved(path.join(state, file)),
+    read: async (state, file) => [...(await readResolved(path.join(state, file))).keys()],
+    expected: ([{ images } = NOTHING]) => namesOf(images),
   },
   lock: {
     files: /^lock\/\d+\.json$/,
     source: 'lock/host-lock.ts',
     schemas: [1],
-    read: async (state) => ({
-      holder: await createHostLock({ state, host: '', isOpen: async () => true, now }).current(),
-    }),
+    async read(state, file) {
+      // As it was read when it was the latest.
+      for (const later of await readdir(path.join(state, 'lock'))) {
+        if (later > path.basename(file)) await rm(path.join(state, 'lock', later));
+      }
+      return createHostLock({ state, host: '', isOpen: async () => true, now }).current();
+    },
+    expected: ([{ holder, step } = NOTHING]) => holder && { ...holder, step },
   },
   attempt: {
     files: /^attempts\/\d+\.json$/,
     source: 'lock/attempts.ts',
     schemas: [1],
     // Whoever enters ends those who came before, and so reads who they are; these have ended.
-    read: async (state) =>
-      (await createAttempts(state).enter(999, 'a test', () => undefined)).leave().then(() => 'left'),
+    async read(state) {
+      await (await createAttempts(state).enter(999, 'a test', () => undefined)).leave();
+      return readdir(path.join(state, 'attempts'));
+    },
+    // One that was not read stays.
+    expected: () => [],
   },
   installation: {
     files: /^installation\.json$/,
     source: 'lock/installation.ts',
     schemas: [1],
     read: async (state) => installationOf(state),
+    expected: ([{ id } = NOTHING]) => id,
   },
 };
 
@@ -208,13 +271,33 @@ const samples = (
 ).flat();
 const kindOf = (file: string): Kind | undefined => Object.values(KINDS).find(({ files }) => files.test(file));
 
+/** A file's documents: one, or one on each line. */
+async function writtenIn(file: string): Promise<Written[]> {
+  const text = await readFile(file, 'utf8');
+  const documents = file.endsWith('.jsonl') ? text.trimEnd().split('\n') : [text];
+  return documents.map((document) => JSON.parse(document) as Written);
+}
+
 test.each(states)('each record in %s is read', async (name) => {
   const state = await stateOf(name);
-  for (const { file } of samples.filter((sample) => sample.state === name && !UNREAD.test(sample.file))) {
+  const those = samples.filter((sample) => sample.state === name && !UNREAD.test(sample.file));
+  // The latest first, since to read an earlier lock the later ones are taken away.
+  for (const { file } of those.toReversed()) {
     const kind = kindOf(file);
     expect(kind, file).toBeDefined();
-    expect(await kind?.read(state, file, file.split('/')), file).toBeTruthy();
+    const written = await writtenIn(path.join(state, file));
+    const read = await kind?.read(state, file, file.split('/'));
+    expect(read, file).toEqual(kind?.expected(written, file.split('/')));
   }
+});
+
+test('recipes that were not reached are read, of which no sample has any', async () => {
+  const state = await stateOf('4');
+  const file = path.join(state, 'unreached.json');
+  const [record] = await writtenIn(file);
+  const since = { ghost: '2026-11-22T03:00:00.000Z' };
+  await writeFile(file, JSON.stringify({ ...record, since }));
+  expect(await createStore(state).reports.unreached()).toEqual(new Map(Object.entries(since)));
 });
 
 /** The demo's last sweep, which each of them has, and what it proved. */
