@@ -2,7 +2,7 @@ import path from 'node:path';
 import { mirrorUrl, type Config } from '../../host/config/config.ts';
 import { entriesBelow } from '../../host/machine/below-folder.ts';
 import { readYaml } from '../../host/machine/yaml-file.ts';
-import { credentialsIn, settingsToMask } from './mask.ts';
+import { credentialsIn, settingsToMask, type Setting } from './mask.ts';
 
 /**
  * What of the configuration and the recipes' settings is, or may be, a secret: to be masked wherever it stands. Settings
@@ -12,15 +12,24 @@ export async function secretsOf(config: Config): Promise<string[]> {
   const { host, zone, state, recipes, temporal } = config;
   const names = (await entriesBelow(recipes, '.').catch(() => [])).map(({ name }) => name);
   const texts = [mirrorUrl(config, 'recipe'), temporal.ui];
-  const set: string[] = [];
+  const set: Setting[] = [];
   for (const name of names) {
     const read = await readYaml(path.join(recipes, name, 'recipe.yml'));
     if (!read.ok) continue;
     texts.push(...textsIn(read.data));
     const { env, upgrade_env: upgradeEnv } = (read.data ?? {}) as Record<string, unknown>;
-    set.push(...textsIn(env), ...textsIn(upgradeEnv));
+    set.push(...settingsIn(env), ...settingsIn(upgradeEnv));
   }
   return [...credentialsIn(texts), ...settingsToMask(set, [host, zone, state, recipes, ...names])];
+}
+
+/** With numbers, which YAML makes of what looks like one. */
+function settingsIn(written: unknown, name = ''): Setting[] {
+  if (typeof written === 'string' || typeof written === 'number') return [{ name, value: String(written) }];
+  if (typeof written !== 'object' || written === null) return [];
+  return Object.entries(written).flatMap(([key, one]) =>
+    settingsIn(one, name === '' ? key : `${name}.${key}`),
+  );
 }
 
 function textsIn(written: unknown): string[] {

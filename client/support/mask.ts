@@ -7,7 +7,7 @@ import { redact } from '../../host/machine/process.ts';
  */
 export interface Mask {
   text(text: string): string;
-  /** Of a JSON document: its texts, and all that is set in an environment or under the name of a secret. */
+  /** Of a JSON document: its texts, and all that stands below an environment or the name of a secret. */
   value(value: unknown): unknown;
 }
 
@@ -19,50 +19,122 @@ const MASKED = '***';
 const IN_URL =
   /\b([a-z][a-z0-9+.-]{0,20}:\/\/)(?:[^\s/?#"'<>]{0,2000}|[^\s/:@"'<>]{1,200}:[^\s@"'<>]{0,2000})@/gi;
 
-const SECRET_NAME = String.raw`[\w.-]{0,60}(?:passw|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|auth(?!or))[\w.-]{0,60}`;
-/** A setting as it is written in files, logs and queries of URLs; one that names a file does not hold what is in it. */
-const SETTING = new RegExp(
-  String.raw`\b(?![\w.-]{0,120}file\b)(${SECRET_NAME})(\\?["']?\s*[:=]\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s"',;&]+)`,
-  'gi',
-);
-const IS_SECRET_NAME = new RegExp(`^(?!.*file$)${SECRET_NAME}$`, 'i');
-const HEADER = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}/gi;
+/** A word of any name. */
+const IN_SECRET_NAME =
+  /passw|passphrase|pwd|secret|token|(?:api|private|access)[_-]?key|credential|auth(?!or)/i;
+/** A whole word of a name, as of DB_PASS and jwtKey. */
+const SECRET_WORD = /^(?:.*(?<!by|com)pass|pw)\d*$/i;
+const KEY_WORD = /^keys?\d*$/i;
+const PUBLIC_WORD = /^pub(?:lic)?$/i;
+/** What names a file does not hold what is in it, and what is read from standard input is not there. */
+const NAMES_A_PLACE = /(?:file|stdin)$/i;
+/** `temporal.tls.key` is called like a key, and is where one stands. */
+const IS_KEY = /(?:^|\.)key$/i;
+const IS_PATH = /^[\\"']*\/[\w.-]+\/[\w./-]+[\\"']*$/;
+/** Of a name; those that are longer say by their end what they are. */
+const LOOKED_AT = 200;
+/** Before a space, an equals sign or a colon. Names are not looked for in the middle of one. */
+const NAME = /(?<![\w.-])[\w.-]+/g;
+/** From there on. A quote that was cut off goes to the end, a word to a space or to the quote around the setting. */
+const ASSIGNED = /\\?["']?\s*[:=]\s*/y;
+const OF_AN_OPTION = /[ \t]+/y;
+const ITS_VALUE =
+  /\\"(?:[^"\\]|\\[^"])*(?:\\?"|$)|"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|'[^']*(?:'|$)|(?:[^\s"'\\]|\\(?!")|(?:\\?["'])(?![\s"',;:)\]}\\]|$))+/y;
+/** Of these headers all that is said. */
+const HEADER =
+  /\b((?:proxy-)?authorization|(?:set-)?cookie2?)(\\?["']?\s*[:=]\s*)(\\"(?:[^"\\]|\\[^"])*(?:\\")?|"[^"]*"?|'[^']*'?|[^\r\n"']+)/gi;
+const SCHEME = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}/gi;
+/** Programs that are told a password behind a letter. */
+const BEHIND_A_LETTER =
+  /\b((?:sshpass|mysql\w{0,20}|mariadb[\w-]{0,20})\b[^\r\n;|&]{0,200}?\s-p)(?:\s*'[^']*'|\s*"[^"]*"|\s*[^\s"']+)/gi;
+/** Those that whoever gives them out made to be known by their looks: of a swarm, GitHub, GitLab, Docker Hub, a JWT. */
+const WELL_KNOWN =
+  /\b(?:SWMTKN-[\w-]+|gh[pousr]_\w{8,}|github_pat_\w{8,}|gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[\w-]{8,}|dckr_[a-z]{3}_[\w-]{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*)/g;
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 /** JSON's parser quotes the beginning of what it could not read. */
 const QUOTED_BY_PARSER = /,? ?(?:\.\.\.)?"(?:(?!" is not valid)[\s\S]){0,200}"(?:\.\.\.)? is not valid JSON/g;
 
 /** Bytes that a probe sends: in hexadecimal nobody sees whether they are a password. */
 const IS_SENT = /^send$/;
-/** Environments, by the names that they have in our files. */
+/** Environments, by the names that they have in our files and the engine's. */
 const IS_ENVIRONMENT = /env(?:ironment)?$/i;
+
+function isSecretName(written: string): boolean {
+  const name = written.slice(-LOOKED_AT);
+  if (NAMES_A_PLACE.test(name)) return false;
+  if (IN_SECRET_NAME.test(name)) return true;
+  const words = name.replaceAll(/([a-z\d])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])/g, '$1$2_').split(/[^A-Za-z\d]+/);
+  const isPublic = words.some((word) => PUBLIC_WORD.test(word));
+  return words.some((word) => SECRET_WORD.test(word) || (KEY_WORD.test(word) && !isPublic));
+}
+
+/** Whether what stands under this name is one, as it is written there. */
+function isSecret(name: string, written: string): boolean {
+  return isSecretName(name) && !(IS_KEY.test(name) && IS_PATH.test(written));
+}
+
+/** The match at this very place of a text, by an expression that is sticky. */
+function matchAt(sticky: RegExp, text: string, at: number): string | null {
+  sticky.lastIndex = at;
+  return sticky.exec(text)?.[0] ?? null;
+}
+
+/** Settings as they are written in files, logs, queries of URLs and command lines. */
+function withoutSettings(text: string): string {
+  let masked = '';
+  let done = 0;
+  NAME.lastIndex = 0;
+  for (let found = NAME.exec(text); found !== null; found = NAME.exec(text)) {
+    const [name] = found;
+    if (!isSecretName(name)) continue;
+    const end = found.index + name.length;
+    const between =
+      matchAt(ASSIGNED, text, end) ?? (name.startsWith('-') ? matchAt(OF_AN_OPTION, text, end) : null);
+    const begin = end + (between?.length ?? 0);
+    const value = between === null ? null : matchAt(ITS_VALUE, text, begin);
+    if (value === null || !isSecret(name, value)) continue;
+    masked += `${text.slice(done, begin)}${MASKED}`;
+    done = begin + value.length;
+    NAME.lastIndex = done;
+  }
+  return masked + text.slice(done);
+}
 
 export function maskOf(known: readonly string[]): Mask {
   // A secret that another one begins with must not leave the other's end behind.
   const longestFirst = [...new Set(known)].sort((a, b) => b.length - a.length);
 
   function text(written: string): string {
-    return redact(stripVTControlCharacters(written), longestFirst)
+    const open = redact(stripVTControlCharacters(written), longestFirst)
       .replaceAll(PRIVATE_KEY, MASKED)
       .replaceAll(IN_URL, `$1${MASKED}@`)
-      .replaceAll(HEADER, `$1 ${MASKED}`)
-      .replaceAll(SETTING, `$1$2${MASKED}`)
-      .replaceAll(QUOTED_BY_PARSER, ' is not valid JSON');
+      .replaceAll(HEADER, `$1$2${MASKED}`)
+      .replaceAll(SCHEME, `$1 ${MASKED}`)
+      .replaceAll(BEHIND_A_LETTER, `$1 ${MASKED}`)
+      .replaceAll(WELL_KNOWN, MASKED);
+    return withoutSettings(open).replaceAll(QUOTED_BY_PARSER, ' is not valid JSON');
   }
 
-  function value(written: unknown, name = ''): unknown {
-    if (typeof written === 'string')
-      return IS_SECRET_NAME.test(name) || IS_SENT.test(name) ? MASKED : text(written);
-    if (Array.isArray(written)) return written.map((one) => value(one, name));
-    if (typeof written !== 'object' || written === null) return written;
-    return Object.fromEntries(
-      Object.entries(written).map(([key, one]) => [
-        text(key),
-        IS_ENVIRONMENT.test(name) ? MASKED : value(one, key),
-      ]),
-    );
+  function isHidden(name: string, written: unknown): boolean {
+    if (IS_SENT.test(name) || IS_ENVIRONMENT.test(name)) return true;
+    return isSecret(name, typeof written === 'string' ? written : '');
   }
 
-  return { text, value: (written) => value(written) };
+  /** All below a name that hides what it has is hidden: numbers, and what has names of its own. */
+  function value(written: unknown, hidden: boolean): unknown {
+    if (written === null || written === undefined) return written;
+    if (Array.isArray(written)) return written.map((one) => value(one, hidden));
+    if (typeof written === 'object') {
+      return Object.fromEntries(
+        Object.entries(written).map(([key, one]) => [text(key), value(one, hidden || isHidden(key, one))]),
+      );
+    }
+    if (hidden) return MASKED;
+    if (typeof written === 'string') return text(written);
+    return typeof written === 'number' && known.includes(String(written)) ? MASKED : written;
+  }
+
+  return { text, value: (written) => value(written, false) };
 }
 
 const SHORTEST_SECRET = 4;
@@ -89,15 +161,27 @@ function decoded(written: string): string {
   }
 }
 
+/** A variable that an operator set for an app. */
+export interface Setting {
+  name: string;
+  value: string;
+}
+
 /**
- * Values that operators set and that may be secrets, to be masked where others quote them: not those that are too short
- * to be told from other words, nor what says nothing (numbers, the host's own names).
+ * Values that operators set and that may be secrets, to be masked where others quote them. One that is called like a
+ * secret is one, unless it is too short to be told from other words. Of any other nothing is known: it is masked unless it
+ * is short, says nothing (numbers, yes and no) or is part of the host's own names.
  */
-export function settingsToMask(values: readonly string[], plain: readonly string[]): string[] {
-  return values.filter(
-    (one) =>
-      one.length >= SHORTEST_SETTING &&
-      !/^(?:[\d.:]+|true|false)$/.test(one) &&
-      !plain.some((word) => word.includes(one)),
-  );
+export function settingsToMask(settings: readonly Setting[], plain: readonly string[]): string[] {
+  return settings
+    .filter(({ name, value }) => !SAYS_NOTHING.test(value) && isTold(name, value, plain))
+    .map(({ value }) => value);
+}
+
+const SAYS_NOTHING = /^(?:true|false|none|null)$/i;
+
+function isTold(name: string, value: string, plain: readonly string[]): boolean {
+  if (isSecretName(name)) return value.length >= SHORTEST_SECRET;
+  if (value.length < SHORTEST_SETTING || /^[\d.:]+$/.test(value)) return false;
+  return !plain.some((word) => word.includes(value));
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { createBundle } from '../../client/support/bundle.ts';
-import { maskOf } from '../../client/support/mask.ts';
+import { maskOf, settingsToMask } from '../../client/support/mask.ts';
 import { addState } from '../../client/support/state.ts';
 import { typeIn } from './typed-command.ts';
 
@@ -87,7 +87,11 @@ async function plant(): Promise<void> {
   await chmod(path.join(folder, 'recipes/gitea/hooks/install'), 0o755);
   await write(
     'recipes/broken/recipe.yml',
-    stringify({ upstream: 5, token: `${SECRET}-broken`, env: { LICENCE: `${SECRET} of it` } }),
+    stringify({
+      upstream: 5,
+      token: `${SECRET}-broken`,
+      env: { LICENCE: `${SECRET} of it`, ADMIN_PASS: 47114711 },
+    }),
   );
   await write('state/home/.docker/config.json', { auths: { 'ghcr.io': { auth: `${SECRET}-docker` } } });
   await write('state/home/.git-credentials', `https://u:${SECRET}-git@git.example.org\n`);
@@ -98,7 +102,7 @@ async function plant(): Promise<void> {
     zone: 'ci.example.org',
     verdict: 'none',
     note: `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----`,
-    problems: [`http://x.test/${SECRET} mirror was refused, and ${SECRET} of it`],
+    problems: [`http://x.test/${SECRET} mirror was refused, and ${SECRET} of it, by 47114711`],
     started: RESULT.started,
     ended: RESULT.ended,
     recipes: [RESULT],
@@ -174,6 +178,7 @@ test(
     const bundle = await bundled();
     expectNoSecret(bundle);
     const { files, out } = bundle;
+    expect([...files.values()].filter((text) => text.includes('47114711'))).toEqual([]);
     const json = (name: string): unknown => JSON.parse(files.get(name) ?? 'null');
     expect(json('versions.json')).toMatchObject({
       node: process.version,
@@ -283,7 +288,33 @@ test.each([
   ['ghcr.io/x@sha256:abc', 'ghcr.io/x@sha256:abc'],
   ['SMTP_PASSWORD=a b', 'SMTP_PASSWORD=*** b'],
   ['{"apiToken": "a b", "apiKeyFile": "/run/key"}', '{"apiToken": ***, "apiKeyFile": "/run/key"}'],
-  ['?token=abc&x=1', '?token=***&x=1'],
+  ['{"token": "a\\"b", "x": 1}', '{"token": ***, "x": 1}'],
+  ['said {\\"token\\": \\"a b\\", \\"x\\": 1}', 'said {\\"token\\": ***, \\"x\\": 1}'],
+  ['TOKEN="a b', 'TOKEN=***'],
+  ['sh -c "PASSWORD=abc" x', 'sh -c "PASSWORD=***" x'],
+  ['?token=abc&x=1 y=2', '?token=*** y=2'],
+  ['PASSWORD=a,b;c&d"e f', 'PASSWORD=*** f'],
+  ['DB_PASS=abc', 'DB_PASS=***'],
+  ['why: MAIL_PASS=abc', 'why: MAIL_PASS=***'],
+  ['SMTP_PASS: abc', 'SMTP_PASS: ***'],
+  ['LDAP_BIND_PW=abc', 'LDAP_BIND_PW=***'],
+  ['ENCRYPTION_KEY=abc', 'ENCRYPTION_KEY=***'],
+  ['JWT_KEY=abc JWTKey=abc jwtKey2=abc', 'JWT_KEY=*** JWTKey=*** jwtKey2=***'],
+  ['SSH_PUBLIC_KEY=abc publicKey: abc', 'SSH_PUBLIC_KEY=abc publicKey: abc'],
+  ['temporal.tls.key: /etc/x/temporal.key', 'temporal.tls.key: /etc/x/temporal.key'],
+  ['key: abc', 'key: ***'],
+  ['monkey: abc bypass: abc', 'monkey: abc bypass: abc'],
+  ['curl --password abc --user x', 'curl --password *** --user x'],
+  ['docker login --password-stdin ghcr.io', 'docker login --password-stdin ghcr.io'],
+  ['sshpass -p abc ssh x', 'sshpass -p *** ssh x'],
+  ["mysqldump -u root -p'a b' db", 'mysqldump -u root -p *** db'],
+  ['Authorization: token abc', 'Authorization: ***'],
+  ["curl -H 'Authorization: Bearer abc' x", "curl -H 'Authorization: ***' x"],
+  ['{"Authorization":"Digest a, b","x":1}', '{"Authorization":***,"x":1}'],
+  ['Bearer abcdefgh, x', 'Bearer ***, x'],
+  ['Set-Cookie: a=b; c=d\nx', 'Set-Cookie: ***\nx'],
+  ['join SWMTKN-1-0123456789-abc now', 'join *** now'],
+  [`with ghp_${'a'.repeat(36)} and glpat-${'a'.repeat(20)}`, 'with *** and ***'],
   ['the author: somebody', 'the author: somebody'],
   ['Unexpected token \'h\', "hush" is not valid JSON', "Unexpected token 'h' is not valid JSON"],
   ['said known-one, and known-one-more', 'said ***, and ***'],
@@ -291,11 +322,56 @@ test.each([
   expect(maskOf(['known-one', 'known-one-more']).text(text)).toBe(masked);
 });
 
-test.each(['a.', 'x://', '"', 'token', 'a:"', '-----BEGIN PRIVATE KEY-----'])(
-  'a text of %s, again and again, is looked through in no time',
-  (piece) => {
-    const begun = performance.now();
-    maskOf([]).text(piece.repeat(500_000 / piece.length));
-    expect(performance.now() - begun).toBeLessThan(5_000);
-  },
-);
+test.each([
+  [
+    { password: 12345678, passed: 12 },
+    { password: '***', passed: 12 },
+  ],
+  [{ secrets: { db: 'x', other: [1, null] } }, { secrets: { db: '***', other: ['***', null] } }],
+  [
+    { env: { PIN: 1234 }, Env: ['A=b'] },
+    { env: { PIN: '***' }, Env: ['***'] },
+  ],
+  [
+    { tls: { key: '/etc/x/temporal.key', serverName: 'x' }, apiKeyFile: '/run/key', key: 'abc' },
+    { tls: { key: '/etc/x/temporal.key', serverName: 'x' }, apiKeyFile: '/run/key', key: '***' },
+  ],
+  [
+    { answered: 40404, after: 5 },
+    { answered: '***', after: 5 },
+  ],
+])('of a document: %j', (document, masked) => {
+  expect(maskOf(['40404']).value(document)).toEqual(masked);
+});
+
+test('settings are masked wherever they stand, those that are called like a secret also where they look harmless', () => {
+  const settings = {
+    SMTP_PASSWORD: 'example',
+    ADMIN_PIN: '12345678',
+    ADMIN_PASS: '1234',
+    DB_PW: 'abc',
+    SMTP_AUTH: 'true',
+    LICENCE: 'abcdef',
+    THEME: 'dark',
+    DOMAIN: 'example.org',
+  };
+  const set = Object.entries(settings).map(([name, value]) => ({ name, value }));
+  expect(settingsToMask(set, ['ci.example.org'])).toEqual(['example', '1234', 'abcdef']);
+});
+
+test.each([
+  'a.',
+  'x://',
+  '"',
+  'token',
+  'a:"',
+  'key="',
+  'pw=\\"',
+  'mysql -',
+  "pw='\\",
+  '-----BEGIN PRIVATE KEY-----',
+])('a text of %s, again and again, is looked through in no time', (piece) => {
+  const begun = performance.now();
+  maskOf([]).text(piece.repeat(500_000 / piece.length));
+  expect(performance.now() - begun).toBeLessThan(5_000);
+});
