@@ -13,7 +13,7 @@ import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
 import { configFileOf, configOf, type Session } from '../session.ts';
 import { pack } from '../support/archive.ts';
-import { createBundle, type Bundle } from '../support/bundle.ts';
+import { createBundle, withinAMinute, type Bundle } from '../support/bundle.ts';
 import { keysOf, secretsOf } from '../support/configuration.ts';
 import { maskOf } from '../support/mask.ts';
 import { addLines, addListing, addState, MOST_BYTES } from '../support/state.ts';
@@ -30,17 +30,18 @@ export function addSupportBundleCommand(program: Command, session: Session): voi
     .description('one file with what a maintainer needs to help, without secrets')
     .option('--output <file>', 'default: recipe-sweep-support-<host>-<time>.tar.gz in this folder')
     .action(async ({ output }: { output?: string }, command: Command) => {
-      const { config, refused } = await configOf(session, command).then(
-        (read) => ({ config: read, refused: '' }),
-        (error: unknown) => ({ config: null, refused: explain(error) }),
-      );
+      // Without what it knows to be secret nothing that the configuration leads to is told.
+      const { config, secrets, refused } = await withinAMinute(async () => {
+        const read = await configOf(session, command);
+        return { config: read, secrets: await secretsOf(read), refused: '' };
+      }).catch((error: unknown) => ({ config: null, secrets: [], refused: explain(error) }));
       const madeAt = new Date();
       const name = bundleName(config?.host ?? os.hostname(), madeAt);
       const file = path.resolve(session.cwd, output ?? `${name}.tar.gz`);
       const commands = processRunner({
         environment: config ? declaredEnvironment(config) : { PATH: process.env['PATH'] ?? '' },
       });
-      const bundle = createBundle(maskOf(config ? await secretsOf(config) : []));
+      const bundle = createBundle(maskOf(secrets));
       await addVersions(bundle, commands, madeAt);
       await bundle.gather("the worker's log", async () => {
         const args = ['--unit=recipe-sweep', `--lines=${LOG_LINES}`, '--output=cat', '--no-pager', '--quiet'];
@@ -58,13 +59,17 @@ export function addSupportBundleCommand(program: Command, session: Session): voi
         await addHost(bundle, config, await configFileOf(session, command));
       }
       if (bundle.missing.length > 0) bundle.addText('missing.txt', `${bundle.missing.join('\n')}\n`);
+      const { isWaitedFor } = bundle.close();
       const bytes = await pack(commands, file, name, bundle.pieces);
       session.terminal.out(renderBundle(file, bytes, bundle));
+      // What is late is in nobody's bundle, and keeps no command from its end.
+      if (isWaitedFor) setTimeout(() => process.exit(), LATE_MS).unref();
     });
 }
 
 const LOG_LINES = 5_000;
 const LOG_MS = 30_000;
+const LATE_MS = 1_000;
 
 function bundleName(host: string, madeAt: Date): string {
   const time = madeAt

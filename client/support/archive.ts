@@ -5,6 +5,9 @@ import type { ProcessRunner } from '../../host/machine/process.ts';
 import { CommandStopped } from '../failure.ts';
 import type { Piece } from './bundle.ts';
 
+/** For some megabytes. */
+const TAR_MS = 60_000;
+
 /**
  * Packs the pieces below one folder into a tar.gz that only this user can read, and answers its size in bytes. It is there
  * whole, or not at all; what stands at its place already stays, and stops the command. The tar is the system's, which a
@@ -26,7 +29,11 @@ export async function pack(
     }
     const packed = path.join(work, 'bundle.tar.gz');
     const options = ['--create', '--gzip', '--force-local', '--owner=0', '--group=0', `--file=${packed}`];
-    await commands.output({ file: 'tar', args: [...options, `--directory=${work}`, '--', folder] });
+    await commands.output({
+      file: 'tar',
+      args: [...options, `--directory=${work}`, '--', folder],
+      timeoutMs: TAR_MS,
+    });
     await chmod(packed, 0o600);
     await syncFile(packed);
     await link(packed, file).catch(refuseToReplace(file));

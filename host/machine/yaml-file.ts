@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import type { z } from 'zod';
 import { Fault, messageOf } from '../../domain/fault.ts';
+import { readRegularFile } from './regular-file.ts';
 
 /** One thing that is wrong in a file that an operator writes. */
 export interface Mistake {
@@ -16,7 +16,7 @@ export type Checked<T> = { ok: true; data: T } | { ok: false; mistakes: Mistake[
 /** What stands in a YAML file. */
 export async function readYaml(file: string): Promise<Checked<unknown>> {
   try {
-    return { ok: true, data: parse(await readFile(file, 'utf8'), { prettyErrors: false }) };
+    return { ok: true, data: parse(await readRegularFile(file), { prettyErrors: false }) };
   } catch (error) {
     return { ok: false, mistakes: [{ path: null, what: `cannot be read: ${messageOf(error)}` }] };
   }

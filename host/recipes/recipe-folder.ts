@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { dependencyVariables } from '../../domain/dependency.ts';
 import { messageOf } from '../../domain/fault.ts';
@@ -9,6 +9,7 @@ import { startOf } from '../machine/executable.ts';
 import { isMapping, parseCompose } from '../recipe-format/compose.ts';
 import { RecipeProblem } from '../recipe-format/problem.ts';
 import { recipeYml } from './recipe-yml.ts';
+import { readRegularFile } from '../machine/regular-file.ts';
 import { checkYaml, readYaml, type Mistake } from '../machine/yaml-file.ts';
 
 /**
@@ -236,7 +237,7 @@ async function whyNotRunnable(file: string): Promise<string | null> {
 async function readOverlay(folder: string): Promise<Part<string>> {
   const found = path.join(folder, OVERLAY);
   try {
-    parseCompose(await readFile(found, 'utf8'), OVERLAY);
+    parseCompose(await readRegularFile(found), OVERLAY);
     return { found, mistakes: [] };
   } catch (error) {
     if (!(error instanceof RecipeProblem)) return { found, mistakes: [inFile(OVERLAY, messageOf(error))] };

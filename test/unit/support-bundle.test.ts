@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { createBundle } from '../../client/support/bundle.ts';
 import { maskOf, settingsToMask } from '../../client/support/mask.ts';
@@ -232,6 +232,48 @@ test('it goes where it is told, and never in the place of another file', async (
   expect(await readdir(folder)).toEqual(['there.tar.gz']);
   const { out } = await bundled('--output', './other.tar.gz');
   expect(out).toContain(path.join(folder, 'other.tar.gz'));
+});
+
+test('a pipe in place of a recipe keeps nobody waiting', { timeout: MINUTE }, async () => {
+  await plant();
+  for (const file of ['broken/recipe.yml', 'gitea/overlay.yml']) {
+    await rm(path.join(folder, 'recipes', file), { force: true });
+    execFileSync('mkfifo', [path.join(folder, 'recipes', file)]);
+  }
+  const bundle = await bundled();
+  const recipes = JSON.stringify(JSON.parse(bundle.files.get('recipes.json') ?? 'null'));
+  expect(recipes).toContain('broken/recipe.yml is no regular file');
+  expect(recipes).toContain('gitea/overlay.yml is no regular file');
+  expect(bundle.files.get('recipes.txt')).toMatch(/^other .*"broken\/recipe.yml"$/m);
+});
+
+test('who is late finds the bundle closed', async () => {
+  vi.useFakeTimers();
+  try {
+    const bundle = createBundle(maskOf([]));
+    let goOn = (): void => undefined;
+    const late = new Promise<void>((resolve) => (goOn = resolve));
+    let end: Promise<void> = late;
+    const gathered = bundle.gather('something', () => {
+      bundle.addText('early.txt', '');
+      end = late.then(() => {
+        bundle.addText('late.txt', '');
+        bundle.lacks('late', 'too');
+      });
+      return end;
+    });
+    await vi.advanceTimersByTimeAsync(60_000);
+    await gathered;
+    expect(bundle.close()).toEqual({ isWaitedFor: true });
+    goOn();
+    await end;
+    expect(bundle.pieces.map(({ name }) => name)).toEqual(['early.txt']);
+    expect(bundle.missing).toEqual(['something: not there after 60 s']);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(bundle.close()).toEqual({ isWaitedFor: false });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe('a configuration that is refused', () => {
