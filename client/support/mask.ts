@@ -35,11 +35,19 @@ const IS_PATH = /^[\\"']*\/[\w.-]+\/[\w./-]+[\\"']*$/;
 const LOOKED_AT = 200;
 /** Before a space, an equals sign or a colon. Names are not looked for in the middle of one. */
 const NAME = /(?<![\w.-])[\w.-]+/g;
-/** From there on. A quote that was cut off goes to the end, a word to a space or to the quote around the setting. */
+/** Between it and its value. */
 const ASSIGNED = /\\?["']?\s*[:=]\s*/y;
 const OF_AN_OPTION = /[ \t]+/y;
-const ITS_VALUE =
-  /\\"(?:[^"\\]|\\[^"])*(?:\\?"|$)|"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|'[^']*(?:'|$)|(?:[^\s"'\\]|\\(?!")|(?:\\?["'])(?![\s"',;:)\]}\\]|$))+/y;
+/** One that was cut off goes to the end. */
+const IN_QUOTES = /\\"(?:[^"\\]|\\[^"])*(?:\\?"|$)|"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|'[^']*(?:'|$)/y;
+/** To a space, or to the quote around the setting. */
+const WORD = /(?:[^\s"'\\]|\\(?!")|(?:\\?["'])(?![\s"',;:)\]}\\]|$))+/y;
+/** Of YAML: a text in the lines below, which are further in. */
+const BLOCK = /[|>][\d+-]{0,2}[ \t]*(?:(?:\r?\n)+[ \t][^\n]*)+/y;
+/** A list or a document, of which all is meant. */
+const BEGINS_A_LIST = /[[{]\s*\\?["'[{]/y;
+/** What a shell takes for the same word. */
+const GOES_ON = /[\w"'$\\]/;
 /** Of these headers all that is said. */
 const HEADER =
   /\b((?:proxy-)?authorization|(?:set-)?cookie2?)(\\?["']?\s*[:=]\s*)(\\"(?:[^"\\]|\\[^"])*(?:\\")?|"[^"]*"?|'[^']*'?|[^\r\n"']+)/gi;
@@ -79,6 +87,32 @@ function matchAt(sticky: RegExp, text: string, at: number): string | null {
   return sticky.exec(text)?.[0] ?? null;
 }
 
+/** A setting's value at this place of a text; null where there is none. */
+function valueAt(text: string, begin: number): string | null {
+  if (matchAt(BEGINS_A_LIST, text, begin) !== null) return text.slice(begin, endOfList(text, begin));
+  const first = matchAt(BLOCK, text, begin) ?? matchAt(IN_QUOTES, text, begin);
+  if (first === null) return matchAt(WORD, text, begin);
+  let end = begin + first.length;
+  while (/["']/.test(text.charAt(end - 1)) && GOES_ON.test(text.charAt(end))) {
+    const next = matchAt(IN_QUOTES, text, end) ?? matchAt(WORD, text, end);
+    if (next === null) break;
+    end += next.length;
+  }
+  return text.slice(begin, end);
+}
+
+/** Behind the bracket that closes the one at this place; the end where none does. */
+function endOfList(text: string, begin: number): number {
+  let open = 0;
+  for (let at = begin; at < text.length; at++) {
+    const one = text.charAt(at);
+    if (one === '[' || one === '{') open += 1;
+    else if (one === ']' || one === '}') open -= 1;
+    if (open === 0) return at + 1;
+  }
+  return text.length;
+}
+
 /** Settings as they are written in files, logs, queries of URLs and command lines. */
 function withoutSettings(text: string): string {
   let masked = '';
@@ -91,7 +125,7 @@ function withoutSettings(text: string): string {
     const between =
       matchAt(ASSIGNED, text, end) ?? (name.startsWith('-') ? matchAt(OF_AN_OPTION, text, end) : null);
     const begin = end + (between?.length ?? 0);
-    const value = between === null ? null : matchAt(ITS_VALUE, text, begin);
+    const value = between === null ? null : valueAt(text, begin);
     if (value === null || !isSecret(name, value)) continue;
     masked += `${text.slice(done, begin)}${MASKED}`;
     done = begin + value.length;
