@@ -43,7 +43,9 @@ async function make(say: Say, { suite, packages }: FileSystem, name: string, arc
   try {
     const args = ['--variant=minbase', `--include=${packages.join(',')}`, suite, root];
     if (mirror !== null) args.push(mirror);
-    await logged(`debootstrap-${name}`, { file: 'debootstrap', args });
+    const install = (): Promise<void> => logged(`debootstrap-${name}`, { file: 'debootstrap', args });
+    // It gives up over a single package of a hundred that a mirror was slow with, and keeps those that it has.
+    await install().catch(install);
     for (const waste of WASTE) await rm(path.join(root, waste), { recursive: true, force: true });
     await machine.output({
       file: 'tar',
