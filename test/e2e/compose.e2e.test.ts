@@ -122,6 +122,15 @@ describe('docker compose up', () => {
     expect(published).toEqual(['127.0.0.1', '127.0.0.1']);
   });
 
+  test('keeps data in the two volumes that have a name, and leaves none without', async () => {
+    const volumes = (await host.containers()).flatMap(({ Mounts }) =>
+      Mounts.flatMap(({ Type, Name }) => (Type === 'volume' ? [`volume ${Name}`] : [])),
+    );
+    const named = (await host.made()).filter((thing) => thing.startsWith('volume '));
+    expect([...new Set(volumes)].sort()).toEqual(named.sort());
+    expect(named).toHaveLength(2);
+  });
+
   test('lets the worker find what a hook left running in a container, by its environment', async () => {
     const mark = `RECIPE_SWEEP_EXEC=${host.zone}`;
     await host.compose('exec', '--detach', '--env', mark, '--user', 'postgres', 'postgres', 'sleep', '300');

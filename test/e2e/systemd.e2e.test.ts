@@ -28,10 +28,13 @@ beforeAll(async () => {
 }, 180_000);
 
 afterAll(async () => {
-  await systemd?.run('systemctl', 'stop', 'recipe-sweep');
-  await systemd?.stop();
-  await system?.stop();
-  await rm(folder, { recursive: true, force: true });
+  try {
+    await systemd?.run('systemctl', 'stop', 'recipe-sweep');
+    await systemd?.stop();
+  } finally {
+    await system?.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
 }, 180_000);
 
 async function outcomes(): Promise<string[]> {
