@@ -174,7 +174,7 @@ async function makeHost(enrolled: readonly string[], undo: (() => Promise<unknow
     docker: { pull: 'missing' },
     probe: { via: 'task' },
     temporal: { address, ui },
-    limits: { headroom: '1GB', attempts: 3, stable: '8s' },
+    limits: { headroom: '1GB', attempts: 3, stable: '4s' },
   };
   await writeFile(path.join(configFolder, CONFIG_FILE), stringify(config));
   const filters = { label: [`com.docker.compose.project=${project}`] };

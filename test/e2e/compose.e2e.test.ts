@@ -18,7 +18,7 @@ let dev: System;
 
 beforeAll(async () => {
   host = await makeComposeHost(RECIPES);
-  dev = await startSystem(inject('temporal'), RECIPES, { images: 'local' });
+  dev = await startSystem(inject('temporal'), RECIPES, { images: 'local', limits: { stable: '4s' } });
   for (const { upstreams } of [host, dev]) {
     await upstreams.publish('custom-html', '1.0.0+1.22');
     await upstreams.publish('webdis', '1.0.0+0.1.9');

@@ -22,7 +22,10 @@ let systemd: OwnSystemd;
 beforeAll(async () => {
   // Not below /tmp: the worker has one of its own.
   folder = await mkdtemp('/srv/recipe-sweep-systemd-');
-  system = await startSystem(inject('temporal'), ['notice-board'], { under: folder });
+  system = await startSystem(inject('temporal'), ['notice-board'], {
+    under: folder,
+    limits: { stable: '4s' },
+  });
   const { DockerRootDir } = (await system.docker.info()) as { DockerRootDir: string };
   systemd = await startSystemd(folder, [DockerRootDir, system.folder]);
 }, 180_000);
