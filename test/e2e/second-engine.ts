@@ -136,7 +136,7 @@ export async function startSecondEngine(movedSwarm?: string): Promise<SecondEngi
 /** A manager that goes on alone is none again for a moment, when its cluster has been made new. */
 async function isManagerForGood(docker: Dockerode): Promise<void> {
   const deadline = Date.now() + START_MS;
-  for (let seconds = 0; seconds < 5;) {
+  for (let seconds = 0; seconds < 10;) {
     await sleep(1_000);
     const nodes = await docker.listNodes().catch(() => null);
     seconds = nodes === null ? 0 : seconds + 1;
