@@ -23,18 +23,26 @@ const RETENTION_MS = RETENTION_DAYS * 86_400_000;
 
 /** What is typed where our own command may not. */
 export function creationCommand(namespace: string): string {
-  return `recipe-sweep namespace ensure, or temporal operator namespace create --retention ${RETENTION_DAYS}d --namespace ${namespace}`;
+  return `recipe-sweep namespace ensure, or ${operatorCommand('create', namespace)}`;
 }
 
-/** How long the namespace keeps closed workflows, in days. */
-export async function retentionDays({ connection, namespace }: Named): Promise<number> {
-  const { config } = await connection.workflowService.describeNamespace({ namespace });
-  return (optionalTsToMs(config?.workflowExecutionRetentionTtl) ?? 0) / 86_400_000;
+/** What an administrator of the server types. */
+function operatorCommand(verb: 'create' | 'update', namespace: string): string {
+  return `temporal operator namespace ${verb} --retention ${RETENTION_DAYS}d --namespace ${namespace}`;
+}
+
+/** How long the namespace keeps closed workflows, in days, and what it is able to do, as far as the server says. */
+export async function lookAtNamespace({ connection, namespace }: Named) {
+  const { config, namespaceInfo } = await connection.workflowService.describeNamespace({ namespace });
+  return {
+    retentionDays: (optionalTsToMs(config?.workflowExecutionRetentionTtl) ?? 0) / 86_400_000,
+    capabilities: namespaceInfo?.capabilities ?? null,
+  };
 }
 
 /** Has a namespace that keeps workflows for less keep them for 90 days. Answers whether it did. */
 export async function ensureRetention(server: Named): Promise<boolean> {
-  if ((await retentionDays(server)) >= RETENTION_DAYS) return false;
+  if ((await lookAtNamespace(server)).retentionDays >= RETENTION_DAYS) return false;
   await server.connection.workflowService.updateNamespace({
     namespace: server.namespace,
     config: { workflowExecutionRetentionTtl: msToTs(RETENTION_MS) },
@@ -157,7 +165,7 @@ function mayPass(error: unknown): boolean {
 async function makeReady(server: TemporalServer, tell: (done: string) => void): Promise<void> {
   const { connection, namespace } = server;
   if (!(await isThere(server))) {
-    const command = `  temporal operator namespace create --retention ${RETENTION_DAYS}d --namespace ${namespace}`;
+    const command = `  ${operatorCommand('create', namespace)}`;
     const made = await allowed(`there is no namespace ${namespace}`, command, () =>
       connection.workflowService
         .registerNamespace({
@@ -171,7 +179,7 @@ async function makeReady(server: TemporalServer, tell: (done: string) => void): 
   }
   const registered = await registerSearchAttributes(server);
   if (registered.length > 0) tell(`search attributes registered: ${registered.join(', ')}`);
-  const command = `  temporal operator namespace update --retention ${RETENTION_DAYS}d --namespace ${namespace}`;
+  const command = `  ${operatorCommand('update', namespace)}`;
   const raised = await allowed(
     `namespace ${namespace} keeps closed workflows for less than ${RETENTION_DAYS} days`,
     command,

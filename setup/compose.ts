@@ -1,5 +1,4 @@
-import path from 'node:path';
-import { ensureGoProgram, type GoProgram } from './images/go-program.ts';
+import { ensureGoProgramFile, type GoProgram } from './images/go-program.ts';
 import { machine, type Say } from './machine.ts';
 
 /** The version that docker-compose.yml is tried with. */
@@ -29,12 +28,5 @@ export async function ensureCompose(say: Say): Promise<[file: string, ...args: s
     say(`docker compose: found ${stdout.trim()}`);
     return ['docker', 'compose'];
   }
-  let built = false;
-  const folder = await ensureGoProgram((line) => {
-    built = true;
-    say(`docker compose: ${line}`);
-  }, COMPOSE);
-  const file = path.join(folder, 'docker-compose');
-  if (!built) say(`docker compose: found ${file}`);
-  return [file];
+  return [await ensureGoProgramFile(say, 'docker compose', COMPOSE, 'docker-compose')];
 }

@@ -1,5 +1,4 @@
-import path from 'node:path';
-import { ensureGoProgram, type GoProgram } from './images/go-program.ts';
+import { ensureGoProgramFile, type GoProgram } from './images/go-program.ts';
 import type { Say } from './machine.ts';
 
 /** The registry that most registries are: the program of Docker's `registry` image, here on the host itself. */
@@ -19,13 +18,6 @@ const REGISTRY: GoProgram = {
 };
 
 /** The path of an image registry's program, which is built unless it is cached. */
-export async function ensureRegistry(say: Say): Promise<string> {
-  let built = false;
-  const folder = await ensureGoProgram((line) => {
-    built = true;
-    say(`image registry: ${line}`);
-  }, REGISTRY);
-  const file = path.join(folder, 'registry');
-  if (!built) say(`image registry: found ${file}`);
-  return file;
+export function ensureRegistry(say: Say): Promise<string> {
+  return ensureGoProgramFile(say, 'image registry', REGISTRY, 'registry');
 }

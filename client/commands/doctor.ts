@@ -18,7 +18,7 @@ import { installationOf } from '../../host/lock/installation.ts';
 import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { connect, type TemporalServer } from '../connect.ts';
-import { creationCommand, missingSearchAttributes, RETENTION_DAYS, retentionDays } from '../namespace.ts';
+import { creationCommand, lookAtNamespace, missingSearchAttributes, RETENTION_DAYS } from '../namespace.ts';
 import { EXIT, explain } from '../failure.ts';
 import { formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
@@ -184,11 +184,12 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
     return [{ name, ok: false, found: 'no connection', how: explain(error) }];
   }
   try {
+    const { retentionDays, capabilities } = await lookAtNamespace(server);
     const answers = { name, ok: true, found: `answers at ${address}, namespace ${namespace}`, how: '' };
     return [
       answers,
-      await checkRetention(server),
-      await checkUpdates(server),
+      checkRetention(retentionDays),
+      checkUpdates(capabilities?.syncUpdate),
       await checkSearchAttributes(server),
       await checkWorker(server, config),
       await checkSchedule(server, config),
@@ -235,8 +236,7 @@ async function checkExposure({ temporal }: Config): Promise<Finding> {
 }
 
 /** A workflow that the server has forgotten can neither be looked at nor replayed. */
-async function checkRetention(server: TemporalServer): Promise<Finding> {
-  const days = await retentionDays(server);
+function checkRetention(days: number): Finding {
   const found = `closed workflows are kept for ${Math.floor(days)} days`;
   const name = 'retention';
   return days >= RETENTION_DAYS
@@ -245,10 +245,9 @@ async function checkRetention(server: TemporalServer): Promise<Finding> {
 }
 
 /** What a server's dynamic configuration can take away of what we use. */
-async function checkUpdates({ connection, namespace }: TemporalServer): Promise<Finding> {
-  const { namespaceInfo } = await connection.workflowService.describeNamespace({ namespace });
+function checkUpdates(areAllowed: boolean | null | undefined): Finding {
   const name = 'dynamic config';
-  switch (namespaceInfo?.capabilities?.syncUpdate) {
+  switch (areAllowed) {
     case true:
       return { name, ok: true, found: 'allows updates, by which a sweep is steered', how: '' };
     case false:

@@ -50,9 +50,26 @@ export function goProgram(program: GoProgram): Part {
 }
 
 /** The folder of the cache with the programs and folders of a Go module, which are built unless they are there. */
-export function ensureGoProgram(say: Say, program: GoProgram): Promise<string> {
+function ensureGoProgram(say: Say, program: GoProgram): Promise<string> {
   const folder = `${program.name}-${program.version}-${fingerprint(program)}`;
   return inTurn(() => cached(`go/${folder}`, (scratch) => build(say, program, scratch)));
+}
+
+/** The path of one of its programs, with a line about whether it was found; `what` is what the person knows it as. */
+export async function ensureGoProgramFile(
+  say: Say,
+  what: string,
+  program: GoProgram,
+  name: string,
+): Promise<string> {
+  let built = false;
+  const folder = await ensureGoProgram((line) => {
+    built = true;
+    say(`${what}: ${line}`);
+  }, program);
+  const file = path.join(folder, name);
+  if (!built) say(`${what}: found ${file}`);
+  return file;
 }
 
 function fingerprint(program: GoProgram): string {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
@@ -10,11 +10,12 @@ import { ensureCompose } from '../../setup/compose.ts';
 import { reference } from '../../setup/images/catalogue.ts';
 import { ensureFixtureImages } from '../../setup/images.ts';
 import { standIns } from '../../setup/images/stand-ins.ts';
-import { isAlive, ownName } from '../../host/machine/processes.ts';
 import { ensureNamespace } from '../../client/namespace.ts';
 import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
 import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
+import { abandonedFolders, makeFolderOfProcess } from './of-process.ts';
 import { removeZone } from './system.ts';
+import { undoAll, type Undo } from './undo.ts';
 
 /**
  * What docker-compose.yml makes, under a name and on ports of its own. Nothing is pulled: the images that it names are
@@ -66,24 +67,14 @@ const HOST = 'compose';
 const CONFIG_FILE = 'recipe-sweep.yml';
 
 const PREFIX = 'recipe-sweep-compose-';
-/** `<prefix><pid>-<started>-<random>` of the process that the installation is for. */
-const OF_PROCESS = new RegExp(`^${PREFIX}(\\d+)-(\\d+)-\\w+$`);
-
-/** Undoes everything in the opposite order, whatever fails, and throws what failed first. */
-async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
-  const failed: unknown[] = [];
-  for (const step of undo.splice(0).reverse()) await step().catch((error: unknown) => failed.push(error));
-  if (failed.length > 0) throw failed[0];
-}
 
 /** The folder is where docker-compose.yml looks for the configuration and the state. */
-async function createComposed(undo: (() => Promise<unknown>)[]): Promise<Composed> {
+async function createComposed(undo: Undo): Promise<Composed> {
   const [file, ...words] = await ensureCompose(console.log);
   const images = standIns().map(({ image }) => image);
   await ensureFixtureImages(console.log, images);
   await removeAbandoned([file, ...words]);
-  const { pid, started } = await ownName();
-  const folder = await mkdtemp(path.join(tmpdir(), `${PREFIX}${pid}-${started}-`));
+  const folder = await makeFolderOfProcess(tmpdir(), PREFIX);
   undo.push(() => rm(folder, { recursive: true, force: true }));
   const project = path.basename(folder).toLowerCase();
   const worker = `localhost/recipe-sweep/worker:${project}`;
@@ -110,16 +101,13 @@ async function createComposed(undo: (() => Promise<unknown>)[]): Promise<Compose
   return { project, worker, configFolder, state, port, uiPort, compose };
 }
 
-/** Installations are for the process that made them: where it is gone, they are nobody's. */
+/** Ends and removes installations whose processes are gone. */
 async function removeAbandoned([file = '', ...words]: readonly string[]): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const [, pid, started] = OF_PROCESS.exec(name) ?? [];
-    if (pid === undefined || started === undefined) continue;
-    if (await isAlive({ pid: Number(pid), started })) continue;
-    const project = name.toLowerCase();
+  for (const folder of await abandonedFolders(tmpdir(), PREFIX)) {
+    const project = path.basename(folder).toLowerCase();
     await execa(file, [...words, '--project-name', project, 'down', '--volumes', '--timeout', '30']);
     await execa('docker', ['image', 'rm', `localhost/recipe-sweep/worker:${project}`], { reject: false });
-    await rm(path.join(tmpdir(), name), { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -130,7 +118,7 @@ export interface ComposedTemporal {
 }
 
 export async function startComposedTemporal(): Promise<ComposedTemporal> {
-  const undo: (() => Promise<unknown>)[] = [];
+  const undo: Undo = [];
   try {
     const { compose, port } = await createComposed(undo);
     await compose(['up', '--detach', '--wait', 'temporal']);
@@ -144,7 +132,7 @@ export async function startComposedTemporal(): Promise<ComposedTemporal> {
 }
 
 export async function makeComposeHost(enrolled: readonly string[]): Promise<ComposeHost> {
-  const undo: (() => Promise<unknown>)[] = [];
+  const undo: Undo = [];
   try {
     return await makeHost(enrolled, undo);
   } catch (error) {
@@ -153,7 +141,7 @@ export async function makeComposeHost(enrolled: readonly string[]): Promise<Comp
   }
 }
 
-async function makeHost(enrolled: readonly string[], undo: (() => Promise<unknown>)[]): Promise<ComposeHost> {
+async function makeHost(enrolled: readonly string[], undo: Undo): Promise<ComposeHost> {
   const { project, worker, configFolder, state, port, uiPort, compose } = await createComposed(undo);
   const zone = `t${randomBytes(3).toString('hex')}.test`;
   const docker = new Dockerode();

@@ -7,6 +7,7 @@ import { installationOf } from '../../host/lock/installation.ts';
 import { ofZone } from './engine.ts';
 import { startSecondEngine, type SecondEngine } from './second-engine.ts';
 import { startSystem, type System, type SystemOptions } from './system.ts';
+import { undoAll, type Undo } from './undo.ts';
 
 /**
  * An installation moves to another host, as docs/backup.md says: the state folder and what the swarm knows are
@@ -16,12 +17,10 @@ import { startSystem, type System, type SystemOptions } from './system.ts';
 /** Its app and its database share a secret, which the data alone would not bring along. */
 const RECIPE = 'webdis';
 
-const undo: (() => Promise<unknown>)[] = [];
+const undo: Undo = [];
 
 /** Also for a second try, which begins anew. */
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step();
-});
+afterEach(() => undoAll(undo));
 
 async function engine(movedSwarm?: string): Promise<SecondEngine> {
   const started = await startSecondEngine(movedSwarm);
@@ -48,23 +47,16 @@ test('a canonical is taken along, and a newer release goes on from its data', as
   const canonical = await old.canonical(RECIPE);
   await worker.stop();
   const archive = path.join(folder, 'state.tar');
-  const kept = [
-    '--numeric-owner',
-    '--xattrs',
-    '--acls',
-    '--sparse',
-    '--exclude=./lock',
-    '--exclude=./attempts',
-    '--exclude=./installation.json',
-  ];
-  await execa('tar', ['--create', ...kept, `--file=${archive}`, `--directory=${old.state}`, '.']);
+  const faithfully = ['--numeric-owner', '--xattrs', '--acls', '--sparse', `--file=${archive}`];
+  const left = ['lock', 'attempts', 'installation.json'].map((name) => `--exclude=./${name}`);
+  await execa('tar', ['--create', ...faithfully, ...left, `--directory=${old.state}`, '.']);
   const swarm = path.join(folder, 'swarm');
   await oldEngine.endAndMoveSwarm(swarm);
 
   const newEngine = await engine(swarm);
   const moved = await system({ zone: old.zone, engine: newEngine, world: old });
   await mkdir(moved.state);
-  await execa('tar', ['--extract', ...kept.slice(0, 4), `--file=${archive}`, `--directory=${moved.state}`]);
+  await execa('tar', ['--extract', ...faithfully, `--directory=${moved.state}`]);
   await moved.startWorker();
   expect(await installationOf(moved.state)).not.toBe(await installationOf(old.state));
   expect(await moved.canonical(RECIPE)).toEqual(canonical);

@@ -1,12 +1,13 @@
-import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import { execa } from 'execa';
 import { startService, whyNotReady, type Service } from '../../host/machine/child.ts';
-import { end, isAlive, ownName, withVariable } from '../../host/machine/processes.ts';
+import { end, withVariable } from '../../host/machine/processes.ts';
 import { isRoot, which } from '../../setup/machine.ts';
 import { ensureProxyNetwork } from './engine.ts';
+import { abandonedFolders, makeFolderOfProcess } from './of-process.ts';
 import { relayLoopback } from './loopback-relay.ts';
 
 /**
@@ -33,8 +34,6 @@ export interface SecondEngine {
 /** Room for images; /tmp is in memory on some machines. */
 const FOLDERS = '/var/tmp';
 const PREFIX = 'recipe-sweep-engine-';
-/** `<prefix><pid>-<started>-<random>` of the process that the engine is for. */
-const OF_PROCESS = new RegExp(`^${PREFIX}(\\d+)-(\\d+)-\\w+$`);
 /** In the environment of each of its processes: its folder. */
 const MARK = 'RECIPE_SWEEP_ENGINE';
 const START_MS = 60_000;
@@ -63,8 +62,7 @@ export async function startSecondEngine(movedSwarm?: string): Promise<SecondEngi
   }
   await removeAbandoned();
 
-  const { pid, started } = await ownName();
-  const folder = await mkdtemp(path.join(FOLDERS, `${PREFIX}${pid}-${started}-`));
+  const folder = await makeFolderOfProcess(FOLDERS, PREFIX);
   const socket = path.join(folder, 'docker.sock');
   const configFile = path.join(folder, 'daemon.json');
   const data = path.join(folder, 'data');
@@ -160,11 +158,7 @@ async function answers(docker: Dockerode, service: Service): Promise<void> {
 
 /** Engines are for the process that started them: where it is gone, they are nobody's. */
 async function removeAbandoned(): Promise<void> {
-  for (const name of await readdir(FOLDERS)) {
-    const [, pid, started] = OF_PROCESS.exec(name) ?? [];
-    if (pid === undefined || started === undefined) continue;
-    if (!(await isAlive({ pid: Number(pid), started }))) await remove(path.join(FOLDERS, name));
-  }
+  for (const folder of await abandonedFolders(FOLDERS, PREFIX)) await remove(folder);
 }
 
 /**

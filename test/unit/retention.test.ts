@@ -15,7 +15,7 @@ import type { Activities } from '../../activities/index.ts';
 import type { Alert } from '../../domain/alert.ts';
 import { outlived, type KeptRun, type KeptSweep } from '../../domain/retention.ts';
 import type { Outcome } from '../../domain/outcome.ts';
-import type { RecipeResult } from '../../domain/report.ts';
+import { UNTESTED, type RecipeResult } from '../../domain/report.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { folderName } from '../../host/store/places.ts';
@@ -172,12 +172,7 @@ describe('a sweep that opens', () => {
       recipe,
       asked: { by: 'sweep', id: sweep },
       outcome,
-      leftovers: null,
-      notes: [],
-      release: null,
-      tiers: [],
-      level: null,
-      lint: null,
+      ...UNTESTED,
       started,
       ended: at,
       workflow: { id: `${sweep}/${recipe}`, runId: 'x' },

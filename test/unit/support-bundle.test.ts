@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import { createBundle } from '../../client/support/bundle.ts';
 import { maskOf, settingsToMask } from '../../client/support/mask.ts';
 import { addState } from '../../client/support/state.ts';
+import { UNTESTED } from '../../domain/report.ts';
 import { typeIn } from './typed-command.ts';
 
 /** In every secret that is planted, and in nothing else. */
@@ -46,12 +47,7 @@ const RESULT = {
     cause: 'infrastructure',
     why: `curl https://u:${SECRET}-why@forge.test/?access_token=${SECRET}-query: PASSWORD=${SECRET}-word, Authorization: Bearer ${SECRET}-bearer, ${SECRET}-licence`,
   },
-  leftovers: null,
-  notes: [],
-  release: null,
-  tiers: [],
-  level: null,
-  lint: null,
+  ...UNTESTED,
   started: '2025-03-02T03:00:00.000Z',
   ended: '2025-03-02T03:10:00.000Z',
   workflow: { id: `${SWEEP}/gitea`, runId: 'r' },

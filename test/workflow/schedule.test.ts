@@ -9,8 +9,8 @@ import { connect, type TemporalServer } from '../../client/connect.ts';
 import {
   ensureNamespace,
   ensureNamespaceReady,
+  lookAtNamespace,
   missingSearchAttributes,
-  retentionDays,
 } from '../../client/namespace.ts';
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { startDevServer, type DevServer, type DevServerSettings } from '../../client/dev.ts';
@@ -88,7 +88,7 @@ describe('a namespace', () => {
       });
       const { address, namespace } = { address: `127.0.0.1:${settings.port}`, namespace: 'sweeps' };
       await ensureNamespace({ temporal: { address, namespace, ui: '' } }, () => undefined);
-      return retentionDays(server);
+      return (await lookAtNamespace(server)).retentionDays;
     };
     expect(await keepFor(3)).toBe(90);
     expect(await keepFor(365)).toBe(365);
