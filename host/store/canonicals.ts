@@ -1,4 +1,4 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { checkedRecipe, isRecipeName, warmDomain } from '../../domain/names.ts';
@@ -155,7 +155,7 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     const known: CanonicalRecord[] = [];
     let newer: Fault | null = null;
     for (const line of lines) {
-      // A crash can cut the last line; completeHistory writes it again.
+      // A crash can cut the last line; completeHistory writes it anew.
       const written = tryJson(line);
       const parsed = recordSchema.safeParse(written);
       if (parsed.success) known.push(parsed.data);
@@ -171,13 +171,18 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
   }
 
   async function completeHistory(record: CanonicalRecord): Promise<void> {
-    const text = await textIfThere(historyFile(record.recipe));
     const known = (await promotions(record.recipe)).known.some(
       (past) => past.snapshot.id === record.snapshot.id,
     );
     if (known) return;
-    const torn = text !== '' && !text.endsWith('\n');
-    await appendDurably(historyFile(record.recipe), `${torn ? '\n' : ''}${JSON.stringify(record)}`);
+    const file = historyFile(record.recipe);
+    const text = await textIfThere(file);
+    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    const last = text.slice(whole.length);
+    // What a crash or a full disk left of a line goes, so that whoever reads the file can read every line of it.
+    const cut = last !== '' && tryJson(last) === undefined;
+    if (cut) await truncate(file, Buffer.byteLength(whole));
+    await appendDurably(file, `${last === '' || cut ? '' : '\n'}${JSON.stringify(record)}`);
   }
 
   async function lastPromotion(recipe: string): Promise<CanonicalRecord> {

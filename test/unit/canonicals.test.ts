@@ -57,10 +57,27 @@ test('a history line that a crash left out or cut is written again, once', async
   await canonicals.write(recordOf());
   const history = path.join(state, 'canonicals', 'hedgedoc', 'history.jsonl');
   const whole = await readFile(history, 'utf8');
-  await writeFile(history, whole.slice(0, 40));
-  await canonicals.completeHistory(recordOf());
-  await canonicals.completeHistory(recordOf());
-  expect(await canonicals.history('hedgedoc')).toEqual([recordOf()]);
+  for (const left of [whole.slice(0, 40), whole.slice(0, -10), '']) {
+    await writeFile(history, left);
+    await canonicals.completeHistory(recordOf());
+    await canonicals.completeHistory(recordOf());
+    expect(await canonicals.history('hedgedoc')).toEqual([recordOf()]);
+    // Nothing of the cut line stays: whoever reads the file with jq reads all of it.
+    expect(await readFile(history, 'utf8')).toBe(whole);
+  }
+});
+
+test('a history of which only the last line end is missing loses no promotion', async () => {
+  await canonicals.write(recordOf());
+  const history = path.join(state, 'canonicals', 'hedgedoc', 'history.jsonl');
+  const whole = await readFile(history, 'utf8');
+  const newer = recordOf({
+    version: '1.1.0+1.10',
+    snapshot: { ...recordOf().snapshot, id: 'hedg-abc123-2' },
+  });
+  await writeFile(history, whole.trimEnd());
+  await canonicals.write(newer);
+  expect(await canonicals.history('hedgedoc')).toEqual([recordOf(), newer]);
 });
 
 describe('a record that cannot be read is an error, never "no canonical"', () => {

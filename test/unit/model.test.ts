@@ -136,7 +136,8 @@ function judgeAtRest(world: World, recipe: Recipe, known: Known, snapshot: Map<s
   const kept = existsSync(snapshots) ? readdirSync(snapshots) : [];
   expect(kept).toEqual(known.canonical === null ? [] : [recordOf(world, recipe)?.snapshot.id]);
   const history = known.canonical === null ? '' : readFileSync(path.join(folder, 'history.jsonl'), 'utf8');
-  const versions = [...history.matchAll(/"version":"([^"]+)"/g)].map(([, version]) => version);
+  const lines = history.split('\n').filter((line) => line !== '');
+  const versions = lines.map((line) => (JSON.parse(line) as OnDisk).version);
   expect(versions.at(-1) ?? null).toBe(known.canonical);
   // The model's versions are as old as they are in the list.
   const order = versions.map((version) => known.tags.findIndex((tag) => tag.version === version));
