@@ -71,14 +71,19 @@ export function noneIfMissing(error: NodeJS.ErrnoException): never[] {
   throw error;
 }
 
-/** A file's text; empty where there is no file. */
-export async function textIfThere(file: string): Promise<string> {
+/** A file's bytes; none where there is no file. */
+export async function bytesIfThere(file: string): Promise<Buffer> {
   try {
-    return await readFile(file, 'utf8');
+    return await readFile(file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
     throw error;
   }
+}
+
+/** A file's text; empty where there is no file. */
+export async function textIfThere(file: string): Promise<string> {
+  return (await bytesIfThere(file)).toString('utf8');
 }
 
 /** What the text says; undefined when it is no JSON. */

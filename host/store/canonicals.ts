@@ -7,6 +7,7 @@ import { Fault } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import {
   appendDurably,
+  bytesIfThere,
   noneIfMissing,
   newerSchema,
   readJson,
@@ -103,6 +104,32 @@ export interface Canonicals {
   snapshotsFolder(recipe: string): string;
 }
 
+/** A history as it stands on disk. */
+interface Written {
+  /** Without one that a crash or a full disk cut short: only the last can be such a one. */
+  lines: string[];
+  /** Where that begins, in bytes; null where there is none. */
+  cutAt: number | null;
+  /** Whether the last of the lines has its end. */
+  isEnded: boolean;
+}
+
+/** What of these lines can be read, and what of them a newer version wrote. */
+function promotionsIn(
+  file: string,
+  lines: readonly string[],
+): { known: CanonicalRecord[]; newer: Fault | null } {
+  const known: CanonicalRecord[] = [];
+  let newer: Fault | null = null;
+  for (const line of lines) {
+    const read = tryJson(line);
+    const parsed = recordSchema.safeParse(read);
+    if (parsed.success) known.push(parsed.data);
+    else newer ??= newerSchema(file, read, parsed.error);
+  }
+  return { known, newer };
+}
+
 export function createCanonicals({ state, zone }: { state: string; zone: string }): Canonicals {
   const root = path.join(state, 'canonicals');
   const folder = (recipe: string): string => path.join(root, checkedRecipe(recipe));
@@ -148,20 +175,24 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     return whole === undefined ? null : `the snapshot ${whole} stands beside it`;
   }
 
+  /** What stands in a history. */
+  async function written(recipe: string): Promise<Written> {
+    const bytes = await bytesIfThere(historyFile(recipe));
+    const whole = bytes.lastIndexOf('\n') + 1;
+    const lines = bytes.toString('utf8', 0, whole).split('\n');
+    const last = bytes.toString('utf8', whole);
+    const isCut = last !== '' && tryJson(last) === undefined;
+    return {
+      lines: [...lines, isCut ? '' : last].filter((line) => line !== ''),
+      cutAt: isCut ? whole : null,
+      isEnded: last === '' || isCut,
+    };
+  }
+
   /** What of the history can be read, oldest first, and what of it a newer version wrote. */
   async function promotions(recipe: string): Promise<{ known: CanonicalRecord[]; newer: Fault | null }> {
-    const file = historyFile(recipe);
-    const lines = (await textIfThere(file)).split('\n').filter((line) => line !== '');
-    const known: CanonicalRecord[] = [];
-    let newer: Fault | null = null;
-    for (const line of lines) {
-      // A crash can cut the last line; completeHistory writes it anew.
-      const written = tryJson(line);
-      const parsed = recordSchema.safeParse(written);
-      if (parsed.success) known.push(parsed.data);
-      else newer ??= newerSchema(file, written, parsed.error);
-    }
-    return { known, newer };
+    const { lines } = await written(recipe);
+    return promotionsIn(historyFile(recipe), lines);
   }
 
   async function history(recipe: string): Promise<CanonicalRecord[]> {
@@ -171,27 +202,19 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
   }
 
   async function completeHistory(record: CanonicalRecord): Promise<void> {
-    const known = (await promotions(record.recipe)).known.some(
-      (past) => past.snapshot.id === record.snapshot.id,
-    );
-    if (known) return;
     const file = historyFile(record.recipe);
-    const text = await textIfThere(file);
-    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-    const last = text.slice(whole.length);
-    // What a crash or a full disk left of a line goes, so that whoever reads the file can read every line of it.
-    const cut = last !== '' && tryJson(last) === undefined;
-    if (cut) await truncate(file, Buffer.byteLength(whole));
-    await appendDurably(file, `${last === '' || cut ? '' : '\n'}${JSON.stringify(record)}`);
+    const { lines, cutAt, isEnded } = await written(record.recipe);
+    const { known } = promotionsIn(file, lines);
+    if (known.some((past) => past.snapshot.id === record.snapshot.id)) return;
+    // So that whoever reads the file can read every line of it.
+    if (cutAt !== null) await truncate(file, cutAt);
+    await appendDurably(file, `${isEnded ? '' : '\n'}${JSON.stringify(record)}`);
   }
 
   async function lastPromotion(recipe: string): Promise<CanonicalRecord> {
     const file = historyFile(recipe);
-    const text = await textIfThere(file);
-    const written = text.split('\n').filter((line) => line !== '');
-    const isTorn = text !== '' && !text.endsWith('\n') && tryJson(written.at(-1) ?? '') === undefined;
     // Of a line that a crash cut short the snapshot before it is not pruned yet.
-    const lines = isTorn ? written.slice(0, -1) : written;
+    const { lines } = await written(recipe);
     const line = tryJson(lines.at(-1) ?? '');
     const last = recordSchema.safeParse(line);
     if (last.success && last.data.recipe === recipe) return last.data;

@@ -67,6 +67,18 @@ test('a history line that a crash left out or cut is written again, once', async
   }
 });
 
+test('a cut line goes alone, whatever somebody wrote before it', async () => {
+  const history = path.join(state, 'canonicals', 'hedgedoc', 'history.jsonl');
+  await canonicals.write(recordOf());
+  const whole = await readFile(history);
+  // Bytes that are no UTF-8: as a text they would be longer than they are.
+  const strange = Buffer.concat([Buffer.from([0xff, 0xfe, 0xfd]), Buffer.from('\n')]);
+  await writeFile(history, Buffer.concat([strange, whole.subarray(0, 40)]));
+  await canonicals.completeHistory(recordOf());
+  expect(await readFile(history)).toEqual(Buffer.concat([strange, whole]));
+  expect(await canonicals.history('hedgedoc')).toEqual([recordOf()]);
+});
+
 test('a history of which only the last line end is missing loses no promotion', async () => {
   await canonicals.write(recordOf());
   const history = path.join(state, 'canonicals', 'hedgedoc', 'history.jsonl');
