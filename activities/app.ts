@@ -3,7 +3,7 @@ import path from 'node:path';
 import { withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
 import { coldDomain, stackName } from '../domain/names.ts';
 import { isSame, type Revision } from '../domain/release.ts';
-import type { RunRef } from '../domain/run.ts';
+import { runName, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
 import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
@@ -59,7 +59,7 @@ export async function prepareApp(
   const proven = canonical !== null && isSame(canonical, revision) ? canonical : null;
   const written = proven?.env ?? (upgraded ? { ...settings.env, ...settings.upgradeEnv } : settings.env);
   const stack = stackName(domain);
-  const folder = await world.results.runFolder(run.workflow.id);
+  const folder = await world.results.runFolder(runName(run));
   const stepFolder = step.replaceAll(/[^a-z0-9]+/g, '-');
   const evidence = path.join(folder, stepFolder);
   await mkdir(evidence, { recursive: true });
@@ -72,7 +72,7 @@ export async function prepareApp(
   const checkout = path.join(parent, `${stepFolder}-${attempt.generation}`, commit.slice(0, 12));
   await world.mirrorsFor(attempt.commands).checkout(recipe, commit, checkout);
   passBoundary('deploy.after-checkout');
-  const label = run.workflow.id;
+  const label = runName(run);
   return {
     recipe,
     version,

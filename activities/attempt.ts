@@ -121,6 +121,8 @@ export function holdersOf({ asked, workflow }: RunRef): Holder[] {
   switch (asked.by) {
     case 'sweep':
       return [{ workflowId: asked.id, runId: asked.runId, what: 'sweep' }, own];
+    case 'test':
+      return [{ ...own, what: 'test' }];
   }
 }
 

@@ -1,5 +1,6 @@
 import { planBackup, type BackupPlan } from '../domain/backup-plan.ts';
 import { quotableLine } from '../domain/printable.ts';
+import { runName } from '../domain/run.ts';
 import type { Taken } from '../host/data/backups.ts';
 import { missingMarkers } from '../host/data/data-marker.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
@@ -15,7 +16,7 @@ export function backup(world: World) {
     /** Archives what the backupbot labels name of the run's deployment, while it runs. */
     async coldBackup(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const { stacks, backups } = attempt;
         const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'back up');

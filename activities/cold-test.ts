@@ -5,6 +5,7 @@ import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/da
 import type { Deployment } from '../host/deploy/deployer.ts';
 import type { Volume } from '../host/engine/volumes.ts';
 import type { ImageSeen } from '../domain/app.ts';
+import { runName } from '../domain/run.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import type { World } from './world.ts';
@@ -19,7 +20,7 @@ export function coldTest(world: World) {
     /** Deploys a commit on the run's throw-away domain, from nothing, and has data written there. */
     async coldInstall(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const { deployer, stacks } = attempt;
         const app = await coldApp(world, attempt, input);
         // Nothing that an earlier attempt left may help this one.
@@ -41,7 +42,7 @@ export function coldTest(world: World) {
     /** Takes the run's deployment to the release in place; the data that was there must be there afterwards. */
     async coldUpgrade(input: ColdStep): Promise<ColdResult> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const { deployer, stacks } = attempt;
         const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'upgrade');

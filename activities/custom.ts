@@ -2,6 +2,7 @@ import path from 'node:path';
 import ms from 'ms';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
+import { runName } from '../domain/run.ts';
 import { coldApp, type ColdStep } from './app.ts';
 import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
@@ -48,7 +49,7 @@ export function custom(world: World) {
     /** Runs the recipe's own checks on the run's deployment. */
     async coldCustom(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'check');
         if (app.settings.checks.length === 0) {

@@ -1,4 +1,5 @@
 import type { LintProblem } from '../domain/level.ts';
+import { runName } from '../domain/run.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { lintCheckout } from '../host/prepare/lint.ts';
 import { coldApp, type ColdStep } from './app.ts';
@@ -13,7 +14,7 @@ export function lint(world: World) {
     /** Holds a release's files against the rules of good recipes. */
     async lint(input: ColdStep): Promise<{ problems: LintProblem[] }> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const app = await coldApp(world, attempt, input);
         const problems = await lintCheckout(app);
         const lines = problems.length === 0 ? ['no problems'] : problems.map(lineOf);

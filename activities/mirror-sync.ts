@@ -1,7 +1,7 @@
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { withoutPreReleases } from '../domain/release.ts';
-import type { Published, RunRef } from '../domain/run.ts';
+import { runName, type Published, type RunRef } from '../domain/run.ts';
 import type { Moved } from '../host/git/ledger.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { inAttempt, type Attempt } from './attempt.ts';
@@ -33,7 +33,7 @@ export async function syncMirror(
   } catch (error) {
     if (run && error instanceof Fault && error.type === 'TagMoved') {
       const alert = { kind: 'tag-moved', subject, message: error.message, evidence: null } as const;
-      await raiseAlert(world, { ...alert, run: run.workflow.id });
+      await raiseAlert(world, { ...alert, run: runName(run) });
     }
     throw error;
   }

@@ -2,7 +2,7 @@ import type { ProvidedDependency } from '../domain/dependency.ts';
 import { runShortName, warmDomain } from '../domain/names.ts';
 import { promoteGate } from '../domain/promote-gate.ts';
 import { isSame, type Release } from '../domain/release.ts';
-import type { RunRef } from '../domain/run.ts';
+import { runName, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import type { ImageSeen } from '../domain/app.ts';
@@ -29,11 +29,11 @@ export type PromoteResult = { promoted: true } | { promoted: false; why: string;
 export function promote(world: World) {
   return {
     async promote({ run, release, tested, dependencies }: PromoteInput): Promise<PromoteResult> {
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: promote`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: promote`, async (attempt) => {
         const { warm, deployer, stacks, guard, report } = attempt;
         const { recipe } = run;
         const domain = warmDomain(recipe, world.config.zone);
-        const resultFolder = await world.results.runFolder(run.workflow.id);
+        const resultFolder = await world.results.runFolder(runName(run));
         const refuse = (why: string, evidence = resultFolder): PromoteResult => ({
           promoted: false,
           why,
@@ -64,7 +64,7 @@ export function promote(world: World) {
             `a snapshot cannot hold what is kept elsewhere than on this host, so it would be no proof of it: ${elsewhere.join(', ')}`,
           );
         }
-        await warm.attach(recipe, run.workflow.id);
+        await warm.attach(recipe, runName(run));
         passBoundary('promote.after-attach');
         if (before) {
           const step = 'promote-reattach';
@@ -112,7 +112,7 @@ export function promote(world: World) {
           commit: release.commit,
           status: 'proven',
           ts: world.now().toISOString(),
-          run: run.workflow.id,
+          run: runName(run),
           images: installed.images,
           domain,
           env: app.written,
@@ -134,7 +134,7 @@ export function promote(world: World) {
 
 /** Whether the record was written by an earlier attempt of this very promotion. */
 function isPromotionOf(record: CanonicalRecord, run: RunRef, release: Release): boolean {
-  return record.run === run.workflow.id && isSame(record, release);
+  return record.run === runName(run) && isSame(record, release);
 }
 
 /** The record must speak of the images that were tested. Null when they are the same. */

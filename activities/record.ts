@@ -3,7 +3,7 @@ import { Fault } from '../domain/fault.ts';
 import { recipeRunId, runShortName } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { givenResult, type RecipeResult } from '../domain/report.ts';
-import type { RunRef } from '../domain/run.ts';
+import { runName, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
@@ -47,11 +47,12 @@ export function record(world: World) {
       await world.index.add(result);
     } catch (error) {
       // It says nothing that the result does not, and is mended when the next sweep opens.
-      log.warn('not in the index', { run: result.workflow.id, error });
+      log.warn('not in the index', { run: runName(result), error });
     }
-    const { outcome, recipe, leftovers, workflow } = result;
-    const about = { subject: { is: 'recipe', name: recipe }, run: workflow.id } as const;
-    const file = world.results.fileOf(workflow.id);
+    const { outcome, recipe, leftovers } = result;
+    const run = runName(result);
+    const about = { subject: { is: 'recipe', name: recipe }, run } as const;
+    const file = world.results.fileOf(run);
     if (leftovers !== null) {
       const alert = { kind: 'left-behind', message: leftovers, evidence: file, ...about } as const;
       await raiseAlert(world, alert);
@@ -70,7 +71,8 @@ export function record(world: World) {
   }
 
   /** The run's outcome, where the record on disk does not know better what became of its promotion. */
-  async function asRecorded({ recipe, outcome, release, workflow }: RunEnd): Promise<Outcome> {
+  async function asRecorded(end: RunEnd): Promise<Outcome> {
+    const { recipe, outcome, release } = end;
     // A red release was not promoted; PASS was read from the record just now.
     if (outcome.kind === 'FAIL' || outcome.kind === 'PASS') return outcome;
     let record: CanonicalRecord | null;
@@ -90,7 +92,7 @@ export function record(world: World) {
     }
     // A run that was reset after it had promoted finds nothing new, or breaks.
     const isOfThis = release === null || release.version === record?.version;
-    return record && isOfThis && isPromotionOf(record, recipe, workflow)
+    return record && isOfThis && isPromotionOf(record, end)
       ? { kind: 'PASS', promoted: record.version }
       : outcome;
   }
@@ -109,7 +111,7 @@ export function record(world: World) {
      */
     async record(end: RunEnd): Promise<Outcome> {
       return inAttempt(world, async () => {
-        const found = await readable(world.results.read(end.workflow.id));
+        const found = await readable(world.results.read(runName(end)));
         // Of a worker that stood still: the run has ended since, once more.
         if (found && Date.parse(found.ended) > end.endedMs) return found.outcome;
         const outcome = await asRecorded(end);
@@ -156,16 +158,12 @@ function nothingToPromote(outcome: Outcome): boolean {
 function resultOf(end: RunEnd, outcome: Outcome): RecipeResult {
   const { startedMs, endedMs, asked, ...rest } = end;
   const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
-  return { schema: 3, ...rest, asked: { by: asked.by, id: asked.id }, outcome, started, ended };
+  return { schema: 4, ...rest, asked: { by: asked.by, id: asked.id }, outcome, started, ended };
 }
 
 /** Whether this very run wrote the record: names of snapshots derive from who took them. */
-function isPromotionOf(
-  { run, snapshot }: CanonicalRecord,
-  recipe: string,
-  workflow: RunRef['workflow'],
-): boolean {
-  return run === workflow.id && snapshot.id.startsWith(`${runShortName(recipe, workflow.runId)}-`);
+function isPromotionOf({ run, snapshot }: CanonicalRecord, by: RunEnd): boolean {
+  return run === runName(by) && snapshot.id.startsWith(`${runShortName(by.recipe, by.workflow.runId)}-`);
 }
 
 /** What was read; null, as if it were not there, when it cannot be: it then says nothing. */

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { App } from '../domain/app.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
+import { runName } from '../domain/run.ts';
 import type { BackupManifest } from '../host/data/backup-manifest.ts';
 import type { Backups } from '../host/data/backups.ts';
 import { missingMarkers } from '../host/data/data-marker.ts';
@@ -23,7 +24,7 @@ export function restore(world: World) {
      */
     async coldRestore(input: ColdStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: ${step}`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const { stacks, backups } = attempt;
         const app = await coldApp(world, attempt, input);
         const volumes = (await stacks.volumes(app.stack)).filter(({ elsewhere }) => !elsewhere);

@@ -144,7 +144,7 @@ export function sweep(world: World) {
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');
         await reports.write({
-          schema: 3,
+          schema: 4,
           sweep: run,
           host: config.host,
           zone: config.zone,

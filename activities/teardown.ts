@@ -1,5 +1,5 @@
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
-import type { RunRef } from '../domain/run.ts';
+import { runName, type RunRef } from '../domain/run.ts';
 import { removeCheckouts } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import { removeColdStack } from './cold-stack.ts';
@@ -18,7 +18,7 @@ export function teardown(world: World, provider: DependencyProvider) {
      * dependencies that are named, which outlive it, each before those that it needs.
      */
     async teardown({ run, dependencies }: { run: RunRef; dependencies?: string[] }): Promise<void> {
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: teardown`, async (attempt) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: teardown`, async (attempt) => {
         if (dependencies) {
           for (const recipe of dependencies.toReversed()) await provider.takeBack(attempt, { run, recipe });
         } else {
@@ -35,7 +35,7 @@ export function teardown(world: World, provider: DependencyProvider) {
      * Answers the canonical's version as read back from disk.
      */
     async settle({ run }: { run: RunRef }): Promise<{ version: string } | null> {
-      return holdingHost(world, holdersOf(run), `${run.workflow.id}: settle`, async ({ warm }) => {
+      return holdingHost(world, holdersOf(run), `${runName(run)}: settle`, async ({ warm }) => {
         const record = await warm.settle(run.recipe);
         await removeCheckouts(world, stackName(warmDomain(run.recipe, world.config.zone)));
         await releaseOwn(run);

@@ -1,4 +1,5 @@
 import type { TurnRequest } from '../domain/turn.ts';
+import type { Forge } from '../forge/forge.ts';
 import type { Attempts } from '../host/lock/attempts.ts';
 import type { Canonicals } from '../host/store/canonicals.ts';
 import type { Config } from '../host/config/config.ts';
@@ -13,6 +14,8 @@ import type { AttemptBonds, Tools } from '../host/tools.ts';
 /** The outside world as the steps see it. */
 export interface World extends Store {
   config: Config;
+  /** Where the mirrors' pull requests are, asked until the signal; null where the configuration names no forge. */
+  forgeFor(signal: AbortSignal): Promise<Forge | null>;
   recipes: Recipes;
   ledger: Ledger;
   canonicals: Canonicals;

@@ -4,6 +4,7 @@ import type { Config } from '../host/config/config.ts';
 import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
 import { isRed, type SweepReport } from '../domain/report.ts';
+import { runName } from '../domain/run.ts';
 import type { SweepResult } from '../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from './connect.ts';
 import { explain, isUnanswered, isUnreachable } from './failure.ts';
@@ -136,7 +137,7 @@ export async function renderSweepEnd(
   const lines = rows.length === 0 ? [] : [renderOutcomes(rows, terminal.columns(), cwd), ''];
   const results = createResults(config.state);
   for (const red of report?.recipes.filter(({ outcome }) => isRed(outcome)) ?? []) {
-    const folder = await results.folderIfThere(red.workflow.id);
+    const folder = await results.folderIfThere(runName(red));
     lines.push(renderResult(red, { folder, columns: terminal.columns(), cwd }), '');
   }
   lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems }));

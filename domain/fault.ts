@@ -27,6 +27,8 @@ export const FAULTS = {
   /** Something else answers at the domain where an app is to answer. */
   DomainTaken: { retryable: true },
   MirrorSync: { retryable: true },
+  /** The forge does not do what it is asked, or does not answer. */
+  Forge: { retryable: true },
   /** What a recipe needs beside it did not come up. */
   Dependency: { retryable: true },
   Registry: { retryable: true },

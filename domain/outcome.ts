@@ -43,7 +43,8 @@ export type ErrorCause = 'mirror-sync' | 'infrastructure' | 'tag-moved' | 'cance
 
 /** What a sweep says of one recipe; exactly one per recipe and run. */
 export type Outcome =
-  | { kind: 'PASS'; promoted: string }
+  /** A test promotes nothing. */
+  | { kind: 'PASS'; promoted: string | null }
   | {
       kind: 'GREEN-BUT-PROMOTE-FAILED';
       version: string;
@@ -55,7 +56,7 @@ export type Outcome =
     }
   | { kind: 'FAIL'; version: string; tier: Tier; why: string; evidence: string; canonical: string | null }
   | { kind: 'SKIP'; because: 'no-new-version' | 'never-released'; why: string }
-  | { kind: 'SKIP'; because: 'held'; why: string }
+  | { kind: 'SKIP'; because: 'held' | 'superseded'; why: string }
   | { kind: 'ERROR'; cause: ErrorCause; why: string };
 
 /** The short, exact name of an outcome: the value of the search attribute RecipeOutcome. */
@@ -76,7 +77,7 @@ export function outcomeName(outcome: Outcome): string {
 export function outcomeTitle(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'PASS':
-      return `PASS (promoted ${outcome.promoted})`;
+      return outcome.promoted === null ? 'PASS' : `PASS (promoted ${outcome.promoted})`;
     case 'SKIP':
       return outcome.because === 'held' ? `SKIP held (${outcome.why})` : outcomeName(outcome);
     default:
@@ -88,7 +89,9 @@ export function outcomeTitle(outcome: Outcome): string {
 export function outcomeReason(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'PASS':
-      return `the canonical record says ${outcome.promoted}`;
+      return outcome.promoted === null
+        ? 'every tier passed'
+        : `the canonical record says ${outcome.promoted}`;
     case 'FAIL':
       return `${outcome.version}: ${outcome.tier}: ${outcome.why}; canonical unchanged: ${outcome.canonical ?? 'none'}`;
     case 'GREEN-BUT-PROMOTE-FAILED':

@@ -1,12 +1,13 @@
 import type { LintProblem } from './level.ts';
 import { recipeRunId } from './names.ts';
+import type { Tested } from './recipe-test.ts';
 import type { Asker } from './run.ts';
 import { outcomeName, type Outcome, type TierResult } from './outcome.ts';
 import type { Release } from './release.ts';
 
 /** What one recipe's run leaves on disk: `result.json` in the run's folder. */
 export interface RecipeResult {
-  schema: 3;
+  schema: 4;
   recipe: string;
   asked: Asker;
   outcome: Outcome;
@@ -14,8 +15,10 @@ export interface RecipeResult {
   leftovers: string | null;
   /** What was seen beside it and is nobody's fault: tags that are no releases' and moved. */
   notes: string[];
-  /** The release that was looked at, where one was found. */
+  /** The release that was looked at, where one was found; of a test the head, where it says its version. */
   release: Release | null;
+  /** What a test tested, once that is known; null of a sweep's run. */
+  test: Tested | null;
   tiers: TierResult[];
   /** levelOf() of what was tested; null when nothing was. */
   level: number | null;
@@ -33,6 +36,7 @@ export const UNTESTED = {
   leftovers: null,
   notes: [],
   release: null,
+  test: null,
   tiers: [],
   level: null,
   lint: null,
@@ -46,7 +50,7 @@ export function givenResult(
   times: { started: string; ended: string },
 ): RecipeResult {
   const workflow = { id: recipeRunId(sweep, recipe), runId: null };
-  return { schema: 3, recipe, asked: { by: 'sweep', id: sweep }, outcome, ...UNTESTED, ...times, workflow };
+  return { schema: 4, recipe, asked: { by: 'sweep', id: sweep }, outcome, ...UNTESTED, ...times, workflow };
 }
 
 /** What a promote expects of a release that passed its cold test, in words for the report. */
@@ -57,7 +61,7 @@ export type SweepVerdict = 'green' | 'red' | 'none' | 'skipped';
 
 /** `report.json` of a sweep: each of its recipes, once. */
 export interface SweepReport {
-  schema: 3;
+  schema: 4;
   sweep: string;
   host: string;
   zone: string;

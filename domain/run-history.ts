@@ -1,11 +1,11 @@
 import { briefOutcome, type Outcome } from './outcome.ts';
 import { isRed, type RecipeResult } from './report.ts';
-import type { Asker } from './run.ts';
+import { runName, type Asker } from './run.ts';
 
 /** What a recipe's index keeps of one run: a line of `<state>/index/<recipe>.jsonl`. */
 export interface IndexedRun {
   schema: 1;
-  /** The workflow ID. */
+  /** runName(). */
   run: string;
   asked: Asker;
   /** With its reason cut short where it is long: the result has it whole. */
@@ -22,9 +22,9 @@ export interface IndexedRun {
 
 /** The line of a run whose result is in that file. */
 export function indexedRun(result: RecipeResult, file: string): IndexedRun {
-  const { asked, outcome, release, level, started, ended, workflow } = result;
+  const { asked, outcome, release, level, started, ended } = result;
   const version = release?.version ?? null;
-  const of = { run: workflow.id, asked, outcome: briefOutcome(outcome), version, level };
+  const of = { run: runName(result), asked, outcome: briefOutcome(outcome), version, level };
   return { schema: 1, ...of, started, ended, result: file };
 }
 

@@ -1,3 +1,4 @@
+import { recipeRunId } from './names.ts';
 import type { Release } from './release.ts';
 
 /**
@@ -6,7 +7,7 @@ import type { Release } from './release.ts';
  * the schema of results. Files, labels and names are the run's own, whoever asked. What is a sweep's by name is the
  * workflow that it starts for a recipe (RecipeSweepInput) and the outcomes that it gives for want of a run.
  */
-export type Asker = { by: 'sweep'; id: string };
+export type Asker = { by: 'sweep'; id: string } | { by: 'test'; id: string };
 
 /** The same as a run is told it, with the first run ID of the workflow that asked. */
 export type Asked = Asker & { runId: string };
@@ -15,8 +16,13 @@ export type Asked = Asker & { runId: string };
 export interface RunRef {
   recipe: string;
   asked: Asked;
-  /** The recipe run's own workflow ID and first run ID, which stays when it is reset. */
+  /** Its own workflow ID and first run ID, which stays when it is reset. A test is its own asker. */
   workflow: { id: string; runId: string };
+}
+
+/** What a run is called on disk and in labels: whoever asked for it, and the recipe. */
+export function runName({ asked, recipe }: { asked: Asker; recipe: string }): string {
+  return recipeRunId(asked.id, recipe);
 }
 
 /** Limits that shape the workflows; they come from the configuration when a sweep opens. Milliseconds. */
@@ -40,6 +46,8 @@ export interface Published {
 /** What resolve found on this host's disk. */
 export interface Found {
   canonical: Release | null;
+  /** Since when the canonical's data is gone by an operator's word (ISO 8601, UTC); null while it has it, or is none. */
+  dataDropped: string | null;
   hold: string | null;
   /** Every recipe that must run beside it, its dependencies' own included, each before those that need it. */
   deps: string[];

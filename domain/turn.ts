@@ -9,7 +9,7 @@ export interface TurnRequest {
   /** Its ID and first run ID, which continue-as-new and reset keep. */
   workflow: { id: string; runId: string };
   /** Of sweeps there is one at a time, which gives way between two recipes; of other askers each is one piece of work. */
-  asker: 'sweep' | 'hand';
+  asker: 'sweep' | 'hand' | 'test';
   /** What for, in words for people: `sweep`, `canonical forget of gitea`. */
   what: string;
   /** Counts this workflow's turns from 1: asking again with the same number is the same request. */

@@ -38,6 +38,7 @@ buildNpmPackage {
       ../client
       ../docs
       ../domain
+      ../forge
       ../host
       ../package-lock.json
       ../package.json

@@ -96,6 +96,7 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
   const attempts = createAttempts(state);
   return createActivities({
     config,
+    forgeFor: async () => null,
     recipes: createRecipes(recipes),
     ledger,
     canonicals,

@@ -3,6 +3,7 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Decision } from '../domain/decide.ts';
 import { parseRecipeRunId, recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
+import type { Tested } from '../domain/recipe-test.ts';
 import type { Release } from '../domain/release.ts';
 import type { SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
@@ -12,6 +13,7 @@ import type { TurnRequest, Turns } from '../domain/turn.ts';
 
 export const SWEEP_WORKFLOW = 'sweepWorkflow';
 export const RECIPE_WORKFLOW = 'recipeSweepWorkflow';
+export const TEST_WORKFLOW = 'recipeTestWorkflow';
 export const PLAN_WORKFLOW = 'planWorkflow';
 export const CANONICAL_WORKFLOW = 'canonicalWorkflow';
 export const LEDGER_WORKFLOW = 'ledgerWorkflow';
@@ -51,6 +53,21 @@ export function sweepWorkflowId(host: string, now: Date): string {
   return `${sweepIdPrefix(host)}-${now.toISOString().replace(/\.\d+Z$/, 'Z')}`;
 }
 
+/** What the IDs of a host's tests begin with. */
+export function testIdPrefix(host: string): string {
+  return `test-${host}`;
+}
+
+/** The ID of a test started by hand. */
+export function testWorkflowId(host: string, recipe: string, now: Date): string {
+  return `${testIdPrefix(host)}-${recipe}-${now.toISOString().replace(/\.\d+Z$/, 'Z')}`;
+}
+
+/** The ID of the test that a comment asks for: one, however often the forge tells of the comment. */
+export function commentTestWorkflowId(host: string, recipe: string, comment: number): string {
+  return `${testIdPrefix(host)}-${recipe}-comment-${comment}`;
+}
+
 /** The child that sweeps one recipe. */
 export const recipeWorkflowId = recipeRunId;
 
@@ -71,6 +88,10 @@ export const SEARCH_ATTRIBUTES = {
   SweepId: defineSearchAttributeKey('SweepId', 'KEYWORD'),
   /** outcomeName() of the run's outcome. */
   RecipeOutcome: defineSearchAttributeKey('RecipeOutcome', 'KEYWORD'),
+  /** What a test is: cold or quick, as it was asked for. */
+  TestMode: defineSearchAttributeKey('TestMode', 'KEYWORD'),
+  /** `<recipe>#<number>` of the pull request that a test is about. */
+  PullRequest: defineSearchAttributeKey('PullRequest', 'KEYWORD'),
   /** The sweep's verdict: green, red, none or skipped. */
   SweepVerdict: defineSearchAttributeKey('SweepVerdict', 'KEYWORD'),
 };
@@ -97,6 +118,41 @@ export interface RecipeSweepResult {
   /** What was left and where, which is no part of the outcome; null when nothing was. */
   leftovers: string | null;
   /** Why the outcome is not on disk; null when it is. */
+  unrecorded: string | null;
+}
+
+/**
+ * Input of recipeTestWorkflow, as an operator types it: `{"recipe": "hedgedoc", "pr": 12, "quick": true}`. Without
+ * `pr` and `ref` main's tip is tested. The head is the pull request's when the test starts, unless `ref` says it.
+ */
+export interface TestInput {
+  recipe: string;
+  /** The pull request's number on the mirror. */
+  pr?: number;
+  /** A whole commit ID that the mirror has. With `pr`, the head that is meant. */
+  ref?: string;
+  quick?: boolean;
+  /** The comment that asks for it, where one does: it is answered there. */
+  request?: TestRequest;
+}
+
+/** A comment that asks for a test, as it was read from the forge. */
+export interface TestRequest {
+  comment: number;
+  /** Who wrote it. */
+  by: string;
+  /** When; ISO 8601, UTC. */
+  at: string;
+}
+
+/** What recipeTestWorkflow returns. */
+export interface RecipeTestResult {
+  /** Its workflow's ID. */
+  test: string;
+  recipe: string;
+  outcome: Outcome;
+  tested: Tested | null;
+  leftovers: string | null;
   unrecorded: string | null;
 }
 
@@ -129,6 +185,11 @@ export type Step =
   | 'cold-test: restore'
   | 'cold-test: custom'
   | 'cold-test: lint'
+  | 'quick-lane: reattach'
+  | 'quick-lane: upgrade'
+  | 'quick-lane: custom'
+  | 'quick-lane: lint'
+  | 'quick-lane: undeploy'
   | 'promote'
   | 'teardown'
   | 'record'

@@ -14,13 +14,15 @@ import { tiersInMarkdown, type Run } from './run.ts';
 /** What an operator finds in the Temporal UI: search attributes to filter by, memo and details to read. */
 
 export function runAttributes({ recipe, asked }: Pick<RunRef, 'recipe' | 'asked'>) {
-  return [{ key: SEARCH_ATTRIBUTES.Recipe, value: recipe }, askedAttribute(asked)];
+  return [{ key: SEARCH_ATTRIBUTES.Recipe, value: recipe }, ...askedAttribute(asked)];
 }
 
 function askedAttribute(asked: Asked) {
   switch (asked.by) {
     case 'sweep':
-      return { key: SEARCH_ATTRIBUTES.SweepId, value: asked.id };
+      return [{ key: SEARCH_ATTRIBUTES.SweepId, value: asked.id }];
+    case 'test':
+      return [];
   }
 }
 

@@ -156,6 +156,7 @@ async function record(run: Run, found: Outcome): Promise<RecipeSweepResult> {
         leftovers,
         notes,
         release,
+        test: run.test,
         tiers,
         level: found.kind === 'SKIP' || found.kind === 'ERROR' ? null : levelOf(tiers, lint),
         lint,

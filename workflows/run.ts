@@ -2,6 +2,7 @@ import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '
 import type { LintProblem } from '../domain/level.ts';
 import type { TierResult } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
+import type { Tested } from '../domain/recipe-test.ts';
 import type { Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
 import { reasonOf } from './input.ts';
@@ -17,6 +18,8 @@ export interface Run {
   /** The step that broke, or was cancelled, first; what ran after it only cleaned up. */
   brokeAt: Step | null;
   release: Release | null;
+  /** What is tested, where it is no release's run. */
+  test: Tested | null;
   tiers: TierResult[];
   /** Null until it was looked at. */
   lint: LintProblem[] | null;
@@ -57,6 +60,7 @@ export function openRun({
     step: 'mirror-sync',
     brokeAt: null,
     release: null,
+    test: null,
     tiers: [],
     lint: null,
     leftovers: left ? [left] : [],

@@ -3,6 +3,7 @@ import { messageOf } from '../../domain/fault.ts';
 import { outcomeTitle } from '../../domain/outcome.ts';
 import { countOutcomes, type SweepReport } from '../../domain/report.ts';
 import { redSince, type IndexedRun } from '../../domain/run-history.ts';
+import { runName } from '../../domain/run.ts';
 import { createReports, type Reports } from '../../host/store/reports.ts';
 import { createResults } from '../../host/store/results.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
@@ -61,7 +62,7 @@ export function addResultsCommand(program: Command, session: Session): void {
       if (rows.length > 0) terminal.out(`${renderOutcomes(rows, columns, cwd)}\n`);
       const results = createResults(state);
       for (const result of report.recipes.filter(({ tiers }) => tiers.length > 0)) {
-        const folder = await results.folderIfThere(result.workflow.id);
+        const folder = await results.folderIfThere(runName(result));
         terminal.out(`${renderResult(result, { folder, columns, cwd })}\n`);
       }
       for (const line of troubleLines(report)) terminal.out(line);

@@ -29,6 +29,22 @@ export const CONFIG_SCHEMA = z.strictObject({
     .prefault(
       '/run/wrappers/bin:/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     ),
+  forge: z
+    .strictObject({ url: z.url({ protocol: /^https?$/ }), tokenFile: z.string().min(1) })
+    .exactOptional(),
+  serve: z
+    .strictObject({
+      listen: z
+        .string()
+        .regex(
+          /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/,
+          'an address and a port, as in 127.0.0.1:8080',
+        )
+        .prefault('127.0.0.1:8080'),
+      url: z.url({ protocol: /^https?$/ }).exactOptional(),
+      webhookSecretFile: z.string().min(1).exactOptional(),
+    })
+    .prefault({}),
   docker: z
     .strictObject({
       socket: z.string().startsWith('/').prefault('/var/run/docker.sock'),
@@ -84,6 +100,7 @@ export const CONFIG_SCHEMA = z.strictObject({
       deploy: duration.prefault('5m'),
       stable: duration.prefault('15s'),
       attempts: z.number().int().min(2).max(20).prefault(4),
+      tests_between: z.number().int().min(1).max(100).prefault(2),
       headroom: bytes.prefault('10GB'),
       fetch: bytes.prefault('1GB'),
     })
@@ -113,7 +130,20 @@ export async function readConfig(file: string): Promise<Config> {
     state: path.resolve(folder, config.state),
     recipes: path.resolve(folder, config.recipes),
     temporal: withAbsoluteFiles(config.temporal, folder),
+    ...(config.forge === undefined
+      ? {}
+      : { forge: { ...config.forge, tokenFile: path.resolve(folder, config.forge.tokenFile) } }),
+    serve: withAbsoluteSecret(config.serve, folder),
   };
+}
+
+function withAbsoluteSecret(
+  { webhookSecretFile, ...rest }: Config['serve'],
+  folder: string,
+): Config['serve'] {
+  return webhookSecretFile === undefined
+    ? rest
+    : { ...rest, webhookSecretFile: path.resolve(folder, webhookSecretFile) };
 }
 
 function withAbsoluteFiles(

@@ -5,6 +5,7 @@ import { isRecipeName } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import type { KeptRun, KeptSweep } from '../../domain/retention.ts';
 import { saysSomething, type IndexedRun } from '../../domain/run-history.ts';
+import { runName } from '../../domain/run.ts';
 import { noneIfMissing, readJson, writeDurably } from '../machine/durable-file.ts';
 import {
   folderName,
@@ -62,7 +63,7 @@ export function createKept(state: string, index: RunIndex): Kept {
     try {
       const result = await readJson(path.join(ofRuns, folder, RESULT_FILE), resultSchema);
       // One that somebody put elsewhere is no result of this run.
-      return result === null || runFolderName(result.workflow.id) === folder ? result : 'unreadable';
+      return result === null || runFolderName(runName(result)) === folder ? result : 'unreadable';
     } catch {
       return 'unreadable';
     }

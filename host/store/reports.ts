@@ -8,7 +8,7 @@ import { resultSchema } from './result-schema.ts';
 
 /** A sweep's report as it is on disk, whichever version wrote it. */
 export const reportSchema: z.ZodType<SweepReport> = z.strictObject({
-  schema: z.literal([1, 2, 3]).transform(() => 3 as const),
+  schema: z.literal([1, 2, 3, 4]).transform(() => 4 as const),
   sweep: z.string(),
   host: z.string(),
   zone: z.string(),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { HIGHEST_LEVEL, type LintProblem } from '../../domain/level.ts';
 import { TIERS, type Outcome } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
+import { TEST_MODES, type Tested } from '../../domain/recipe-test.ts';
 import type { Asker } from '../../domain/run.ts';
 import { exactly } from '../machine/exact-schema.ts';
 
@@ -11,7 +12,7 @@ const tier = z.enum(TIERS);
 
 export const outcomeSchema = exactly<Outcome>()(
   z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('PASS'), promoted: z.string() }),
+    z.strictObject({ kind: z.literal('PASS'), promoted: z.string().nullable() }),
     z.strictObject({
       kind: z.literal('GREEN-BUT-PROMOTE-FAILED'),
       version: z.string(),
@@ -29,7 +30,7 @@ export const outcomeSchema = exactly<Outcome>()(
     }),
     z.strictObject({
       kind: z.literal('SKIP'),
-      because: z.enum(['no-new-version', 'never-released', 'held']),
+      because: z.enum(['no-new-version', 'never-released', 'held', 'superseded']),
       why: z.string(),
     }),
     z.strictObject({
@@ -75,30 +76,60 @@ const assessed = {
 };
 
 /** Who asked for a run. */
-export const askerSchema = exactly<Asker>()(z.strictObject({ by: z.literal('sweep'), id: z.string() }));
+export const askerSchema = exactly<Asker>()(
+  z.discriminatedUnion('by', [
+    z.strictObject({ by: z.literal('sweep'), id: z.string() }),
+    z.strictObject({ by: z.literal('test'), id: z.string() }),
+  ]),
+);
+
+const revision = z.strictObject({ version: z.string().nullable(), commit: z.string() });
+
+const testedSchema = exactly<Tested>()(
+  z.strictObject({
+    mode: z.enum(TEST_MODES),
+    wanted: z.enum(TEST_MODES),
+    why: z.string().nullable(),
+    pullRequest: z.int().positive().nullable(),
+    head: revision,
+    base: revision.nullable(),
+  }),
+);
+
+const ofAnyRun = { workflow: z.strictObject({ id: z.string(), runId: z.string().nullable() }) };
 
 /** Every run was a sweep's. */
 const ofSweep = { sweep: z.string(), workflow: z.strictObject({ id: z.string(), runId: z.string() }) };
 
 /**
  * Results of schema 1 knew of no level and no lint problems, the first of schema 2 of no leftovers and no notes; those
- * of schema 3 say who asked, and name the run whether or not it ever began.
+ * of schema 3 say who asked, and name the run whether or not it ever began; those of schema 4 say what a test tested.
  */
 export const resultSchema = exactly<RecipeResult>()(
   z.discriminatedUnion('schema', [
     z.strictObject({
-      schema: z.literal(3),
+      schema: z.literal(4),
       asked: askerSchema,
       ...resultKeys,
+      test: testedSchema.nullable(),
       ...assessed,
-      workflow: z.strictObject({ id: z.string(), runId: z.string().nullable() }),
+      ...ofAnyRun,
     }),
     z
+      .strictObject({ schema: z.literal(3), asked: askerSchema, ...resultKeys, ...assessed, ...ofAnyRun })
+      .transform((result) => ({ ...result, schema: 4 as const, test: null })),
+    z
       .strictObject({ schema: z.literal(2), ...ofSweep, ...resultKeys, ...assessed })
-      .transform(({ sweep, ...result }) => ({ ...result, schema: 3 as const, asked: askedBy(sweep) })),
+      .transform(({ sweep, ...result }) => ({
+        ...result,
+        schema: 4 as const,
+        test: null,
+        asked: askedBy(sweep),
+      })),
     z.strictObject({ schema: z.literal(1), ...ofSweep, ...resultKeys }).transform(({ sweep, ...result }) => ({
       ...result,
-      schema: 3 as const,
+      schema: 4 as const,
+      test: null,
       asked: askedBy(sweep),
       level: null,
       lint: null,

@@ -2,6 +2,7 @@ import { access, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { parseRecipeRunId } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
+import { runName } from '../../domain/run.ts';
 import { readJson, writeJson } from '../machine/durable-file.ts';
 import { RESULT_FILE, runFolderName, runsRoot } from './places.ts';
 import { resultSchema } from './result-schema.ts';
@@ -44,7 +45,7 @@ export function createResults(state: string): Results {
     },
     async write(result) {
       // What cannot be read back must not be written.
-      await writeJson(fileOf(result.workflow.id), resultSchema.parse(result));
+      await writeJson(fileOf(runName(result)), resultSchema.parse(result));
     },
     async read(run) {
       return readJson(fileOf(run), resultSchema);

@@ -6,6 +6,7 @@ import { HIGHEST_LEVEL } from '../../domain/level.ts';
 import { checkedRecipe, isRecipeName, parseRecipeRunId } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { indexedRun, type IndexedRun } from '../../domain/run-history.ts';
+import { runName } from '../../domain/run.ts';
 import { appendDurably, noneIfMissing, textIfThere, tryJson, writeDurably } from '../machine/durable-file.ts';
 import { exactly } from '../machine/exact-schema.ts';
 import { RESULT_FILE, runFolderName } from './places.ts';
@@ -90,6 +91,6 @@ const ENDING = '.jsonl';
 
 /** The line of a run's result. */
 export function lineOf(result: RecipeResult): IndexedRun {
-  const file = path.join('runs', runFolderName(result.workflow.id), RESULT_FILE);
+  const file = path.join('runs', runFolderName(runName(result)), RESULT_FILE);
   return indexedRun(result, file);
 }

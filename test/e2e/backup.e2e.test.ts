@@ -53,6 +53,7 @@ const config: Config = {
   mirrors: '',
   path: process.env['PATH'] ?? '',
   docker: { socket: '/var/run/docker.sock', pull: 'missing' },
+  serve: { listen: '127.0.0.1:8080' },
   probe: { via: 'task' },
   temporal: { address: '', namespace: '', ui: '' },
   schedule: { day: 'sunday', time: '03:00', timezone: 'UTC', catchup: 0 },
@@ -63,6 +64,7 @@ const config: Config = {
     deploy: 60_000,
     stable: 0,
     attempts: 2,
+    tests_between: 2,
     headroom: 0,
     fetch: 1e9,
   },
@@ -90,6 +92,7 @@ const toolsFor: World['toolsFor'] = (bonds) =>
 
 const activities = createActivities({
   config,
+  forgeFor: async () => null,
   recipes: {
     strays: async () => [],
     all: async () => [],

@@ -240,7 +240,17 @@ it('none goes from an engine that another installation uses too', async () => {
   const Labels = { 'recipe-sweep.zone': `other-${hex}.test` };
   await docker.createVolume({ Name: `pulled-${hex}`, Labels });
   made.push(docker.getVolume(`pulled-${hex}`));
-  const limits = { tier: 0, deploy: 0, stable: 0, headroom: 0, fetch: 0, sweep: 0, promote: 0, attempts: 2 };
+  const limits = {
+    tier: 0,
+    deploy: 0,
+    stable: 0,
+    headroom: 0,
+    fetch: 0,
+    sweep: 0,
+    promote: 0,
+    attempts: 2,
+    tests_between: 2,
+  };
   const { stacks } = deployingOnSwarm({
     config: {
       zone: `mine-${hex}.test`,

@@ -62,6 +62,7 @@ const config = {
     deploy: 40_000,
     stable: 0,
     attempts: 2,
+    tests_between: 2,
     headroom: 0,
     fetch: 1e9,
   },

@@ -100,6 +100,7 @@ function deployer() {
         deploy: 1_000,
         stable: 0,
         attempts: 2,
+        tests_between: 2,
         headroom: 0,
         fetch: 1e9,
       },

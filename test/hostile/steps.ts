@@ -37,6 +37,7 @@ export function stepsIn(around: Surroundings): Steps {
     mirrors: path.join(root, 'ours', 'mirrors', '{recipe}.git'),
     path: process.env['PATH'] ?? '',
     docker: { socket: '/nonexistent.sock', pull: 'missing' },
+    serve: { listen: '127.0.0.1:8080' },
     probe: { via: 'task' },
     temporal: { address: '', namespace: '', ui: '' },
     schedule: { day: 'sunday', time: '03:00', timezone: 'UTC', catchup: 0 },
@@ -47,6 +48,7 @@ export function stepsIn(around: Surroundings): Steps {
       deploy: 1_000,
       stable: 0,
       attempts: 2,
+      tests_between: 2,
       headroom: 0,
       fetch: 1e9,
     },
@@ -57,6 +59,7 @@ export function stepsIn(around: Surroundings): Steps {
     createMirrors({ config, commands, ledger, now, endOrphans: async () => undefined });
   const activities = createActivities({
     config,
+    forgeFor: async () => null,
     recipes: createRecipes(recipes),
     ledger,
     attempts: createAttempts(state),

@@ -56,7 +56,7 @@ const record = (recipe: string): CanonicalRecord => ({
 });
 
 const report = (sweep: string, ended: string): SweepReport => ({
-  schema: 3,
+  schema: 4,
   sweep,
   host: 'ci-1',
   zone: 'ci.example.org',
@@ -67,7 +67,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
   ended,
   recipes: [
     {
-      schema: 3,
+      schema: 4,
       recipe: 'gitea',
       asked: { by: 'sweep', id: sweep },
       outcome: {
@@ -81,6 +81,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
       leftovers: null,
       notes: [],
       release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
+      test: null,
       tiers: [{ tier: 'install', result: 'fail', reason: 'app exited', evidence: 'app.log' }],
       level: 0,
       lint: null,

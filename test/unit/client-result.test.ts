@@ -8,7 +8,7 @@ const FOLDER = '/var/lib/recipe-sweep/runs/sweep-2025-03-02T03:00:00Z/gitea';
 const LOG = `${FOLDER}/cold-test-upgrade/app.log`;
 
 const red: RecipeResult = {
-  schema: 3,
+  schema: 4,
   recipe: 'gitea',
   asked: { by: 'sweep', id: 'sweep-2025-03-02T03:00:00Z' },
   outcome: {
@@ -22,6 +22,7 @@ const red: RecipeResult = {
   leftovers: null,
   notes: [],
   release: { version: '3.6.0+1.24.2', commit: 'c'.repeat(40) },
+  test: null,
   tiers: [
     { tier: 'install', result: 'pass', ms: 61_250 },
     { tier: 'upgrade', result: 'fail', reason: 'app: exited with 1', evidence: LOG, ms: 9_120 },

@@ -198,6 +198,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const canonicals = createCanonicals(config);
   const activities = createActivities({
     config,
+    forgeFor: async () => null,
     recipes: {
       strays: async () => [],
       all: async () => recipes.map((recipe) => ({ recipe, exception: null, problem: null })),

@@ -86,6 +86,7 @@ function deploying(changes: { docker?: Dockerode } = {}): Deploying {
         deploy: 1_000,
         stable: 0,
         attempts: 2,
+        tests_between: 2,
         headroom: 0,
         fetch: 1e9,
       },

@@ -26,6 +26,7 @@ it('an engine that takes calls and never answers does not hold up what comes aft
       sweep: 0,
       promote: 0,
       attempts: 2,
+      tests_between: 2,
     };
     const { stacks } = deployingOnSwarm({
       config: { zone: 'x.test', state, docker: { socket, pull: 'always' }, probe: { via: 'task' }, limits },

@@ -20,13 +20,14 @@ afterEach(async () => {
 });
 
 const result: RecipeResult = {
-  schema: 3,
+  schema: 4,
   recipe: 'gitea',
   asked: { by: 'sweep', id: 'sweep-1' },
   outcome: { kind: 'PASS', promoted: '3.6.0+1' },
   leftovers: null,
   notes: [],
   release: { version: '3.6.0+1', commit: 'c'.repeat(40) },
+  test: null,
   tiers: [
     { tier: 'install', result: 'pass', ms: 61_250 },
     { tier: 'upgrade', result: 'skipped', reason: 'nothing older' },
@@ -39,7 +40,7 @@ const result: RecipeResult = {
 };
 
 const report: SweepReport = {
-  schema: 3,
+  schema: 4,
   sweep: 'sweep-1',
   host: 'ci-1',
   zone: 'ci.example.org',
@@ -106,7 +107,7 @@ test('a report of schema 2, whose results name their sweep, is read', async () =
 
 test.each([
   ['of a newer schema', { ...result, schema: 4 }],
-  ['of schema 3 that names its sweep', { ...ofSchema2(result), schema: 3 }],
+  ['of schema 3 that names its sweep', { ...ofSchema2(result), schema: 4 }],
   ['of schema 2 without its level', { ...ofSchema1(result), schema: 2 }],
   ['of schema 1 with a level', { ...ofSchema2(result), schema: 1 }],
   ['that nobody asked for', { ...result, asked: { by: 'nobody', id: 'x' } }],

@@ -168,7 +168,7 @@ describe('a sweep that opens', () => {
     );
     const [started, at] = [daysAgo(days), daysAgo(days)];
     const result: RecipeResult = {
-      schema: 3,
+      schema: 4,
       recipe,
       asked: { by: 'sweep', id: sweep },
       outcome,
@@ -181,7 +181,7 @@ describe('a sweep that opens', () => {
     await index().add(result);
     const verdict = 'none';
     const report = { host: 'h', zone: ZONE, note: null, problems: [], started, ended: at };
-    await createReports(machine.state).write({ schema: 3, sweep, verdict, ...report, recipes: [result] });
+    await createReports(machine.state).write({ schema: 4, sweep, verdict, ...report, recipes: [result] });
   }
 
   it('throws away old sweeps and old evidence, and says so where that was', async () => {

@@ -29,13 +29,14 @@ const ERROR: Outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'no disk' 
 function resultOf(day: number, outcome: Outcome): RecipeResult {
   const at = new Date(Date.UTC(2025, 0, day)).toISOString();
   return {
-    schema: 3,
+    schema: 4,
     recipe: 'gitea',
     asked: { by: 'sweep', id: `sweep-${day}` },
     outcome,
     leftovers: null,
     notes: [],
     release: { version: '1.1.0+1', commit: 'c'.repeat(40) },
+    test: null,
     tiers: [],
     level: null,
     lint: null,

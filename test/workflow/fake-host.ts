@@ -145,6 +145,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(recipe) ?? canonical ?? null;
         return {
           canonical: version ? { version, commit: commitOf(version) } : null,
+          dataDropped: null,
           hold: hold ?? null,
           deps: recipes[recipe]?.deps ?? [],
         };
@@ -187,7 +188,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const rest = { ...end, outcome: asRecorded(end) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
         host.results.set(rest.workflow.id, {
-          schema: 3,
+          schema: 4,
           ...rest,
           asked: { by: asked.by, id: asked.id },
           started,
