@@ -1,8 +1,9 @@
 /**
  * The forge that the mirrors are on, as the system sees it: pull requests, their comments and the statuses of their
- * commits. One adapter speaks to one kind of forge. Every function asks again by itself where that helps, within the
- * limits that the forge names, until the signal that it was made with; then it throws Fault Forge. It throws Fault BadConfig where the forge does not
- * take the token, or does not let it do this. What is not there is an answer and no fault.
+ * commits. One adapter speaks to one kind of forge. Every function asks again by itself where that helps, a few times
+ * and within the limits that the forge names; then it throws Fault Forge. It throws Fault BadConfig where the forge does
+ * not take the token, or does not let it do this; and what the signal was aborted with that it was made with. What is
+ * not there is an answer and no fault.
  */
 export interface Forge {
   /** Who the token's account is: its login. */
@@ -16,12 +17,12 @@ export interface Forge {
   closePullRequest(repository: Repository, number: number): Promise<boolean>;
   /** Whether somebody opened it again after it was closed. */
   wasReopened(repository: Repository, number: number): Promise<boolean>;
-  /** Whether its head was pushed to after then. */
+  /** Whether its head was pushed to after then; what came in the same second counts, since it may have. */
   pushedSince(repository: Repository, number: number, since: Date): Promise<boolean>;
   comment(repository: Repository, id: number): Promise<Comment | null>;
-  /** Of all its pull requests, those written after then, newest first, so many at most. */
+  /** Of all its pull requests, those written at that time or after it, newest first, so many at most. */
   commentsSince(repository: Repository, since: Date, most: number): Promise<Comment[]>;
-  /** Those of one pull request, oldest first; the newest so many. */
+  /** Those of one pull request, oldest first; of many the newest. */
   commentsOf(repository: Repository, number: number, most: number): Promise<Comment[]>;
   /** Null where there is no such pull request any more. */
   addComment(repository: Repository, number: number, body: string): Promise<Comment | null>;
@@ -45,7 +46,7 @@ export interface PullRequest {
   title: string;
   state: 'open' | 'closed';
   isDraft: boolean;
-  /** Of the repository that it is in, and its own. */
+  /** Its fork is another repository, or none: only a branch of the repository itself is its writers'. */
   head: { commit: string; isFork: boolean };
   /** The branch that it asks to be merged into. */
   base: string;
@@ -57,6 +58,7 @@ export interface Comment {
   id: number;
   /** The number of the pull request that it is under; null where it is under none. */
   pullRequest: number | null;
+  /** The account's login; empty where it is gone, or the comment came from elsewhere. */
   author: string;
   body: string;
   /** ISO 8601, UTC. */
