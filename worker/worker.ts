@@ -4,10 +4,12 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import Dockerode from 'dockerode';
 import { createActivities } from '../activities/index.ts';
+import { createForge } from '../forge/gitea.ts';
 import { createAttempts } from '../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../host/machine/processes.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
 import { declaredEnvironment, type Config } from '../host/config/config.ts';
+import { forgeAccess } from '../host/config/forge-access.ts';
 import { createHostLock } from '../host/lock/host-lock.ts';
 import { ensureInstallation } from '../host/lock/installation.ts';
 import { createLedger } from '../host/git/ledger.ts';
@@ -96,7 +98,10 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
   const attempts = createAttempts(state);
   return createActivities({
     config,
-    forgeFor: async () => null,
+    async forgeFor(signal) {
+      const access = await forgeAccess(config);
+      return access && createForge({ ...access, signal });
+    },
     recipes: createRecipes(recipes),
     ledger,
     canonicals,

@@ -136,6 +136,63 @@ export function unbundleArgs(file: string): string[] {
   ];
 }
 
+/** Holds heads of pull requests in a repository of ours; a sync of main and tags neither pushes nor prunes what is here. */
+export const HEADS = 'refs/recipe-sweep/heads';
+
+/**
+ * Fetches a commit by its ID, or the head of a pull request wherever that is by now, into a ref of ours that is named by
+ * the commit. All that comes is in one pack, which is there whole or not at all.
+ */
+export function fetchHeadArgs(url: string, commit: string, pullRequest: number | null): string[] {
+  const held = `${HEADS}/${checkedId(commit)}`;
+  const source = pullRequest === null ? commit : `refs/pull/${checkedNumber(pullRequest)}/head`;
+  return [
+    ...NETWORK,
+    '-c',
+    'transfer.fsckObjects=true',
+    '-c',
+    'fetch.unpackLimit=1',
+    HERE,
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--no-recurse-submodules',
+    '--',
+    url,
+    `+${source}:${held}`,
+  ];
+}
+
+/** Makes the ref of ours that is named by the commit lead to it. */
+export function holdHeadArgs(commit: string): string[] {
+  return [...SAFE, HERE, 'update-ref', `${HEADS}/${checkedId(commit)}`, commit];
+}
+
+/** Whether main holds the commit: exit status 0, else 1. */
+export function onMainArgs(commit: string): string[] {
+  return [...SAFE, HERE, 'merge-base', '--is-ancestor', checkedId(commit), MAIN];
+}
+
+/** Prints the tree that a merge of the commit into main would have; exit status 1 where they conflict. */
+export function mergeTreeArgs(commit: string): string[] {
+  return [
+    ...SAFE,
+    HERE,
+    'merge-tree',
+    '--write-tree',
+    '--allow-unrelated-histories',
+    '--no-messages',
+    MAIN,
+    checkedId(commit),
+  ];
+}
+
+/** Prints main's own tree. */
+export function mainTreeArgs(): string[] {
+  return [...SAFE, HERE, 'rev-parse', '--verify', '--quiet', `${MAIN}^{tree}`];
+}
+
 /** Fills the index named by GIT_INDEX_FILE with a commit's tree. */
 export function readTreeArgs(commit: string): string[] {
   return [...SAFE, HERE, 'read-tree', checkedId(commit)];
@@ -160,6 +217,12 @@ export function isObjectId(text: string): boolean {
 function checkedId(text: string): string {
   if (!isObjectId(text)) throw new RangeError(`not a whole object ID: ${JSON.stringify(text)}`);
   return text;
+}
+
+function checkedNumber(number: number): number {
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new RangeError(`no pull request's number: ${number}`);
+  return number;
 }
 
 /** Throws RangeError on a line that git does not write. */

@@ -1,7 +1,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { GitUrl } from '../../domain/git-url.ts';
-import type { ProcessRunner } from '../machine/process.ts';
+import { CommandFailed, type ProcessRunner } from '../machine/process.ts';
 import * as argv from './commands.ts';
 import { withCredentials } from './credentials.ts';
 import { gitAt, type GitCommand } from './git-at.ts';
@@ -37,12 +37,30 @@ export interface Git {
   /** Writes a commit and its history to a file, for {@link Git.unbundle}. */
   bundle(folder: string, commit: string, file: string): Promise<void>;
   unbundle(folder: string, file: string): Promise<void>;
+  /** Brings a commit, or the head of a pull request, under the ref of ours that the commit has; no larger than {@link Git.fetch}. */
+  fetchHead(folder: string, from: GitUrl, commit: string, pullRequest: number | null): Promise<void>;
+  /** Holds a commit that is there by that ref. */
+  holdHead(folder: string, commit: string): Promise<void>;
+  /** Whether a commit that is there is on main. */
+  onMain(folder: string, commit: string): Promise<boolean>;
+  /** Whether a merge of a commit that is there into main would leave main's files as they are; a conflict does not. */
+  mergesToNothing(folder: string, commit: string): Promise<boolean>;
 }
 
 const MINUTE = 60_000;
 const LOOK_MS = 2 * MINUTE;
 const LOCAL_MS = 5 * MINUTE;
 const TRANSFER_MS = 15 * MINUTE;
+/** Of files that strangers wrote. */
+const MERGE_MS = MINUTE / 2;
+
+/** Null where git says no, which is exit status 1. */
+async function nullIfNot(asked: Promise<string>): Promise<string | null> {
+  return asked.catch((error: unknown) => {
+    if (error instanceof CommandFailed && error.status === 1) return null;
+    throw error;
+  });
+}
 
 /** `mostFetched` is in bytes. */
 export function createGit(commands: ProcessRunner, mostFetched: number): Git {
@@ -56,6 +74,14 @@ export function createGit(commands: ProcessRunner, mostFetched: number): Git {
     return argv.parseCommits(await local(folder, argv.objectsArgs(), { input }));
   }
 
+  /** No file that it writes is larger than what may be fetched: one push of a hundred gigabytes must not fill this disk. */
+  async function fetch(folder: string, credentials: GitUrl['credentials'], git: string[]): Promise<void> {
+    const args = [`--fsize=${mostFetched}`, '--', 'git', ...git];
+    await withCredentials(credentials, (given) =>
+      commands.output({ file: 'prlimit', args, cwd: folder, timeoutMs: TRANSFER_MS, ...given }),
+    );
+  }
+
   return {
     async remoteRefs({ url, credentials }) {
       const args = argv.listRemoteArgs(url);
@@ -66,11 +92,7 @@ export function createGit(commands: ProcessRunner, mostFetched: number): Git {
     },
 
     async fetch(folder, { url, credentials }) {
-      // One push of a hundred gigabytes must not fill this host's disk.
-      const args = [`--fsize=${mostFetched}`, '--', 'git', ...argv.fetchArgs(url)];
-      await withCredentials(credentials, (given) =>
-        commands.output({ file: 'prlimit', args, cwd: folder, timeoutMs: TRANSFER_MS, ...given }),
-      );
+      await fetch(folder, credentials, argv.fetchArgs(url));
     },
 
     async push(folder, { url, credentials }, main) {
@@ -119,6 +141,23 @@ export function createGit(commands: ProcessRunner, mostFetched: number): Git {
 
     async unbundle(folder, file) {
       await local(folder, argv.unbundleArgs(file));
+    },
+
+    async fetchHead(folder, { url, credentials }, commit, pullRequest) {
+      await fetch(folder, credentials, argv.fetchHeadArgs(url, commit, pullRequest));
+    },
+
+    async holdHead(folder, commit) {
+      await local(folder, argv.holdHeadArgs(commit));
+    },
+
+    async onMain(folder, commit) {
+      return (await nullIfNot(local(folder, argv.onMainArgs(commit)))) !== null;
+    },
+
+    async mergesToNothing(folder, commit) {
+      const merged = await nullIfNot(local(folder, argv.mergeTreeArgs(commit), { deadlineMs: MERGE_MS }));
+      return merged !== null && merged === (await local(folder, argv.mainTreeArgs()));
     },
   };
 }

@@ -2,12 +2,14 @@ import path from 'node:path';
 import { Fault } from '../../domain/fault.ts';
 import type { GitUrl } from '../../domain/git-url.ts';
 import { mirrorUrl, type Config } from '../config/config.ts';
+import { withForgeToken } from '../config/forge-access.ts';
 import type { ProcessRunner } from '../machine/process.ts';
 import { createQueue, type Queue } from '../machine/queue.ts';
 import { accept, refuseToAccept, type AskedAcceptance } from './acceptance.ts';
 import { checkOut } from './checkout.ts';
 import { isObjectId } from './commands.ts';
 import { createGit } from './git.ts';
+import { bringHead, type Head } from './heads.ts';
 import { createKeptCommits } from './kept-commits.ts';
 import type { Ledger, Moved } from './ledger.ts';
 import { lockRepository } from './repository-lock.ts';
@@ -41,6 +43,19 @@ export interface Mirrors {
    */
   checkout(recipe: string, commit: string, folder: string): Promise<void>;
   /**
+   * Brings a commit that the mirror has, of a pull request say, to where checkout finds it until the next sync and
+   * whoever reads by then longer. False where the mirror has it no longer. Throws Fault BadInput for one that brings
+   * more than `limits.fetch`, or that git's own checks refuse, leaving nothing of it; MirrorSync or Disk.
+   */
+  bringCommit(recipe: string, head: Head): Promise<boolean>;
+  /** Whether main has it, as far as the last sync knows. Throws Fault MirrorSync or Disk. */
+  onMain(recipe: string, commit: string): Promise<boolean>;
+  /**
+   * Whether a merge of a commit that was brought into main would change nothing; not so where they conflict, nor where
+   * it is not here. Throws Fault MirrorSync or Disk.
+   */
+  mergesToNothing(recipe: string, commit: string): Promise<boolean>;
+  /**
    * Keeps a commit in `<state>/canonicals/<recipe>/<commit>.bundle`, from where checkout has it once upstream, and so
    * the mirror and its cache, has it no longer. Answers whether it is kept: false when it is gone already. Throws Fault
    * MirrorSync or Disk.
@@ -51,7 +66,7 @@ export interface Mirrors {
 }
 
 export interface MirrorsDependencies {
-  config: Pick<Config, 'mirrors' | 'state'> & { limits: Pick<Config['limits'], 'fetch'> };
+  config: Pick<Config, 'forge' | 'mirrors' | 'state'> & { limits: Pick<Config['limits'], 'fetch'> };
   commands: ProcessRunner;
   ledger: Ledger;
   now(): Date;
@@ -62,7 +77,8 @@ export interface MirrorsDependencies {
 export function createMirrors({ config, commands, ledger, now, endOrphans }: MirrorsDependencies): Mirrors {
   const { state } = config;
   const mostFetched = config.limits.fetch;
-  const mirrorOf = (recipe: string): GitUrl => place(mirrorUrl(config, recipe), `mirrors, for ${recipe}`);
+  const mirrorOf = (recipe: string): Promise<GitUrl> =>
+    withForgeToken(config, place(mirrorUrl(config, recipe), `mirrors, for ${recipe}`));
   const git = createGit(commands, mostFetched);
   const work = createWorkRepositories({ state, git, mostFetched, mirrorOf });
   const kept = createKeptCommits(state, git, work);
@@ -83,10 +99,26 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
     });
   }
 
+  /** A question of a commit and main; no for one that is not here. */
+  async function asked(
+    recipe: string,
+    commit: string,
+    doing: string,
+    ask: (from: string) => Promise<boolean>,
+  ): Promise<boolean> {
+    const found = await work.find(recipe, doing, async (from) => {
+      const { main } = await git.refs(from);
+      return main === null ? null : { main, isHere: await git.has(from, commit) };
+    });
+    if (found === null || !found.isHere) return false;
+    const advice = `Sync ${recipe} again; if that does not help, remove ${work.folder(recipe)}.`;
+    return explained(recipe, doing, advice, () => ask(work.folder(recipe)));
+  }
+
   return {
     async sync(recipe, upstream) {
       const from = placeOfUpstream(recipe, upstream);
-      const mirror = mirrorOf(recipe);
+      const mirror = await mirrorOf(recipe);
       return locked(recipe, () => sync(recipe, from, mirror, { git, work, ledger, now }));
     },
 
@@ -97,10 +129,27 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
     },
 
     async checkout(recipe, commit, folder) {
-      if (!isObjectId(commit)) {
-        throw new Fault('BadInput', `${recipe}: not a whole commit ID: ${JSON.stringify(commit)}`);
-      }
+      refuseNoCommit(recipe, commit);
       await locked(recipe, () => checkOut(recipe, commit, folder, { git, work, kept }));
+    },
+
+    async bringCommit(recipe, head) {
+      refuseNoCommit(recipe, head.commit);
+      return locked(recipe, () => bringHead(recipe, head, { git, work, mirrorOf, mostFetched }));
+    },
+
+    async onMain(recipe, commit) {
+      refuseNoCommit(recipe, commit);
+      return locked(recipe, () =>
+        asked(recipe, commit, `looking for ${commit} on main`, (from) => git.onMain(from, commit)),
+      );
+    },
+
+    async mergesToNothing(recipe, commit) {
+      refuseNoCommit(recipe, commit);
+      return locked(recipe, () =>
+        asked(recipe, commit, `merging ${commit}`, (from) => git.mergesToNothing(from, commit)),
+      );
     },
 
     async keep(recipe, commit) {
@@ -110,6 +159,11 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
 
     keepOnly: (recipe, commit) => kept.keepOnly(recipe, commit),
   };
+}
+
+function refuseNoCommit(recipe: string, commit: string): void {
+  if (isObjectId(commit)) return;
+  throw new Fault('BadInput', `${recipe}: not a whole commit ID: ${JSON.stringify(commit)}`);
 }
 
 /** Mirrors are made for each attempt of a step; those of this process need not ask the kernel. */

@@ -4,6 +4,7 @@ import { versionsOf } from '../../domain/version.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import { sameRefs, type MainAndTags } from './commands.ts';
 import type { Git } from './git.ts';
+import { dropHeads } from './heads.ts';
 import type { Ledger, Moved, Recorded } from './ledger.ts';
 import { mirrorRefs, pushMirror } from './mirror.ts';
 import { refuseMovedUpstream } from './moved-releases.ts';
@@ -46,6 +47,7 @@ export async function sync(recipe: string, from: GitUrl, mirror: GitUrl, tools: 
   refuseMovedUpstream(recipe, upstream.peeled, recorded);
   const { fetched, moved } = await explained(recipe, `fetching upstream ${from.url}`, advice, async () => {
     await work.bring(recipe, from, upstream);
+    await dropHeads(work.folder(recipe));
     passBoundary('mirror-sync.after-fetch');
     const found = await readFetched(recipe, from, upstream, tools);
     // By the objects themselves: until now there was only upstream's word for where its tags lead.

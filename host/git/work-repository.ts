@@ -34,11 +34,16 @@ export interface WorkRepositoriesSettings {
   git: Git;
   /** In bytes. */
   mostFetched: number;
-  mirrorOf(recipe: string): GitUrl;
+  mirrorOf(recipe: string): Promise<GitUrl>;
 }
 
 /** What git says when the system ends the part of it that writes (signal 25, SIGXFSZ), or refuses the write. */
 const FILE_TOO_LARGE = /died of signal 25|file too large/i;
+
+/** Whether a fetch was ended since it brought more than may be fetched. */
+export function isTooLarge(error: unknown): boolean {
+  return error instanceof CommandFailed && FILE_TOO_LARGE.test(error.message);
+}
 
 export function createWorkRepositories(settings: WorkRepositoriesSettings): WorkRepositories {
   const { state, git, mostFetched, mirrorOf } = settings;
@@ -57,7 +62,7 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
     try {
       await git.fetch(work, from);
     } catch (error) {
-      if (!(error instanceof CommandFailed && FILE_TOO_LARGE.test(error.message))) throw error;
+      if (!isTooLarge(error)) throw error;
       await rm(work, { recursive: true, force: true });
       throw syncFault(
         recipe,
@@ -101,7 +106,7 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
     const work = folder(recipe);
     const found = (await exists(work)) ? await nullIfFailed(() => look(work)) : null;
     if (found !== null) return found;
-    const mirror = mirrorOf(recipe);
+    const mirror = await mirrorOf(recipe);
     const advice = `Sync ${recipe} again; if that does not help, mend its mirror.`;
     return explained(recipe, doing, advice, async () => {
       const refs = await git.remoteRefs(mirror);
@@ -124,7 +129,7 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
       if (found !== null) return found;
       throw syncFault(
         recipe,
-        `${doing}: not on the mirror ${mirrorOf(recipe).url}`,
+        `${doing}: not on the mirror ${(await mirrorOf(recipe)).url}`,
         `Sync ${recipe} again; if that does not help, compare the mirror with upstream.`,
       );
     },

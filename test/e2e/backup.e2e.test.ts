@@ -81,6 +81,9 @@ const mirrors: Mirrors = {
     mkdirSync(target, { recursive: true });
     checkouts.get(recipe)?.(target);
   },
+  bringCommit: never,
+  onMain: never,
+  mergesToNothing: never,
   keep: never,
   keepOnly: never,
 };

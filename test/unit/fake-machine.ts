@@ -134,6 +134,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       if (disk.full) throw new Fault('Disk', 'no space left on device');
       mkdirSync(target, { recursive: true });
     },
+    bringCommit: async () => false,
+    onMain: async () => false,
+    mergesToNothing: async () => false,
     async keep() {
       await stillAlive();
       return true;
