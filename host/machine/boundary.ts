@@ -21,9 +21,13 @@ export const BOUNDARIES = [
   'reap.after-remove',
   'reap.after-settle',
 
+  // where the mirror is on a forge, the first and the last two
+  'mirror-sync.after-make',
   'mirror-sync.after-fetch',
   'mirror-sync.after-ledger',
   'mirror-sync.after-push',
+  'mirror-sync.after-comment',
+  'mirror-sync.after-close',
   'resolve.after-look',
 
   // any deployment, cold or warm

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { BOUNDARIES, type Boundary } from '../../host/machine/boundary.ts';
+import type { Boundary } from '../../host/machine/boundary.ts';
 import { until } from '../e2e/system.ts';
 import { createChecker, type Checker } from './checker.ts';
 import { diceOf, type Dice } from './dice.ts';
@@ -17,6 +17,7 @@ import {
   scenariosFor,
   type Publisher,
   type Scenario,
+  STRUCK_AT,
 } from './scenarios.ts';
 import { startStage, type Stage } from './stage.ts';
 import { readJson, type Strike, type Struck } from './strike.ts';
@@ -70,7 +71,7 @@ export function plansOf(
 ): Plan[] {
   const { fault: always } = fixed;
   const fits = (boundary: Boundary): boolean => always === undefined || faultsFor(boundary).includes(always);
-  const order = diceOf(seed).shuffle(BOUNDARIES).filter(fits);
+  const order = diceOf(seed).shuffle(STRUCK_AT).filter(fits);
   return Array.from({ length: runs }, (_, index) => {
     const number = from + index;
     const dice = diceOf(seed * 100_003 + number);

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { stopSignal } from '../../client/signals.ts';
 import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
-import { BOUNDARIES } from '../../host/machine/boundary.ts';
+import { STRUCK_AT } from './scenarios.ts';
 import { openCampaign, plansOf, verdictLine } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { parsePlace } from './strike.ts';
@@ -66,7 +66,7 @@ try {
 } finally {
   await campaign.close();
 }
-const never = BOUNDARIES.filter((boundary) => !campaign.passed.has(boundary));
+const never = STRUCK_AT.filter((boundary) => !campaign.passed.has(boundary));
 if (never.length > 0) console.log(`never passed: ${never.join(', ')}`);
 console.log(`seed ${seed}: ${played} runs, ${breached === 0 ? 'no breach' : `${breached} with a breach`}`);
 process.exit(breached === 0 ? 0 : 1);

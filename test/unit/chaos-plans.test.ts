@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { BOUNDARIES } from '../../host/machine/boundary.ts';
 import { plansOf } from '../chaos/campaign.ts';
+import { STRUCK_AT } from '../chaos/scenarios.ts';
 
 const struck = (plans: ReturnType<typeof plansOf>): string[] =>
   [...new Set(plans.flatMap(({ at }) => (at === null ? [] : [at.boundary as string])))].sort();
@@ -8,7 +8,7 @@ const struck = (plans: ReturnType<typeof plansOf>): string[] =>
 describe('a campaign', () => {
   test.each([0, 7, 301])('of 100 runs strikes at every boundary: seed %i', (seed) => {
     const plans = plansOf(seed, 1, 100, {});
-    expect(struck(plans)).toEqual([...BOUNDARIES].sort());
+    expect(struck(plans)).toEqual([...STRUCK_AT].sort());
     expect(plans.filter(({ at }) => at === null)).toHaveLength(16);
   });
 
