@@ -1,24 +1,9 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { DefaultLogger } from '@temporalio/worker';
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { messageOf } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import { subjectOf } from '../workflows/protocol.ts';
-
-/**
- * A worker's log: one JSON object a line, to standard output or a file. Whatever is about a step or a workflow says by
- * `recipe`, `sweep`, `run` and `step` about which, as far as there is one.
- */
-export function openLog(host: string, file?: string): Logger {
-  return pino(
-    {
-      base: { host },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (level) => ({ level }) },
-    },
-    pino.destination({ dest: file ?? 1, sync: true, mkdir: true }),
-  );
-}
 
 /** Has what Temporal's library tells, and what steps tell through it, written to our log. */
 export function temporalLogger(log: Pick<Logger, 'trace' | 'debug' | 'info' | 'warn' | 'error'>) {

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { ApplicationFailure, CancelledFailure, log } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { inOurWords, openLog, temporalLogger } from '../../worker/log.ts';
+import { openLog } from '../../host/machine/log.ts';
+import { inOurWords, temporalLogger } from '../../worker/log.ts';
 import { logsSteps } from '../../worker/step-log.ts';
 
 const SWEEP = 'sweep-ci-1-2025-03-02T03:00:00Z';
