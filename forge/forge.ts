@@ -63,6 +63,8 @@ export interface Comment {
   body: string;
   /** ISO 8601, UTC. */
   created: string;
+  /** Whether its text was changed since. */
+  edited: boolean;
   /** Where it stands. */
   url: string;
 }
