@@ -44,6 +44,7 @@ buildNpmPackage {
       ../package.json
       ../recipe-sweep.example.yml
       ../recipes
+      ../serve
       ../setup
       ../tsconfig.build.json
       ../tsconfig.json

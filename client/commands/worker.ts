@@ -9,8 +9,8 @@ import { CommandStopped } from '../failure.ts';
 import { configOf, type Session } from '../session.ts';
 import { stopSignal } from '../signals.ts';
 
-/** The two commands that stay: each runs until Ctrl-C or SIGTERM. */
-export function addServeCommands(program: Command, session: Session): void {
+/** The two commands that work on this host: each runs until Ctrl-C or SIGTERM. */
+export function addWorkerCommands(program: Command, session: Session): void {
   program
     .command('worker')
     .description('run the worker of this host; its log goes to standard output')

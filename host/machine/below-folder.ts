@@ -7,8 +7,8 @@ import { inside, openFileInside, openFolder, openInside } from './inside-folder.
  * one there can have it lead elsewhere, and never more than was asked for.
  */
 
-/** Runs the body on an open folder below the root; null where there is none of that name. */
-async function withFolder<T>(
+/** Runs the body on an open folder below the root; null where there is none of that name. It is closed afterwards. */
+export async function withFolder<T>(
   root: string,
   parts: readonly string[],
   body: (folder: FileHandle) => Promise<T>,

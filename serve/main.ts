@@ -1,0 +1,103 @@
+import { Fault } from '../domain/fault.ts';
+import { createForge } from '../forge/gitea.ts';
+import type { Config } from '../host/config/config.ts';
+import { forgeAccess, mirrorOnForge } from '../host/config/forge-access.ts';
+import { webhookSecret } from '../host/config/webhook-secret.ts';
+import { openLog } from '../host/machine/log.ts';
+import { createRecipes } from '../host/recipes/recipes.ts';
+import { createSeenComments } from '../host/store/seen-comments.ts';
+import { createDeliveries } from './deliveries.ts';
+import { createHealth } from './health.ts';
+import { keepLooking, lookForMissed } from './missed.ts';
+import { patientForge } from './patient-forge.ts';
+import { consider, type AskedForge, type Mirror } from './requests.ts';
+import { createDoors, LIMITS, listen } from './server.ts';
+import { openTemporal } from './temporal.ts';
+
+export interface ServeOptions {
+  /** Ends it. */
+  signal: AbortSignal;
+  /** Where the log goes, one JSON object a line; standard output when it is not given. */
+  logFile?: string;
+  /** Called with the address once it listens. */
+  onReady?: (address: string) => void;
+}
+
+/** Of one question to the forge. What it cannot answer by then is asked again later. */
+const PATIENCE_MS = 30_000;
+/** So many comments wait to be looked at. */
+const MOST_WAITING = 1000;
+/** How often strangers can have the forge and the Temporal server asked. */
+const HEALTH_FRESH_MS = 5_000;
+const HEALTH_PATIENCE_MS = 4_000;
+const PACE = { everyMs: 3_600_000, soonMs: 60_000 };
+
+/**
+ * The bridge between the forge and the Temporal server, until the signal. Neither needs to answer when it starts. Throws
+ * Fault BadConfig where the configuration lacks what it needs.
+ */
+export async function runServe(config: Config, { signal, logFile, onReady }: ServeOptions): Promise<void> {
+  const { host, state } = config;
+  const access = await forgeAccess(config);
+  if (access === null) {
+    throw new Fault(
+      'BadConfig',
+      'forge: not set, so there are no pull requests to serve: docs/pull-requests.md',
+    );
+  }
+  const secret = await webhookSecret(config.serve);
+  const log = openLog(host, logFile);
+  const temporal = await openTemporal(config);
+
+  const ending = new AbortController();
+  const end = (): void => ending.abort(new Fault('Network', 'serve ends'));
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+
+  const askedFor = (patienceMs: number): AskedForge =>
+    patientForge((until) => createForge({ ...access, signal: until }), patienceMs, ending.signal);
+  const forge = askedFor(PATIENCE_MS);
+  const mirrors = (): Promise<Mirror[]> => mirrorsOf(config);
+  let left = (): void => undefined;
+  const deliveries = createDeliveries({
+    most: MOST_WAITING,
+    consider: async (hint) => consider(hint, { host, forge, starter: temporal, mirrors: await mirrors() }),
+    onLeft: () => left(),
+    log,
+  });
+  const health = createHealth(
+    { temporal: () => temporal.look(), forge: () => askedFor(HEALTH_PATIENCE_MS).login() },
+    HEALTH_FRESH_MS,
+  );
+  const doors = createDoors({ secret, deliveries, health, evidence: { state, host }, log, limits: LIMITS });
+  const seen = createSeenComments(state);
+  try {
+    const open = await listen(doors, config.serve.listen, { limits: LIMITS, log });
+    try {
+      log.info({ listen: open.address }, 'serve listens');
+      onReady?.(open.address);
+      const looking = keepLooking(
+        () => lookForMissed({ forge, mirrors, seen, consider: deliveries.take, now: new Date(), log }),
+        PACE,
+        ending.signal,
+      );
+      ({ left } = looking);
+      await looking.ended;
+    } finally {
+      await open.close();
+      log.info({}, 'serve ends');
+    }
+  } finally {
+    signal.removeEventListener('abort', end);
+    await temporal.close();
+  }
+}
+
+/** Those enrolled recipes whose mirrors are on the forge. */
+async function mirrorsOf(config: Config): Promise<Mirror[]> {
+  const all = await createRecipes(config.recipes).all();
+  return all.flatMap(({ recipe, exception }) => {
+    const repository = exception === null ? mirrorOnForge(config, recipe) : null;
+    return repository === null ? [] : [{ recipe, repository }];
+  });
+}
