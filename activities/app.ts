@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
-import { coldDomain, stackName } from '../domain/names.ts';
+import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
 import { isSame, type Revision } from '../domain/release.ts';
 import { runName, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
@@ -93,8 +93,8 @@ export async function prepareApp(
   };
 }
 
-/** A tier to ask of the run's cold deployment. */
-export interface ColdStep {
+/** A tier to ask of the run's deployment. */
+export interface TierStep {
   run: RunRef;
   /** The step's name in the protocol; its evidence folder is called by it. */
   step: string;
@@ -104,11 +104,19 @@ export interface ColdStep {
   upgraded: boolean;
 }
 
+/** Where a test's deployment is, as the world and its run say. */
+export type AppOf = (world: World, attempt: HostAttempt, input: TierStep) => Promise<PreparedApp>;
+
 /** The app at the run's throw-away domain. */
-export async function coldApp(world: World, attempt: HostAttempt, input: ColdStep): Promise<App> {
-  const { run, step, deploy, dependencies, upgraded } = input;
-  const domain = coldDomain(run.recipe, world.config.zone, run.workflow.runId);
-  const { recipe } = run;
-  const where = { run, recipe, step, domain, lifetime: 'cold', dependencies, upgraded } as const;
-  return prepareApp(world, attempt, where, deploy);
-}
+export const coldApp: AppOf = (world, attempt, { deploy, ...input }) => {
+  const { recipe, workflow } = input.run;
+  const domain = coldDomain(recipe, world.config.zone, workflow.runId);
+  return prepareApp(world, attempt, { ...input, recipe, domain, lifetime: 'cold' }, deploy);
+};
+
+/** The app at the domain of its recipe's canonical. */
+export const warmApp: AppOf = (world, attempt, { deploy, ...input }) => {
+  const { recipe } = input.run;
+  const domain = warmDomain(recipe, world.config.zone);
+  return prepareApp(world, attempt, { ...input, recipe, domain, lifetime: 'warm' }, deploy);
+};

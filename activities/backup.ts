@@ -5,7 +5,7 @@ import type { Taken } from '../host/data/backups.ts';
 import { missingMarkers } from '../host/data/data-marker.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
-import { coldApp, type ColdStep } from './app.ts';
+import { coldApp, type TierStep } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
 import { runHooks, whileHooksHaveTheirContainers, type Hooked } from './service-hooks.ts';
 import { askTier, refuseUnlessRunning, type TierAnswer } from './tier.ts';
@@ -14,7 +14,7 @@ import type { World } from './world.ts';
 export function backup(world: World) {
   return {
     /** Archives what the backupbot labels name of the run's deployment, while it runs. */
-    async coldBackup(input: ColdStep): Promise<TierAnswer> {
+    async coldBackup(input: TierStep): Promise<TierAnswer> {
       const { run, step } = input;
       return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const { stacks, backups } = attempt;

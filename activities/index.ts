@@ -8,6 +8,7 @@ import { ledger } from './ledger.ts';
 import { lint } from './lint.ts';
 import { mirrorSync } from './mirror-sync.ts';
 import { promote } from './promote.ts';
+import { quickLane } from './quick-lane.ts';
 import { reap } from './reap.ts';
 import { record } from './record.ts';
 import { resolve } from './resolve.ts';
@@ -30,6 +31,7 @@ export function createActivities(world: World) {
     ...restore(world),
     ...custom(world),
     ...lint(world),
+    ...quickLane(world),
     ...promote(world),
     ...teardown(world, provider),
     ...record(world),

@@ -5,9 +5,10 @@ import { isSame, type Release } from '../domain/release.ts';
 import { runName, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
-import type { ImageSeen } from '../domain/app.ts';
+import { changedImages, type ImageSeen } from '../domain/app.ts';
 import { prepareApp } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
+import { reattach } from './reattach.ts';
 import type { World } from './world.ts';
 
 export interface PromoteInput {
@@ -43,7 +44,8 @@ export function promote(world: World) {
         const before = await world.canonicals.read(recipe);
         const mirrors = world.mirrorsFor(attempt.commands);
         if (before && isPromotionOf(before, run, release)) {
-          await warm.committed(before);
+          // Not as its own alone: something else may have used the data since, where the run was reset.
+          await warm.settle(recipe);
           await mirrors.keepOnly(recipe, release.commit);
           return { promoted: true };
         }
@@ -69,18 +71,9 @@ export function promote(world: World) {
         if (before) {
           const step = 'promote-reattach';
           report(`${step} at ${domain}`);
-          const reattached = await deployer.deploy(
-            await prepareApp(world, attempt, { ...where, step, upgraded: false }, before),
-            'restart',
-          );
-          if (!reattached.ok) {
-            return refuse(
-              `the canonical ${before.version} does not run on its own data: ${reattached.reason}`,
-              reattached.evidence,
-            );
-          }
-          const other = changedImages(before.images, reattached.images);
-          if (other) return refuse(`the canonical ${before.version} was proven on other images: ${other}`);
+          const proven = await prepareApp(world, attempt, { ...where, step, upgraded: false }, before);
+          const reattached = await reattach(attempt, proven, before);
+          if (!reattached.ok) return refuse(reattached.reason, reattached.evidence);
           passBoundary('promote.after-reattach');
         }
         report(`promote at ${domain}`);
@@ -135,19 +128,4 @@ export function promote(world: World) {
 /** Whether the record was written by an earlier attempt of this very promotion. */
 function isPromotionOf(record: CanonicalRecord, run: RunRef, release: Release): boolean {
   return record.run === runName(run) && isSame(record, release);
-}
-
-/** The record must speak of the images that were tested. Null when they are the same. */
-function changedImages(
-  tested: Record<string, ImageSeen>,
-  installed: Record<string, ImageSeen>,
-): string | null {
-  const changed = Object.keys({ ...tested, ...installed }).filter(
-    (service) => tested[service]?.digest !== installed[service]?.digest,
-  );
-  if (changed.length === 0) return null;
-  const named = changed.map(
-    (service) => `${service} (${installed[service]?.image ?? tested[service]?.image ?? ''})`,
-  );
-  return `not the same images: ${named.join(', ')}`;
 }

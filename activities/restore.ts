@@ -10,7 +10,7 @@ import type { Deployment } from '../host/deploy/deployer.ts';
 import type { Volume } from '../host/engine/volumes.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
-import { coldApp, type ColdStep } from './app.ts';
+import { coldApp, type TierStep } from './app.ts';
 import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
 import { runHooks, whileHooksHaveTheirContainers } from './service-hooks.ts';
 import { askTier, checkData, writeData, type TierAnswer, type TierFailure } from './tier.ts';
@@ -22,7 +22,7 @@ export function restore(world: World) {
      * Does what an operator with a new host does: deploys the release on empty volumes, puts the archive over what is
      * there while it runs, between the restore's hooks, and looks for the data; at once, and after a restart.
      */
-    async coldRestore(input: ColdStep): Promise<TierAnswer> {
+    async coldRestore(input: TierStep): Promise<TierAnswer> {
       const { run, step } = input;
       return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const { stacks, backups } = attempt;
@@ -33,7 +33,7 @@ export function restore(world: World) {
         if (archive === null || gone === undefined || gone.length > 0) {
           throw new Fault(
             'BadInput',
-            `${app.stack} has ${archive === null ? 'no archive' : 'lost volumes'}, so there is nothing to restore (the run was reset past its backup, or somebody removed it): sweep ${app.recipe} again`,
+            `${app.stack} has ${archive === null ? 'no archive' : 'lost volumes'}, so there is nothing to restore (the run was reset past its backup, or somebody removed it): start a new run of ${app.recipe}`,
           );
         }
         // A restore that goes on finds the app down, or on half of its data: what comes before was asked then.

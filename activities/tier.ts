@@ -3,7 +3,8 @@ import { Fault } from '../domain/fault.ts';
 import type { TierHook } from '../domain/recipe-settings.ts';
 import type { ScriptResult } from '../host/scripts/app-scripts.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
-import type { App } from '../domain/app.ts';
+import type { App, ImageSeen } from '../domain/app.ts';
+import type { Deployment } from '../host/deploy/deployer.ts';
 import type { HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -16,6 +17,9 @@ export type TierFailure = {
 
 /** What a tier says of the one cold deployment. */
 export type TierAnswer = TierPass | TierFailure | { result: 'skipped'; reason: string };
+
+/** What a tier says that deploys. */
+export type DeployAnswer = (TierPass & { images: Record<string, ImageSeen> }) | TierFailure;
 
 /** With a note where it passed not quite as it should. */
 export type TierPass = { result: 'pass'; note?: string };
@@ -88,8 +92,21 @@ export async function refuseUnlessRunning(
   if (runs) return;
   throw new Fault(
     'BadInput',
-    `nothing of ${app.recipe} runs at ${app.domain}, so there is nothing to ${purpose} (the run was reset past its install, or somebody removed the stack): sweep ${app.recipe} again`,
+    `nothing of ${app.recipe} runs at ${app.domain}, so there is nothing to ${purpose} (the run was reset past its install, or somebody removed the stack): start a new run of ${app.recipe}`,
   );
+}
+
+const NOT_ASKED = 'nobody was asked whether it serves: no label says where, and recipe.yml has no probe';
+
+/** What came of a deployment, as a tier says it. */
+export function deployAnswer(deployment: Deployment): DeployAnswer {
+  return deployment.ok
+    ? {
+        result: 'pass',
+        images: deployment.images,
+        ...(deployment.asked ? {} : { note: NOT_ASKED }),
+      }
+    : { result: 'fail', reason: deployment.reason, evidence: deployment.evidence };
 }
 
 function failureOf(result: ScriptResult | null): TierFailure | null {

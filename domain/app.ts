@@ -35,3 +35,18 @@ export interface ImageSeen {
   /** Registry digest where the image came from one, else the engine's image ID. */
   digest: string;
 }
+
+/** Which services run on other images than they did before, in words; null when all are the same. */
+export function changedImages(
+  before: Readonly<Record<string, ImageSeen>>,
+  now: Readonly<Record<string, ImageSeen>>,
+): string | null {
+  const changed = Object.keys({ ...before, ...now }).filter(
+    (service) => before[service]?.digest !== now[service]?.digest,
+  );
+  if (changed.length === 0) return null;
+  const named = changed.map(
+    (service) => `${service} (${now[service]?.image ?? before[service]?.image ?? ''})`,
+  );
+  return `not the same images: ${named.join(', ')}`;
+}

@@ -31,6 +31,8 @@ export const FAULTS = {
   Forge: { retryable: true },
   /** What a recipe needs beside it did not come up. */
   Dependency: { retryable: true },
+  /** A canonical does not run on its own data as it was proven, so that nothing could be learned of what follows it. */
+  Canonical: { retryable: true },
   Registry: { retryable: true },
   Network: { retryable: true },
   Daemon: { retryable: true },

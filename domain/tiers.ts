@@ -1,6 +1,7 @@
 import { brief, type Tier, type TierResult } from './outcome.ts';
 import { nameOf, type Release, type Revision } from './release.ts';
 import { basesBefore, upgradeBase, type UpgradeQuestion } from './upgrade-base.ts';
+import { compareVersions } from './version.ts';
 
 /**
  * What is asked of one deployment, and from where it starts. How a test of another kind differs, as one over data that
@@ -30,6 +31,44 @@ export function planTiers(question: UpgradeQuestion): TierPlan {
     unfit: [],
     skipped: base === null ? { upgrade: reason } : {},
   };
+}
+
+const NOT_QUICK = 'the quick lane does not ask for it: only a cold test does';
+
+/** The plan of a quick lane: the head over the canonical on its own data, and the recipe's checks. */
+export function planQuick({ head, canonical }: { head: Release; canonical: Release }): TierPlan {
+  return {
+    head,
+    base: canonical,
+    others: [],
+    unfit: [],
+    skipped: { backup: NOT_QUICK, restore: NOT_QUICK },
+  };
+}
+
+/** What a quick lane is asked for, and what there is for it. */
+export interface QuickQuestion {
+  head: Release;
+  canonical: Release | null;
+  /** Since when the canonical's data is gone by an operator's word; null while it has it, or is none. */
+  dataDropped: string | null;
+}
+
+/** The quick lane, with the canonical that the head is deployed over; or why it has to be a cold test. */
+export type QuickOrCold = { mode: 'quick'; canonical: Release } | { mode: 'cold'; why: string };
+
+/** The quick lane takes the canonical's data forward to a head that is newer: without either there is only a cold test. */
+export function quickOrCold({ head, canonical, dataDropped }: QuickQuestion): QuickOrCold {
+  const cold = (why: string): QuickOrCold => ({ mode: 'cold', why });
+  if (canonical === null) return cold('there is no canonical whose data could be attached');
+  const { version } = canonical;
+  if (dataDropped !== null) {
+    return cold(`the data of the canonical ${version} was dropped on ${dataDropped.slice(0, 10)}`);
+  }
+  const order = compareVersions(version, head.version);
+  if (order === 0) return cold(`the head's version is the canonical's, ${version}`);
+  if (order > 0) return cold(`the canonical ${version} is newer than the head, ${head.version}`);
+  return { mode: 'quick', canonical };
 }
 
 /**

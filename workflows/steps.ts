@@ -57,9 +57,15 @@ export function recipeSteps(settings: SweepSettings, summary: string): RecipeSte
   const { provide, coldInstall, coldUpgrade, coldBackup, coldRestore, coldCustom, lint } =
     proxyActivities<Activities>(options(tierMs, attempts, summary));
   const { promote } = proxyActivities<Activities>(options(promoteMs, attempts, summary));
-  const { teardown, settle, record } = cleanupSteps(settings, summary);
+  const { teardown, settle, quickUndeploy, record } = cleanupSteps(settings, summary);
   const tiers = { provide, coldInstall, coldUpgrade, coldBackup, coldRestore, coldCustom, lint };
-  return { mirrorSync, resolve, ...tiers, promote, teardown, settle, record };
+  // The first of them may have to put the data back before it begins, as promote does.
+  const { quickReattach } = proxyActivities<Activities>(options(promoteMs, attempts, summary));
+  const { quickUpgrade, quickCustom, quickLint } = proxyActivities<Activities>(
+    options(tierMs, attempts, summary),
+  );
+  const quick = { quickReattach, quickUpgrade, quickCustom, quickLint, quickUndeploy };
+  return { mirrorSync, resolve, ...tiers, ...quick, promote, teardown, settle, record };
 }
 
 export type RecipeSteps = Pick<
@@ -73,6 +79,11 @@ export type RecipeSteps = Pick<
   | 'coldRestore'
   | 'coldCustom'
   | 'lint'
+  | 'quickReattach'
+  | 'quickUpgrade'
+  | 'quickCustom'
+  | 'quickLint'
+  | 'quickUndeploy'
   | 'promote'
   | 'teardown'
   | 'settle'
@@ -87,6 +98,7 @@ export function cleanupSteps(
   Activities,
   | 'teardown'
   | 'settle'
+  | 'quickUndeploy'
   | 'reap'
   | 'giveBackHost'
   | 'closeSweep'

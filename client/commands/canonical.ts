@@ -141,7 +141,11 @@ function renderRecord(record: CanonicalRecord, attached: boolean): string {
     `commit    ${record.commit}`,
     `promoted  ${formatTime(new Date(record.ts))} by ${record.run}`,
     `snapshot  ${record.snapshot.id}, ${formatBytes(record.snapshot.bytes)}, sha256 ${record.snapshot.sha256}`,
-    ...(attached ? ['data      attached: a run uses it now, or did when it crashed'] : []),
+    ...(attached
+      ? [
+          'data      attached: a run uses it, or did last; it is put back from the snapshot before the next one does',
+        ]
+      : []),
     'images',
     ...images,
   ];

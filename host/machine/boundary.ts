@@ -46,7 +46,7 @@ export const BOUNDARIES = [
   'stop.after-networks',
   'remove.after-volumes',
 
-  // around each tier of the cold test
+  // around each tier
   'tier.after-before-hook',
   'tier.after-after-hook',
 
@@ -57,8 +57,8 @@ export const BOUNDARIES = [
   'cold-install.after-deploy',
   'cold-install.after-markers',
   'cold-install.after-data',
-  'cold-upgrade.after-deploy',
-  'cold-upgrade.after-markers',
+  'upgrade.after-deploy',
+  'upgrade.after-markers',
   'backup.after-pre-hooks',
   'backup.mid-archive',
   'backup.after-archive',
@@ -71,6 +71,11 @@ export const BOUNDARIES = [
   'custom.after-checks',
   'teardown.after-remove',
   'teardown.after-checkouts',
+
+  'quick-lane.after-attach',
+  'quick-lane.after-reattach',
+  'quick-lane.after-data',
+  'quick-lane.after-undeploy',
 
   'promote.after-attach',
   'promote.after-reattach',

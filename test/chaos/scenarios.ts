@@ -26,7 +26,7 @@ const RESTORING: readonly Boundary[] = [
   'settle.mid-restore',
   'settle.after-restore',
 ];
-const REATTACHING: readonly Boundary[] = ['promote.after-reattach', 'cold-upgrade.after-deploy'];
+const REATTACHING: readonly Boundary[] = ['promote.after-reattach', 'upgrade.after-deploy'];
 
 const FIRST = { first: true, promoted: true, reaches: ['settle.after-nothing'] } as const;
 const UPGRADE = { first: false, promoted: true, reaches: REATTACHING } as const;

@@ -4,9 +4,12 @@ import type { Release } from '../../domain/release.ts';
 import {
   deployedAt,
   planNote,
+  planQuick,
   planTiers,
+  quickOrCold,
   skipReason,
   withoutBase,
+  type QuickQuestion,
   type TierPlan,
 } from '../../domain/tiers.ts';
 import type { UpgradeQuestion } from '../../domain/upgrade-base.ts';
@@ -67,6 +70,40 @@ describe('a plan', () => {
     ],
   ])('for %s', (_what, question, expected) => {
     expect(shown(planOf(question))).toEqual(expected);
+  });
+});
+
+describe('a quick lane', () => {
+  const askedOf = (question: Partial<QuickQuestion>) =>
+    quickOrCold({ head: HEAD, canonical: at('1.3.0+1'), dataDropped: null, ...question });
+
+  test('goes from the canonical to a newer head, by the tiers that leave its data where it is', () => {
+    expect(askedOf({})).toEqual({ mode: 'quick', canonical: at('1.3.0+1') });
+    const skipped = 'the quick lane does not ask for it: only a cold test does';
+    const plan = planQuick({ head: HEAD, canonical: at('1.3.0+1') });
+    expect(shown(plan)).toEqual(['commit of 1.3.0+1', commit, skipped, skipped, commit]);
+    expect(TIERS.map((tier) => planNote(tier, plan))).toEqual(TIERS.map(() => null));
+  });
+
+  test.each<[string, Partial<QuickQuestion>, string]>([
+    ['nothing is proven', { canonical: null }, 'there is no canonical whose data could be attached'],
+    [
+      'its data was dropped',
+      { dataDropped: '2026-11-29T19:00:00.000Z' },
+      'the data of the canonical 1.3.0+1 was dropped on 2026-11-29',
+    ],
+    [
+      "the head has the canonical's version",
+      { canonical: HEAD },
+      "the head's version is the canonical's, 2.0.0+1",
+    ],
+    [
+      'the canonical is newer than the head',
+      { head: at('1.2.0+1') },
+      'the canonical 1.3.0+1 is newer than the head, 1.2.0+1',
+    ],
+  ])('is a cold test where %s', (_what, question, why) => {
+    expect(askedOf(question)).toEqual({ mode: 'cold', why });
   });
 });
 

@@ -1,12 +1,11 @@
 import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Holder } from '../../host/lock/host-lock.ts';
-import type { ColdStep } from '../../activities/app.ts';
-import type { ColdResult } from '../../activities/cold-test.ts';
+import type { TierStep } from '../../activities/app.ts';
 import type { Activities } from '../../activities/index.ts';
 import type { Left } from '../../activities/reap.ts';
 import type { RunEnd } from '../../activities/record.ts';
-import type { TierAnswer } from '../../activities/tier.ts';
+import type { DeployAnswer, TierAnswer } from '../../activities/tier.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
@@ -164,6 +163,16 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         await call(run.recipe, step);
         return { problems: recipes[run.recipe]?.lint ?? [] };
       },
+      quickReattach: deployTier,
+      quickUpgrade: deployTier,
+      quickCustom: tier,
+      async quickLint({ run, step }) {
+        await call(run.recipe, step);
+        return { problems: recipes[run.recipe]?.lint ?? [] };
+      },
+      async quickUndeploy({ run }) {
+        await call(run.recipe, 'quick-lane: undeploy');
+      },
       async promote({ run, release }) {
         await call(run.recipe, 'promote');
         const why = recipes[run.recipe]?.red?.promote;
@@ -286,7 +295,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     return outcome.version === version ? pass : { ...outcome, canonical: version };
   }
 
-  async function deployTier({ run, step }: ColdStep): Promise<ColdResult> {
+  async function deployTier({ run, step }: TierStep): Promise<DeployAnswer> {
     claim({ workflowId: run.asked.id, runId: run.asked.runId, what: run.asked.by });
     await call(run.recipe, step);
     const reason = recipes[run.recipe]?.red?.[step as Step];
@@ -295,12 +304,12 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       : { result: 'pass', images: {}, ...noteOf(run, step) };
   }
 
-  function noteOf({ recipe }: ColdStep['run'], step: string): { note?: string } {
+  function noteOf({ recipe }: TierStep['run'], step: string): { note?: string } {
     const note = recipes[recipe]?.says?.[step as Step];
     return note === undefined ? {} : { note };
   }
 
-  async function tier({ run, step }: ColdStep): Promise<TierAnswer> {
+  async function tier({ run, step }: TierStep): Promise<TierAnswer> {
     await call(run.recipe, step);
     const { red, skips } = recipes[run.recipe] ?? {};
     const [why, skipped] = [red?.[step as Step], skips?.[step as Step]];
