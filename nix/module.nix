@@ -60,13 +60,24 @@ let
   # By the name that systemd hands a secret over with: the option that names its file, and the key of the
   # configuration that names it to the worker.
   credentials = {
+    forge-token = {
+      option = "forgeToken";
+      key = [
+        "forge"
+        "tokenFile"
+      ];
+    };
     temporal-api-key = {
       option = "temporalApiKey";
-      key = [ "apiKeyFile" ];
+      key = [
+        "temporal"
+        "apiKeyFile"
+      ];
     };
     temporal-ca = {
       option = "temporalCa";
       key = [
+        "temporal"
         "tls"
         "ca"
       ];
@@ -74,6 +85,7 @@ let
     temporal-cert = {
       option = "temporalCert";
       key = [
+        "temporal"
         "tls"
         "cert"
       ];
@@ -81,6 +93,7 @@ let
     temporal-key = {
       option = "temporalKey";
       key = [
+        "temporal"
         "tls"
         "key"
       ];
@@ -170,20 +183,18 @@ in
       }
     ];
 
-    services.recipe-sweep.settings = mkMerge [
-      {
-        host = mkDefault config.networking.hostName;
-        state = mkDefault "/var/lib/recipe-sweep";
-        path = mkDefault (lib.makeBinPath (programs ++ cfg.tools));
-      }
-      {
-        temporal = mkMerge (
-          lib.mapAttrsToList (
-            name: { key, ... }: lib.setAttrByPath key (mkDefault (handedOver name))
-          ) given
-        );
-      }
-    ];
+    services.recipe-sweep.settings = mkMerge (
+      [
+        {
+          host = mkDefault config.networking.hostName;
+          state = mkDefault "/var/lib/recipe-sweep";
+          path = mkDefault (lib.makeBinPath (programs ++ cfg.tools));
+        }
+      ]
+      ++ lib.mapAttrsToList (
+        name: { key, ... }: lib.setAttrByPath key (mkDefault (handedOver name))
+      ) given
+    );
 
     # NixOS has it on, and an engine with it refuses to be in a swarm.
     virtualisation.docker.liveRestore = mkDefault false;

@@ -36,10 +36,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     .strictObject({
       listen: z
         .string()
-        .regex(
-          /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/,
-          'an address and a port, as in 127.0.0.1:8080',
-        )
+        .regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address and a port, as in 127.0.0.1:8080')
         .prefault('127.0.0.1:8080'),
       url: z.url({ protocol: /^https?$/ }).exactOptional(),
       webhookSecretFile: z.string().min(1).exactOptional(),

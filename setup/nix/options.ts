@@ -142,7 +142,7 @@ function explanations(example: string): Map<string, Explained> {
 /** With the keys that stand in comments, `# tls:` and what is indented below it. */
 function inUse(example: string): string {
   return example.replaceAll(
-    /^( *)# ((?: {2})*(?:tls|ca|cert|key|serverName|apiKeyFile):.*| {2}# .*)$/gm,
+    /^( *)# ((?: {2})*(?:tls|ca|cert|key|serverName|apiKeyFile|forge|url|tokenFile|webhookSecretFile):.*| {2}# .*)$/gm,
     '$1$2',
   );
 }

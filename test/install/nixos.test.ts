@@ -338,6 +338,27 @@ test("another's Temporal server is told who we are by credentials", async () => 
   expect(await judged(host)).toBe('');
 });
 
+test('the token of a forge is a credential', async () => {
+  const { host, error } = await evaluated(
+    MINIMAL,
+    `
+    services.recipe-sweep = {
+      settings.forge.url = "https://git.example.org";
+      secrets.forgeToken = "/run/secrets/forge-token";
+    };`,
+  );
+  expect(error).toBe('');
+  expect(host.refused).toEqual([]);
+  expect(host.settings['forge']).toEqual({
+    url: 'https://git.example.org',
+    tokenFile: '/run/credentials/recipe-sweep.service/forge-token',
+  });
+  expect(host.services['recipe-sweep']?.serviceConfig['LoadCredential']).toEqual([
+    'forge-token:/run/secrets/forge-token',
+  ]);
+  expect(await configCheck(host)).toBe('ok');
+});
+
 describe('refused is', () => {
   test.each([
     ['a time', 'limits.sweep = "20 hours";'],
