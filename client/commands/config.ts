@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { readConfig } from '../../host/config/config.ts';
+import { refuseTwoLogins } from '../../host/config/forge-access.ts';
 import { oneLine } from '../render/terminal.ts';
 import { configFileOf, type Session } from '../session.ts';
 
@@ -11,7 +12,7 @@ export function addConfigCommands(program: Command, session: Session): void {
     .description('read it as every command does, and list every mistake at once')
     .action(async (_options: unknown, command: Command) => {
       const file = await configFileOf(session, command);
-      await readConfig(file);
+      refuseTwoLogins(await readConfig(file));
       session.terminal.out(`${oneLine(file)}: ok`);
     });
 }

@@ -2,7 +2,9 @@ import type { Command } from 'commander';
 import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
 import type { AlertKind } from '../../domain/alert.ts';
+import { createForge } from '../../forge/gitea.ts';
 import { readConfig, type Config } from '../../host/config/config.ts';
+import { forgeAccess, mirrorOnForge, refuseTwoLogins } from '../../host/config/forge-access.ts';
 import { textIfThere } from '../../host/machine/durable-file.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
@@ -47,6 +49,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkZones(config),
         await checkUnit(config, configFile),
         ...(await checkTemporal(config)),
+        await checkForge(config),
         await checkExposure(config),
       ];
       if (options.json) printJson(session, findings);
@@ -199,6 +202,32 @@ async function checkTemporal(config: Config): Promise<Finding[]> {
     return [{ name, ok: false, found: `${address}: ${explain(error)}`, how }];
   } finally {
     await server.close();
+  }
+}
+
+const FORGE_MS = 20_000;
+
+/** Mirrors need none; where there is one, it must take the token. */
+async function checkForge(config: Config): Promise<Finding> {
+  const name = 'forge';
+  const how =
+    'docs/pull-requests.md; until then nothing of a mirror on it is synced, and no pull request tested';
+  try {
+    const access = await forgeAccess(config);
+    if (access === null) {
+      return { name, ok: true, found: 'none; nobody asks for tests but operators', how: '' };
+    }
+    refuseTwoLogins(config);
+    const { url } = access;
+    if (mirrorOnForge(config, 'recipe') === null) {
+      const found = `the mirrors are not at ${url}`;
+      return { name, ok: false, found, how: `write "mirrors" as in ${url}/mirrors/{recipe}.git` };
+    }
+    const signal = AbortSignal.timeout(FORGE_MS);
+    const login = await createForge({ ...access, signal }).login();
+    return { name, ok: true, found: `${url} takes the token, of ${login}`, how: '' };
+  } catch (error) {
+    return { name, ok: false, found: explain(error), how };
   }
 }
 

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { mirrorUrl, type Config } from '../../host/config/config.ts';
+import { forgeAccess } from '../../host/config/forge-access.ts';
 import { entriesBelow } from '../../host/machine/below-folder.ts';
 import { readYaml } from '../../host/machine/yaml-file.ts';
 import { credentialsIn, settingsToMask, type Setting } from './mask.ts';
@@ -20,7 +21,15 @@ export async function secretsOf(config: Config): Promise<string[]> {
     const { env, upgrade_env: upgradeEnv } = (read.data ?? {}) as Record<string, unknown>;
     set.push(...settingsIn(env), ...settingsIn(upgradeEnv));
   }
-  return [...credentialsIn(texts), ...settingsToMask(set, [host, zone, state, recipes, ...names])];
+  const token = await forgeAccess(config).then(
+    (access) => access?.token ?? '',
+    () => '',
+  );
+  return [
+    ...(token === '' ? [] : [token]),
+    ...credentialsIn(texts),
+    ...settingsToMask(set, [host, zone, state, recipes, ...names]),
+  ];
 }
 
 /** With numbers, which YAML makes of what looks like one. */

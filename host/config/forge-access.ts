@@ -70,18 +70,23 @@ function escaped(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 }
 
+/** Throws Fault BadConfig where mirrors on the forge have credentials in their URL, beside the token. */
+export function refuseTwoLogins(config: ForgeConfig): void {
+  const mirror = checkGitUrl(mirrorUrl(config, MARK));
+  if (!mirror.ok || mirror.credentials === null || onForge(config, mirror) === null) return;
+  throw new Fault(
+    'BadConfig',
+    'mirrors: there is a name or a password before the host, which is the forge, and git says the token of forge.tokenFile there: take them out',
+  );
+}
+
 /**
  * A mirror's URL with what git says when the forge asks who it is: the token, where the mirror is on the forge. Throws
  * Fault BadConfig as {@link forgeAccess} does, and where the URL has credentials of its own beside.
  */
 export async function withForgeToken(config: ForgeConfig, mirror: GitUrl): Promise<GitUrl> {
   if (onForge(config, mirror) === null) return mirror;
-  if (mirror.credentials !== null) {
-    throw new Fault(
-      'BadConfig',
-      `mirrors: ${mirror.url} has a name or a password before its host, and is on the forge, for which there is a token (forge.tokenFile): take them out`,
-    );
-  }
+  refuseTwoLogins(config);
   const access = await forgeAccess(config);
   if (access === null) return mirror;
   const { origin } = new URL(mirror.url);
