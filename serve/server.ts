@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
@@ -161,13 +162,19 @@ export async function listen(
   );
   server.maxConnections = limits.connections;
   server.setTimeout(limits.idleMs);
-  server.on('request', ({ socket }: IncomingMessage, answer) => {
+  /** Those whose request has a door, but not its end yet: what ends it is in the log already, or no matter. */
+  const heard = new WeakSet<Duplex>();
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    heard.add(socket);
+    request.once('end', () => heard.delete(socket));
     const late = setTimeout(() => socket.destroy(), limits.answerMs);
-    answer.once('close', () => clearTimeout(late));
+    response.once('close', () => clearTimeout(late));
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
-    refuseUnread(error, socket, log),
-  );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (heard.has(socket)) socket.destroy();
+    else refuseUnread(error, socket, log);
+  });
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error): void =>
       reject(new Fault('BadConfig', `serve.listen: ${address}: ${messageOf(error)}`));
