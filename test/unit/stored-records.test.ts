@@ -15,6 +15,7 @@ import { createHostLock } from '../../host/lock/host-lock.ts';
 import { installationOf } from '../../host/lock/installation.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
+import { createSeenComments } from '../../host/store/seen-comments.ts';
 import { createStore } from '../../host/store/store.ts';
 
 /**
@@ -248,6 +249,13 @@ const KINDS: Record<string, Kind> = {
     },
     // One that was not read stays.
     expected: () => [],
+  },
+  'seen comments': {
+    files: /^serve\/seen\.json$/,
+    source: 'store/seen-comments.ts',
+    schemas: [1],
+    read: async (state) => [...(await createSeenComments(state).read()).keys()],
+    expected: ([{ recipes } = NOTHING]) => namesOf(recipes),
   },
   installation: {
     files: /^installation\.json$/,
