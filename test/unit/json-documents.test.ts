@@ -56,7 +56,7 @@ test('a document of an older version is not what this one writes', () => {
     unknown
   >[];
   delete older?.['leftovers'];
-  const { asked: _asked, ...rest } = older ?? {};
+  const { asked: _asked, test: _test, ...rest } = older ?? {};
   const written = { ...rest, schema: 2, sweep: 'sweep-1', workflow: { id: 'sweep-1/gitea', runId: 'r' } };
   expect(DOCUMENTS['result.json'].safeParse(written).success).toBe(true);
   expect(() => parseDocument('result.json', JSON.stringify(written))).toThrow(

@@ -53,8 +53,13 @@ const report: SweepReport = {
 };
 
 /** The same as a version wrote it for which every run was a sweep's. */
-function ofSchema2({ asked, ...rest }: RecipeResult): object {
+function ofSchema2({ asked, test: _test, ...rest }: RecipeResult): object {
   return { ...rest, sweep: asked.id, schema: 2 };
+}
+
+/** The same as a version wrote it that knew of no tests. */
+function ofSchema3({ test: _test, ...rest }: RecipeResult): object {
+  return { ...rest, schema: 3 };
 }
 
 /** The same as a version wrote it that knew of no levels. */
@@ -105,9 +110,34 @@ test('a report of schema 2, whose results name their sweep, is read', async () =
   expect(await reports.read('sweep-1')).toEqual(report);
 });
 
+test('a result of schema 3 tested a release', async () => {
+  await writeFile(await resultFile(), JSON.stringify(ofSchema3(result)));
+  expect(await results.read('sweep-1/gitea')).toEqual(result);
+});
+
+test('what a test tested is read as it was written', async () => {
+  const head = { version: '3.7.0+1', commit: 'd'.repeat(40) };
+  const of = { asked: { by: 'test', id: 'test-1' }, workflow: { id: 'test-1', runId: 'r' } } as const;
+  const why = 'gitea has no canonical';
+  const tested = { mode: 'cold', wanted: 'quick', why, pullRequest: 12, head, base: result.release } as const;
+  const ofTest: RecipeResult = {
+    ...result,
+    ...of,
+    outcome: { kind: 'PASS', promoted: null },
+    release: head,
+    test: tested,
+  };
+  await results.write(ofTest);
+  expect(await results.read('test-1/gitea')).toEqual(ofTest);
+  const file = path.join(state, 'runs', 'test-1', 'gitea', 'result.json');
+  parseDocument('result.json', await readFile(file, 'utf8'));
+});
+
 test.each([
-  ['of a newer schema', { ...result, schema: 4 }],
-  ['of schema 3 that names its sweep', { ...ofSchema2(result), schema: 4 }],
+  ['of a newer schema', { ...result, schema: 5 }],
+  ['of schema 4 that names its sweep', { ...ofSchema2(result), test: null, schema: 4 }],
+  ['of schema 4 that does not say what a test tested', { ...ofSchema3(result), schema: 4 }],
+  ['of schema 3 that does', { ...result, schema: 3 }],
   ['of schema 2 without its level', { ...ofSchema1(result), schema: 2 }],
   ['of schema 1 with a level', { ...ofSchema2(result), schema: 1 }],
   ['that nobody asked for', { ...result, asked: { by: 'nobody', id: 'x' } }],

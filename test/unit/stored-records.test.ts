@@ -158,14 +158,14 @@ const KINDS: Record<string, Kind> = {
   report: {
     files: /^sweeps\/[^/]+\/report\.json$/,
     source: 'store/reports.ts',
-    schemas: [3, 2, 1],
+    schemas: [4, 3, 2, 1],
     read: async (state, _file, [, sweep = '']) => createStore(state).reports.read(sweep),
     expected: ([{ sweep, recipes } = NOTHING]) => like({ sweep, recipes: asMany(recipes) }),
   },
   result: {
     files: /^runs\/[^/]+\/[^/]+\/result\.json$/,
     source: 'store/result-schema.ts',
-    schemas: [3, 2, 1],
+    schemas: [4, 3, 2, 1],
     read: async (state, _file, [, asker = '', recipe = '']) =>
       createStore(state).results.read(`${asker}/${recipe}`),
     expected: ([{ started } = NOTHING], [, id, recipe]) => like({ recipe, started, asked: like({ id }) }),
@@ -337,7 +337,7 @@ test.each([
   const { reports: all, unreadable } = await reports.all();
   expect(unreadable).toEqual([]);
   const report = all.at(-1);
-  expect(report).toMatchObject({ schema: 3, host: 'demo', zone, verdict: 'red', note: null, problems: [] });
+  expect(report).toMatchObject({ schema: 4, host: 'demo', zone, verdict: 'red', note: null, problems: [] });
   const results = report?.recipes ?? [];
   expect(Object.fromEntries(results.map(({ recipe, outcome }) => [recipe, outcomeTitle(outcome)]))).toEqual(
     OUTCOMES,
