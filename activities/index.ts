@@ -1,3 +1,4 @@
+import { answer } from './answer.ts';
 import { backup } from './backup.ts';
 import { canonical } from './canonical.ts';
 import { coldDependencies } from './cold-dependency.ts';
@@ -10,6 +11,7 @@ import { mirrorSync } from './mirror-sync.ts';
 import { promote } from './promote.ts';
 import { quickLane } from './quick-lane.ts';
 import { reap } from './reap.ts';
+import { recipeTest } from './recipe-test.ts';
 import { record } from './record.ts';
 import { resolve } from './resolve.ts';
 import { restore } from './restore.ts';
@@ -39,6 +41,8 @@ export function createActivities(world: World) {
     ...canonical(world),
     ...ledger(world),
     ...turn(world),
+    ...recipeTest(world),
+    ...answer(world),
   };
 }
 

@@ -49,7 +49,7 @@ export function record(world: World) {
       // It says nothing that the result does not, and is mended when the next sweep opens.
       log.warn('not in the index', { run: runName(result), error });
     }
-    const { outcome, recipe, leftovers } = result;
+    const { asked, outcome, recipe, leftovers } = result;
     const run = runName(result);
     const about = { subject: { is: 'recipe', name: recipe }, run } as const;
     const file = world.results.fileOf(run);
@@ -67,14 +67,16 @@ export function record(world: World) {
       } as const;
       await raiseAlert(world, alert);
     }
-    if (nothingToPromote(outcome)) await endAlert(world, 'promote-failed', about.subject);
+    // A test says nothing of what sweeps promote.
+    if (asked.by === 'sweep' && nothingToPromote(outcome))
+      await endAlert(world, 'promote-failed', about.subject);
   }
 
   /** The run's outcome, where the record on disk does not know better what became of its promotion. */
   async function asRecorded(end: RunEnd): Promise<Outcome> {
-    const { recipe, outcome, release } = end;
-    // A red release was not promoted; PASS was read from the record just now.
-    if (outcome.kind === 'FAIL' || outcome.kind === 'PASS') return outcome;
+    const { recipe, asked, outcome, release } = end;
+    // A red release was not promoted, nor is what a test tests; PASS was read from the record just now.
+    if (asked.by === 'test' || outcome.kind === 'FAIL' || outcome.kind === 'PASS') return outcome;
     let record: CanonicalRecord | null;
     try {
       record = await world.canonicals.read(recipe);

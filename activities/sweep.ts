@@ -11,11 +11,11 @@ import {
 import type { SweepSettings } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
-import { checkPrerequisites } from '../host/prerequisites.ts';
 import { strayLine } from '../host/recipes/recipes.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
+import { refuseForeignWorker, refuseUnready, settingsOf } from './preflight.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
 import { throwAwayOld } from './retention.ts';
 
@@ -28,8 +28,6 @@ export interface Opening {
   /** What is wrong with this host or its folders and stops no sweep. */
   problems: string[];
 }
-
-type Finding = Awaited<ReturnType<typeof checkPrerequisites>>[number];
 
 export interface Closing {
   verdict: SweepVerdict;
@@ -77,19 +75,12 @@ export function sweep(world: World) {
      * recipes in order. Throws HostBusy or Preflight; whoever called it gives the host back then.
      */
     async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
-      const { config } = world;
-      const refuse = (missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): void => {
-        if (missing.length === 0) return;
-        const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');
-        throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
-      };
       return holdingHost(world, [holder], 'preflight', async (attempt) => {
-        const foreign = await world.foreignWorker();
-        // This may be the foreign worker, which has nothing to throw away for somebody else's sweep.
-        if (foreign !== null) refuse([{ name: 'worker', ...foreign }]);
+        // A foreign one has nothing to throw away for somebody else's sweep.
+        await refuseForeignWorker(world);
         // First, since a disk that is full of what nobody needs would not pass.
         const kept = await throwAwayOld(world, attempt, holder.workflowId);
-        refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
+        await refuseUnready(world);
         passBoundary('open.after-preflight');
         const found = await reapLeftovers(world, attempt, holder.workflowId);
         passBoundary('open.after-reap');
@@ -97,10 +88,9 @@ export function sweep(world: World) {
         // A canonical that cannot be used is no run's leftover: its recipe's own run meets it.
         const left = leftByRecipe(found.filter(({ kind }) => kind === 'not-reaped'));
         const unreached = await unreachedBefore(problems);
-        const { attempts, tier, promote, sweep: budget } = config.limits;
         return {
           recipes: sweepOrder(recipes, unreached),
-          settings: { attempts, tierMs: tier, promoteMs: promote, sweepMs: budget },
+          settings: settingsOf(world),
           left: Object.fromEntries([...left].filter(([recipe]) => recipe !== null)) as Record<string, string>,
           problems: problems.slice(0, MOST_PROBLEMS).map(brief),
         };

@@ -7,8 +7,12 @@ import type { DependencyProvider } from './dependency-provider.ts';
 import type { World } from './world.ts';
 
 export function teardown(world: World, provider: DependencyProvider) {
-  /** A run that holds the host by itself (its sweep has ended: it was reset) gives it back between steps. */
-  async function releaseOwn({ workflow }: RunRef): Promise<void> {
+  /**
+   * A run that holds the host by itself although a sweep asked for it (which has ended: the run was reset) gives it back
+   * between steps. A test gives it back at its end.
+   */
+  async function releaseOwn({ asked, workflow }: RunRef): Promise<void> {
+    if (asked.by !== 'sweep') return;
     await world.lock.giveBack({ workflowId: workflow.id, runId: workflow.runId, what: 'recipe run' });
   }
 

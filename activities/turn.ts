@@ -7,7 +7,9 @@ export function turn(world: World) {
   return {
     /** Asks for the host, and starts the workflow that grants it where none runs. Answers that workflow's ID. */
     async askForTurn(request: TurnRequest): Promise<string> {
-      return inAttempt(world, () => world.turns.ask(request));
+      const { tests_between: tests } = world.config.limits;
+      const asked = request.asker === 'sweep' ? { ...request, tests } : request;
+      return inAttempt(world, () => world.turns.ask(asked));
     },
 
     /** Who holds the host's lock, as it would have asked for its turn; null when nobody does, or only a reaper. */
@@ -21,7 +23,7 @@ export function turn(world: World) {
         const number = 0;
         return {
           workflow,
-          asker: what === 'sweep' ? 'sweep' : 'hand',
+          asker: what === 'sweep' || what === 'test' ? what : 'hand',
           what,
           number,
           sinceMs: Date.parse(since),

@@ -20,3 +20,8 @@ export interface Tested {
   /** What the head was deployed over; null where it was installed itself. */
   base: Revision | null;
 }
+
+/** A pull request of a recipe's mirror, as people call it. */
+export function pullRequestName(recipe: string, number: number): string {
+  return `${recipe}#${number}`;
+}

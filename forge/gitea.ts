@@ -39,6 +39,7 @@ const commentSchema = z.looseObject({
   user,
   body: z.string(),
   created_at: time,
+  updated_at: time,
   html_url: z.string(),
   pull_request_url: z.string().nullish(),
 });
@@ -332,14 +333,15 @@ function pullRequestOf(read: z.output<typeof pullRequestSchema>): PullRequest {
 }
 
 function commentOf(read: z.output<typeof commentSchema>): Comment {
-  const { id, user: author, body, created_at: created, html_url: url, pull_request_url: under } = read;
-  const number = /\/(\d+)$/.exec(under ?? '')?.[1];
+  const { id, user: author, body, created_at: created, updated_at: updated, html_url: url } = read;
+  const number = /\/(\d+)$/.exec(read.pull_request_url ?? '')?.[1];
   return {
     id,
     pullRequest: number === undefined ? null : Number(number),
     author: author?.login ?? '',
     body,
     created: new Date(created).toISOString(),
+    edited: Date.parse(updated) !== Date.parse(created),
     url,
   };
 }

@@ -8,7 +8,17 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { quotableMarkdown } from '../domain/printable.ts';
-import { ask, grant, isWanted, leave, next, NOBODY, type TurnRequest, type Turns } from '../domain/turn.ts';
+import {
+  ask,
+  behind,
+  grant,
+  isWanted,
+  leave,
+  next,
+  NOBODY,
+  type TurnRequest,
+  type Turns,
+} from '../domain/turn.ts';
 import { askSignal, leaveSignal, turnSignal, turnsQuery, type TurnNews } from './protocol.ts';
 import { turnSteps } from './steps.ts';
 
@@ -20,13 +30,15 @@ const LOOK_EVERY = '15s';
  * (`askForTurn` starts it) and ends when nobody has the host or waits for it: what it knows then is nothing.
  */
 export async function hostWorkflow(carried?: Turns): Promise<void> {
-  let turns = carried ?? NOBODY;
+  let turns: Turns = { ...NOBODY, ...carried };
   let isNew = carried === undefined;
   /** Not answered yet. */
   let asked: TurnRequest[] = [];
   let changed = true;
   /** The holder that was told that somebody waits. */
   let told: TurnRequest | null = null;
+  /** By workflow, whom the tests that wait were told that they wait for. */
+  let toldBehind = new Map<string, string>();
   setHandler(turnsQuery, () => turns, { description: 'who has this host, and who waits for it' });
   setHandler(askSignal, (request) => {
     asked.push(request);
@@ -73,7 +85,12 @@ export async function hostWorkflow(carried?: Turns): Promise<void> {
       turns = now;
       const { number } = request;
       if (answer.answer === 'refused') await tell(request, { number, refused: answer.by });
+      if (answer.answer === 'superseded') await tell(request, { number, superseded: answer.by });
       if (answer.answer === 'granted') await tell(request, { number });
+      if (answer.answer !== 'waits') continue;
+      for (const older of answer.supersedes) {
+        await tell(older, { number: older.number, superseded: request });
+      }
     }
     const first = next(turns);
     if (first !== null) {
@@ -85,6 +102,14 @@ export async function hostWorkflow(carried?: Turns): Promise<void> {
       told = holder;
       await tell(holder, { wanted: true });
     }
+    const isBehind = new Map<string, string>();
+    for (const one of turns.waiting.filter(({ asker }) => asker === 'test')) {
+      const whom = behind(turns, one);
+      if (whom === null) continue;
+      isBehind.set(one.workflow.id, whom);
+      if (toldBehind.get(one.workflow.id) !== whom) await tell(one, { number: one.number, behind: whom });
+    }
+    toldBehind = isBehind;
     setCurrentDetails(inMarkdown(turns));
     if (changed) continue;
     if (holder === null && waiting.length === 0) return;

@@ -9,7 +9,7 @@ import type { FaultType } from '../domain/fault.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { parseVersion } from '../domain/version.ts';
-import type { CanonicalChange, RecipeSweepInput, TagAcceptance } from './protocol.ts';
+import type { CanonicalChange, RecipeSweepInput, TagAcceptance, TestInput } from './protocol.ts';
 
 /**
  * Checks what somebody typed as the input of a sweep. Null stands for all enrolled recipes.
@@ -79,6 +79,51 @@ export function parseRecipeSweepInput(input: unknown, workflowId: string): Recip
     throw badInput(wrong, 'Expected what a sweep gives; to sweep one recipe, start a sweep of it');
   }
   return input as RecipeSweepInput;
+}
+
+/** Git's, in either of its two lengths. */
+const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/** Checks what somebody typed as the input of a test, or what a comment came to. */
+export function parseTestInput(input: unknown): TestInput {
+  const { recipe, pr, ref, quick, request } = fieldsOf(input);
+  const wrong = [
+    ...unknownKeys(input, '', ['recipe', 'pr', 'ref', 'quick', 'request']),
+    ...(request === undefined ? [] : unknownKeys(request, 'request.', ['comment', 'by', 'at'])),
+  ];
+  if (typeof recipe !== 'string' || !isRecipeName(recipe))
+    wrong.push(`recipe: ${shown(recipe)} is not a recipe name`);
+  if (pr !== undefined && !isNumber(pr)) wrong.push(`pr: ${shown(pr)} is not a pull request's number`);
+  if (ref !== undefined && (typeof ref !== 'string' || !COMMIT.test(ref)))
+    wrong.push(`ref: ${shown(ref)} is not a whole commit ID of 40 or 64 characters 0-9 and a-f`);
+  if (quick !== undefined && typeof quick !== 'boolean')
+    wrong.push(`quick: ${shown(quick)} is neither true nor false`);
+  if (request !== undefined) {
+    const { comment, by, at } = fieldsOf(request);
+    if (!isNumber(comment)) wrong.push(`request.comment: ${shown(comment)} is not a comment's number`);
+    if (typeof by !== 'string' || by === '' || by.length > LONGEST_NAME)
+      wrong.push(`request.by: ${shown(by)} is nobody's name`);
+    if (typeof at !== 'string' || Number.isNaN(Date.parse(at)))
+      wrong.push(`request.at: ${shown(at)} is not a time`);
+    if (pr === undefined || ref === undefined)
+      wrong.push('request: a comment asks for a head of a pull request, so "pr" and "ref" go with it');
+  }
+  if (wrong.length > 0) {
+    const expected =
+      'Expected {"recipe": "<name>"}, with "pr": <number>, "ref": "<commit>" and "quick": true where they are meant';
+    throw badInput(wrong, expected);
+  }
+  return input as TestInput;
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) > 0;
+}
+
+function unknownKeys(value: unknown, before: string, known: readonly string[]): string[] {
+  return Object.keys(fieldsOf(value))
+    .filter((key) => !known.includes(key))
+    .map((key) => `${before}${quotableLine(key.slice(0, 100))}: unknown key`);
 }
 
 /** Checks what is to be done about which canonical. */

@@ -171,10 +171,17 @@ export interface TagAcceptance {
   by: string;
 }
 
-/** The steps of a recipe's run, in the words of the spec, with the tiers of the cold test by name. */
+/**
+ * The steps of a recipe's run, in the words of the spec, with the tiers of the cold test by name. Those of a test alone:
+ * `target` looks at what is to be tested, at `turn` it waits for the host, `head` brings the commit here.
+ */
 export type Step =
+  | 'target'
+  | 'turn'
+  | 'preflight'
   | 'mirror-sync'
   | 'resolve'
+  | 'head'
   | 'decide'
   | 'cold-test: dependencies'
   | 'cold-test: install base'
@@ -233,6 +240,10 @@ export type TurnNews =
   | { number: number }
   /** Another sweep is under way. */
   | { number: number; refused: TurnRequest }
+  /** The same was asked for once more, later. */
+  | { number: number; superseded: TurnRequest }
+  /** To a test: whom it waits for by now, in words. */
+  | { number: number; behind: string }
   /** Somebody waits for it to give way. */
   | { wanted: true };
 

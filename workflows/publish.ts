@@ -7,23 +7,29 @@ import {
   type Outcome,
 } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
-import type { Asked, RunRef } from '../domain/run.ts';
-import { SEARCH_ATTRIBUTES } from './protocol.ts';
-import { tiersInMarkdown, type Run } from './run.ts';
+import { pullRequestName, type TestMode } from '../domain/recipe-test.ts';
+import type { RunRef } from '../domain/run.ts';
+import { SEARCH_ATTRIBUTES, type TestInput } from './protocol.ts';
+import { testedInMarkdown, tiersInMarkdown, type Run } from './run.ts';
 
 /** What an operator finds in the Temporal UI: search attributes to filter by, memo and details to read. */
 
+/** Of a sweep's run. */
 export function runAttributes({ recipe, asked }: Pick<RunRef, 'recipe' | 'asked'>) {
-  return [{ key: SEARCH_ATTRIBUTES.Recipe, value: recipe }, ...askedAttribute(asked)];
+  return [
+    { key: SEARCH_ATTRIBUTES.Recipe, value: recipe },
+    { key: SEARCH_ATTRIBUTES.SweepId, value: asked.id },
+  ];
 }
 
-function askedAttribute(asked: Asked) {
-  switch (asked.by) {
-    case 'sweep':
-      return [{ key: SEARCH_ATTRIBUTES.SweepId, value: asked.id }];
-    case 'test':
-      return [];
-  }
+/** The same of a test. */
+export function testAttributes({ recipe, pr, quick }: Pick<TestInput, 'recipe' | 'pr' | 'quick'>) {
+  const mode: TestMode = quick ? 'quick' : 'cold';
+  return [
+    { key: SEARCH_ATTRIBUTES.Recipe, value: recipe },
+    { key: SEARCH_ATTRIBUTES.TestMode, value: mode },
+    ...(pr === undefined ? [] : [{ key: SEARCH_ATTRIBUTES.PullRequest, value: pullRequestName(recipe, pr) }]),
+  ];
 }
 
 /** To filter by, and to read in the list. */
@@ -44,7 +50,10 @@ export function showOutcome(run: Run, outcome: Outcome): void {
     [
       `## ${quotableMarkdown(outcomeTitle(outcome))}`,
       quotableMarkdown(outcomeReason(outcome)),
-      ...(run.release ? [`Release \`${run.release.version}\`, commit \`${run.release.commit}\`.`] : []),
+      ...(run.release && run.test === null
+        ? [`Release \`${run.release.version}\`, commit \`${run.release.commit}\`.`]
+        : []),
+      ...(run.test === null ? [] : [testedInMarkdown(run.test)]),
       tiersInMarkdown(run.tiers),
       ...run.leftovers.map((left) => `**Left behind**: ${quotableMarkdown(left)}`),
       ...run.notes.map((note) => `Note: ${quotableMarkdown(note)}`),

@@ -3,14 +3,14 @@ import { isCancellation, upsertSearchAttributes, workflowInfo } from '@temporali
 import type { PromoteInput, PromoteResult } from '../activities/promote.ts';
 import { decideOn } from '../domain/decide.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
-import { levelOf } from '../domain/level.ts';
-import { outcomeReason, outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
+import { outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import { planTiers } from '../domain/tiers.ts';
 import type { UpgradeQuestion } from '../domain/upgrade-base.ts';
 import { coldTest } from './cold-test.ts';
 import { faultOf, parseRecipeSweepInput, reasonOf } from './input.ts';
 import type { RecipeSweepInput, RecipeSweepResult } from './protocol.ts';
-import { publishOutcome, runAttributes, showOutcome } from './publish.ts';
+import { runAttributes } from './publish.ts';
+import { noVerdict, record, withDependencies } from './run-end.ts';
 import { openRun, type Run } from './run.ts';
 
 /**
@@ -36,7 +36,7 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
       return await record(run, { kind: 'SKIP', because, why: decision.reason });
     }
     // A release is on main; its tip is the head or newer.
-    const main = { commit: published.main, containsHead: true };
+    const main = { commit: published.main, version: null, containsHead: true };
     const { outcome, cancelled } = await withDependencies(run, deps, (dependencies) =>
       testAndPromote(run, { head, canonical, releases, main }, dependencies),
     );
@@ -60,33 +60,6 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
 interface Ended {
   outcome: Outcome;
   cancelled: unknown;
-}
-
-/** What the recipe needs runs from before the cold test until after promote, and is removed whatever happens. */
-async function withDependencies(
-  run: Run,
-  deps: string[],
-  body: (dependencies: readonly ProvidedDependency[]) => Promise<Ended>,
-): Promise<Ended> {
-  if (deps.length === 0) return body([]);
-  const { ref } = run;
-  try {
-    const dependencies: ProvidedDependency[] = [];
-    for (const recipe of deps) {
-      const provided = await run.ask('cold-test: dependencies', `a ${recipe} for this run`, (steps) =>
-        steps.provide({ run: ref, recipe, dependencies }),
-      );
-      dependencies.push(provided);
-    }
-    return await body(dependencies);
-  } finally {
-    await run.afterwards(
-      'teardown',
-      `${ref.recipe}: remove what ran beside it`,
-      (steps) => steps.teardown({ run: ref, dependencies: deps }),
-      (why) => run.leftovers.push(`not all of ${deps.join(', ')}, which ran beside it, was removed: ${why}`),
-    );
-  }
 }
 
 async function testAndPromote(
@@ -135,60 +108,4 @@ async function promote(run: Run, input: PromoteInput): Promise<Ended> {
       ? { kind: 'PASS', promoted: version }
       : { kind: 'GREEN-BUT-PROMOTE-FAILED', version, why, canonical, evidence };
   return { outcome, cancelled };
-}
-
-/**
- * The end of every run: its one outcome, on disk and in the UI. It is what the canonical's record says, where that
- * knows better: also when the warm data could not be settled, or the run was reset after it had promoted.
- */
-async function record(run: Run, found: Outcome): Promise<RecipeSweepResult> {
-  const { ref, notes, release, tiers, lint, startedMs } = run;
-  const leftovers = run.leftovers.length === 0 ? null : run.leftovers.join('; ');
-  publishOutcome(found, leftovers);
-  const onDisk = await run.afterwards(
-    'record',
-    outcomeTitle(found),
-    (steps) =>
-      steps.record({
-        recipe: ref.recipe,
-        asked: ref.asked,
-        outcome: found,
-        leftovers,
-        notes,
-        release,
-        test: run.test,
-        tiers,
-        level: found.kind === 'SKIP' || found.kind === 'ERROR' ? null : levelOf(tiers, lint),
-        lint,
-        startedMs,
-        endedMs: Date.now(),
-        workflow: ref.workflow,
-      }),
-    (why) => (run.unrecorded = why),
-  );
-  const outcome = onDisk ?? found;
-  if (told(outcome) !== told(found)) publishOutcome(outcome, leftovers);
-  run.enter('done');
-  showOutcome(run, outcome);
-  return { outcome, leftovers, unrecorded: run.unrecorded };
-}
-
-/** All that is said of it in words: what the canonical is may be known better, under the same title. */
-function told(outcome: Outcome): string {
-  return `${outcomeTitle(outcome)}: ${outcomeReason(outcome)}`;
-}
-
-/** The outcome of a run that learned nothing. */
-function noVerdict(run: Run, error: unknown, deadlineMs: number): Extract<Outcome, { kind: 'ERROR' }> {
-  const at = `at ${run.brokeAt ?? run.step}`;
-  if (isCancellation(error)) {
-    return Date.now() >= deadlineMs
-      ? { kind: 'ERROR', cause: 'out-of-time', why: `the sweep's budget ended ${at}` }
-      : { kind: 'ERROR', cause: 'cancelled', why: `cancelled ${at}` };
-  }
-  const type = faultOf(error);
-  let cause: ErrorCause = 'infrastructure';
-  if (type === 'TagMoved') cause = 'tag-moved';
-  else if (type === 'MirrorSync') cause = 'mirror-sync';
-  return { kind: 'ERROR', cause, why: `${at}: ${reasonOf(error)}` };
 }

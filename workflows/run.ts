@@ -3,8 +3,8 @@ import type { LintProblem } from '../domain/level.ts';
 import type { TierResult } from '../domain/outcome.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
 import type { Tested } from '../domain/recipe-test.ts';
-import type { Release } from '../domain/release.ts';
-import type { RunRef } from '../domain/run.ts';
+import type { Release, Revision } from '../domain/release.ts';
+import type { RunRef, SweepSettings } from '../domain/run.ts';
 import { reasonOf } from './input.ts';
 import { stepQuery, type RecipeSweepInput, type Step } from './protocol.ts';
 import { recipeSteps, type RecipeSteps } from './steps.ts';
@@ -12,6 +12,8 @@ import { recipeSteps, type RecipeSteps } from './steps.ts';
 /** A recipe's run while it goes on. */
 export interface Run {
   ref: RunRef;
+  /** What its steps are given of time and attempts. */
+  settings: SweepSettings;
   startedMs: number;
   /** The step it is at; the query `step` answers it. */
   step: Step;
@@ -45,17 +47,22 @@ export interface Run {
   ): Promise<T | undefined>;
 }
 
-export function openRun({
-  recipe,
-  asked,
-  settings,
-  left,
-}: Pick<RunRef, 'recipe' | 'asked'> & Pick<RecipeSweepInput, 'settings' | 'left'>): Run {
+export function openRun(
+  {
+    recipe,
+    asked,
+    settings,
+    left,
+  }: Pick<RunRef, 'recipe' | 'asked'> & Pick<RecipeSweepInput, 'settings' | 'left'>,
+  /** Told of each step that it comes to. */
+  onStep: () => void = () => undefined,
+): Run {
   // The first run's ID: it stays when the run is reset, and names derive from it.
   const { workflowId, firstExecutionRunId: runId } = workflowInfo();
   let sinceMs = Date.now();
   const run: Run = {
     ref: { recipe, asked, workflow: { id: workflowId, runId } },
+    settings,
     startedMs: sinceMs,
     step: 'mirror-sync',
     brokeAt: null,
@@ -69,12 +76,14 @@ export function openRun({
     enter(step) {
       run.step = step;
       sinceMs = Date.now();
-      setCurrentDetails(`## ${step}\n\n${tiersInMarkdown(run.tiers)}`);
+      const tested = run.test === null ? [] : [testedInMarkdown(run.test)];
+      setCurrentDetails([`## ${step}`, ...tested, tiersInMarkdown(run.tiers)].join('\n\n'));
+      onStep();
     },
     async ask(step, summary, body) {
       run.enter(step);
       try {
-        return await body(recipeSteps(settings, summary));
+        return await body(recipeSteps(run.settings, summary));
       } catch (error) {
         run.brokeAt ??= step;
         throw error;
@@ -83,7 +92,7 @@ export function openRun({
     async afterwards(step, summary, body, failed) {
       run.enter(step);
       try {
-        return await CancellationScope.nonCancellable(() => body(recipeSteps(settings, summary)));
+        return await CancellationScope.nonCancellable(() => body(recipeSteps(run.settings, summary)));
       } catch (error) {
         failed(reasonOf(error));
         return undefined;
@@ -92,6 +101,14 @@ export function openRun({
   };
   setHandler(stepQuery, () => ({ step: run.step, sinceMs }), { description: 'the step this run is at' });
   return run;
+}
+
+/** What a test tests, and how. */
+export function testedInMarkdown({ mode, why, head, base }: Tested): string {
+  const of = ({ version, commit }: Revision): string =>
+    version === null ? `\`${commit}\`` : `${quotableMarkdown(version)} (\`${commit}\`)`;
+  const from = base === null ? '' : `${of(base)} → `;
+  return `${mode}${why === null ? '' : `, since ${quotableMarkdown(why)}`}: ${from}${of(head)}`;
 }
 
 /** What was asked of the cold deployment so far, and what it answered. */

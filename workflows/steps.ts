@@ -33,7 +33,7 @@ export const UNREAD: Pick<SweepSettings, 'attempts' | 'promoteMs'> = {
 /** Steps that take their limits from no configuration, since they run before it is read. */
 export function openingSteps(
   summary: string,
-): Pick<Activities, 'enrolled' | 'mirrorSync' | 'resolve' | 'acceptTag'> {
+): Pick<Activities, 'enrolled' | 'mirrorSync' | 'resolve' | 'acceptTag' | 'pullRequestHead'> {
   return proxyActivities<Activities>(options('10m', 4, summary));
 }
 
@@ -43,14 +43,19 @@ export function turnSteps(summary: string): Pick<Activities, 'askForTurn' | 'end
 }
 
 /** Long enough to reap many things that each do not go. */
-export function hostSteps(summary: string): Pick<Activities, 'openSweep'> {
+export function hostSteps(summary: string): Pick<Activities, 'openSweep' | 'openTest'> {
   return proxyActivities<Activities>(options('2h', 4, summary));
+}
+
+/** One attempt to be heard by the forge: whoever asks tries again, with what is to be said by then. */
+export function answerSteps(summary: string): Pick<Activities, 'answer'> {
+  return proxyActivities<Activities>(options('1m', 1, summary));
 }
 
 /** Every step of a recipe's run, within the limits of its sweep. */
 export function recipeSteps(settings: SweepSettings, summary: string): RecipeSteps {
   const { attempts, tierMs, promoteMs } = settings;
-  const { mirrorSync } = proxyActivities<Activities>(options('10m', attempts, summary));
+  const { mirrorSync, bringHead } = proxyActivities<Activities>(options('10m', attempts, summary));
   // It only looks, and keeps the canonical's commit for git.
   const { resolve } = proxyActivities<Activities>(options('1m', attempts, summary));
   // The tiers, and what runs beside them.
@@ -65,13 +70,14 @@ export function recipeSteps(settings: SweepSettings, summary: string): RecipeSte
     options(tierMs, attempts, summary),
   );
   const quick = { quickReattach, quickUpgrade, quickCustom, quickLint, quickUndeploy };
-  return { mirrorSync, resolve, ...tiers, ...quick, promote, teardown, settle, record };
+  return { mirrorSync, resolve, bringHead, ...tiers, ...quick, promote, teardown, settle, record };
 }
 
 export type RecipeSteps = Pick<
   Activities,
   | 'mirrorSync'
   | 'resolve'
+  | 'bringHead'
   | 'provide'
   | 'coldInstall'
   | 'coldUpgrade'

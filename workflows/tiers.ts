@@ -64,6 +64,7 @@ export async function askTiers(
       const next = tier === 'install' ? withoutBase(plan, answer.reason) : null;
       if (next === null) return { tier, ...answer, ms };
       plan = next;
+      if (run.test !== null) run.test = { ...run.test, base: plan.base };
       return resultOf(tier);
     }
     if ('images' in answer) ({ images } = answer);

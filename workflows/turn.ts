@@ -15,7 +15,7 @@ import { turnSteps } from './steps.ts';
 export interface Turn {
   /**
    * Waits for it. Cancelled while it waits, it leaves the queue. Fails as HostBusy, naming the other, where this is a
-   * sweep and another one is under way.
+   * sweep and another one is under way; as SUPERSEDED where the same was asked for once more, later than this.
    */
   take(): Promise<void>;
   /** Somebody waits for this one to give way. */
@@ -36,12 +36,17 @@ export interface CarriedTurn {
   hostWorkflow: string;
 }
 
+/** The type of the failure of one that waits no more, since a later one about the same does. */
+export const SUPERSEDED = 'Superseded';
+
 /** Asked again now and then, in case the workflow of the host was ended by somebody meanwhile. */
 const ASK_AGAIN = '5m';
 
 export function openTurn(
-  { asker, what }: Pick<TurnRequest, 'asker' | 'what'>,
+  asks: Pick<TurnRequest, 'asker' | 'what' | 'about'>,
   carried: CarriedTurn | null = null,
+  /** Told, while it waits, whom it waits for. */
+  onBehind: (behind: string) => void = () => undefined,
 ): Turn {
   const { workflowId: id, firstExecutionRunId: runId } = workflowInfo();
   const workflow = { id, runId };
@@ -49,23 +54,25 @@ export function openTurn(
   let granted = number;
   let wanted = carried?.wanted ?? false;
   let hostWorkflow = carried?.hostWorkflow ?? '';
-  let refusedBy: TurnRequest | null = null;
+  let refused: ApplicationFailure | null = null;
   setHandler(turnSignal, (news) => {
     if ('wanted' in news) wanted = true;
     else if (news.number !== number) return;
-    else if ('refused' in news) refusedBy = news.refused;
+    else if ('refused' in news) refused = busy(news.refused);
+    else if ('superseded' in news) refused = superseded(news.superseded);
+    else if ('behind' in news) onBehind(news.behind);
     else granted = number;
   });
 
   async function untilGranted(sinceMs: number): Promise<void> {
     const { askForTurn } = turnSteps('ask for the host');
-    refusedBy = null;
-    const settled = (): boolean => granted === number || refusedBy !== null;
-    const request = { workflow, asker, what, number, sinceMs };
+    refused = null;
+    const settled = (): boolean => granted === number || refused !== null;
+    const request = { ...asks, workflow, number, sinceMs };
     // Whether it was asked must be known also when this is cancelled.
     do hostWorkflow = await CancellationScope.nonCancellable(() => askForTurn(request));
     while (!(await condition(settled, ASK_AGAIN)));
-    if (refusedBy !== null) throw busy(refusedBy);
+    if (refused !== null) throw refused;
   }
 
   async function leave(): Promise<void> {
@@ -107,4 +114,9 @@ function busy({ what, workflow, sinceMs }: TurnRequest): ApplicationFailure {
   const since = new Date(sinceMs).toISOString();
   const message = `this host is held by ${what} ${workflow.id}, which asked for it at ${since}`;
   return ApplicationFailure.create({ type: 'HostBusy' satisfies FaultType, message, nonRetryable: true });
+}
+
+function superseded({ what, workflow }: TurnRequest): ApplicationFailure {
+  const message = `${what} was asked for again, later: ${workflow.id}`;
+  return ApplicationFailure.create({ type: SUPERSEDED, message, nonRetryable: true });
 }

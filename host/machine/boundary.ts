@@ -100,6 +100,10 @@ export const BOUNDARIES = [
 
   'record.before',
   'record.after',
+
+  // what a test says where it was asked for
+  'answer.after-comment',
+  'answer.after-status',
 ] as const;
 
 export type Boundary = (typeof BOUNDARIES)[number];

@@ -70,7 +70,7 @@ describe('decide', () => {
 describe('upgrade base', () => {
   const releases = ['3.0.0+v2.0.0', '3.0.1+v2.0.0', '3.1.0+v2.0.0'].map(at);
   const head = at('3.1.0+v2.0.0');
-  const onMain = { commit: 'tip', containsHead: true };
+  const onMain = { commit: 'tip', version: null, containsHead: true };
 
   test.each<[string, Partial<UpgradeQuestion>, string | null, string]>([
     [
@@ -94,7 +94,7 @@ describe('upgrade base', () => {
     ['nothing, with no canonical and a head on main', {}, null, 'no canonical'],
     [
       "main's tip, with no canonical and a head off main",
-      { main: { commit: 'tip', containsHead: false } },
+      { main: { commit: 'tip', version: null, containsHead: false } },
       'tip',
       "main's tip",
     ],
@@ -117,7 +117,7 @@ describe('upgrade base', () => {
             head: at(version),
             canonical: canonical === null ? null : at(canonical),
             releases: published.map(at),
-            main: { commit: 'tip', containsHead },
+            main: { commit: 'tip', version: null, containsHead },
           });
           if (base?.version) expect(compareVersions(base.version, version)).toBeLessThan(0);
         },

@@ -134,8 +134,14 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       if (disk.full) throw new Fault('Disk', 'no space left on device');
       mkdirSync(target, { recursive: true });
     },
-    bringCommit: async () => false,
-    onMain: async () => false,
+    async bringCommit() {
+      await stillAlive();
+      return true;
+    },
+    async onMain() {
+      await stillAlive();
+      return false;
+    },
     mergesToNothing: async () => false,
     async keep() {
       await stillAlive();

@@ -24,7 +24,7 @@ const planOf = (question: Partial<UpgradeQuestion> = {}): TierPlan =>
     head: HEAD,
     canonical: at('1.3.0+1'),
     releases: RELEASES,
-    main: { commit: TIP, containsHead: true },
+    main: { commit: TIP, version: null, containsHead: true },
     ...question,
   });
 
@@ -33,7 +33,7 @@ const shown = (plan: TierPlan): string[] =>
   TIERS.map((tier) => skipReason(tier, plan, []) ?? deployedAt(tier, plan).commit);
 
 const { commit } = HEAD;
-const offMain = { commit: TIP, containsHead: false };
+const offMain = { commit: TIP, version: null, containsHead: false };
 
 describe('a plan', () => {
   test.each<[string, Partial<UpgradeQuestion>, string[]]>([

@@ -6,10 +6,12 @@ import type { Activities } from '../../activities/index.ts';
 import type { Left } from '../../activities/reap.ts';
 import type { RunEnd } from '../../activities/record.ts';
 import type { DeployAnswer, TierAnswer } from '../../activities/tier.ts';
+import { answerStatus, type TestWord } from '../../domain/answer.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
 import { givenResult, sweepVerdict, type RecipeResult } from '../../domain/report.ts';
+import { runName } from '../../domain/run.ts';
 import type { Step } from '../../workflows/protocol.ts';
 
 /** A recipe as the fake host knows it: a situation, from which every step's answer follows. */
@@ -39,6 +41,18 @@ export interface FakeRecipe {
   diesAfterRecord?: boolean;
   /** Promote answers that it did, but no record says so. */
   forgetsRecord?: boolean;
+  /** What is tested by its own label; null where it says none that can be read. */
+  head?: string | null;
+  /** What main's tip says. */
+  main?: string;
+  /** What is tested is on main. */
+  isOnMain?: boolean;
+  /** The mirror has the commit no longer. */
+  gone?: boolean;
+  /** The commits of its pull requests' heads, by number. */
+  pullRequests?: Record<number, string>;
+  /** An operator dropped the canonical's data then. */
+  dataDropped?: string;
 }
 
 export interface FakeHost {
@@ -66,6 +80,10 @@ export interface FakeHost {
   ended: Set<string>;
   attempts: number;
   sweepMs: number;
+  /** What tests said, in order, of each when. */
+  said: { at: number; word: TestWord; request: number }[];
+  /** So many times the forge is away when something is said. */
+  forgeAway: number;
 }
 
 const commitOf = (version: string): string =>
@@ -90,6 +108,8 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     ended: new Set(),
     attempts: 2,
     sweepMs: 60 * 60 * 1000,
+    said: [],
+    forgeAway: 0,
     async reached(call) {
       if (host.calls.includes(call)) return;
       await new Promise<void>((resolve) => waiters.push({ call, resolve }));
@@ -144,7 +164,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(recipe) ?? canonical ?? null;
         return {
           canonical: version ? { version, commit: commitOf(version) } : null,
-          dataDropped: null,
+          dataDropped: recipes[recipe]?.dataDropped ?? null,
           hold: hold ?? null,
           deps: recipes[recipe]?.deps ?? [],
         };
@@ -194,9 +214,9 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async record({ startedMs, endedMs, asked, ...end }) {
         await call(end.recipe, 'record');
-        const rest = { ...end, outcome: asRecorded(end) };
+        const rest = { ...end, outcome: asRecorded({ ...end, asked }) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
-        host.results.set(rest.workflow.id, {
+        host.results.set(runName({ asked, recipe: end.recipe }), {
           schema: 4,
           ...rest,
           asked: { by: asked.by, id: asked.id },
@@ -242,6 +262,39 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         host.accepted.push(asked);
         return `tag ${asked.tag} of ${asked.recipe} is accepted`;
       },
+      async pullRequestHead({ recipe, pullRequest }) {
+        await call(recipe, 'pull request');
+        const commit = recipes[recipe]?.pullRequests?.[pullRequest];
+        if (commit === undefined) throw fault('BadInput', `${recipe} has no pull request ${pullRequest}`);
+        return { commit };
+      },
+      async openTest({ recipe, holder }) {
+        await call(recipe, 'open test');
+        claim(holder);
+        if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
+        const { attempts, sweepMs } = host;
+        const left = host.left.find((one) => one.recipe === recipe)?.what ?? null;
+        return { settings: { attempts, sweepMs, tierMs: 60_000, promoteMs: 60_000 }, left };
+      },
+      async bringHead({ run, commit, main }) {
+        await call(run.recipe, 'head');
+        const { head = '9.0.0+9', main: version = null, isOnMain, gone } = recipes[run.recipe] ?? {};
+        if (gone) throw fault('BadInput', `the mirror has no commit ${commit}`);
+        const containsHead = isOnMain ?? commit === main;
+        const at = { main: { commit: main, version: containsHead ? null : version, containsHead } };
+        return head === null
+          ? { version: null, reason: 'no label', evidence: '/version.txt', ...at }
+          : { version: head, ...at };
+      },
+      async answer({ word, request, said }) {
+        await call(word.recipe, 'answer');
+        if (host.forgeAway > 0) {
+          host.forgeAway -= 1;
+          throw fault('Forge', 'the forge does not answer');
+        }
+        host.said.push({ at: Date.now(), word, request });
+        return { comment: said.comment ?? 1000 + request, status: answerStatus(word).state };
+      },
       async giveBackHost({ holder }) {
         await call('sweep', 'give back');
         if (lock?.workflowId === holder.workflowId) lock = null;
@@ -251,7 +304,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const { workflowId: id, runId, what } = lock;
         return {
           workflow: { id, runId },
-          asker: what === 'sweep' ? 'sweep' : 'hand',
+          asker: what === 'sweep' || what === 'test' ? what : 'hand',
           what,
           number: 0,
           sinceMs: 0,
@@ -284,11 +337,12 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
   /** As the step does it: what the record says is what became of a promotion. */
   function asRecorded({
     recipe,
+    asked,
     outcome,
     workflow,
-  }: Pick<RunEnd, 'recipe' | 'outcome' | 'workflow'>): Outcome {
+  }: Pick<RunEnd, 'recipe' | 'asked' | 'outcome' | 'workflow'>): Outcome {
     const version = host.canonicals.get(recipe);
-    if (version === undefined || outcome.kind === 'FAIL') return outcome;
+    if (version === undefined || asked.by === 'test' || outcome.kind === 'FAIL') return outcome;
     const own = host.promotions.get(recipe) === workflow.runId;
     const pass: Outcome = { kind: 'PASS', promoted: version };
     if (outcome.kind !== 'GREEN-BUT-PROMOTE-FAILED') return own ? pass : outcome;

@@ -23,6 +23,9 @@ export interface WorkflowServer {
 export const HOST = 'ci-1';
 export const TASK_QUEUE = taskQueueOf(HOST);
 
+/** As the configuration says by itself. */
+const TESTS_BETWEEN = 2;
+
 /** Events of one history. Low enough that a sweep of a few recipes continues as new. */
 export const SUGGEST_CONTINUE_AS_NEW = 60;
 
@@ -45,7 +48,7 @@ function turnSteps(
   return {
     async askForTurn(request) {
       if (behaviour.fails) throw ApplicationFailure.nonRetryable('the server does not answer', 'Network');
-      return turns.ask(request);
+      return turns.ask({ ...request, tests: TESTS_BETWEEN });
     },
     async endedWorkflows({ workflows }) {
       const open = await Promise.all(workflows.map((workflow) => turns.isOpen(workflow)));

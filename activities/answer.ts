@@ -1,0 +1,107 @@
+import { log } from '@temporalio/activity';
+import { answerStatus, answerText, type TestStatus, type TestWord } from '../domain/answer.ts';
+import { Fault } from '../domain/fault.ts';
+import { recipeRunId } from '../domain/names.ts';
+import { answers } from '../domain/test-request.ts';
+import type { Comment, Forge, Repository } from '../forge/forge.ts';
+import { mirrorOnForge } from '../host/config/forge-access.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import { runFolderName } from '../host/store/places.ts';
+import { inAttempt } from './attempt.ts';
+import type { World } from './world.ts';
+
+/** What was said by now of one test. */
+export interface Said {
+  /** Our comment; null until it is known to be there, `gone` once somebody deleted it, or its pull request is gone. */
+  comment: number | 'gone' | null;
+  /** The state that the head's status was given last; null until it was given any. */
+  status: TestStatus['state'] | null;
+}
+
+export interface AnswerInput {
+  /** Its workflow's ID. */
+  test: string;
+  pullRequest: number;
+  /** The comment that asked for it. */
+  request: number;
+  word: TestWord;
+  said: Said;
+}
+
+/** Within an attempt's time: a forge that does not answer is asked again, perhaps with a newer word. */
+const PATIENCE_MS = 40_000;
+/** Of a pull request's, the newest: ours is not older than its test. */
+const COMMENTS_LOOKED_AT = 500;
+
+export function answer(world: World) {
+  return {
+    /**
+     * Says a word of a test where it was asked for: in one comment, which is made if there is none of ours and is not made
+     * again once somebody deleted it, and in the head's status. Answers what is said by now. Throws Fault Forge while the
+     * forge is away, BadConfig where it does not let us comment. A status that it does not take costs nothing.
+     */
+    async answer({ test, pullRequest, request, word, said }: AnswerInput): Promise<Said> {
+      return inAttempt(world, async ({ signal, report }) => {
+        const { recipe, commit } = word;
+        report(`answering on the forge`);
+        const forge = await world.forgeFor(AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]));
+        const repository = mirrorOnForge(world.config, recipe);
+        if (forge === null || repository === null) {
+          throw new Fault(
+            'BadConfig',
+            `there is nobody to answer: "forge" is not configured, or "mirrors" is not on it`,
+          );
+        }
+        const evidence = evidencePage(test, recipe);
+        const text = answerText(word, { request, test, evidence });
+        const comment = await keepComment(forge, repository, { pullRequest, request, text }, said.comment);
+        passBoundary('answer.after-comment');
+        const status = answerStatus(word);
+        if (status.state === said.status) return { comment, status: said.status };
+        try {
+          const known = await forge.setStatus(repository, commit, { ...status, url: evidence });
+          if (!known) log.warn('the forge does not have the commit that a status is for', { recipe });
+        } catch (error) {
+          if (!(error instanceof Fault) || error.type !== 'BadConfig') throw error;
+          log.warn('the status of a commit was not set', { recipe, error });
+        }
+        passBoundary('answer.after-status');
+        return { comment, status: status.state };
+      });
+    },
+  };
+
+  /** Where a browser finds the test's files; null where nobody said under which address they are shown. */
+  function evidencePage(test: string, recipe: string): string | null {
+    const { url } = world.config.serve;
+    if (url === undefined) return null;
+    const folder = runFolderName(recipeRunId(test, recipe)).split('/').map(encodeURIComponent).join('/');
+    return `${url.replace(/\/+$/, '')}/runs/${folder.replaceAll('%3A', ':')}/`;
+  }
+}
+
+/** One comment with that text, edited where it is there. */
+async function keepComment(
+  forge: Forge,
+  repository: Repository,
+  { pullRequest, request, text }: { pullRequest: number; request: number; text: string },
+  known: Said['comment'],
+): Promise<Said['comment']> {
+  if (known === 'gone') return known;
+  const edit = async (id: number): Promise<Said['comment']> =>
+    (await forge.editComment(repository, id, text)) ? id : 'gone';
+  if (known !== null) return edit(known);
+  const login = await forge.login();
+  const ours = async (): Promise<Comment[]> =>
+    (await forge.commentsOf(repository, pullRequest, COMMENTS_LOOKED_AT)).filter(
+      ({ author, body }) => author === login && answers(body, request),
+    );
+  // One that was made may not have been heard of.
+  const [before] = await ours();
+  if (before !== undefined) return edit(before.id);
+  const made = await forge.addComment(repository, pullRequest, text);
+  if (made === null) return 'gone';
+  const [first, ...more] = await ours();
+  for (const { id } of more) await forge.deleteComment(repository, id);
+  return first?.id ?? made.id;
+}

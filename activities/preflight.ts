@@ -1,0 +1,31 @@
+import { Fault } from '../domain/fault.ts';
+import type { SweepSettings } from '../domain/run.ts';
+import { checkPrerequisites } from '../host/prerequisites.ts';
+import type { World } from './world.ts';
+
+/** What must be so before anything is deployed on this host. */
+
+type Finding = Awaited<ReturnType<typeof checkPrerequisites>>[number];
+
+/** Throws Fault Preflight where another installation's worker waits for this host's steps: this may be that one. */
+export async function refuseForeignWorker(world: Pick<World, 'foreignWorker'>): Promise<void> {
+  const foreign = await world.foreignWorker();
+  if (foreign !== null) refuse([{ name: 'worker', ...foreign }]);
+}
+
+/** Throws Fault Preflight, naming all that this host lacks. */
+export async function refuseUnready({ config }: Pick<World, 'config'>): Promise<void> {
+  refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
+}
+
+function refuse(missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): void {
+  if (missing.length === 0) return;
+  const list = missing.map(({ name, found, how }) => `${name}: ${found}; ${how}`).join('\n');
+  throw new Fault('Preflight', `this host is not ready (recipe-sweep doctor shows all):\n${list}`);
+}
+
+/** The limits of the configuration as workflows are told them. */
+export function settingsOf({ config }: Pick<World, 'config'>): SweepSettings {
+  const { attempts, tier, promote, sweep } = config.limits;
+  return { attempts, tierMs: tier, promoteMs: promote, sweepMs: sweep };
+}
