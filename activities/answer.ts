@@ -103,5 +103,6 @@ async function keepComment(
   if (made === null) return 'gone';
   const [first, ...more] = await ours();
   for (const { id } of more) await forge.deleteComment(repository, id);
-  return first?.id ?? made.id;
+  // One that was made before, and not heard of, says what was so then.
+  return first === undefined || first.id === made.id ? made.id : edit(first.id);
 }

@@ -41,6 +41,7 @@ export async function forgeAccess({ forge }: Pick<Config, 'forge'>): Promise<For
 
 /** The repository on the forge, by its owner and its name, that a recipe's mirror is; null where it is elsewhere. */
 export function mirrorOnForge(config: ForgeConfig, recipe: string): { owner: string; name: string } | null {
+  if (config.forge === undefined) return null;
   const mirror = checkGitUrl(mirrorUrl(config, recipe));
   return mirror.ok ? onForge(config, mirror) : null;
 }
