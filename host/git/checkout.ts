@@ -10,12 +10,20 @@ import { exists, type WorkRepositories } from './work-repository.ts';
 const MOST_FILES = 10_000;
 const MOST_BYTES = 200_000_000;
 
+interface CheckoutTools {
+  git: Git;
+  work: WorkRepositories;
+  kept: KeptCommits;
+  /** A head of a pull request goes with a work repository that is made anew; false where the mirror has no such commit. */
+  bring(): Promise<boolean>;
+}
+
 /** See `Mirrors.checkout`. */
 export async function checkOut(
   recipe: string,
   commit: string,
   folder: string,
-  { git, work, kept }: { git: Git; work: WorkRepositories; kept: KeptCommits },
+  { git, work, kept, bring }: CheckoutTools,
 ): Promise<void> {
   const bundle = kept.file(recipe, commit);
   const isKept = await exists(bundle);
@@ -26,7 +34,7 @@ export async function checkOut(
   }
   await work.look(recipe, `checking out ${commit}`, async (from) => {
     if (isKept && !(await git.has(from, commit))) await git.unbundle(from, bundle);
-    if (!(await git.has(from, commit))) return null;
+    if (!(await git.has(from, commit)) && !(await bring())) return null;
     await refuseHugeTree(git, recipe, from, commit);
     await writeTree(git, from, commit, path.resolve(folder));
     return true;

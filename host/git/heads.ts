@@ -1,13 +1,12 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../../domain/fault.ts';
 import type { GitUrl } from '../../domain/git-url.ts';
-import { noneIfMissing } from '../machine/durable-file.ts';
 import { CommandFailed } from '../machine/process.ts';
 import { HEADS } from './commands.ts';
 import type { Git } from './git.ts';
-import { explained } from './sync-fault.ts';
-import { isTooLarge, type WorkRepositories } from './work-repository.ts';
+import { explained, nullIfFailed } from './sync-fault.ts';
+import { isTooLarge, partialPacks, type WorkRepositories } from './work-repository.ts';
 
 /**
  * Heads of pull requests: commits of strangers, which no release has. They stand beside main and tags in the work
@@ -32,32 +31,54 @@ export interface HeadTools {
 const NOT_THERE =
   /not our ref|couldn't find remote ref|unadvertised object|did not send all necessary objects/i;
 /** And of objects that it does not let in. */
-const MALFORMED = /fsck error in packed object|invalid index-pack output/i;
+const MALFORMED = /fsck error in packed object/i;
 
 /** See `Mirrors.bringCommit`. */
 export async function bringHead(recipe: string, head: Head, tools: HeadTools): Promise<boolean> {
   const { git, work, mirrorOf } = tools;
-  const { commit, pullRequest } = head;
+  const { commit } = head;
   const mirror = await mirrorOf(recipe);
   const doing = `fetching ${commit} from the mirror ${mirror.url}`;
   const main = await work.find(recipe, doing, async (from) => (await git.refs(from)).main);
   if (main === null) return false;
   const folder = work.folder(recipe);
-  return explained(recipe, doing, 'Check that the mirror is reachable from this host.', async () => {
-    // Whoever has the recipe's repositories to itself: what a git that was killed left goes first.
-    await rm(path.join(folder, `${HEADS}/${commit}.lock`), { force: true });
-    await removePartialPacks(folder);
-    if (!(await git.has(folder, commit))) {
-      const byId = await fetched(recipe, folder, mirror, { commit, pullRequest: null }, tools);
-      if (!byId && pullRequest !== null) await fetched(recipe, folder, mirror, head, tools);
-    }
-    if (await git.has(folder, commit)) {
-      await git.holdHead(folder, commit);
-      return true;
-    }
-    await rm(path.join(folder, `${HEADS}/${commit}`), { force: true });
-    return false;
-  });
+  const advice = 'Check that the mirror is reachable from this host.';
+  return explained(recipe, doing, advice, () => bringInto(recipe, folder, mirror, head, tools));
+}
+
+/**
+ * Brings one by its ID into the work repository as it is, for whoever does not find it there any more. False where that
+ * does not help.
+ */
+export async function bringAgain(recipe: string, commit: string, tools: HeadTools): Promise<boolean> {
+  const mirror = await tools.mirrorOf(recipe);
+  const head = { commit, pullRequest: null };
+  const bring = () => bringInto(recipe, tools.work.folder(recipe), mirror, head, tools);
+  return (await nullIfFailed(bring)) ?? false;
+}
+
+async function bringInto(
+  recipe: string,
+  folder: string,
+  mirror: GitUrl,
+  head: Head,
+  tools: HeadTools,
+): Promise<boolean> {
+  const { git } = tools;
+  const { commit, pullRequest } = head;
+  // Whoever is here has the recipe's repositories to itself: what a git that was killed left goes first.
+  await rm(path.join(folder, HEADS, `${commit}.lock`), { force: true });
+  await removePartialPacks(folder);
+  if (!(await git.has(folder, commit))) {
+    const byId = await fetched(recipe, folder, mirror, { commit, pullRequest: null }, tools);
+    if (!byId && pullRequest !== null) await fetched(recipe, folder, mirror, head, tools);
+  }
+  if (await git.has(folder, commit)) {
+    await git.holdHead(folder, commit);
+    return true;
+  }
+  await rm(path.join(folder, HEADS, commit), { force: true });
+  return false;
 }
 
 /** False where the mirror does not have it. */
@@ -72,9 +93,10 @@ async function fetched(
     await git.fetchHead(folder, mirror, commit, pullRequest);
     return true;
   } catch (error) {
+    const tooLarge = await isTooLarge(folder, error, mostFetched);
     await removePartialPacks(folder);
     if (!(error instanceof CommandFailed)) throw error;
-    if (isTooLarge(error)) {
+    if (tooLarge) {
       throw new Fault(
         'BadInput',
         `${recipe}: commit ${commit} brings more than ${mostFetched} bytes, the most that is fetched in one go ("limits.fetch"): take the large files out of the pull request's history`,
@@ -89,10 +111,7 @@ async function fetched(
 }
 
 async function removePartialPacks(folder: string): Promise<void> {
-  const packs = path.join(folder, 'objects', 'pack');
-  for (const name of await readdir(packs).catch(noneIfMissing)) {
-    if (name.startsWith('tmp_')) await rm(path.join(packs, name), { force: true });
-  }
+  for (const file of await partialPacks(folder)) await rm(file, { force: true });
 }
 
 /**

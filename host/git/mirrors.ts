@@ -9,7 +9,7 @@ import { accept, refuseToAccept, type AskedAcceptance } from './acceptance.ts';
 import { checkOut } from './checkout.ts';
 import { isObjectId } from './commands.ts';
 import { createGit } from './git.ts';
-import { bringHead, type Head } from './heads.ts';
+import { bringAgain, bringHead, type Head, type HeadTools } from './heads.ts';
 import { createKeptCommits } from './kept-commits.ts';
 import type { Ledger, Moved } from './ledger.ts';
 import { lockRepository } from './repository-lock.ts';
@@ -82,6 +82,7 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
   const git = createGit(commands, mostFetched);
   const work = createWorkRepositories({ state, git, mostFetched, mirrorOf });
   const kept = createKeptCommits(state, git, work);
+  const headTools: HeadTools = { git, work, mirrorOf, mostFetched };
 
   /** Of two that would sync, read or repair one recipe's repositories, in whichever worker, one waits. */
   async function locked<T>(recipe: string, task: () => Promise<T>): Promise<T> {
@@ -130,12 +131,13 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
 
     async checkout(recipe, commit, folder) {
       refuseNoCommit(recipe, commit);
-      await locked(recipe, () => checkOut(recipe, commit, folder, { git, work, kept }));
+      const bring = (): Promise<boolean> => bringAgain(recipe, commit, headTools);
+      await locked(recipe, () => checkOut(recipe, commit, folder, { git, work, kept, bring }));
     },
 
     async bringCommit(recipe, head) {
       refuseNoCommit(recipe, head.commit);
-      return locked(recipe, () => bringHead(recipe, head, { git, work, mirrorOf, mostFetched }));
+      return locked(recipe, () => bringHead(recipe, head, headTools));
     },
 
     async onMain(recipe, commit) {

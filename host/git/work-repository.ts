@@ -1,8 +1,9 @@
-import { access, rm } from 'node:fs/promises';
+import { access, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../../domain/fault.ts';
 import type { GitUrl } from '../../domain/git-url.ts';
 import { isRecipeName } from '../../domain/names.ts';
+import { noneIfMissing } from '../machine/durable-file.ts';
 import { CommandFailed } from '../machine/process.ts';
 import { sameRefs, type MainAndTags, type Refs } from './commands.ts';
 import type { Git } from './git.ts';
@@ -40,9 +41,20 @@ export interface WorkRepositoriesSettings {
 /** What git says when the system ends the part of it that writes (signal 25, SIGXFSZ), or refuses the write. */
 const FILE_TOO_LARGE = /died of signal 25|file too large/i;
 
-/** Whether a fetch was ended since it brought more than may be fetched. */
-export function isTooLarge(error: unknown): boolean {
-  return error instanceof CommandFailed && FILE_TOO_LARGE.test(error.message);
+/** Whether a fetch into a repository was ended since it brought more than may be fetched. */
+export async function isTooLarge(folder: string, error: unknown, mostFetched: number): Promise<boolean> {
+  if (!(error instanceof CommandFailed)) return false;
+  if (FILE_TOO_LARGE.test(error.message)) return true;
+  // Where git reads what that part of it says, it tells of nothing but an answer that was cut off.
+  const sizes = await Promise.all((await partialPacks(folder)).map(async (file) => (await stat(file)).size));
+  return sizes.some((size) => size >= mostFetched);
+}
+
+/** What a git left of a pack that it could not bring whole. */
+export async function partialPacks(folder: string): Promise<string[]> {
+  const packs = path.join(folder, 'objects', 'pack');
+  const names = await readdir(packs).catch(noneIfMissing);
+  return names.filter((name) => name.startsWith('tmp_')).map((name) => path.join(packs, name));
 }
 
 export function createWorkRepositories(settings: WorkRepositoriesSettings): WorkRepositories {
@@ -62,7 +74,7 @@ export function createWorkRepositories(settings: WorkRepositoriesSettings): Work
     try {
       await git.fetch(work, from);
     } catch (error) {
-      if (!isTooLarge(error)) throw error;
+      if (!(await isTooLarge(work, error, mostFetched))) throw error;
       await rm(work, { recursive: true, force: true });
       throw syncFault(
         recipe,
