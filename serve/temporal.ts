@@ -19,8 +19,8 @@ export interface Temporal extends Starter {
   close(): Promise<void>;
 }
 
-/** Of one question. A forge waits for our answer meanwhile. */
-const PATIENCE_MS = 5_000;
+/** Of one question; less than a forge is kept waiting, so that it is told. */
+const PATIENCE_MS = 3_000;
 
 /** Connects when it is asked first. Throws Fault BadConfig where what the configuration names cannot be read. */
 export async function openTemporal({ temporal, host }: Pick<Config, 'temporal' | 'host'>): Promise<Temporal> {
