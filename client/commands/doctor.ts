@@ -5,6 +5,7 @@ import type { AlertKind } from '../../domain/alert.ts';
 import { createForge } from '../../forge/gitea.ts';
 import { readConfig, type Config } from '../../host/config/config.ts';
 import { forgeAccess, mirrorOnForge, refuseTwoLogins } from '../../host/config/forge-access.ts';
+import { webhookSecret } from '../../host/config/webhook-secret.ts';
 import { textIfThere } from '../../host/machine/durable-file.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
@@ -26,7 +27,7 @@ import { formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
 import { describeSchedule } from '../schedule.ts';
-import { UNIT, unitHere } from '../service/unit-here.ts';
+import { SERVE_UNIT, serveUnitHere, UNIT, unitHere } from '../service/unit-here.ts';
 import { configFileOf, printJson, type Session } from '../session.ts';
 
 /** One thing that sweeping needs: found, or how to get it. */
@@ -50,6 +51,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkUnit(config, configFile),
         ...(await checkTemporal(config)),
         await checkForge(config),
+        await checkServe(config),
         await checkExposure(config),
       ];
       if (options.json) printJson(session, findings);
@@ -170,11 +172,19 @@ async function checkUnit(config: Config, configFile: string): Promise<Finding> {
   const there = await textIfThere(UNIT).catch(explain);
   if (there === '') return { name, ok: true, found: 'none; the worker is started otherwise', how: '' };
   const wanted = await unitHere(config, configFile).then(({ unit }) => unit, explain);
-  const found =
-    there === wanted
-      ? `${UNIT}, as install writes it`
-      : `${UNIT} is not what install writes: recipe-sweep install --write shows the difference`;
-  return { name, ok: true, found, how: '' };
+  const serve = await textIfThere(SERVE_UNIT).catch(explain);
+  const served = serve === '' ? null : await serveUnitHere(config, configFile).catch(explain);
+  const compared = [
+    compare(UNIT, there, wanted),
+    ...(serve === '' ? [] : [compare(SERVE_UNIT, serve, served)]),
+  ];
+  return { name, ok: true, found: compared.join('\n'), how: '' };
+}
+
+function compare(file: string, there: string, wanted: string | null): string {
+  return there === wanted
+    ? `${file}, as install writes it`
+    : `${file} is not what install writes: recipe-sweep install --write shows the difference`;
 }
 
 async function checkTemporal(config: Config): Promise<Finding[]> {
@@ -228,6 +238,35 @@ async function checkForge(config: Config): Promise<Finding> {
     return { name, ok: true, found: `${url} takes the token, of ${login}`, how: '' };
   } catch (error) {
     return { name, ok: false, found: explain(error), how };
+  }
+}
+
+const HEALTH_MS = 10_000;
+
+/** Where there is a forge, its webhook is taken by `serve`, which says itself how it is. */
+async function checkServe(config: Config): Promise<Finding> {
+  const name = 'serve';
+  const { listen, webhookSecretFile } = config.serve;
+  if (config.forge === undefined || webhookSecretFile === undefined) {
+    const found = 'not configured: tests of pull requests are asked for by recipe-sweep test alone';
+    return { name, ok: true, found, how: '' };
+  }
+  try {
+    await webhookSecret(config.serve);
+  } catch (error) {
+    return { name, ok: false, found: explain(error), how: 'docs/pull-requests.md says how to make one' };
+  }
+  // What listens everywhere is asked here.
+  const url = `http://${listen.replace(/^(?:0\.0\.0\.0|\[::\]):/, 'localhost:')}/healthz`;
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
+    const said = await answer.text();
+    return answer.ok
+      ? { name, ok: true, found: `answers at ${url}`, how: '' }
+      : { name, ok: false, found: `${url} answers ${answer.status}: ${said}`, how: 'its log says more' };
+  } catch {
+    const how = 'recipe-sweep serve, or its systemd unit';
+    return { name, ok: false, found: `nothing answers at ${url}`, how };
   }
 }
 

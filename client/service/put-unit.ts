@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { textIfThere, writeDurably } from '../../host/machine/durable-file.ts';
 import type { ProcessRunner } from '../../host/machine/process.ts';
 import { CommandStopped } from '../failure.ts';
@@ -21,7 +22,7 @@ export async function putUnit(
       input: unit,
     });
     throw new CommandStopped(
-      `${file} is another one; --force replaces it, and what stands in drop-ins (systemctl edit recipe-sweep) stays:\n${stdout}`,
+      `${file} is another one; --force replaces it, and what stands in drop-ins (systemctl edit ${path.basename(file, '.service')}) stays:\n${stdout}`,
     );
   }
   await writeDurably(file, unit);

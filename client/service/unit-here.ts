@@ -4,10 +4,12 @@ import Dockerode from 'dockerode';
 import { checkGitUrl } from '../../domain/git-url.ts';
 import type { Config } from '../../host/config/config.ts';
 import { CommandStopped } from '../failure.ts';
-import { workerUnit } from './unit.ts';
+import { serveUnit, workerUnit } from './unit.ts';
 
 /** Where the worker's unit is on a host that has one. */
 export const UNIT = '/etc/systemd/system/recipe-sweep.service';
+/** The same of `serve`. */
+export const SERVE_UNIT = '/etc/systemd/system/recipe-sweep-serve.service';
 /** Where the engine's own unit has it listen. */
 const USUAL_SOCKETS = ['/var/run/docker.sock', '/run/docker.sock'];
 
@@ -33,6 +35,18 @@ export async function unitHere(
       ? `${config.docker.socket} does not answer, so where the engine keeps its volumes is not known. The unit is good unless that is below /home or /root: then do this again once it runs.`
       : null;
   return { unit, unknown };
+}
+
+/** Whether the configuration has what `serve` needs to start. */
+function isServed({ forge, serve }: Config): boolean {
+  return forge !== undefined && serve.webhookSecretFile !== undefined;
+}
+
+/** The unit of `serve` for this host; null where it is not configured. Throws CommandStopped where there can be none. */
+export async function serveUnitHere(config: Config, configFile: string): Promise<string | null> {
+  if (!isServed(config)) return null;
+  const place = { node: process.execPath, command: await ownCommand(), configFile, state: config.state };
+  return serveUnit(place, config.docker.socket);
 }
 
 /** bin/recipe-sweep, wherever links to it stand. */

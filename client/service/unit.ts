@@ -1,19 +1,23 @@
 import { readFileSync } from 'node:fs';
+import { serveFolder } from '../../host/store/seen-comments.ts';
 import { CommandStopped } from '../failure.ts';
 
-/** The worker as a systemd service. */
+/** The worker, and `serve`, as systemd services. */
 
-/** One line of the unit's [Service], and why it is there. */
+/** One line of a unit's [Service], and why it is there. */
 interface Setting {
   name: string;
   value: string;
   why: string;
 }
 
-/** What holds for the worker on every host, in a unit of ours and of nix/module.nix. */
-const SETTINGS = JSON.parse(
-  readFileSync(new URL('worker-service.json', import.meta.url), 'utf8'),
-) as readonly Setting[];
+/** What holds for each on every host, in a unit of ours and of nix/module.nix. */
+const WORKER_SETTINGS = settingsIn(new URL('worker-service.json', import.meta.url));
+const SERVE_SETTINGS = settingsIn(new URL('serve-service.json', import.meta.url));
+
+function settingsIn(file: URL): readonly Setting[] {
+  return JSON.parse(readFileSync(file, 'utf8')) as readonly Setting[];
+}
 
 /** What differs from host to host; all paths are absolute. */
 export interface Place {
@@ -21,7 +25,7 @@ export interface Place {
   /** bin/recipe-sweep. */
   command: string;
   configFile: string;
-  /** Must be mounted before the worker starts. */
+  /** Must be mounted before either starts. */
   state: string;
   /** Folders beside `state` that the worker writes in, whether they are there yet or not. */
   written: readonly string[];
@@ -29,24 +33,64 @@ export interface Place {
   engine: string | null;
 }
 
-/** The text of the unit. Throws CommandStopped for a path that cannot be written in one. */
+/** The text of the worker's unit. Throws CommandStopped for a path that cannot be written in one. */
 export function workerUnit({ node, command, configFile, state, written, engine }: Place): string {
-  const others = ['network-online.target', ...(engine === null ? [] : [engine])].join(' ');
-  const start = [executable(node), ...[command, 'worker', '--config', configFile].map(argument)].join(' ');
+  return unitOf({
+    name: 'recipe-sweep',
+    description: 'recipe-sweep worker',
+    others: ['network-online.target', ...(engine === null ? [] : [engine])],
+    state,
+    start: [executable(node), ...[command, 'worker', '--config', configFile].map(argument)],
+    paths: [`ReadWritePaths=${[state, ...written].map((folder) => quoted(`-${folder}`)).join(' ')}`],
+    settings: WORKER_SETTINGS,
+  });
+}
+
+/** The text of the unit of `serve`, which writes in its own folder alone, and never reaches the engine at its socket. */
+export function serveUnit(
+  { node, command, configFile, state }: Omit<Place, 'written' | 'engine'>,
+  socket: string,
+): string {
+  return unitOf({
+    name: 'recipe-sweep-serve',
+    description: 'recipe-sweep serve',
+    others: ['network-online.target'],
+    state,
+    start: [executable(node), ...[command, 'serve', '--config', configFile].map(argument)],
+    paths: [
+      `ReadWritePaths=${quoted(`-${serveFolder(state)}`)}`,
+      `InaccessiblePaths=${quoted(`-${socket}`)}`,
+    ],
+    settings: SERVE_SETTINGS,
+  });
+}
+
+interface Unit {
+  name: string;
+  description: string;
+  /** Units that it starts after. */
+  others: readonly string[];
+  state: string;
+  start: readonly string[];
+  paths: readonly string[];
+  settings: readonly Setting[];
+}
+
+function unitOf({ name, description, others, state, start, paths, settings }: Unit): string {
   return [
-    '# Made by recipe-sweep install. Changes of your own belong in a drop-in: systemctl edit recipe-sweep',
+    `# Made by recipe-sweep install. Changes of your own belong in a drop-in: systemctl edit ${name}`,
     '[Unit]',
-    'Description=recipe-sweep worker',
-    `Wants=${others}`,
-    `After=${others}`,
+    `Description=${description}`,
+    `Wants=${others.join(' ')}`,
+    `After=${others.join(' ')}`,
     '# Never on the empty folder below a disk that is not mounted yet.',
     `RequiresMountsFor=${quoted(state)}`,
     '',
     '[Service]',
     'Type=exec',
-    `ExecStart=${start}`,
-    `ReadWritePaths=${[state, ...written].map((folder) => quoted(`-${folder}`)).join(' ')}`,
-    ...SETTINGS.flatMap(({ name, value, why }) => [`# ${why}`, `${name}=${value}`]),
+    `ExecStart=${start.join(' ')}`,
+    ...paths,
+    ...settings.flatMap(({ name: setting, value, why }) => [`# ${why}`, `${setting}=${value}`]),
     '',
     '[Install]',
     'WantedBy=multi-user.target',

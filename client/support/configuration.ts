@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { mirrorUrl, type Config } from '../../host/config/config.ts';
 import { forgeAccess } from '../../host/config/forge-access.ts';
+import { webhookSecret } from '../../host/config/webhook-secret.ts';
 import { entriesBelow } from '../../host/machine/below-folder.ts';
 import { readYaml } from '../../host/machine/yaml-file.ts';
 import { credentialsIn, settingsToMask, type Setting } from './mask.ts';
@@ -25,8 +26,9 @@ export async function secretsOf(config: Config): Promise<string[]> {
     (access) => access?.token ?? '',
     () => '',
   );
+  const webhook = await webhookSecret(config.serve).catch(() => '');
   return [
-    ...(token === '' ? [] : [token]),
+    ...[token, webhook].filter((secret) => secret !== ''),
     ...credentialsIn(texts),
     ...settingsToMask(set, [host, zone, state, recipes, ...names]),
   ];

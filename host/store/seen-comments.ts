@@ -28,8 +28,13 @@ const seenSchema = z.strictObject({
   ),
 });
 
+/** All that `serve` writes is in there. */
+export function serveFolder(state: string): string {
+  return path.join(state, 'serve');
+}
+
 export function createSeenComments(state: string): SeenComments {
-  const file = path.join(state, 'serve', 'seen.json');
+  const file = path.join(serveFolder(state), 'seen.json');
   const recipes = async (): Promise<Record<string, Seen>> =>
     (await readJson(file, seenSchema, REMEDY))?.recipes ?? {};
   return {

@@ -5,10 +5,11 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { verifyUnits } from './unit-judge.ts';
 
-/** The unit that `recipe-sweep install` prints, as systemd reads it. */
+/** The units that `recipe-sweep install` prints, as systemd reads them. */
 
 const COMMAND = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
 const UNIT = 'recipe-sweep.service';
+const SERVE_UNIT = 'recipe-sweep-serve.service';
 
 let folder: string;
 beforeAll(async () => {
@@ -19,14 +20,21 @@ afterAll(async () => {
 });
 
 /** What the command prints for a configuration in a folder of this name. */
-async function printed(name: string): Promise<string> {
+async function printed(name: string, more: object = {}): Promise<string> {
   const place = path.join(folder, name);
   await mkdir(place);
   const file = path.join(place, 'recipe-sweep.yml');
   const mirrors = `${place}/mirrors/{recipe}`;
   await writeFile(
     file,
-    JSON.stringify({ host: 'ci-1', zone: 'ci.example.org', state: 'state', recipes: 'recipes', mirrors }),
+    JSON.stringify({
+      host: 'ci-1',
+      zone: 'ci.example.org',
+      state: 'state',
+      recipes: 'recipes',
+      mirrors,
+      ...more,
+    }),
   );
   const { stdout } = await execa(process.execPath, [COMMAND, 'install', '--config', file]);
   return stdout;
@@ -49,14 +57,33 @@ test('of which a word is wrong is judged so', async () => {
   expect(await verifyUnits(folder, [UNIT])).toContain('reed-only');
 });
 
-test('leaves the worker less than systemd lets a service have', async () => {
-  await writeFile(path.join(folder, UNIT), await printed('exposed'));
+/** How much a service may, by systemd's own count of 10. */
+async function exposureOf(unit: string): Promise<number> {
   const { stdout } = await execa('systemd-analyze', [
     'security',
     '--offline=yes',
     '--no-pager',
-    path.join(folder, UNIT),
+    path.join(folder, unit),
   ]);
-  const [, level] = /exposure level for recipe-sweep\.service: ([\d.]+)/.exec(stdout) ?? [];
-  expect(Number(level)).toBeLessThan(6);
+  const [, level] = /exposure level for recipe-sweep[a-z-]*\.service: ([\d.]+)/.exec(stdout) ?? [];
+  return Number(level);
+}
+
+test('leaves the worker less than systemd lets a service have', async () => {
+  await writeFile(path.join(folder, UNIT), await printed('exposed'));
+  expect(await exposureOf(UNIT)).toBeLessThan(6);
+});
+
+test('brings that of serve where it is configured, without fault, and leaves it little', async () => {
+  const both = await printed("it's served", {
+    forge: { url: 'https://git.example.org', tokenFile: 'token' },
+    serve: { webhookSecretFile: 'secret' },
+  });
+  const [worker = '', serve = '', ...more] = both.split(`\n\n# /etc/systemd/system/${SERVE_UNIT}:\n`);
+  expect(more).toEqual([]);
+  await writeFile(path.join(folder, UNIT), worker);
+  await writeFile(path.join(folder, SERVE_UNIT), serve);
+  expect(await verifyUnits(folder, [UNIT, SERVE_UNIT])).toBe('');
+  expect(serve.match(/^ExecStart=.*bin\/recipe-sweep serve --config /gm)).toHaveLength(1);
+  expect(await exposureOf(SERVE_UNIT)).toBeLessThan(3);
 });

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { putUnit } from '../../client/service/put-unit.ts';
-import { workerUnit, type Place } from '../../client/service/unit.ts';
+import { serveUnit, workerUnit, type Place } from '../../client/service/unit.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { typeIn } from './typed-command.ts';
 
@@ -76,6 +76,25 @@ describe("the worker's unit", () => {
     expect(() => workerUnit({ ...PLACE, node: "/srv/it's/node" })).toThrow(
       'systemd takes no path with quotes',
     );
+  });
+});
+
+describe('the unit of serve', () => {
+  const unit = serveUnit(PLACE, '/var/run/docker.sock');
+
+  test('starts this command with this node, on the disk of its state', () => {
+    expect(valueOf(unit, 'ExecStart')).toBe(
+      '/usr/bin/node /opt/recipe-sweep/bin/recipe-sweep serve --config /etc/recipe-sweep/recipe-sweep.yml',
+    );
+    expect(valueOf(unit, 'RequiresMountsFor')).toBe('/var/lib/recipe-sweep');
+    expect(unit).toContain('systemctl edit recipe-sweep-serve\n');
+  });
+
+  test('leaves it its own folder to write in, and nothing of the engine or of root', () => {
+    expect(valueOf(unit, 'ReadWritePaths')).toBe('-/var/lib/recipe-sweep/serve');
+    expect(valueOf(unit, 'ProtectSystem')).toBe('strict');
+    expect(valueOf(unit, 'InaccessiblePaths')).toBe('-/var/run/docker.sock');
+    expect(valueOf(unit, 'CapabilityBoundingSet')).toBe('');
   });
 });
 
