@@ -1,4 +1,4 @@
-# services.recipe-sweep: the worker, its configuration and its schedule. docs/nixos.md says how it is used.
+# services.recipe-sweep: the worker, its configuration and its schedule, and serve where it is configured. docs/nixos.md says how it is used.
 {
   config,
   lib,
@@ -19,20 +19,27 @@ let
 
   # JSON is YAML. What was left out is no key of the file.
   withoutNulls = lib.filterAttrsRecursive (_: value: value != null);
-  written = pkgs.writeText "recipe-sweep.json" (builtins.toJSON (withoutNulls cfg.settings));
+  settingsJson = builtins.toJSON (withoutNulls cfg.settings);
   # What the command would refuse is refused here, all at once, when the system is built.
-  configFile = pkgs.runCommand "recipe-sweep.yml" { } ''
-    cp ${written} recipe-sweep.yml
-    ${command} config check --config recipe-sweep.yml
-    cp recipe-sweep.yml $out
-  '';
-
-  # What holds for the worker on every host; the file says why of each line.
-  hardening = lib.listToAttrs (
-    map ({ name, value, ... }: lib.nameValuePair name value) (
-      builtins.fromJSON (builtins.readFile ../client/service/worker-service.json)
-    )
+  checked =
+    name: json:
+    pkgs.runCommand "${name}.yml" { } ''
+      cp ${pkgs.writeText "${name}.json" json} recipe-sweep.yml
+      ${command} config check --config recipe-sweep.yml
+      cp recipe-sweep.yml $out
+    '';
+  configFile = checked "recipe-sweep" settingsJson;
+  # The same, with the credentials where its own unit has them.
+  serveConfigFile = checked "recipe-sweep-serve" (
+    builtins.replaceStrings [ (handedOver "") ] [ "/run/credentials/recipe-sweep-serve.service/" ] settingsJson
   );
+
+  # What holds for each unit on every host; the files say why of each line.
+  settingsIn =
+    file:
+    lib.listToAttrs (
+      map ({ name, value, ... }: lib.nameValuePair name value) (builtins.fromJSON (builtins.readFile file))
+    );
 
   # Every program that host/prerequisites.ts asks for, and what hooks and checks of recipes are written with.
   programs = [
@@ -65,6 +72,13 @@ let
       key = [
         "forge"
         "tokenFile"
+      ];
+    };
+    webhook-secret = {
+      option = "webhookSecret";
+      key = [
+        "serve"
+        "webhookSecretFile"
       ];
     };
     temporal-api-key = {
@@ -102,6 +116,11 @@ let
   given = lib.filterAttrs (_: { option, ... }: cfg.secrets.${option} != null) credentials;
   # Where systemd puts them while the worker runs; root's commands find them there too.
   handedOver = name: "/run/credentials/recipe-sweep.service/${name}";
+
+  loaded = lib.mapAttrsToList (name: { option, ... }: "${name}:${cfg.secrets.${option}}") given;
+
+  # Without them it does not start.
+  isServed = cfg.settings.forge != null && cfg.settings.serve.webhookSecretFile != null;
 
   usualEngine = builtins.elem cfg.settings.docker.socket [
     "/run/docker.sock"
@@ -150,7 +169,7 @@ in
       lib.nameValuePair option (mkOption {
         type = types.nullOr types.str;
         default = null;
-        description = "A file on this host that root reads, which the worker is given as the credential ${name}.";
+        description = "A file on this host that root reads, which the worker and serve are given as the credential ${name}.";
       })
     ) credentials;
   };
@@ -205,8 +224,11 @@ in
       etc."recipe-sweep/recipe-sweep.yml".source = configFile;
     };
 
-    # As the worker would make it.
-    systemd.tmpfiles.rules = [ "d ${cfg.settings.state} 0755 root root -" ];
+    # As the worker and serve would make them.
+    systemd.tmpfiles.rules = [
+      "d ${cfg.settings.state} 0755 root root -"
+    ]
+    ++ lib.optional isServed "d ${cfg.settings.state}/serve 0755 root root -";
 
     systemd.services.recipe-sweep = {
       description = "recipe-sweep worker";
@@ -215,7 +237,7 @@ in
       after = [ "network-online.target" ] ++ lib.optional usualEngine "docker.service";
       # Never on the empty folder below a disk that is not mounted yet.
       unitConfig.RequiresMountsFor = cfg.settings.state;
-      serviceConfig = hardening // {
+      serviceConfig = settingsIn ../client/service/worker-service.json // {
         Type = "exec";
         ExecStartPre = swarmManager;
         ExecStart = "${command} worker --config ${configFile}";
@@ -225,9 +247,23 @@ in
           "-${config.virtualisation.docker.daemon.settings.data-root or "/var/lib/docker"}"
         ]
         ++ lib.optional (plainPath mirrors) "-${mirrors}";
-        LoadCredential = lib.mapAttrsToList (
-          name: { option, ... }: "${name}:${cfg.secrets.${option}}"
-        ) given;
+        LoadCredential = loaded;
+      };
+    };
+
+    systemd.services.recipe-sweep-serve = mkIf isServed {
+      description = "recipe-sweep serve";
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "network-online.target" ];
+      after = [ "network-online.target" ];
+      # Never on the empty folder below a disk that is not mounted yet.
+      unitConfig.RequiresMountsFor = cfg.settings.state;
+      serviceConfig = settingsIn ../client/service/serve-service.json // {
+        Type = "exec";
+        ExecStart = "${command} serve --config ${serveConfigFile}";
+        ReadWritePaths = [ "-${cfg.settings.state}/serve" ];
+        InaccessiblePaths = [ "-${cfg.settings.docker.socket}" ];
+        LoadCredential = loaded;
       };
     };
 

@@ -359,6 +359,42 @@ test('the token of a forge is a credential', async () => {
   expect(await configCheck(host)).toBe('ok');
 });
 
+describe('serve', () => {
+  const FORGE = `
+    services.recipe-sweep = {
+      settings.forge.url = "https://git.example.org";
+      secrets.forgeToken = "/run/secrets/forge-token";
+      secrets.webhookSecret = "/run/secrets/webhook-secret";
+    };`;
+
+  test('is a unit of its own where it is configured, with its own credentials', async () => {
+    const { host, error } = await evaluated(MINIMAL, FORGE);
+    expect(error).toBe('');
+    expect(host.refused).toEqual([]);
+    const shared = JSON.parse(
+      await readFile(path.join(ROOT, 'client/service/serve-service.json'), 'utf8'),
+    ) as { name: string; value: string }[];
+    const service = host.services['recipe-sweep-serve']?.serviceConfig;
+    expect(service).toMatchObject(Object.fromEntries(shared.map(({ name, value }) => [name, value])));
+    expect(service).toMatchObject({
+      ReadWritePaths: ['-/var/lib/recipe-sweep/serve'],
+      InaccessiblePaths: ['-/var/run/docker.sock'],
+      LoadCredential: ['forge-token:/run/secrets/forge-token', 'webhook-secret:/run/secrets/webhook-secret'],
+    });
+    expect(host.tmpfiles).toContain('d /var/lib/recipe-sweep/serve 0755 root root -');
+    const written = JSON.parse(await nix.stored('recipe-sweep-serve.json')) as Record<string, object>;
+    const credentials = '/run/credentials/recipe-sweep-serve.service';
+    expect(written['forge']).toMatchObject({ tokenFile: `${credentials}/forge-token` });
+    expect(written['serve']).toMatchObject({ webhookSecretFile: `${credentials}/webhook-secret` });
+    expect(await judged(host)).toBe('');
+  });
+
+  test('is none without a secret', async () => {
+    const { host } = await evaluated(MINIMAL, FORGE.replace(/^.*webhookSecret.*$/m, ''));
+    expect(Object.keys(host.services)).toEqual(['recipe-sweep', 'recipe-sweep-schedule']);
+  });
+});
+
 describe('refused is', () => {
   test.each([
     ['a time', 'limits.sweep = "20 hours";'],

@@ -161,10 +161,12 @@ let
         at: values:
         let
           each = concatMap pushedDown values;
+          of = name: map (value: value.${name}) (filter (value: value ? ${name}) each);
+          # One whose conditions none holds is not there.
+          isThere = name: concatMap (discharged ofUser) (of name) != [ ];
         in
-        attrs (unique (concatMap attrNames each)) (
-          name:
-          merged (at ++ [ name ]) { inherit type; } (map (value: value.${name}) (filter (value: value ? ${name}) each))
+        attrs (filter isThere (unique (concatMap attrNames each))) (
+          name: merged (at ++ [ name ]) { inherit type; } (of name)
         )
       );
     nullOr = type: {
