@@ -1,6 +1,7 @@
 import { Fault } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
+import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { STACK_LABEL } from '../host/engine/stack-label.ts';
 import { endAlert } from './alerts.ts';
 import { holdingHost } from './attempt.ts';
@@ -19,18 +20,33 @@ export interface CanonicalFound {
 }
 
 export function canonical(world: World) {
+  async function recordOf(recipe: string): Promise<CanonicalRecord> {
+    const record = await world.canonicals.read(recipe);
+    if (record === null) throw new Fault('BadInput', `${recipe} has no canonical`);
+    return record;
+  }
+
   return {
     /**
      * Looks, before anything is changed, whether there is something to change: a step of its own, since the change may be
      * tried again when it is half done. Throws Fault BadInput when there is nothing to give up, or the record that is to be
-     * written anew can be read.
+     * written anew can be read; RecordUnreadable when nobody knows what data a canonical has.
      */
     async canonicalToChange({
       recipe,
       change,
       holder,
-    }: CanonicalInput & { change: 'forget' | 'rebuild' }): Promise<CanonicalFound> {
+    }: CanonicalInput & { change: 'forget' | 'rebuild' | 'drop-data' }): Promise<CanonicalFound> {
       return holdingHost(world, [holder], `look at the canonical of ${recipe}`, async () => {
+        if (change === 'drop-data') {
+          const { dropped, version, domain } = await recordOf(recipe);
+          if (dropped !== null && !(await world.canonicals.isAttached(recipe)))
+            throw new Fault(
+              'BadInput',
+              `the data of ${recipe} ${version} was dropped already, on ${dropped}`,
+            );
+          return { domain };
+        }
         const record = await world.canonicals.read(recipe).catch(unreadable);
         if (change === 'rebuild' && record !== null && record !== 'unreadable') {
           throw new Fault('BadInput', `the record of ${recipe} can be read: it says ${record.version}`);
@@ -69,6 +85,20 @@ export function canonical(world: World) {
     },
 
     /**
+     * Gives the canonical's data up: its volumes, secrets and snapshot go, its record stays and says so. Answers what was
+     * done in one sentence.
+     */
+    async dropData({ recipe, holder }: CanonicalInput): Promise<string> {
+      return holdingHost(world, [holder], `drop the data of ${recipe}`, async ({ warm }) => {
+        const record = await recordOf(recipe);
+        // What an earlier attempt began is finished.
+        if (record.dropped === null) await warm.drop(record, holder.workflowId);
+        else await warm.settle(recipe);
+        return `${recipe} ${record.version} is the canonical still, without data: its volumes, secrets and snapshot are gone. Until the next release is promoted, by a fresh install, pull requests are tested cold`;
+      });
+    },
+
+    /**
      * Writes a lost or damaged record anew from the history's last line, once its snapshot is whole, and puts the data
      * to what it says. Throws Fault RecordUnreadable when the history or the snapshot does not do.
      */
@@ -79,12 +109,16 @@ export function canonical(world: World) {
         `rebuild the canonical of ${recipe}`,
         async ({ warm, snapshots, guard }) => {
           const record = await world.canonicals.lastPromotion(recipe);
-          await snapshots.verify(world.canonicals.snapshotsFolder(recipe), record.snapshot);
+          const { snapshot, version } = record;
+          if (snapshot) await snapshots.verify(world.canonicals.snapshotsFolder(recipe), snapshot);
           await guard();
           await world.canonicals.write(record);
           await warm.settle(recipe);
           await endAlert(world, 'canonical-unreadable', { is: 'recipe', name: recipe });
-          return `the canonical of ${recipe} is ${record.version}, as its history says; its snapshot ${record.snapshot.id} is whole`;
+          const data = snapshot
+            ? `its snapshot ${snapshot.id} is whole`
+            : `its data was dropped on ${record.dropped}`;
+          return `the canonical of ${recipe} is ${version}, as its history says; ${data}`;
         },
       );
     },

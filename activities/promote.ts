@@ -19,11 +19,13 @@ export interface PromoteInput {
   dependencies: readonly ProvidedDependency[];
 }
 
-export type PromoteResult = { promoted: true } | { promoted: false; why: string; evidence: string | null };
+/** With a note where it was not quite what a promotion is. */
+export type PromoteResult =
+  { promoted: true; note?: string } | { promoted: false; why: string; evidence: string | null };
 
 /**
  * Installs the tested release at the warm domain as an operator would: over the canonical's data when there
- * is a canonical, else from nothing. Then undeploys, takes a snapshot and writes the record, which is the
+ * is a canonical with data, else from nothing. Then undeploys, takes a snapshot and writes the record, which is the
  * only commit point. Whatever happens before it leaves the old record true; whoever comes next (a second
  * attempt, settle, the reaper) first puts the data back to what the record says.
  */
@@ -59,7 +61,9 @@ export function promote(world: World) {
         if (!first.open) return refuse(first.why);
 
         const where = { run, recipe, step: 'promote', domain, lifetime: 'warm', dependencies } as const;
-        const app = await prepareApp(world, attempt, { ...where, upgraded: before !== null }, release);
+        // Of a canonical without data there is nothing to upgrade: as if there were none.
+        const base = before?.snapshot ? before : null;
+        const app = await prepareApp(world, attempt, { ...where, upgraded: base !== null }, release);
         const elsewhere = await stacks.keptElsewhere(app);
         if (elsewhere.length > 0) {
           return refuse(
@@ -68,18 +72,18 @@ export function promote(world: World) {
         }
         await warm.attach(recipe, runName(run));
         passBoundary('promote.after-attach');
-        if (before) {
+        if (base) {
           const step = 'promote-reattach';
           report(`${step} at ${domain}`);
-          const proven = await prepareApp(world, attempt, { ...where, step, upgraded: false }, before);
-          const reattached = await reattach(attempt, proven, before);
+          const proven = await prepareApp(world, attempt, { ...where, step, upgraded: false }, base);
+          const reattached = await reattach(attempt, proven, base);
           if (!reattached.ok) return refuse(reattached.reason, reattached.evidence);
           passBoundary('promote.after-reattach');
         }
         report(`promote at ${domain}`);
-        const installed = await deployer.deploy(app, before ? 'upgrade' : 'deploy');
+        const installed = await deployer.deploy(app, base ? 'upgrade' : 'deploy');
         if (!installed.ok) {
-          const how = before ? `upgrading the canonical's data from ${before.version}` : 'a fresh install';
+          const how = base ? `upgrading the canonical's data from ${base.version}` : 'a fresh install';
           return refuse(`${how} at ${domain}: ${installed.reason}`, installed.evidence);
         }
         passBoundary('promote.after-upgrade');
@@ -99,7 +103,7 @@ export function promote(world: World) {
         const last = await gate();
         if (!last.open) return refuse(last.why);
         const record: CanonicalRecord = {
-          schema: 2,
+          schema: 3,
           recipe,
           version: release.version,
           commit: release.commit,
@@ -110,6 +114,7 @@ export function promote(world: World) {
           domain,
           env: app.written,
           snapshot,
+          dropped: null,
         };
         // Upstream may withdraw it; a canonical without its commit could not be deployed any more.
         if (!(await mirrors.keep(recipe, release.commit)))
@@ -119,7 +124,9 @@ export function promote(world: World) {
         await world.canonicals.write(record);
         await warm.committed(record);
         await mirrors.keepOnly(recipe, release.commit);
-        return { promoted: true };
+        if (before === null || before.dropped === null) return { promoted: true };
+        const note = `promoted by a fresh install, which proves no upgrade of data: that of ${before.version} was dropped on ${before.dropped.slice(0, 10)}`;
+        return { promoted: true, note };
       });
     },
   };

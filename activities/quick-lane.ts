@@ -5,6 +5,7 @@ import { isSame, nameOf } from '../domain/release.ts';
 import { runName, type RunRef } from '../domain/run.ts';
 import { placeMarkers } from '../host/data/data-marker.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
+import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { removeCheckouts, warmApp, type AppOf, type TierStep } from './app.ts';
 import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
 import { askCustom } from './custom.ts';
@@ -31,11 +32,10 @@ export function quickLane(world: World) {
       return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
         const { warm, stacks } = attempt;
         const record = await world.canonicals.read(recipe);
-        if (record === null || !isSame(record, deploy)) {
-          const now = record === null ? 'it has none' : `it is ${record.version}`;
+        if (record === null || record.snapshot === null || !isSame(record, deploy)) {
           throw new Fault(
             'BadInput',
-            `the canonical of ${recipe} is ${nameOf(deploy)} no more: ${now}; start a new run of ${recipe}`,
+            `the canonical of ${recipe} is ${nameOf(deploy)} with its data no more: ${saidOf(record)}; start a new run of ${recipe}`,
           );
         }
         const app = await appOfOwnData(world, attempt, input);
@@ -77,6 +77,12 @@ export function quickLane(world: World) {
       });
     },
   };
+}
+
+/** What the canonical is instead of what it was. */
+function saidOf(record: CanonicalRecord | null): string {
+  if (record === null) return 'there is none';
+  return record.dropped === null ? `it is ${record.version}` : `its data was dropped on ${record.dropped}`;
 }
 
 /** The app at the warm domain, whose data can be put back whatever it does to it. */

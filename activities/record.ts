@@ -165,7 +165,9 @@ function resultOf(end: RunEnd, outcome: Outcome): RecipeResult {
 
 /** Whether this very run wrote the record: names of snapshots derive from who took them. */
 function isPromotionOf({ run, snapshot }: CanonicalRecord, by: RunEnd): boolean {
-  return run === runName(by) && snapshot.id.startsWith(`${runShortName(by.recipe, by.workflow.runId)}-`);
+  return (
+    run === runName(by) && snapshot?.id.startsWith(`${runShortName(by.recipe, by.workflow.runId)}-`) === true
+  );
 }
 
 /** What was read; null, as if it were not there, when it cannot be: it then says nothing. */

@@ -22,7 +22,7 @@ export function resolve(world: World) {
         passBoundary('resolve.after-look');
         return {
           canonical: canonical && { version: canonical.version, commit: canonical.commit },
-          dataDropped: null,
+          dataDropped: canonical?.dropped ?? null,
           hold,
           deps: needed,
         };

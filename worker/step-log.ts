@@ -37,6 +37,7 @@ const STEPS: Record<keyof Activities, string | null> = {
   canonicalToChange: 'look at the canonical',
   forgetCanonical: 'forget the canonical',
   rebuildCanonical: 'rebuild the canonical',
+  dropData: 'drop the data',
   acceptTag: 'accept the tag',
   pullRequestHead: 'target',
   openTest: 'preflight',

@@ -18,6 +18,7 @@ export async function canonicalWorkflow(input: CanonicalChange): Promise<string>
   try {
     const { domain } = await steps.canonicalToChange({ recipe, change, holder });
     if (change === 'rebuild') return await steps.rebuildCanonical({ recipe, holder });
+    if (change === 'drop-data') return await steps.dropData({ recipe, holder });
     return await steps.forgetCanonical({ recipe, holder, domain });
   } catch (error) {
     throw rootFailure(error);

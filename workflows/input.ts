@@ -132,8 +132,8 @@ export function parseCanonicalInput(input: unknown): CanonicalChange {
   const wrong: string[] = [];
   if (typeof recipe !== 'string' || !isRecipeName(recipe))
     wrong.push(`recipe: ${shown(recipe)} is not a recipe name`);
-  if (change !== 'forget' && change !== 'rebuild')
-    wrong.push(`change: ${shown(change)} is neither "forget" nor "rebuild"`);
+  if (change !== 'forget' && change !== 'rebuild' && change !== 'drop-data')
+    wrong.push(`change: ${shown(change)} is none of "forget", "rebuild" and "drop-data"`);
   if (wrong.length > 0) throw badInput(wrong, 'Expected {"recipe": "<name>", "change": "forget"}');
   return input as CanonicalChange;
 }

@@ -156,10 +156,10 @@ export interface RecipeTestResult {
   unrecorded: string | null;
 }
 
-/** Input of canonicalWorkflow, as `recipe-sweep canonical forget` and `rebuild` give it. */
+/** Input of canonicalWorkflow, as `recipe-sweep canonical forget`, `rebuild` and `drop-data` give it. */
 export interface CanonicalChange {
   recipe: string;
-  change: 'forget' | 'rebuild';
+  change: 'forget' | 'rebuild' | 'drop-data';
 }
 
 /** Input of ledgerWorkflow, as `recipe-sweep ledger accept` gives it. */

@@ -89,6 +89,7 @@ async function promote(run: Run, input: PromoteInput): Promise<Ended> {
     if (isCancellation(error)) cancelled = error;
     result = { promoted: false, why: isCancellation(error) ? 'cancelled' : reasonOf(error), evidence: null };
   }
+  if (result.promoted && result.note !== undefined) run.notes.push(result.note);
   let notRead: string | null = null;
   const settled = await run.afterwards(
     'teardown',

@@ -113,6 +113,7 @@ export function cleanupSteps(
   | 'canonicalToChange'
   | 'forgetCanonical'
   | 'rebuildCanonical'
+  | 'dropData'
 > {
   return proxyActivities<Activities>(options(promoteMs, attempts * 2, summary));
 }

@@ -41,7 +41,7 @@ export function addCanonicalCommands(program: Command, session: Session): void {
 
   canonical
     .command('history')
-    .description('every promotion of one recipe, oldest first')
+    .description('every promotion of one recipe, oldest first, and when its data was dropped')
     .argument('<recipe>')
     .option('--json')
     .action(async (recipe: string, options: { json?: true }, command: Command) => {
@@ -63,6 +63,22 @@ export function addCanonicalCommands(program: Command, session: Session): void {
         );
       }
       await change(session, command, { recipe, change: 'forget' });
+    });
+
+  canonical
+    .command('drop-data')
+    .description(
+      "give a canonical's data up to free its space: volumes, secrets and snapshot; the record stays",
+    )
+    .argument('<recipe>')
+    .option('--yes', 'do it; without this, say what would go')
+    .action(async (recipe: string, options: { yes?: true }, command: Command) => {
+      if (!options.yes) {
+        throw new CommandStopped(
+          `this removes the snapshot of ${recipe}, and its volumes and secrets warm-${recipe}_…; its record and history are kept. The next release is then promoted by a fresh install, which proves no upgrade of real data, and until then pull requests are tested cold. To do it: recipe-sweep canonical drop-data ${recipe} --yes`,
+        );
+      }
+      await change(session, command, { recipe, change: 'drop-data' });
     });
 
   canonical
@@ -126,7 +142,7 @@ function renderList(list: readonly ListedCanonical[]): string {
             record.version,
             record.commit.slice(0, 12),
             formatTime(new Date(record.ts)),
-            formatBytes(record.snapshot.bytes),
+            dataOf(record),
           ],
     ),
   );
@@ -140,7 +156,9 @@ function renderRecord(record: CanonicalRecord, attached: boolean): string {
     `${record.recipe} ${record.version}`,
     `commit    ${record.commit}`,
     `promoted  ${formatTime(new Date(record.ts))} by ${record.run}`,
-    `snapshot  ${record.snapshot.id}, ${formatBytes(record.snapshot.bytes)}, sha256 ${record.snapshot.sha256}`,
+    record.snapshot === null
+      ? `snapshot  none: ${dataOf(record)}`
+      : `snapshot  ${record.snapshot.id}, ${dataOf(record)}, sha256 ${record.snapshot.sha256}`,
     ...(attached
       ? [
           'data      attached: a run uses it, or did last; it is put back from the snapshot before the next one does',
@@ -152,14 +170,21 @@ function renderRecord(record: CanonicalRecord, attached: boolean): string {
   return safeLines(lines.join('\n'));
 }
 
+/** How much data it has, or since when it has none. */
+function dataOf({ snapshot, dropped }: CanonicalRecord): string {
+  if (snapshot !== null) return formatBytes(snapshot.bytes);
+  return dropped === null ? '' : `dropped ${formatTime(new Date(dropped))}`;
+}
+
 function renderHistory(history: readonly CanonicalRecord[]): string {
   return renderTable(
-    ['promoted', 'version', 'commit', 'run'],
-    history.map(({ ts, version, commit, run }) => [
-      formatTime(new Date(ts)),
-      version,
-      commit.slice(0, 12),
-      oneLine(run),
+    ['promoted', 'version', 'commit', 'run', 'data'],
+    history.map((record) => [
+      formatTime(new Date(record.ts)),
+      record.version,
+      record.commit.slice(0, 12),
+      oneLine(record.run),
+      record.dropped === null ? '' : dataOf(record),
     ]),
   );
 }

@@ -14,7 +14,7 @@ import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
 export interface WarmData {
   /**
    * Brings the warm domain to what the record says, whatever happened before: stopped; volumes as in the
-   * snapshot if they were in use or are missing; with no record, nothing at all. Answers the record. Throws Fault
+   * snapshot if they were in use or are missing; with no record, or no data, nothing at all. Answers the record. Throws Fault
    * SecretsLost, with the data as it is, when secrets that belong to it are gone.
    */
   settle(recipe: string): Promise<CanonicalRecord | null>;
@@ -26,6 +26,11 @@ export interface WarmData {
   noRoom(recipe: string): Promise<string | null>;
   /** Takes a snapshot of the stopped app's volumes. */
   snapshot(recipe: string, id: string): Promise<SnapshotRef>;
+  /**
+   * Gives the data up and keeps the record, which says so from then on: the one commit point, after which whoever comes
+   * next finishes what was begun. Answers the record.
+   */
+  drop(record: CanonicalRecord, run: string): Promise<CanonicalRecord>;
   /** After the record was written: the data is what it says, older snapshots go. */
   committed(record: CanonicalRecord): Promise<void>;
 }
@@ -48,13 +53,13 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
   const stackOf = (recipe: string): string => stackName(warmDomain(recipe, zone));
   const refOf = (recipe: string): StackRef => ({ stack: stackOf(recipe), lifetime: 'warm' });
 
-  async function restore(record: CanonicalRecord): Promise<void> {
+  async function restore(record: CanonicalRecord, snapshot: SnapshotRef): Promise<void> {
     const stack = refOf(record.recipe);
     const folder = canonicals.snapshotsFolder(record.recipe);
-    report(`verifying snapshot ${record.snapshot.id}`);
-    const manifest = await snapshots.verify(folder, record.snapshot);
+    report(`verifying snapshot ${snapshot.id}`);
+    const manifest = await snapshots.verify(folder, snapshot);
     await guard();
-    report(`restoring snapshot ${record.snapshot.id}`);
+    report(`restoring snapshot ${snapshot.id}`);
     await canonicals.markAttached(record.recipe, record.run, record.version, now());
     passBoundary('settle.after-mark');
     const names = manifest.volumes.map(({ name }) => name);
@@ -87,8 +92,8 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
    * What the canonical's snapshot holds, once all that belongs to its data is known to be to be had. The names come
    * first: under another zone every secret would seem to be gone.
    */
-  async function usable(record: CanonicalRecord): Promise<SnapshotManifest> {
-    const manifest = await snapshots.manifest(canonicals.snapshotsFolder(record.recipe), record.snapshot);
+  async function usable(record: CanonicalRecord, snapshot: SnapshotRef): Promise<SnapshotManifest> {
+    const manifest = await snapshots.manifest(canonicals.snapshotsFolder(record.recipe), snapshot);
     checkNames(record, manifest);
     await checkSecrets(record, manifest);
     return manifest;
@@ -121,20 +126,24 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
   async function settle(recipe: string): Promise<CanonicalRecord | null> {
     const record = await canonicals.read(recipe);
     const stack = stackOf(recipe);
-    if (record === null) {
+    if (record === null || record.snapshot === null) {
       report(`clearing ${stack}`);
       await deployer.remove(refOf(recipe));
-      await snapshots.prune(canonicals.snapshotsFolder(recipe), null);
-      await canonicals.clearAttached(recipe);
+      if (record === null) {
+        await snapshots.prune(canonicals.snapshotsFolder(recipe), null);
+        await canonicals.clearAttached(recipe);
+      } else {
+        await committed(record);
+      }
       passBoundary('settle.after-nothing');
-      return null;
+      return record;
     }
     // Whoever runs there uses the data, whether it said so or not.
     if (await isRunning(stack)) await canonicals.markAttached(recipe, record.run, record.version, now());
     await deployer.undeploy(refOf(recipe));
     passBoundary('settle.after-undeploy');
-    const manifest = await usable(record);
-    if (!(await isWhole(record, manifest))) await restore(record);
+    const manifest = await usable(record, record.snapshot);
+    if (!(await isWhole(record, manifest))) await restore(record, record.snapshot);
     await committed(record);
     return record;
   }
@@ -142,7 +151,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
   async function committed(record: CanonicalRecord): Promise<void> {
     await guard();
     await canonicals.completeHistory(record);
-    await snapshots.prune(canonicals.snapshotsFolder(record.recipe), record.snapshot.id);
+    await snapshots.prune(canonicals.snapshotsFolder(record.recipe), record.snapshot?.id ?? null);
     passBoundary('settle.after-prune');
     // Last, since the reaper looks only after what is marked: it would leave an older snapshot where it is.
     await canonicals.clearAttached(record.recipe);
@@ -154,13 +163,27 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     committed,
     async check(recipe) {
       const record = await canonicals.read(recipe);
-      if (record !== null) await usable(record);
+      if (record?.snapshot) await usable(record, record.snapshot);
     },
     async attach(recipe, run) {
       const record = await settle(recipe);
       await guard();
       await canonicals.markAttached(recipe, run, record?.version ?? null, now());
       return record;
+    },
+    async drop(record, run) {
+      const { recipe } = record;
+      // Once the record has no data there is nothing else by which its promotion would be known.
+      await canonicals.completeHistory(record);
+      await guard();
+      await canonicals.markAttached(recipe, run, record.version, now());
+      passBoundary('drop.after-mark');
+      const dropped = { ...record, snapshot: null, dropped: now().toISOString() };
+      await guard();
+      await canonicals.write(dropped);
+      passBoundary('drop.after-record');
+      await settle(recipe);
+      return dropped;
     },
     async noRoom(recipe) {
       const folder = canonicals.snapshotsFolder(recipe);
@@ -169,7 +192,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       const free = await freeBytes(folder);
       return free === null || free - bytes >= settings.headroom
         ? null
-        : `${folder}: a snapshot of ${bytes} bytes would leave less than the headroom of ${settings.headroom} bytes of ${free} free; free some space`;
+        : `${folder}: a snapshot of ${bytes} bytes would leave less than the headroom of ${settings.headroom} bytes of ${free} free; free some space, or do without the data of a canonical: recipe-sweep canonical drop-data <recipe>`;
     },
     async snapshot(recipe, id) {
       const stack = stackOf(recipe);

@@ -90,7 +90,7 @@ export async function checkRoom(docker: Dockerode, config: Pick<Config, 'state' 
     if (free === null || free >= config.limits.headroom) continue;
     throw new Fault(
       'Disk',
-      `${gigabytes(free)} free at ${folder}, ${what}, and ${gigabytes(config.limits.headroom)} are wanted ("limits.headroom"): free some space`,
+      `${gigabytes(free)} free at ${folder}, ${what}, and ${gigabytes(config.limits.headroom)} are wanted ("limits.headroom"): free some space, or do without the data of a canonical: recipe-sweep canonical drop-data <recipe>`,
     );
   }
 }

@@ -88,6 +88,9 @@ export const BOUNDARIES = [
   'promote.after-record',
   'promote.after-history',
 
+  'drop.after-mark',
+  'drop.after-record',
+
   'settle.after-undeploy',
   'settle.after-mark',
   'settle.after-trim',

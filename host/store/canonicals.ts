@@ -19,8 +19,8 @@ import {
 
 /**
  * The canonical of each recipe, under `<state>/canonicals/<recipe>/`:
- * `canonical.json` (the record and the one commit point), `history.jsonl` (every promotion),
- * `snapshots/<id>/` (the data), `attached.json` (the data is in use and may differ from the record).
+ * `canonical.json` (the record and the one commit point), `history.jsonl` (every promotion, and
+ * where data was dropped), `snapshots/<id>/` (the data), `attached.json` (the data is in use and may differ from the record).
  */
 
 const commit = z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/);
@@ -35,31 +35,52 @@ const recordKeys = {
   /** The run that tested and promoted it. */
   run: z.string(),
   images: z.record(z.string(), z.strictObject({ image: z.string(), digest: z.string() })),
-  snapshot: z.strictObject({
-    id: z.string().regex(/^[0-9a-z-]+$/),
-    /** Of the snapshot's manifest, which holds the sum of every volume's tar. */
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-    /** Of all its files. */
-    bytes: z.number().int().nonnegative(),
-  }),
 };
 
-/** Records of schema 1 name neither the domain nor the environment: both are null. */
-export const recordSchema = z.discriminatedUnion('schema', [
-  z.strictObject({
-    schema: z.literal(2),
-    ...recordKeys,
-    /** Where its data lives: names of volumes and secrets derive from it. */
-    domain: z.string().nullable(),
-    /** What of recipe.yml was set over .env.sample when it was proven; `${DEP_…}` as it is written. */
-    env: z.record(z.string(), z.string()).nullable(),
-  }),
-  z
-    .strictObject({ schema: z.literal(1), ...recordKeys })
-    .transform((record) => ({ ...record, schema: 2 as const, domain: null, env: null })),
-]);
+const ofDeployment = {
+  /** Where its data lives: names of volumes and secrets derive from it. */
+  domain: z.string().nullable(),
+  /** What of recipe.yml was set over .env.sample when it was proven; `${DEP_…}` as it is written. */
+  env: z.record(z.string(), z.string()).nullable(),
+};
 
-export type CanonicalRecord = z.output<typeof recordSchema>;
+const snapshot = z.strictObject({
+  id: z.string().regex(/^[0-9a-z-]+$/),
+  /** Of the snapshot's manifest, which holds the sum of every volume's tar. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Of all its files. */
+  bytes: z.number().int().nonnegative(),
+});
+
+/** A canonical has a snapshot, or its data was dropped. */
+const record = z
+  .strictObject({
+    schema: z.literal(3),
+    ...recordKeys,
+    ...ofDeployment,
+    snapshot: snapshot.nullable(),
+    /** When an operator gave its data up, ISO 8601, UTC; null while it has it. */
+    dropped: z.iso.datetime().nullable(),
+  })
+  .refine((one) => (one.snapshot === null) !== (one.dropped === null), {
+    error: 'exactly one of snapshot and dropped is null',
+  });
+
+export type CanonicalRecord = z.output<typeof record>;
+
+/**
+ * No data was ever dropped of records before schema 3. Those of schema 1 name neither the domain nor the environment: both
+ * are null.
+ */
+export const recordSchema: z.ZodType<CanonicalRecord> = z.discriminatedUnion('schema', [
+  record,
+  z
+    .strictObject({ schema: z.literal(2), ...recordKeys, ...ofDeployment, snapshot })
+    .transform((old) => ({ ...old, schema: 3 as const, dropped: null })),
+  z
+    .strictObject({ schema: z.literal(1), ...recordKeys, snapshot })
+    .transform((old) => ({ ...old, schema: 3 as const, domain: null, env: null, dropped: null })),
+]);
 
 const attachedSchema = z.strictObject({
   schema: z.literal(1),
@@ -75,9 +96,9 @@ export interface Canonicals {
    * another domain, or lost: a history or a snapshot without a record is never "no canonical".
    */
   read(recipe: string): Promise<CanonicalRecord | null>;
-  /** The commit point: from here on the canonical is this. Then its history line. */
+  /** The commit point: from here on the canonical, or what it has, is this. Then its history line. */
   write(record: CanonicalRecord): Promise<void>;
-  /** Every promotion, oldest first. Throws Fault RecordUnreadable for one that a newer version wrote. */
+  /** What every record said, oldest first: each promotion, and where its data was dropped. Throws Fault RecordUnreadable for one that a newer version wrote. */
   history(recipe: string): Promise<CanonicalRecord[]>;
   /** Adds the record's line when a crash came between the commit point and the history. */
   completeHistory(record: CanonicalRecord): Promise<void>;
@@ -205,7 +226,9 @@ export function createCanonicals({ state, zone }: { state: string; zone: string 
     const file = historyFile(record.recipe);
     const { lines, cutAt, isEnded } = await written(record.recipe);
     const { known } = promotionsIn(file, lines);
-    if (known.some((past) => past.snapshot.id === record.snapshot.id)) return;
+    if (known.some((past) => past.snapshot?.id === record.snapshot?.id && past.dropped === record.dropped)) {
+      return;
+    }
     // So that whoever reads the file can read every line of it.
     if (cutAt !== null) await truncate(file, cutAt);
     await appendDurably(file, `${isEnded ? '' : '\n'}${JSON.stringify(record)}`);

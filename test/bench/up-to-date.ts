@@ -82,7 +82,7 @@ export async function startUpToDateHost(
       await mkdir(snapshot, { recursive: true });
       await writeFile(path.join(snapshot, 'manifest.json'), manifest);
       await canonicals.write({
-        schema: 2,
+        schema: 3,
         recipe,
         version: latest[0],
         commit: latest[1],
@@ -97,6 +97,7 @@ export async function startUpToDateHost(
           sha256: createHash('sha256').update(manifest).digest('hex'),
           bytes: manifest.length,
         },
+        dropped: null,
       });
       await mirrors.keep(recipe, latest[1]);
     });

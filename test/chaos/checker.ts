@@ -89,7 +89,7 @@ export function createChecker(host: Host): Checker {
       return;
     }
     const record = JSON.parse(readFileSync(file, 'utf8')) as RecordOnDisk;
-    if (record.schema !== 2 || record.recipe !== recipe || record.status !== 'proven')
+    if (record.schema !== 3 || record.recipe !== recipe || record.status !== 'proven')
       breach('I5', `${recipe}: the record is not one`);
     await auditCommit(recipe, record);
     auditHistory(recipe, record, path.join(folder, 'history.jsonl'), before?.version ?? null);

@@ -69,7 +69,7 @@ async function expectOnlyCanonicalData(): Promise<void> {
 /** Judged from the files alone: record, ledger and snapshot agree. */
 async function expectWholeCanonical(recipe: string, version: string, commit: string): Promise<void> {
   expect(await system.canonical(recipe)).toMatchObject({
-    schema: 2,
+    schema: 3,
     recipe,
     version,
     commit,

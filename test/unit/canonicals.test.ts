@@ -18,7 +18,7 @@ afterEach(async () => {
 
 function recordOf(change: Partial<CanonicalRecord> = {}): CanonicalRecord {
   return {
-    schema: 2,
+    schema: 3,
     recipe: 'hedgedoc',
     version: '1.0.0+1.9',
     commit: 'a'.repeat(40),
@@ -29,6 +29,7 @@ function recordOf(change: Partial<CanonicalRecord> = {}): CanonicalRecord {
     domain: 'warm-hedgedoc.ci.example.org',
     env: { LANG: 'de' },
     snapshot: { id: 'hedg-abc123-1', sha256: 'b'.repeat(64), bytes: 10 },
+    dropped: null,
     ...change,
   };
 }
@@ -85,7 +86,7 @@ test('a history of which only the last line end is missing loses no promotion', 
   const whole = await readFile(history, 'utf8');
   const newer = recordOf({
     version: '1.1.0+1.10',
-    snapshot: { ...recordOf().snapshot, id: 'hedg-abc123-2' },
+    snapshot: { id: 'hedg-abc123-2', sha256: 'b'.repeat(64), bytes: 10 },
   });
   await writeFile(history, whole.trimEnd());
   await canonicals.write(newer);
@@ -97,8 +98,16 @@ describe('a record that cannot be read is an error, never "no canonical"', () =>
     ['cut short', (text: string) => text.slice(0, text.length / 2)],
     ['empty', () => ''],
     ['doubled', (text: string) => text + text],
-    ['from the future', (text: string) => text.replace('"schema": 2', '"schema": 3')],
-    ['with a key too many', (text: string) => text.replace('"schema": 2', '"schema": 2, "extra": 1')],
+    ['from the future', (text: string) => text.replace('"schema": 3', '"schema": 4')],
+    ['with a key too many', (text: string) => text.replace('"schema": 3', '"schema": 3, "extra": 1')],
+    [
+      'with neither data nor a word of it',
+      (text: string) => text.replace(/"snapshot": \{[^}]*\}/, '"snapshot": null'),
+    ],
+    [
+      'with data that was dropped',
+      (text: string) => text.replace('"dropped": null', '"dropped": "2026-11-23T03:00:00.000Z"'),
+    ],
     ['of another recipe', (text: string) => text.replace('"hedgedoc"', '"gitea"')],
     ['with a version that is none', (text: string) => text.replace('1.0.0+1.9', '../1')],
     ['naming a snapshot outside its folder', (text: string) => text.replace('hedg-abc123-1', '../../x')],
@@ -204,11 +213,34 @@ test('a record of another domain is refused: its data has other names', async ()
   });
 });
 
+test('a record whose data was dropped is read back, and the history says so once', async () => {
+  await canonicals.write(recordOf());
+  const dropped = recordOf({ snapshot: null, dropped: '2026-11-23T03:00:00.000Z' });
+  await canonicals.write(dropped);
+  await canonicals.completeHistory(dropped);
+  expect(await canonicals.read('hedgedoc')).toEqual(dropped);
+  expect(await canonicals.history('hedgedoc')).toEqual([recordOf(), dropped]);
+  expect(await canonicals.lastPromotion('hedgedoc')).toEqual(dropped);
+});
+
+test('a record of schema 2 is read, whose data nobody dropped', async () => {
+  const { dropped: _dropped, ...old } = recordOf();
+  await mkdir(path.dirname(fileOf('hedgedoc')), { recursive: true });
+  await writeFile(fileOf('hedgedoc'), JSON.stringify({ ...old, schema: 2 }));
+  expect(await canonicals.read('hedgedoc')).toEqual(recordOf());
+});
+
 test('a record of schema 1 is read, and names neither domain nor environment', async () => {
-  const { domain: _domain, env: _env, ...old } = recordOf();
+  const { domain: _domain, env: _env, dropped: _dropped, ...old } = recordOf();
   await mkdir(path.dirname(fileOf('hedgedoc')), { recursive: true });
   await writeFile(fileOf('hedgedoc'), JSON.stringify({ ...old, schema: 1 }));
-  expect(await canonicals.read('hedgedoc')).toEqual({ ...old, schema: 2, domain: null, env: null });
+  expect(await canonicals.read('hedgedoc')).toEqual({
+    ...old,
+    schema: 3,
+    domain: null,
+    env: null,
+    dropped: null,
+  });
 });
 
 test('the attached mark says so until it is cleared, even when a crash cut it', async () => {

@@ -42,7 +42,7 @@ afterEach(async () => {
 const type = (...args: string[]) => typeIn(folder, args);
 
 const record = (recipe: string): CanonicalRecord => ({
-  schema: 2,
+  schema: 3,
   recipe,
   version: '1.2.0+v2',
   commit: 'a'.repeat(40),
@@ -53,6 +53,7 @@ const record = (recipe: string): CanonicalRecord => ({
   domain: `warm-${recipe}.ci.example.org`,
   env: {},
   snapshot: { id: 'one', sha256: 'b'.repeat(64), bytes: 1_500_000 },
+  dropped: null,
 });
 
 const report = (sweep: string, ended: string): SweepReport => ({
@@ -301,6 +302,26 @@ describe('canonical', () => {
     expect(parseDocument('canonical history', history.out)).toEqual([record('gitea')]);
     const listed = await type('canonical', 'list', '--json');
     expect(parseDocument('canonical list', listed.out)).toMatchObject([{ recipe: 'gitea', error: null }]);
+  });
+
+  test('says of one whose data was dropped since when', async () => {
+    const canonicals = createCanonicals({ state: path.join(folder, 'state'), zone: 'ci.example.org' });
+    const dropped = { ...record('gitea'), snapshot: null, dropped: '2025-03-09T04:00:00.000Z' };
+    await canonicals.write(record('gitea'));
+    await canonicals.write(dropped);
+    for (const asked of [['list'], ['show', 'gitea'], ['history', 'gitea']]) {
+      expect((await type('canonical', ...asked)).out.match(/dropped 2025-03-09/g), asked[0]).toHaveLength(1);
+    }
+    const shown = await type('canonical', 'show', 'gitea', '--json');
+    expect(parseDocument('canonical show', shown.out)).toEqual(dropped);
+    const history = await type('canonical', 'history', 'gitea', '--json');
+    expect(parseDocument('canonical history', history.out)).toEqual([record('gitea'), dropped]);
+  });
+
+  test('drops no data before it is told that this is meant', async () => {
+    const { status, err } = await type('canonical', 'drop-data', 'gitea');
+    expect(status).not.toBe(0);
+    expect(err).toMatch(/removes the snapshot of gitea.*recipe-sweep canonical drop-data gitea --yes/s);
   });
 
   test('of a recipe without one ends with status 2', async () => {

@@ -53,6 +53,7 @@ function say(number: number, author: string, body: string): Comment {
     author,
     body,
     created: '2026-11-29T12:00:00.000Z',
+    edited: false,
     url: '',
   };
   comments.set(number, [...under, comment]);

@@ -106,7 +106,7 @@ describe('which sweeps have had their time', () => {
 describe('a sweep that opens', () => {
   const holder = { workflowId: 'now', runId: 'run of now', what: 'sweep' };
   const CANONICAL = {
-    schema: 2,
+    schema: 3,
     recipe: 'ghost',
     version: '1.0.0+1',
     commit: 'a'.repeat(40),
@@ -117,6 +117,7 @@ describe('a sweep that opens', () => {
     snapshot: { id: 'ghos-abcdef-1', sha256: 'b'.repeat(64), bytes: 1 },
     domain: `warm-ghost.${ZONE}`,
     env: {},
+    dropped: null,
   } as const;
   let folder: string;
   let machine: Machine;

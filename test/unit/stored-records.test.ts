@@ -52,8 +52,13 @@ const now = (): Date => new Date('2026-11-30T00:00:00Z');
 
 /** Of what is stored; a record without its host's zone is read in any. */
 async function zoneOf(state: string): Promise<string> {
-  const [report = ''] = (await filesOf(state)).filter((file) => file.endsWith('/report.json'));
-  return (JSON.parse(await readFile(path.join(state, report), 'utf8')) as { zone: string }).zone;
+  const files = await filesOf(state);
+  const report = files.find((file) => file.endsWith('/report.json'));
+  if (report !== undefined)
+    return (JSON.parse(await readFile(path.join(state, report), 'utf8')) as { zone: string }).zone;
+  const record = files.find((file) => file.endsWith('/canonical.json')) ?? '';
+  const { domain } = JSON.parse(await readFile(path.join(state, record), 'utf8')) as { domain: string };
+  return domain.slice(domain.indexOf('.') + 1);
 }
 
 interface Kind {
@@ -109,7 +114,7 @@ const KINDS: Record<string, Kind> = {
   canonical: {
     files: /^canonicals\/[^/]+\/canonical\.json$/,
     source: 'store/canonicals.ts',
-    schemas: [2, 1],
+    schemas: [3, 2, 1],
     read: async (state, _file, [, recipe = '']) =>
       createCanonicals({ state, zone: await zoneOf(state) }).read(recipe),
     expected: ([{ version, commit, run } = NOTHING], [, recipe]) => like({ recipe, version, commit, run }),
@@ -297,6 +302,19 @@ test.each(states)('each record in %s is read', async (name) => {
     const read = await kind?.read(state, file, file.split('/'));
     expect(read, file).toEqual(kind?.expected(written, file.split('/')));
   }
+});
+
+test('a canonical whose data was dropped is one, and its history has both', async () => {
+  const state = await stateOf('5');
+  const canonicals = createCanonicals({ state, zone: await zoneOf(state) });
+  const record = await canonicals.read('webdis');
+  expect(record).toMatchObject({
+    version: '1.1.0+0.1.22',
+    snapshot: null,
+    dropped: '2026-11-29T19:40:00.000Z',
+  });
+  const history = await canonicals.history('webdis');
+  expect(history).toEqual([expect.objectContaining({ dropped: null }), record]);
 });
 
 test('recipes that were not reached are read, of which no sample has any', async () => {

@@ -258,6 +258,11 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       async rebuildCanonical({ recipe }) {
         return `the canonical of ${recipe} is as its history says`;
       },
+      async dropData({ recipe, holder }) {
+        claim(holder);
+        await call(recipe, 'drop data');
+        return `${recipe} has no data any more`;
+      },
       async acceptTag(asked) {
         host.accepted.push(asked);
         return `tag ${asked.tag} of ${asked.recipe} is accepted`;
