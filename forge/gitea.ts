@@ -137,15 +137,15 @@ export function createForge(settings: ForgeSettings, api = createApi(settings)):
   /** Whether a team of the repository's lets somebody write who has no right of their own. */
   async function mayWriteByTeam(at: Repository, who: string): Promise<boolean> {
     const hidden: string[] = [];
-    const teams = { path: [...pathOf(at), 'teams'], right: SEE_TEAMS, taken: [405] };
-    for await (const page of listed(teams, teamSchema)) {
-      for (const { id, name, permission, units_map: units } of page) {
-        if (!WRITES.has(units?.['repo.code'] ?? permission)) continue;
-        const question = { path: ['teams', id, 'members', who], right: SEE_TEAMS, taken: [403] };
-        const { status, body } = await api.ask(question, unread);
-        if (body !== null) return true;
-        if (status === 403) hidden.push(name);
-      }
+    // All at once, without pages; an account that is no organisation has none.
+    const listing = { path: [...pathOf(at), 'teams'], right: SEE_TEAMS, taken: [405] };
+    const { body: teams } = await api.ask(listing, z.array(teamSchema).nullable());
+    for (const { id, name, permission, units_map: units } of teams ?? []) {
+      if (!WRITES.has(units?.['repo.code'] ?? permission)) continue;
+      const question = { path: ['teams', id, 'members', who], right: SEE_TEAMS, taken: [403] };
+      const { status, body } = await api.ask(question, unread);
+      if (body !== null) return true;
+      if (status === 403) hidden.push(name);
     }
     if (hidden.length === 0) return false;
     throw new Fault(
@@ -266,6 +266,8 @@ export function createForge(settings: ForgeSettings, api = createApi(settings)):
     },
 
     async addComment(at, number, text) {
+      // Of one that is not there Gitea makes an error of its own.
+      if ((await pullRequest(at, number)) === null) return null;
       const question: Question = {
         method: 'POST',
         path: [...pathOf(at), 'issues', number, 'comments'],
@@ -303,6 +305,13 @@ export function createForge(settings: ForgeSettings, api = createApi(settings)):
     },
 
     async setStatus(at, commit, { context, state, description, url }) {
+      // Here too.
+      const there = {
+        path: [...pathOf(at), 'git', 'commits', commit],
+        query: { stat: 'false' },
+        right: READ,
+      };
+      if ((await api.ask(there, unread)).body === null) return false;
       const question: Question = {
         method: 'POST',
         path: [...pathOf(at), 'statuses', commit],
