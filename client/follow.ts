@@ -5,7 +5,7 @@ import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
 import { isRed, type SweepReport } from '../domain/report.ts';
 import { runName } from '../domain/run.ts';
-import type { SweepResult } from '../workflows/protocol.ts';
+import type { RecipeTestResult, SweepResult } from '../workflows/protocol.ts';
 import { workflowUrl, type TemporalServer } from './connect.ts';
 import { explain, isUnanswered, isUnreachable } from './failure.ts';
 import {
@@ -16,31 +16,69 @@ import {
   verdictLine,
   type OutcomeRow,
 } from './render/outcomes.ts';
-import { liveView, stepLog, type SweepView } from './render/progress.ts';
+import {
+  liveTestView,
+  liveView,
+  stepLog,
+  testStepLog,
+  type SweepView,
+  type TestView,
+} from './render/progress.ts';
 import { renderResult } from './render/result.ts';
 import type { Terminal } from './render/terminal.ts';
-import { ask, lookAtSweep, watchSweep } from './watch.ts';
+import { ask, lookAtSweep, lookAtTest, watch } from './watch.ts';
 
-/** How following a sweep ended: with its result, with what it failed of, or because of the signal. */
-export type SweepEnd = { result: SweepResult } | { failed: string } | { interrupted: true };
+/** How following a workflow ended: with its result, with what it failed of, or because of the signal. */
+export type Ended<Result> = { result: Result } | { failed: string } | { interrupted: true };
 
-export interface Following {
+interface Following {
   server: TemporalServer;
-  sweep: string;
   terminal: Pick<Terminal, 'live' | 'out'>;
   signal: AbortSignal;
 }
 
+/** How a workflow is looked at, and shown: drawn again and again, or line by line. */
+interface Watched<View> {
+  workflowId: string;
+  look(last?: View): Promise<View>;
+  live(view: View, now: number): string;
+  news(): (view: View, now: number) => string[];
+}
+
 /** Shows a sweep's progress until it ends. The sweep does not mind being left. */
-export async function followSweep({ server, sweep, terminal, signal }: Following): Promise<SweepEnd> {
+export async function followSweep(following: Following & { sweep: string }): Promise<Ended<SweepResult>> {
+  const { server, sweep, signal } = following;
+  return follow(following, {
+    workflowId: sweep,
+    look: (last?: SweepView) => lookAtSweep(server, sweep, signal, last),
+    live: liveView,
+    news: stepLog,
+  });
+}
+
+/** The same of a test. */
+export async function followTest(following: Following & { test: string }): Promise<Ended<RecipeTestResult>> {
+  const { server, test, signal } = following;
+  return follow(following, {
+    workflowId: test,
+    look: (last?: TestView) => lookAtTest(server, test, signal, last),
+    live: liveTestView,
+    news: testStepLog,
+  });
+}
+
+async function follow<View, Result>(
+  { server, terminal, signal }: Following,
+  watched: Watched<View>,
+): Promise<Ended<Result>> {
   const over = new AbortController();
-  const display = terminal.live ? liveDisplay(terminal.live) : plainDisplay(terminal);
-  const watching = watchSweep(server, sweep, display.show, AbortSignal.any([over.signal, signal]));
+  const display = terminal.live ? liveDisplay(terminal.live, watched) : plainDisplay(terminal, watched);
+  const watching = watch(watched.look, display.show, AbortSignal.any([over.signal, signal]));
   try {
-    const end = await untilEnd(server, sweep, signal);
+    const end = await untilEnd<Result>(server, watched.workflowId, signal);
     over.abort();
     await watching;
-    if (!('interrupted' in end)) display.show(await lookAtSweep(server, sweep, signal, display.last()));
+    if (!('interrupted' in end)) display.show(await watched.look(display.last()));
     return end;
   } finally {
     over.abort();
@@ -51,12 +89,16 @@ export async function followSweep({ server, sweep, terminal, signal }: Following
 const ASK_AGAIN_MS = 500;
 
 /** Asks now and then instead of waiting in one long call, which neither Ctrl-C nor a restart of the server minds. */
-async function untilEnd(server: TemporalServer, sweep: string, signal: AbortSignal): Promise<SweepEnd> {
-  const handle = server.client.workflow.getHandle(sweep);
+async function untilEnd<Result>(
+  server: TemporalServer,
+  workflowId: string,
+  signal: AbortSignal,
+): Promise<Ended<Result>> {
+  const handle = server.client.workflow.getHandle(workflowId);
   while (!signal.aborted) {
     try {
       const { status } = await ask(server, signal, () => handle.describe());
-      if (status.name !== 'RUNNING') return { result: (await handle.result()) as SweepResult };
+      if (status.name !== 'RUNNING') return { result: (await handle.result()) as Result };
     } catch (error) {
       // The display says that the server does not answer.
       if (!isUnreachable(error) && !isUnanswered(error)) return { failed: explain(error) };
@@ -66,19 +108,19 @@ async function untilEnd(server: TemporalServer, sweep: string, signal: AbortSign
   return { interrupted: true };
 }
 
-interface Display {
-  show(view: SweepView): void;
-  last(): SweepView | undefined;
+interface Display<View> {
+  show(view: View): void;
+  last(): View | undefined;
   done(): void;
 }
 
 const REDRAW_MS = 500;
 
-function liveDisplay(stream: NodeJS.WriteStream): Display {
+function liveDisplay<View>(stream: NodeJS.WriteStream, { live }: Watched<View>): Display<View> {
   const draw = createLogUpdate(stream);
-  let shown: SweepView | undefined;
+  let shown: View | undefined;
   const redraw = (): void => {
-    if (shown) draw(liveView(shown, Date.now()));
+    if (shown) draw(live(shown, Date.now()));
   };
   const ticker = setInterval(redraw, REDRAW_MS);
   return {
@@ -94,9 +136,9 @@ function liveDisplay(stream: NodeJS.WriteStream): Display {
   };
 }
 
-function plainDisplay(terminal: Pick<Terminal, 'out'>): Display {
-  const news = stepLog();
-  let shown: SweepView | undefined;
+function plainDisplay<View>(terminal: Pick<Terminal, 'out'>, watched: Watched<View>): Display<View> {
+  const news = watched.news();
+  let shown: View | undefined;
   return {
     last: () => shown,
     show(view) {

@@ -14,6 +14,7 @@ import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addSupportBundleCommand } from './commands/support-bundle.ts';
 import { addSweepCommand } from './commands/sweep.ts';
+import { addTestCommand } from './commands/test.ts';
 import { addWorkerCommands } from './commands/worker.ts';
 import { CommandStopped, EXIT, explain } from './failure.ts';
 import { safeLines, type Terminal } from './render/terminal.ts';
@@ -56,6 +57,7 @@ function buildProgram(session: Session): Command {
     })
     .exitOverride();
   addSweepCommand(program, session);
+  addTestCommand(program, session);
   addPlanCommand(program, session);
   addStatusCommand(program, session);
   addSteerCommands(program, session);

@@ -1,4 +1,5 @@
-import { SWEEP_WORKFLOW, taskQueueOf } from '../workflows/protocol.ts';
+import type { WorkflowExecutionInfo } from '@temporalio/client';
+import { SEARCH_ATTRIBUTES, SWEEP_WORKFLOW, taskQueueOf, TEST_WORKFLOW } from '../workflows/protocol.ts';
 import type { TemporalServer } from './connect.ts';
 import { CommandStopped } from './failure.ts';
 
@@ -7,17 +8,38 @@ export interface RunningSweep {
   started: Date;
 }
 
+export interface RunningTest {
+  test: string;
+  recipe: string;
+  started: Date;
+}
+
 /** The sweeps of a host that are open on the server now, oldest first. */
 export async function runningSweeps(
-  { client }: Pick<TemporalServer, 'client'>,
+  server: Pick<TemporalServer, 'client'>,
   host: string,
 ): Promise<RunningSweep[]> {
-  const found: RunningSweep[] = [];
-  const query = `WorkflowType = '${SWEEP_WORKFLOW}' AND ExecutionStatus = 'Running' AND TaskQueue = '${taskQueueOf(host)}'`;
-  for await (const { workflowId, startTime } of client.workflow.list({ query })) {
-    found.push({ sweep: workflowId, started: startTime });
-  }
-  return found.sort((a, b) => a.started.getTime() - b.started.getTime());
+  const running = await runningOf(server, host, SWEEP_WORKFLOW);
+  return running.map(({ workflowId, startTime }) => ({ sweep: workflowId, started: startTime }));
+}
+
+/** The same of tests, those that wait for their turn among them. */
+export async function runningTests(
+  server: Pick<TemporalServer, 'client'>,
+  host: string,
+): Promise<RunningTest[]> {
+  const running = await runningOf(server, host, TEST_WORKFLOW);
+  return running.map(({ workflowId, startTime, typedSearchAttributes }) => {
+    const recipe = typedSearchAttributes.get(SEARCH_ATTRIBUTES.Recipe) ?? '';
+    return { test: workflowId, recipe, started: startTime };
+  });
+}
+
+async function runningOf({ client }: Pick<TemporalServer, 'client'>, host: string, type: string) {
+  const query = `WorkflowType = '${type}' AND ExecutionStatus = 'Running' AND TaskQueue = '${taskQueueOf(host)}'`;
+  const found: WorkflowExecutionInfo[] = [];
+  for await (const one of client.workflow.list({ query })) found.push(one);
+  return found.sort((a, b) => a.startTime.getTime() - b.startTime.getTime());
 }
 
 /** The sweep that an operator means: the one they named, else the only one that runs. */

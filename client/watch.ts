@@ -4,7 +4,7 @@ import { progressQuery, stepQuery, type StepProgress, type SweepProgress } from 
 import { type TemporalServer } from './connect.ts';
 import { pollingWorkers } from '../worker/pollers.ts';
 import { explain, isUnanswered, isUnreachable } from './failure.ts';
-import type { SweepView } from './render/progress.ts';
+import type { SweepView, TestView } from './render/progress.ts';
 
 const ANSWER_TIMEOUT_MS = 3_000;
 const POLL_MS = 500;
@@ -37,16 +37,30 @@ export async function lookAtSweep(
   return { sweep, progress, steps, note: null };
 }
 
-/** Looks again and again until the signal. */
-export async function watchSweep(
+/** Asks a test at which step it is. Never throws: what fails becomes the note. */
+export async function lookAtTest(
   server: TemporalServer,
-  sweep: string,
-  onView: (view: SweepView) => void,
+  test: string,
+  signal: AbortSignal,
+  last?: TestView,
+): Promise<TestView> {
+  try {
+    const step = await ask(server, signal, () => server.client.workflow.getHandle(test).query(stepQuery));
+    return { test, step, note: null };
+  } catch (error) {
+    return { test, step: last?.step ?? null, note: await whyNoAnswer(server, test, error) };
+  }
+}
+
+/** Looks again and again until the signal. */
+export async function watch<View>(
+  look: (last?: View) => Promise<View>,
+  onView: (view: View) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let view: SweepView | undefined;
+  let view: View | undefined;
   while (!signal.aborted) {
-    view = await lookAtSweep(server, sweep, signal, view);
+    view = await look(view);
     if (signal.aborted) return;
     onView(view);
     await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
@@ -76,13 +90,17 @@ export async function ask<T>(
   }
 }
 
-async function whyNoAnswer(server: TemporalServer, sweep: string, error: unknown): Promise<string | null> {
+async function whyNoAnswer(
+  server: TemporalServer,
+  workflowId: string,
+  error: unknown,
+): Promise<string | null> {
   // It ended before it began, over its input say; its result tells why.
   if (error instanceof QueryNotRegisteredError) return null;
   if (isUnreachable(error)) return 'the Temporal server does not answer; trying again';
-  if (!isUnanswered(error)) return `the sweep does not answer: ${explain(error)}`;
+  if (!isUnanswered(error)) return `${workflowId} does not answer: ${explain(error)}`;
   try {
-    const { taskQueue } = await server.client.workflow.getHandle(sweep).describe();
+    const { taskQueue } = await server.client.workflow.getHandle(workflowId).describe();
     if ((await pollingWorkers(server, taskQueue)).length === 0) {
       return `waiting for a worker on task queue ${taskQueue}; start one: recipe-sweep worker`;
     }

@@ -9,8 +9,9 @@ export interface KeptRun {
   recipe: string;
   /** When it ended; of one that never did, when it was last written to. Milliseconds since the epoch. */
   endedMs: number;
-  /** Whether it says something of its recipe: any outcome but ERROR and SKIP. */
+  /** saysSomething() of it: any outcome of a sweep's run but ERROR and SKIP. */
   told: boolean;
+  isTest: boolean;
 }
 
 /** A sweep's folder, which has its report. */
@@ -47,7 +48,8 @@ export interface Outlived {
 
 /**
  * What is older than it need be, and needed by nobody. The last run that said something of a recipe stays with its
- * evidence, and so does the last sweep of all; a report stays as long as any run that it speaks of.
+ * evidence, and so does the last sweep of all; a report stays as long as any run that it speaks of. A test goes by its age
+ * alone.
  */
 export function outlived(
   kept: { runs: readonly KeptRun[]; sweeps: readonly KeptSweep[] },
@@ -61,7 +63,9 @@ export function outlived(
   for (const { folder, recipe, told } of runs) {
     if (told && !lastTold.has(recipe)) lastTold.set(recipe, folder);
   }
-  const latest = [...runs.slice(0, 1), ...sweeps.slice(0, 1)].sort((a, b) => b.endedMs - a.endedMs)[0];
+  const latest = [...runs.filter(({ isTest }) => !isTest).slice(0, 1), ...sweeps.slice(0, 1)].sort(
+    (a, b) => b.endedMs - a.endedMs,
+  )[0];
   const last = latest === undefined || !('asker' in latest) ? latest?.folder : latest.asker;
   const isNeededWhole = (asker: string): boolean => asker === last || needed.askers.has(asker);
   const isNeeded = ({ folder, asker, recipe }: KeptRun): boolean =>

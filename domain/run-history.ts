@@ -28,9 +28,12 @@ export function indexedRun(result: RecipeResult, file: string): IndexedRun {
   return { schema: 1, ...of, started, ended, result: file };
 }
 
-/** Whether it says something of the release, and not only that nothing was tested, or learned. */
-export function saysSomething({ kind }: Outcome): boolean {
-  return kind !== 'ERROR' && kind !== 'SKIP';
+/**
+ * Whether it says something of a release, and not only that nothing was tested, or learned. What a test says is said of a
+ * commit that is none.
+ */
+export function saysSomething({ asked, outcome: { kind } }: Pick<IndexedRun, 'asked' | 'outcome'>): boolean {
+  return asked.by === 'sweep' && kind !== 'ERROR' && kind !== 'SKIP';
 }
 
 /**
@@ -38,7 +41,7 @@ export function saysSomething({ kind }: Outcome): boolean {
  * was not. The runs are newest first.
  */
 export function redSince(runs: readonly IndexedRun[]): { since: string; runs: number } | null {
-  const told = runs.filter(({ outcome }) => saysSomething(outcome));
+  const told = runs.filter(saysSomething);
   const ended = told.findIndex(({ outcome }) => !isRed(outcome));
   const red = ended < 0 ? told : told.slice(0, ended);
   const first = red.at(-1);

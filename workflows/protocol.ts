@@ -71,12 +71,17 @@ export function commentTestWorkflowId(host: string, recipe: string, comment: num
 /** The child that sweeps one recipe. */
 export const recipeWorkflowId = recipeRunId;
 
-/** What a workflow is about, as far as its name says: a recipe's run and the sweep that asked for it, a sweep, or else. */
+/** What a workflow is about, as far as its name says: a recipe's run and the sweep that asked for it, a sweep, a test, or else. */
 export type Subject =
-  { recipe: string; sweep: string; run: string } | { sweep: string } | { workflow: string };
+  | { recipe: string; sweep: string; run: string }
+  | { sweep: string }
+  /** Its steps say of which recipe; people may call it as they like. */
+  | { test: string }
+  | { workflow: string };
 
 export function subjectOf({ type, id }: { type: string; id: string }): Subject {
   if (type === SWEEP_WORKFLOW) return { sweep: id };
+  if (type === TEST_WORKFLOW) return { test: id };
   const run = type === RECIPE_WORKFLOW ? parseRecipeRunId(id) : null;
   return run === null ? { workflow: id } : { recipe: run.recipe, sweep: run.asker, run: id };
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { messageOf } from '../../domain/fault.ts';
 import { outcomeTitle } from '../../domain/outcome.ts';
-import { countOutcomes, type SweepReport } from '../../domain/report.ts';
+import { countOutcomes, type RecipeResult, type SweepReport } from '../../domain/report.ts';
 import { redSince, type IndexedRun } from '../../domain/run-history.ts';
 import { runName } from '../../domain/run.ts';
 import { createReports, type Reports } from '../../host/store/reports.ts';
@@ -33,8 +33,8 @@ interface Options {
 export function addResultsCommand(program: Command, session: Session): void {
   program
     .command('results')
-    .description('the report of a sweep, by default the latest; read from disk')
-    .argument('[sweep]')
+    .description('the report of a sweep, by default the latest, or the result of a test; read from disk')
+    .argument('[sweep]', 'or test')
     .option('--recipe <name>', 'only this recipe; by default of the latest sweep that it was in')
     .option('--list', 'every sweep that has a report, newest first; with --recipe every run of it')
     .option('--json')
@@ -46,6 +46,16 @@ export function addResultsCommand(program: Command, session: Session): void {
         await (options.recipe === undefined
           ? listSweeps(session, options, state)
           : listRuns(session, options, state, options.recipe));
+        return;
+      }
+      const ofTest = sweep === undefined ? null : await testResult(state, sweep);
+      if (ofTest !== null) {
+        if (options.json) printJson(session, ofTest);
+        else {
+          const folder = await createResults(state).folderIfThere(runName(ofTest));
+          terminal.out(`${renderResult(ofTest, { folder, columns: terminal.columns(), cwd })}\n`);
+          terminal.out(`temporal  ${workflowUrl({ temporal }, ofTest.workflow.id)}`);
+        }
         return;
       }
       const reports = createReports(state);
@@ -71,6 +81,12 @@ export function addResultsCommand(program: Command, session: Session): void {
       terminal.out(`report    ${nearPath(reports.fileOf(report.sweep), cwd)}`);
       terminal.out(`temporal  ${workflowUrl({ temporal }, report.sweep)}`);
     });
+}
+
+/** The result of the test of that ID; null where it is none's, or has none. */
+async function testResult(state: string, id: string): Promise<RecipeResult | null> {
+  const found = await createResults(state).askedBy(id);
+  return found.find(({ asked }) => asked.by === 'test') ?? null;
 }
 
 /** The report that is asked for. */

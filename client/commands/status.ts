@@ -8,14 +8,14 @@ import { hostWorkflowId, scheduleIdOf, taskQueueOf, turnsQuery } from '../../wor
 import { workflowUrl, type TemporalServer } from '../connect.ts';
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { renderStatus, type Status } from '../render/status.ts';
-import { runningSweeps } from '../running.ts';
+import { runningSweeps, runningTests } from '../running.ts';
 import { describeSchedule } from '../schedule.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
-import { lookAtSweep } from '../watch.ts';
+import { lookAtSweep, lookAtTest } from '../watch.ts';
 
 export function addStatusCommand(program: Command, session: Session): void {
   ofHost(program.command('status'))
-    .description('who holds this host, running sweeps and their steps, the schedule, the worker')
+    .description('who holds this host, running sweeps and tests and their steps, the schedule, the worker')
     .option('--json')
     .action(async (options: { json?: true }, command: Command) => {
       const status = await withServer(session, command, readStatus);
@@ -58,16 +58,18 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
     isOpen: (holder) => isOpenWorkflow(server.client, holder),
     now: () => new Date(),
   });
-  const [locked, turns, workers, sweeps, schedule] = await Promise.all([
+  const [locked, turns, workers, sweeps, tests, schedule] = await Promise.all([
     // The lock knows the step, and what holds the host without having asked; it is on the host's own disk.
     local ? lock.current() : null,
     readTurns(server, config.host),
     pollingWorkers(server, taskQueueOf(config.host)),
     runningSweeps(server, config.host),
+    runningTests(server, config.host),
     describeSchedule(server.client.schedule, config.host),
   ]);
   const never = new AbortController().signal;
   const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep, never)));
+  const testLooks = await Promise.all(tests.map(async ({ test }) => lookAtTest(server, test, never)));
   return {
     host: config.host,
     holder: locked ?? (turns && holderOf(turns)),
@@ -88,6 +90,14 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
         })),
       };
     }),
+    tests: tests.map(({ test, recipe, started }, index) => ({
+      test,
+      recipe,
+      started: started.toISOString(),
+      url: workflowUrl(config, test),
+      step: testLooks[index]?.step ?? null,
+      note: testLooks[index]?.note ?? null,
+    })),
     schedule:
       schedule === null
         ? null

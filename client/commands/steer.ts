@@ -1,6 +1,12 @@
 import type { WorkflowHandle, WorkflowUpdateHandle } from '@temporalio/client';
 import type { Command } from 'commander';
-import { abortUpdate, pauseUpdate, resumeUpdate, skipUpdate } from '../../workflows/protocol.ts';
+import {
+  abortUpdate,
+  pauseUpdate,
+  resumeUpdate,
+  skipUpdate,
+  TEST_WORKFLOW,
+} from '../../workflows/protocol.ts';
 import { requireWorker } from '../connect.ts';
 import { CommandStopped, explain, isNotFound, isUnanswered } from '../failure.ts';
 import { meantSweep, runningSweeps } from '../running.ts';
@@ -16,7 +22,6 @@ export function addSteerCommands(program: Command, session: Session): void {
       description: 'let the recipe that runs end, then wait; the host stays taken',
     },
     { name: 'resume', update: resumeUpdate, description: 'go on after a pause' },
-    { name: 'abort', update: abortUpdate, description: 'stop now: tear down, report, end' },
   ];
   for (const { name, update, description } of whole) {
     ofHost(program.command(name))
@@ -28,6 +33,15 @@ export function addSteerCommands(program: Command, session: Session): void {
         );
       });
   }
+  ofHost(program.command('abort'))
+    .description('running sweep, or test: stop now: tear down, report, end')
+    .argument('[sweep]', 'or test, by its ID; needed when several sweeps run')
+    .action(async (asked: string | undefined, _options: unknown, command: Command) => {
+      if (asked !== undefined && (await cancelTest(session, command, asked))) return;
+      await steer(session, command, asked, (sweep) =>
+        sweep.startUpdate(abortUpdate, { waitForStage: 'ACCEPTED' }),
+      );
+    });
   ofHost(program.command('skip'))
     .description('running sweep: leave out a recipe that has not begun')
     .argument('<recipe>')
@@ -45,6 +59,23 @@ export function addSteerCommands(program: Command, session: Session): void {
         );
       },
     );
+}
+
+/** Cancels it if it is a test that runs; answers whether it is. */
+async function cancelTest(session: Session, command: Command, asked: string): Promise<boolean> {
+  return withServer(session, command, async ({ client }) => {
+    const handle = client.workflow.getHandle(asked);
+    try {
+      const { type, status } = await handle.describe();
+      if (type !== TEST_WORKFLOW || status.name !== 'RUNNING') return false;
+      await handle.cancel();
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+    session.terminal.out(`${asked}: is being cancelled; it tears down and records that`);
+    return true;
+  });
 }
 
 const ACCEPT_TIMEOUT_MS = 10_000;

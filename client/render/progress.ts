@@ -16,6 +16,15 @@ export interface SweepView {
   note: string | null;
 }
 
+/** What is known of a running test at one moment. */
+export interface TestView {
+  test: string;
+  /** Null until it has answered once. */
+  step: StepProgress | null;
+  /** Why there is nothing newer to see, else null. */
+  note: string | null;
+}
+
 const NAME_WIDTH = 18;
 const STEP_WIDTH = 32;
 
@@ -79,4 +88,30 @@ function recipeFact(recipe: RecipeProgress, step: StepProgress | undefined): str
     return `${oneLine(outcomeTitle(recipe.outcome))}${took}: ${oneLine(outcomeReason(recipe.outcome))}`;
   }
   return step?.step ?? null;
+}
+
+/** A step as it is told: at its turn a test only waits. */
+function stepText({ step }: StepProgress): string {
+  return step === 'turn' ? 'waiting for its turn' : step;
+}
+
+/** The line that is redrawn while a test runs. */
+export function liveTestView({ test, step, note }: TestView, now: number): string {
+  const at = step === null ? 'started' : `${stepText(step)} ${dim(formatDuration(now - step.sinceMs))}`;
+  return [`${bold(test)}  ${at}`, ...(note === null ? [] : [yellow(note)])].join('\n');
+}
+
+/** The same for where nothing can be redrawn: a line per step begun. */
+export function testStepLog(): (view: TestView, now: number) => string[] {
+  let [saidStep, saidNote] = ['', ''];
+  return ({ test, step, note }, now) => {
+    const time = new Date(now).toISOString().slice(11, 19);
+    const [newStep, newNote] = [step === null ? '' : stepText(step), note ?? ''];
+    const fresh = [
+      ...(newStep === saidStep ? [] : [`${test}: ${newStep}`]),
+      ...(newNote === saidNote || newNote === '' ? [] : [newNote]),
+    ];
+    [saidStep, saidNote] = [newStep, newNote];
+    return fresh.map((line) => `${time}Z ${line}`);
+  };
 }

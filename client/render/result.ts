@@ -2,6 +2,8 @@ import path from 'node:path';
 import { bold, dim, green, red, yellow } from 'yoctocolors';
 import { HIGHEST_LEVEL, missedAfter, type LintProblem } from '../../domain/level.ts';
 import { EXPECTED, outcomeReason, outcomeTitle, type TierResult } from '../../domain/outcome.ts';
+import type { Tested } from '../../domain/recipe-test.ts';
+import type { Revision } from '../../domain/release.ts';
 import { EXPECTED_OF_PROMOTE, type RecipeResult } from '../../domain/report.ts';
 import { colourOutcome, nearPath } from './outcomes.ts';
 import { formatDuration } from './quantities.ts';
@@ -23,12 +25,15 @@ export function renderResult(
   result: RecipeResult,
   { folder, columns, cwd }: { folder: string | null; columns: number | null; cwd: string },
 ): string {
-  const { recipe, release, outcome, leftovers, notes, tiers, level, lint, started, ended } = result;
+  const { recipe, release, test, outcome, leftovers, notes, tiers, level, lint, started, ended } = result;
   const what = bold(oneLine(release === null ? recipe : `${recipe} ${release.version}`));
   const took = formatDuration(Date.parse(ended) - Date.parse(started));
   const near = (file: string): string => oneLine(nearPath(file, cwd));
 
-  const lines = tiers.flatMap((tier) => tierLines(tier, near));
+  const lines = [
+    ...(test === null ? [] : [testedLine(test)]),
+    ...tiers.flatMap((tier) => tierLines(tier, near)),
+  ];
   if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
     const { why, evidence } = outcome;
     lines.push(['promote', '', red('fail')], ...failureLines(EXPECTED_OF_PROMOTE, why, evidence, near));
@@ -43,6 +48,19 @@ export function renderResult(
 
   const head = `${what}: ${colourOutcome(oneLine(outcomeTitle(outcome)))} ${dim(`after ${took}`)}`;
   return [head, ...lines.flatMap((line) => laidOut(line, columns))].join('\n');
+}
+
+function testedLine(tested: Tested): Line {
+  return ['test', '', oneLine(testedText(tested))];
+}
+
+/** How a test tested what, as in `cold: 3.0.1+v2.0.0 (1a2b3c4d5e6f) → 3.1.0+v2.0.0 (6f5e4d3c2b1a)`. */
+export function testedText({ mode, why, pullRequest, base, head }: Tested): string {
+  const of = ({ version, commit }: Revision): string =>
+    version === null ? commit.slice(0, 12) : `${version} (${commit.slice(0, 12)})`;
+  const how = why === null ? mode : `${mode} (${why})`;
+  const from = base === null ? '' : `${of(base)} → `;
+  return `${how}: ${from}${of(head)}${pullRequest === null ? '' : ` of pull request ${pullRequest}`}`;
 }
 
 function tierLines(tier: TierResult, near: (file: string) => string): Line[] {

@@ -2,7 +2,7 @@ import { bold, yellow } from 'yoctocolors';
 import type { RecipeProgress, StepProgress, SweepProgress } from '../../workflows/protocol.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { formatDuration, formatTime } from './quantities.ts';
-import { liveView } from './progress.ts';
+import { liveTestView, liveView } from './progress.ts';
 import { oneLine } from './terminal.ts';
 
 /** What `status` says, and its JSON. */
@@ -14,6 +14,7 @@ export interface Status {
   waiting: { workflowId: string; runId: string; what: string; since: string }[] | null;
   workers: { identity: string; lastSeen: string }[];
   sweeps: SweepStatus[];
+  tests: TestStatus[];
   schedule: { id: string; paused: boolean; note: string | null; next: string | null } | null;
 }
 
@@ -26,6 +27,17 @@ export interface SweepStatus {
   /** Why it does not answer, else null. */
   note: string | null;
   recipes: (RecipeProgress & { step: StepProgress | null })[];
+}
+
+export interface TestStatus {
+  test: string;
+  recipe: string;
+  started: string;
+  url: string;
+  /** Null while it does not answer. */
+  step: StepProgress | null;
+  /** Why it does not, else null. */
+  note: string | null;
 }
 
 export function renderStatus(status: Status, now: number): string {
@@ -46,6 +58,8 @@ export function renderStatus(status: Status, now: number): string {
   ];
   if (status.sweeps.length === 0) lines.push('sweeps    none running');
   for (const sweep of status.sweeps) lines.push('', renderSweep(sweep, now), `  ${sweep.url}`);
+  for (const { test, step, note, url } of status.tests)
+    lines.push('', liveTestView({ test, step, note }, now), `  ${url}`);
   return lines.join('\n');
 }
 

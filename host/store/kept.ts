@@ -97,9 +97,9 @@ export function createKept(state: string, index: RunIndex): Kept {
         const endedMs = report ? Date.parse(report.ended) : await lastWritten(folder, recipes);
         sweeps.push({ folder: asker, endedMs });
         for (const recipe of recipes) {
-          const outcome = report?.recipes.find((one) => one.recipe === recipe)?.outcome;
-          const told = outcome !== undefined && saysSomething(outcome);
-          add({ folder: path.join(asker, recipe), asker, recipe, endedMs, told });
+          const result = report?.recipes.find((one) => one.recipe === recipe);
+          const told = result !== undefined && saysSomething(result);
+          add({ folder: path.join(asker, recipe), asker, recipe, endedMs, told, isTest: false });
         }
       }
       const folders = await runFolders();
@@ -109,7 +109,8 @@ export function createKept(state: string, index: RunIndex): Kept {
         const ended = known.get(folder) ?? (await readResult(folder));
         if (ended === 'unreadable') continue;
         const endedMs = ended ? Date.parse(ended.ended) : await lastWritten(path.join(ofRuns, folder), []);
-        add({ folder, asker, recipe, endedMs, told: ended !== null && saysSomething(ended.outcome) });
+        const told = ended !== null && saysSomething(ended);
+        add({ folder, asker, recipe, endedMs, told, isTest: ended?.asked.by === 'test' });
       }
       return { runs: [...runs.values()], sweeps };
     },

@@ -85,7 +85,8 @@ export const askerSchema = exactly<Asker>()(
 
 const revision = z.strictObject({ version: z.string().nullable(), commit: z.string() });
 
-const testedSchema = exactly<Tested>()(
+/** What a test tested. */
+export const testedSchema = exactly<Tested>()(
   z.strictObject({
     mode: z.enum(TEST_MODES),
     wanted: z.enum(TEST_MODES),

@@ -1,10 +1,10 @@
 import { access, mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { parseRecipeRunId } from '../../domain/names.ts';
+import { parseRecipeRunId, recipeRunId } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { runName } from '../../domain/run.ts';
 import { readJson, writeJson } from '../machine/durable-file.ts';
-import { RESULT_FILE, runFolderName, runsRoot } from './places.ts';
+import { folderName, foldersIn, RESULT_FILE, runFolderName, runsRoot } from './places.ts';
 import { resultSchema } from './result-schema.ts';
 
 /**
@@ -22,6 +22,8 @@ export interface Results {
   write(result: RecipeResult): Promise<void>;
   /** Null when the run has none. Throws Fault RecordUnreadable. */
   read(run: string): Promise<RecipeResult | null>;
+  /** Those of every run that it asked for. Throws Fault RecordUnreadable. */
+  askedBy(id: string): Promise<RecipeResult[]>;
 }
 
 export function createResults(state: string): Results {
@@ -49,6 +51,14 @@ export function createResults(state: string): Results {
     },
     async read(run) {
       return readJson(fileOf(run), resultSchema);
+    },
+    async askedBy(id) {
+      const found: RecipeResult[] = [];
+      for (const { name } of await foldersIn(path.join(runsRoot(state), folderName(id)))) {
+        const result = await readJson(fileOf(recipeRunId(id, name)), resultSchema);
+        if (result !== null) found.push(result);
+      }
+      return found;
     },
   };
 }

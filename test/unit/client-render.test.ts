@@ -178,7 +178,15 @@ test('a plan has a line per recipe, with a dash for what there is not', () => {
 });
 
 describe('status', () => {
-  const quiet: Status = { host: 'ci-1', holder: null, waiting: [], workers: [], sweeps: [], schedule: null };
+  const quiet: Status = {
+    host: 'ci-1',
+    holder: null,
+    waiting: [],
+    workers: [],
+    sweeps: [],
+    tests: [],
+    schedule: null,
+  };
 
   test('of a host where nothing is set up says what to do', () => {
     const lines = plain(renderStatus(quiet, 0)).split('\n');
@@ -188,6 +196,15 @@ describe('status', () => {
       'schedule  none; create it: recipe-sweep schedule ensure',
       'sweeps    none running',
     ]);
+  });
+
+  test('names the tests that run or wait, and their steps', () => {
+    const step = { step: 'turn', sinceMs: 0 } as const;
+    const url = 'http://127.0.0.1:8233/x';
+    const one = { test: 'test-1', recipe: 'gitea', started: '', url, step, note: null };
+    expect(plain(renderStatus({ ...quiet, tests: [one] }, 65_000))).toContain(
+      `\n\ntest-1  waiting for its turn 1m 05s\n  ${url}`,
+    );
   });
 
   test('never says free where nobody answers who has it', () => {

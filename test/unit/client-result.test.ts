@@ -187,3 +187,16 @@ test('a result says what was left behind, beside its outcome', () => {
   expect(text).toContain('PASS (promoted 3.6.0+1.24.2)');
   expect(text.replace(/\s+/g, ' ')).toContain('left the cold deployment was not removed: it did not stop');
 });
+
+test('of a test its mode is shown, from which base it came to which head, and why it is no quick one', () => {
+  const [base, head] = [
+    { version: '3.5.0+1', commit: 'a'.repeat(40) },
+    { version: '3.6.0+1', commit: 'b'.repeat(40) },
+  ];
+  const test = { mode: 'cold', wanted: 'quick', why: 'no canonical', pullRequest: 12, base, head } as const;
+  const lines = shown({ ...green, outcome: { kind: 'PASS', promoted: null }, test }, null);
+  expect(lines[0]).toContain('PASS after');
+  expect(lines[1]?.trim()).toBe(
+    'test               cold (no canonical): 3.5.0+1 (aaaaaaaaaaaa) → 3.6.0+1 (bbbbbbbbbbbb) of pull request 12',
+  );
+});

@@ -8,6 +8,7 @@ const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8'
 const EXAMPLES: readonly DocumentName[] = [
   'plan',
   'sweep',
+  'test',
   'results',
   'results --list',
   'results --recipe --list',

@@ -39,7 +39,7 @@ describe('which sweeps have had their time', () => {
   const runsOf = (asker: string, endedMs: number, recipes: readonly string[], told: readonly string[]) =>
     recipes.map((recipe): KeptRun => {
       const folder = `${asker}/${recipe}`;
-      return { folder, asker, recipe, endedMs, told: told.includes(recipe) };
+      return { folder, asker, recipe, endedMs, told: told.includes(recipe), isTest: false };
     });
   /** Sweeps by how long ago they ended, in days, with the recipes that they had and those that they told of. */
   const kept = (
@@ -49,6 +49,24 @@ describe('which sweeps have had their time', () => {
     runs: sweeps.flatMap(([days, recipes, told = recipes]) =>
       runsOf(`sweep-${days}`, NOW - days * DAY_MS, recipes, told),
     ),
+  });
+
+  test('of tests go by their age alone, and are not the last sweep', () => {
+    const all = kept([200, ['ghost']]);
+    const ofTest = (id: string, days: number): KeptRun => ({
+      folder: `${id}/ghost`,
+      asker: id,
+      recipe: 'ghost',
+      endedMs: NOW - days * DAY_MS,
+      told: false,
+      isTest: true,
+    });
+    const runs = [...all.runs, ofTest('old', 101), ofTest('older', 150), ofTest('young', 50)];
+    expect(outlived({ ...all, runs }, nobody, ages, NOW)).toEqual({
+      sweeps: [],
+      runs: ['old/ghost', 'older/ghost'],
+      evidence: ['young/ghost'],
+    });
   });
 
   test('are those that are older than they need be; younger ones keep their results', () => {

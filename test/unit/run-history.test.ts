@@ -51,6 +51,15 @@ describe('since when a recipe is red', () => {
     redSince(
       newestFirst.map((outcome, at) => indexedRun(resultOf(newestFirst.length - at, outcome), 'result.json')),
     );
+  test('tests of heads do not count, red or green', () => {
+    const ofTest = (day: number, outcome: Outcome) => {
+      const id = `test-${day}`;
+      return { ...resultOf(day, outcome), asked: { by: 'test', id } } as const;
+    };
+    const runs = [ofTest(4, PASS), resultOf(3, FAIL), ofTest(2, FAIL), resultOf(1, PASS)];
+    expect(redSince(runs.map((run) => indexedRun(run, 'result.json')))).toEqual({ since: day(3), runs: 1 });
+  });
+
   const day = (number: number): string => new Date(Date.UTC(2025, 0, number)).toISOString();
 
   test.each([

@@ -42,6 +42,7 @@ test.each([
     { ...GITEA, step: 'mirror-sync', attempt: 2 },
   ],
   ['a sweep', OF_WORKFLOW, { sweep: SWEEP }],
+  ['a test', { ...OF_WORKFLOW, workflowType: 'recipeTestWorkflow', workflowId: 'mine' }, { test: 'mine' }],
   [
     'any other workflow, though its name looks like a run',
     { ...OF_WORKFLOW, workflowType: 'planWorkflow', workflowId: 'plan/gitea' },
