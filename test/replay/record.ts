@@ -3,7 +3,13 @@ import path from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { ensureBuilt } from '../../setup/ensure-built.ts';
 import { ensureTemporal } from '../../setup/temporal.ts';
-import type { ledgerWorkflow, planWorkflow, reapWorkflow, sweepWorkflow } from '../../workflows/index.ts';
+import type {
+  ledgerWorkflow,
+  planWorkflow,
+  reapWorkflow,
+  recipeTestWorkflow,
+  sweepWorkflow,
+} from '../../workflows/index.ts';
 import {
   abortUpdate,
   CANONICAL_WORKFLOW,
@@ -12,17 +18,21 @@ import {
   recipeWorkflowId,
   resumeUpdate,
   skipUpdate,
+  type TestInput,
 } from '../../workflows/protocol.ts';
 import { fakeHost, type FakeRecipe } from '../workflow/fake-host.ts';
 import { HOST, quietRuntime, startWorkflowServer, TASK_QUEUE } from '../workflow/server.ts';
 
 /**
  * Records one history of every shape a workflow can take, as `histories/<generation>-<shape>.json`:
- * `npx tsx test/replay/record.ts <generation>`. Histories once recorded stay: sweeps of that shape may be
+ * `npx tsx test/replay/record.ts <generation> [<beginning of shapes>]`. Histories once recorded stay: sweeps of that shape may be
  * running wherever a later version is started. docs/workflows.md says when to record.
  */
 
 const FOLDER = path.join(import.meta.dirname, 'histories');
+
+/** A pull request of it makes the next release. */
+const NEXT: FakeRecipe = { releases: ['1.0.0+1'], canonical: '1.0.0+1', head: '1.1.0+1' };
 
 /** One recipe per shape of recipeSweepWorkflow; all of them together are one sweep. */
 const SHAPES: Record<string, FakeRecipe> = {
@@ -72,21 +82,48 @@ const SHAPES: Record<string, FakeRecipe> = {
   cancelled: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
 };
 
+/** One recipe per shape of recipeTestWorkflow that is no more than a commit of it and a mode. */
+const TESTS: Record<string, FakeRecipe & { quick?: true }> = {
+  cold: { ...NEXT },
+  'without-base': { head: '1.0.0+1', isOnMain: true },
+  'over-main': { head: '1.1.0+1', main: '1.0.0+1' },
+  'quick-that-is-cold': { ...NEXT, head: '1.0.0+1', quick: true },
+  red: { ...NEXT, red: { 'cold-test: upgrade': 'never healthy' } },
+  'no-version': { ...NEXT, head: null },
+  gone: { ...NEXT, gone: true },
+  unready: { ...NEXT, faults: { 'open test': { type: 'Preflight' } } },
+  'with-dependencies': { ...NEXT, deps: ['keycloak', 'gitea'] },
+  'record-failed': { ...NEXT, faults: { record: { type: 'Disk' } } },
+};
+const testRecipe = (shape: string): string => `test-${shape}`;
+
 /** Of sweeps of their own. */
 const OTHERS: Record<string, FakeRecipe> = {
-  hanging: { releases: ['1.0.0+1'], hangs: 'cold-test: install' },
+  hanging: {
+    releases: ['1.0.0+1'],
+    hangs: 'cold-test: install',
+    pullRequests: { 12: 'f'.repeat(40) },
+    head: '1.0.0+1',
+    isOnMain: true,
+  },
   slow: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
 };
 
-const generation = process.argv[2];
-if (!generation || !/^[a-z0-9-]+$/.test(generation)) throw new Error('usage: record.ts <generation>');
-if ((await readdir(FOLDER)).some((name) => name.startsWith(`${generation}-`))) {
+const [generation, only = ''] = process.argv.slice(2);
+if (!generation || !/^[a-z0-9-]+$/.test(generation)) {
+  throw new Error('usage: record.ts <generation> [<beginning of shapes>]');
+}
+if ((await readdir(FOLDER)).some((name) => name.startsWith(`${generation}-${only}`))) {
   throw new Error(`generation ${generation} is recorded already; histories are kept, so choose another name`);
 }
 await ensureBuilt(console.log);
 quietRuntime();
 const server = await startWorkflowServer(await ensureTemporal(console.log));
-const host = fakeHost({ ...SHAPES, ...OTHERS });
+const host = fakeHost({
+  ...SHAPES,
+  ...OTHERS,
+  ...Object.fromEntries(Object.entries(TESTS).map(([shape, recipe]) => [testRecipe(shape), recipe])),
+});
 
 /** Names of this machine and its folders mean nothing to a replay. */
 function withoutThisMachine(key: string, value: unknown): unknown {
@@ -94,6 +131,7 @@ function withoutThisMachine(key: string, value: unknown): unknown {
 }
 
 async function save(shape: string, workflowId: string, runId?: string): Promise<void> {
+  if (!shape.startsWith(only)) return;
   const history = await server.client.workflow.getHandle(workflowId, runId).fetchHistory();
   const text = JSON.stringify(JSON.parse(historyToJSON(history), withoutThisMachine));
   await writeFile(path.join(FOLDER, `${generation}-${shape}.json`), `${text}\n`);
@@ -108,7 +146,54 @@ function startSweep(...recipes: string[]) {
   });
 }
 
+const HEAD = 'f'.repeat(40);
+
+function startTest(workflowId: string, input: TestInput) {
+  return server.client.workflow.start<typeof recipeTestWorkflow>('recipeTestWorkflow', {
+    workflowId,
+    taskQueue: TASK_QUEUE,
+    args: [input],
+  });
+}
+
+/** As comments ask for it, each later than those with a smaller number. */
+function asked(recipe: string, comment: number): TestInput {
+  const at = new Date(comment * 1000).toISOString();
+  return { recipe, pr: 12, ref: HEAD, request: { comment, by: 'ada', at } };
+}
+
+async function recordTests(): Promise<void> {
+  for (const [shape, { quick }] of Object.entries(TESTS)) {
+    const input = { recipe: testRecipe(shape), ref: HEAD, ...(quick ? { quick } : {}) };
+    await (await startTest(`test-${shape}`, input)).result().catch(() => undefined);
+    await save(`test-${shape}`, `test-${shape}`);
+  }
+  const unknown = await startTest('test-unknown', { recipe: 'unknown' });
+  await unknown.result().catch(() => undefined);
+  await save('test-unknown', 'test-unknown');
+  const hanging = await startTest('test-cancelled', { recipe: 'hanging', pr: 12 });
+  await host.reached('hanging cold-test: install');
+  // While it has the host: one that leaves, one that a later one supersedes, and that one.
+  const left = await startTest('test-left', { recipe: 'held', ref: HEAD });
+  const older = await startTest('test-superseded', asked('test-cold', 1));
+  host.forgeAway = 1;
+  const newer = await startTest('test-answered', asked('test-cold', 2));
+  await older.result();
+  await left.cancel();
+  await left.result().catch(() => undefined);
+  await hanging.cancel();
+  await hanging.result().catch(() => undefined);
+  await newer.result();
+  for (const shape of ['cancelled', 'left', 'superseded', 'answered'])
+    await save(`test-${shape}`, `test-${shape}`);
+  await server.client.workflow.getHandle(hostWorkflowId(HOST)).result();
+  await save('test-host', hostWorkflowId(HOST));
+}
+
 await server.withWorker(host, async () => {
+  await recordTests();
+  if (only.startsWith('test')) return;
+
   const sweep = await startSweep(...Object.keys(SHAPES));
   await host.reached('cancelled cold-test: install');
   await sweep.cancel();

@@ -173,7 +173,16 @@ function forgeOf(comments: Comment[]) {
 }
 
 function commentOf(id: number, body: string, author: string): Comment {
-  return { id, pullRequest: 12, author, body, created: '2025-01-01T00:00:00Z', url: '' } as Comment;
+  const comment = {
+    id,
+    pullRequest: 12,
+    author,
+    body,
+    created: '2025-01-01T00:00:00Z',
+    edited: false,
+    url: '',
+  };
+  return comment;
 }
 
 function say(forge: object | null, said: Said, word: TestWord = waits): Promise<Said> {

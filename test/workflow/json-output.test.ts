@@ -148,3 +148,55 @@ async function bundledWorkflows(): Promise<Record<string, unknown>[]> {
   const text = execFileSync('tar', ['-xzOf', file, '--wildcards', '*/workflows.json'], { encoding: 'utf8' });
   return JSON.parse(text) as Record<string, unknown>[];
 }
+
+test('test is what the page says, and its exit status what became of it', async () => {
+  const next = { releases: ['1.0.0+1'], canonical: '1.0.0+1', head: '1.1.0+1' };
+  const host = fakeHost({
+    ghost: next,
+    gitea: { ...next, red: { 'cold-test: upgrade': 'app exited' } },
+    gone: { ...next, gone: true },
+    slow: { ...next, hangs: 'cold-test: upgrade' },
+  });
+  const ref = 'f'.repeat(40);
+  await server.withWorker(host, async () => {
+    await workerIsSeen();
+    const passed = await type('test', 'ghost', '--ref', ref, '--json');
+    expect(passed.status).toBe(0);
+    expect(passed.err).toContain('cold-test: upgrade');
+    expect(parseDocument('test', passed.out)).toMatchObject({
+      recipe: 'ghost',
+      outcome: { kind: 'PASS', promoted: null },
+      tested: { mode: 'cold', head: { version: '1.1.0+1', commit: ref } },
+      result: null,
+    });
+    const failed = await type('test', 'gitea', '--ref', ref);
+    expect(failed.status).toBe(1);
+    expect(failed.out).toContain('FAIL: 1.1.0+1: upgrade: app exited');
+    expect(failed.out).toContain('cold: 1.0.0+1');
+    const none = await type('test', 'gone', '--ref', ref);
+    expect(none.status).toBe(2);
+    expect(none.err).toContain('the mirror has no commit');
+
+    const slow = type('test', 'slow', '--ref', ref);
+    await host.reached('slow cold-test: upgrade');
+    const { tests } = await vi.waitFor(async () => {
+      const status = parseDocument('status', (await type('status', '--json')).out);
+      expect(status.tests).toMatchObject([{ recipe: 'slow', step: { step: 'cold-test: upgrade' } }]);
+      return status;
+    });
+    const id = tests[0]?.test ?? '';
+    expect((await type('abort', id)).out).toContain('is being cancelled');
+    expect((await slow).status).toBe(2);
+  });
+});
+
+test.each([
+  [['test'], "missing required argument 'recipe'"],
+  [['test', '../x'], 'not a recipe name'],
+  [['test', 'ghost', '--pr', '0'], 'not the number of a pull request'],
+  [['test', 'ghost', '--ref', 'main'], 'not a whole commit ID'],
+])('%j is refused', async (args, says) => {
+  const { status, err } = await type(...args);
+  expect(status).toBe(2);
+  expect(err).toContain(says);
+});
