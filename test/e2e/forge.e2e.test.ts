@@ -119,7 +119,7 @@ async function sweep(at?: Boundary): Promise<RecipeResult> {
   return JSON.parse(readFileSync(file, 'utf8')) as RecipeResult;
 }
 
-const NOTHING_TO_TEST = { outcome: { kind: 'SKIP', reason: 'never-released' } };
+const NOTHING_TO_TEST = { outcome: { kind: 'SKIP', because: 'never-released' } };
 
 async function propose(
   name: string,
