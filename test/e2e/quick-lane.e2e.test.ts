@@ -92,6 +92,9 @@ const trees = new Map<string, { like: string; change: (compose: string) => strin
 const mirrors: Mirrors = {
   sync: never,
   accept: never,
+  bringCommit: never,
+  onMain: never,
+  mergesToNothing: never,
   async checkout(recipe, commit, target) {
     const tree = trees.get(commit);
     if (tree === undefined) throw new Fault('MirrorSync', `no ${commit}`);

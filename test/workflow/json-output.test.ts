@@ -149,7 +149,7 @@ async function bundledWorkflows(): Promise<Record<string, unknown>[]> {
   return JSON.parse(text) as Record<string, unknown>[];
 }
 
-test('test is what the page says, and its exit status what became of it', async () => {
+test('a test is what the page says, and its exit status what became of it', async () => {
   const next = { releases: ['1.0.0+1'], canonical: '1.0.0+1', head: '1.1.0+1' };
   const host = fakeHost({
     ghost: next,
