@@ -324,12 +324,11 @@ test.each<[string, (compose: string) => string, RegExp]>([
     /./,
   ],
   [
-    'empties the database',
+    'corrupts the data',
     (compose) =>
       compose.replace(
-        '    image: localhost/recipe-sweep/postgres:15\n',
-        (image) =>
-          `${image}    entrypoint: ["sh", "-c", "[ -e $$PGDATA/PG_VERSION ] && find $$PGDATA -mindepth 1 -delete; exec docker-entrypoint.sh postgres"]\n`,
+        "'pg_isready', '-qh', 'localhost', '-U', 'miniflux'",
+        "'psql', '-qU', 'miniflux', '-d', 'miniflux', '-c', 'DELETE FROM feeds'",
       ),
     /check-data/,
   ],
