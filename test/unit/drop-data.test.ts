@@ -211,7 +211,7 @@ describe('a worker that dies over it', () => {
       };
       subscribe(BOUNDARY_CHANNEL, die);
       void drop();
-      await expect.poll(() => worker.dead, { interval: 1 }).toBe(true);
+      await expect.poll(() => worker.dead, { interval: 1, timeout: 20_000 }).toBe(true);
       unsubscribe(BOUNDARY_CHANNEL, die);
       worker = { dead: false };
       expect([boundary, await reap()]).toEqual([boundary, []]);
@@ -224,5 +224,5 @@ describe('a worker that dies over it', () => {
       }
       await expectDropped();
     }
-  });
+  }, 120_000);
 });

@@ -342,33 +342,37 @@ describe('a worker that dies', () => {
     return passed;
   }
 
-  test.each(Object.keys(STEPS))('at any boundary of %s leaves what the reaper puts back', async (name) => {
-    const before = Object.entries(STEPS).slice(0, Object.keys(STEPS).indexOf(name));
-    const prepare = async (): Promise<void> => {
-      for (const [, done] of before) await done();
-    };
-    const body = STEPS[name];
-    if (!body) throw new Error(name);
-    await prepare();
-    const boundaries = await passedBy(body);
-    await settle();
-    expect(boundaries.length).toBeGreaterThan(3);
-    for (const [index] of boundaries.entries()) {
-      await prepare();
-      worker = { dead: false };
-      let seen = 0;
-      const die = (): void => {
-        if (seen++ === index) worker.dead = true;
+  test.each(Object.keys(STEPS))(
+    'at any boundary of %s leaves what the reaper puts back',
+    async (name) => {
+      const before = Object.entries(STEPS).slice(0, Object.keys(STEPS).indexOf(name));
+      const prepare = async (): Promise<void> => {
+        for (const [, done] of before) await done();
       };
-      subscribe(BOUNDARY_CHANNEL, die);
-      void body();
-      await expect.poll(() => worker.dead, { interval: 1 }).toBe(true);
-      unsubscribe(BOUNDARY_CHANNEL, die);
-      worker = { dead: false };
-      await reap();
-      expectProven();
-    }
-  });
+      const body = STEPS[name];
+      if (!body) throw new Error(name);
+      await prepare();
+      const boundaries = await passedBy(body);
+      await settle();
+      expect(boundaries.length).toBeGreaterThan(3);
+      for (const [index] of boundaries.entries()) {
+        await prepare();
+        worker = { dead: false };
+        let seen = 0;
+        const die = (): void => {
+          if (seen++ === index) worker.dead = true;
+        };
+        subscribe(BOUNDARY_CHANNEL, die);
+        void body();
+        await expect.poll(() => worker.dead, { interval: 1, timeout: 20_000 }).toBe(true);
+        unsubscribe(BOUNDARY_CHANNEL, die);
+        worker = { dead: false };
+        await reap();
+        expectProven();
+      }
+    },
+    120_000,
+  );
 });
 
 test('one quick run after the other, whatever each left', async () => {
