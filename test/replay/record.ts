@@ -179,6 +179,8 @@ async function recordTests(): Promise<void> {
   host.forgeAway = 1;
   const newer = await startTest('test-answered', asked('test-cold', 2));
   await older.result();
+  const granting = server.client.workflow.getHandle(hostWorkflowId(HOST));
+  const { runId } = await granting.describe();
   await left.cancel();
   await left.result().catch(() => undefined);
   await hanging.cancel();
@@ -186,8 +188,8 @@ async function recordTests(): Promise<void> {
   await newer.result();
   for (const shape of ['cancelled', 'left', 'superseded', 'answered'])
     await save(`test-${shape}`, `test-${shape}`);
-  await server.client.workflow.getHandle(hostWorkflowId(HOST)).result();
-  await save('test-host', hostWorkflowId(HOST));
+  await granting.result();
+  await save('test-host', hostWorkflowId(HOST), runId);
 }
 
 await server.withWorker(host, async () => {
