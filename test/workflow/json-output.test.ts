@@ -40,11 +40,14 @@ afterAll(async () => {
 
 const type = (...args: string[]) => typeIn(folder, args);
 
+/** More than a busy machine takes. */
+const PATIENCE = { timeout: 30_000 };
+
 /** A command is refused where the server has not seen a worker yet. */
 const workerIsSeen = () =>
   vi.waitFor(async () => {
     expect(parseDocument('status', (await type('status', '--json')).out).workers).toHaveLength(1);
-  });
+  }, PATIENCE);
 
 test('plan, sweep and schedule show are what the page says', async () => {
   const host = fakeHost({
@@ -183,7 +186,7 @@ test('a test is what the page says, and its exit status what became of it', asyn
       const status = parseDocument('status', (await type('status', '--json')).out);
       expect(status.tests).toMatchObject([{ recipe: 'slow', step: { step: 'cold-test: upgrade' } }]);
       return status;
-    });
+    }, PATIENCE);
     const id = tests[0]?.test ?? '';
     expect((await type('abort', id)).out).toContain('is being cancelled');
     expect((await slow).status).toBe(2);
