@@ -39,7 +39,7 @@ const commentSchema = z.looseObject({
   user,
   body: z.string(),
   created_at: time,
-  updated_at: time,
+  updated_at: time.nullish(),
   html_url: z.string(),
   pull_request_url: z.string().nullish(),
 });
@@ -350,7 +350,7 @@ function commentOf(read: z.output<typeof commentSchema>): Comment {
     author: author?.login ?? '',
     body,
     created: new Date(created).toISOString(),
-    edited: Date.parse(updated) !== Date.parse(created),
+    edited: updated != null && Date.parse(updated) !== Date.parse(created),
     url,
   };
 }
