@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Boundary } from '../../host/machine/boundary.ts';
+import { recipeWorkflowId } from '../../workflows/protocol.ts';
 import { until } from '../e2e/system.ts';
 import { createChecker, type Checker } from './checker.ts';
 import { diceOf, type Dice } from './dice.ts';
@@ -26,7 +27,7 @@ import { readJson, type Strike, type Struck } from './strike.ts';
 export interface Plan {
   scenario: Scenario;
   fault: FaultName;
-  /** Null for a fault that comes after the sweep. */
+  /** Null for a fault that comes after the sweep, or the test. */
   at: { boundary: Boundary; nth: number } | null;
   dice: Dice;
 }
@@ -34,7 +35,7 @@ export interface Plan {
 export interface Verdict {
   number: number;
   plan: Plan;
-  /** Outcome of the struck sweep, then of the sweeps after it. */
+  /** Outcome of the sweep or test that was struck, then of those after it. */
   outcomes: string[];
   /** Empty when all is well. */
   breaches: string[];
@@ -70,8 +71,11 @@ export function plansOf(
   fixed: { at?: { boundary: Boundary; nth: number | null }; fault?: FaultName },
 ): Plan[] {
   const { fault: always } = fixed;
-  const fits = (boundary: Boundary): boolean => always === undefined || faultsFor(boundary).includes(always);
-  const order = diceOf(seed).shuffle(STRUCK_AT).filter(fits);
+  const scenariosOf = (boundary: Boundary | null): readonly Scenario[] =>
+    scenariosFor(boundary).filter((one) => always === undefined || faultsFor(boundary, one).includes(always));
+  const order = diceOf(seed)
+    .shuffle(STRUCK_AT)
+    .filter((boundary) => scenariosOf(boundary).length > 0);
   return Array.from({ length: runs }, (_, index) => {
     const number = from + index;
     const dice = diceOf(seed * 100_003 + number);
@@ -80,8 +84,9 @@ export function plansOf(
     // Those that strike afterwards take no boundary's turn.
     const turn = number - (mixed ? Math.floor(number / AFTER_EVERY) : 0);
     const boundary = afterwards ? null : (fixed.at?.boundary ?? order[turn % order.length] ?? null);
-    const scenario = dice.pick(scenariosFor(boundary));
-    const fault = always ?? dice.pick(faultsFor(boundary).filter((name) => name !== 'docker-restart'));
+    const scenario = dice.pick(scenariosOf(boundary));
+    const fault =
+      always ?? dice.pick(faultsFor(boundary, scenario).filter((name) => name !== 'docker-restart'));
     if (boundary === null) return { scenario, fault, at: null, dice };
     const nth = fixed.at?.nth ?? dice.upTo(passesOf(boundary, scenario));
     return { scenario, fault, at: { boundary, nth }, dice };
@@ -155,38 +160,30 @@ async function open(temporal: string): Promise<Open> {
 
 async function play(open: Open, number: number, plan: Plan, outcomes: string[]): Promise<string[]> {
   const { stage, publisher, checker } = open;
-  const { scenario, fault, at, dice } = plan;
-  const { recipe } = scenario;
+  const { scenario } = plan;
+  const { recipe, test } = scenario;
   const breaches: string[] = [];
   await setScene(open, number, scenario);
   const before = versionOf(stage, recipe);
-  const release = await publisher.publishNext(scenario);
+  if (test !== null) checker.hold(recipe);
+  const head = test === null ? null : await publisher.propose(scenario);
+  const release = head?.version ?? (await publisher.publishNext(scenario));
+  const begin = async (id: string): Promise<void> =>
+    head === null
+      ? stage.startSweep(id, [recipe])
+      : stage.startTest(id, { recipe, ref: head.commit, quick: test === 'quick' });
 
-  const sweep = `chaos-${number}-struck`;
-  const target: Target = { stage, sweep, recipe, dice, isOver: () => stage.isOver(sweep, [recipe]) };
-  if (at !== null && needsLeftovers(at.boundary)) await leave(target, at.boundary);
-  const late = at === null;
-  if (!late) stage.arm({ id: sweep, ...at, action: actionOf(fault) });
-  if (!late && needsLeftovers(at.boundary)) await stage.startWorker();
-  else await stage.startSweep(sweep, [recipe]);
-  if (late) await over(target);
-  const struck = late ? { id: sweep, pid: 0 } : await untilStruck(target);
-  stage.disarm();
-  if (struck) await FAULTS[fault].strike(target, struck);
-  else outcomes.push('not reached');
-  await over(target);
-  await stage.ensureWorker();
-  outcomes.push(await outcomeOf(stage, sweep, recipe));
-  const forgotten = struck !== null && (await mended(open, target, number, plan, outcomes));
+  const forgotten = await strikeAt(open, number, plan, begin, { outcomes, breaches });
+  if (head !== null) {
+    if (!forgotten) breaches.push(...(await tested(open, number, scenario, begin, outcomes)));
+    if (scenario.promoted) await publisher.release(scenario, release);
+  }
 
   // The next sweep: tried again if it must be, and whatever was left is reaped.
   // A release that fails on the canonical's data works without.
-  const promoted = scenario.promoted || forgotten;
+  const promoted = scenario.promoted || (forgotten && test === null);
   const done = (): boolean => versionOf(stage, recipe) === (promoted ? release : before);
-  const wanted = promoted
-    ? done() && outcomes.at(-1)?.startsWith('PASS')
-    : outcomes.at(-1)?.startsWith('GREEN');
-  if (!wanted) {
+  if (!isDone(scenario, promoted, outcomes) || !done()) {
     await sweepThrough(stage, `chaos-${number}-next`, [recipe]);
     outcomes.push(await outcomeOf(stage, `chaos-${number}-next`, recipe));
   }
@@ -197,7 +194,7 @@ async function play(open: Open, number: number, plan: Plan, outcomes: string[]):
   }
   // And one more at once, which makes nothing.
   const last = `chaos-${number}-last`;
-  const quiet = scenario.promoted ? [recipe, QUIET_RECIPE] : [QUIET_RECIPE];
+  const quiet = scenario.fails ? [QUIET_RECIPE] : [recipe, QUIET_RECIPE];
   const created = await createdDuring(stage, () => sweepThrough(stage, last, quiet));
   for (const thing of created) breaches.push(`I4: a second sweep made ${thing}`);
   for (const name of quiet) {
@@ -206,6 +203,69 @@ async function play(open: Open, number: number, plan: Plan, outcomes: string[]):
   }
   breaches.push(...(await checker.audit()));
   return breaches;
+}
+
+/** Whether nothing has to be tried again: what is left of a test, any sweep reaps. */
+function isDone({ test, promoted: wanted }: Scenario, promoted: boolean, outcomes: string[]): boolean {
+  if (test !== null) return !wanted;
+  return outcomes.at(-1)?.startsWith(promoted ? 'PASS' : 'GREEN') === true;
+}
+
+/** What is begun is struck, what died is started again, and an operator mends it. Answers as mended does. */
+async function strikeAt(
+  open: Open,
+  number: number,
+  plan: Plan,
+  begin: (id: string) => Promise<void>,
+  { outcomes, breaches }: Pick<Verdict, 'outcomes' | 'breaches'>,
+): Promise<boolean> {
+  const { stage, checker } = open;
+  const { scenario, fault, at, dice } = plan;
+  const { recipe } = scenario;
+  const asker = `chaos-${number}-struck`;
+  const target = targetOf(stage, asker, scenario, dice);
+  if (at !== null && needsLeftovers(at.boundary)) await leave(target, scenario, at.boundary, begin);
+  const late = at === null;
+  if (!late) stage.arm({ id: asker, ...at, action: actionOf(fault) });
+  if (!late && needsLeftovers(at.boundary)) await stage.startWorker();
+  else await begin(asker);
+  if (late) await over(target);
+  const struck = late ? { id: asker, pid: 0 } : await untilStruck(target);
+  stage.disarm();
+  if (struck) await FAULTS[fault].strike(target, struck);
+  else outcomes.push('not reached');
+  await over(target);
+  await stage.ensureWorker();
+  outcomes.push(await outcomeOf(stage, asker, recipe));
+  if (scenario.test !== null) breaches.push(...checker.endOfTest(asker, recipe));
+  return struck !== null && (await mended(open, target, number, plan, outcomes));
+}
+
+function targetOf(stage: Stage, asker: string, { recipe, test }: Scenario, dice: Dice): Target {
+  const run = test === null ? recipeWorkflowId(asker, recipe) : asker;
+  return { stage, asker, run, recipe, dice, isOver: () => stage.isOver(asker, [recipe]) };
+}
+
+/** The test says what it must say, if it has to be asked once more; and it has changed nothing that is on record. */
+async function tested(
+  { stage, checker }: Open,
+  number: number,
+  { recipe, test, fails }: Scenario,
+  begin: (id: string) => Promise<void>,
+  outcomes: string[],
+): Promise<string[]> {
+  const wanted = test === 'quick' && fails ? 'FAIL' : 'PASS';
+  const breaches: string[] = [];
+  if (outcomes.at(-1) !== wanted) {
+    const again = `chaos-${number}-again`;
+    await begin(again);
+    await until(() => stage.isOver(again, [recipe]), SETTLED_MS, ASK_MS);
+    const outcome = await outcomeOf(stage, again, recipe);
+    outcomes.push(outcome);
+    if (outcome !== wanted) breaches.push(`a ${test} test of ${recipe} says ${outcome}, not ${wanted}`);
+    breaches.push(...checker.endOfTest(again, recipe));
+  }
+  return [...breaches, ...checker.letGo(recipe)];
 }
 
 /**
@@ -247,19 +307,24 @@ async function setScene(
   }
 }
 
-/** A crash that nothing cleaned up after: the worker killed, its sweep terminated. */
-async function leave(target: Target, boundary: 'reap.after-remove' | 'reap.after-settle'): Promise<void> {
-  const { stage, sweep, recipe } = target;
-  const at: Boundary =
-    boundary === 'reap.after-remove' ? 'cold-install.after-deploy' : 'promote.after-upgrade';
-  const id = `${sweep}-left`;
+/** A crash that nothing cleaned up after: the worker killed, its sweep or test terminated. */
+async function leave(
+  struck: Target,
+  scenario: Scenario,
+  boundary: 'reap.after-remove' | 'reap.after-settle',
+  begin: (id: string) => Promise<void>,
+): Promise<void> {
+  const { stage } = struck;
+  const inUse: Boundary = scenario.test === 'quick' ? 'quick-lane.after-data' : 'promote.after-upgrade';
+  const at: Boundary = boundary === 'reap.after-remove' ? 'cold-install.after-deploy' : inUse;
+  const id = `${struck.asker}-left`;
   stage.arm({ id, boundary: at, nth: 1, action: 'kill' });
-  await stage.startSweep(id, [recipe]);
-  const left: Target = { ...target, sweep: id, isOver: () => stage.isOver(id, [recipe]) };
+  await begin(id);
+  const left = targetOf(stage, id, scenario, struck.dice);
   if (!(await untilStruck(left))) throw new Error(`${at} was not reached`);
   await stage.worker().ended;
   const { client } = stage.system.temporal;
-  for (const one of [id, `${id}/${recipe}`]) {
+  for (const one of new Set([left.asker, left.run])) {
     await client.workflow
       .getHandle(one)
       .terminate('chaos')
@@ -269,7 +334,7 @@ async function leave(target: Target, boundary: 'reap.after-remove' | 'reap.after
 
 function actionOf(fault: FaultName): Strike['action'] {
   const { action } = FAULTS[fault];
-  if (action === null) throw new RangeError(`${fault} comes after a sweep`);
+  if (action === null) throw new RangeError(`${fault} comes afterwards`);
   return action;
 }
 
@@ -285,7 +350,7 @@ async function untilStruck({ stage, isOver }: Target): Promise<Struck | null> {
     }
     await sleep(50);
   }
-  throw new Error('the sweep neither came to the boundary nor ended');
+  throw new Error('it neither came to the boundary nor ended');
 }
 
 async function over(target: Target): Promise<void> {
@@ -348,7 +413,7 @@ async function keepAway({ system }: Stage, folder: string): Promise<void> {
 /** One line for people. */
 export function verdictLine({ number, plan, outcomes, breaches, seconds }: Verdict): string {
   const { scenario, fault, at } = plan;
-  const place = at ? `${at.boundary}#${at.nth}` : 'after the sweep';
+  const place = at ? `${at.boundary}#${at.nth}` : 'afterwards';
   const story = `${scenario.name} → ${outcomes.join(', then ')}`;
   const verdict = breaches.length === 0 ? 'ok' : `BREACH ${breaches.join(' | ')}`;
   return `${String(number).padStart(3)}  ${place.padEnd(30)} ${fault.padEnd(14)} ${story.padEnd(60)} ${verdict}  (${seconds} s)`;

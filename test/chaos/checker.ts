@@ -15,14 +15,24 @@ export interface Host {
   upstreams: string;
   recipes: readonly string[];
   neighbour: { stack: string; volume: string; secret: string; text: string };
-  /** Lines {ms, pid, boundary}, one for each boundary passed. */
+  /** A line for each boundary passed. */
   passed: string;
+}
+
+/** A line of the boundaries that were passed. */
+interface Passed {
+  pid: number;
+  boundary: string;
+  /** Where data was attached again, what a test had left in it. */
+  trials?: string[];
 }
 
 /** What a judge remembers from one audit to the next. */
 interface Memory {
   canonicals: Map<string, { version: string; snapshot: string; rows: Set<string> }>;
   neighbour: string | null;
+  /** The sums of what is held, by recipe and file. */
+  held: Map<string, Map<string, string>>;
 }
 
 interface RecordOnDisk {
@@ -32,7 +42,9 @@ interface RecordOnDisk {
   commit: string;
   status: string;
   run: string;
-  snapshot: { id: string; sha256: string; bytes: number };
+  /** Null once an operator has dropped the data. */
+  snapshot: { id: string; sha256: string; bytes: number } | null;
+  dropped?: string | null;
 }
 
 interface ManifestOnDisk {
@@ -42,7 +54,9 @@ interface ManifestOnDisk {
 
 interface ResultOnDisk {
   recipe: string;
-  outcome: { kind: string; promoted?: string };
+  asked: { by: string };
+  outcome: { kind: string; promoted?: string | null };
+  leftovers: string | null;
   workflow: { id: string };
 }
 
@@ -51,8 +65,15 @@ export interface Checker {
   audit(): Promise<string[]>;
   /** The recipe's canonical was given up by its operator. */
   forget(recipe: string): void;
+  /** From now on only tests of the recipe run: record, history and snapshot stay as they are, byte for byte. */
+  hold(recipe: string): void;
+  /** Until now. Answers each breach in a line. */
+  letGo(recipe: string): string[];
+  /** Judges what a test left that has ended: only a green one may leave the data to whoever attaches it next. */
+  endOfTest(id: string, recipe: string): string[];
 }
 
+/** Without GREEN-BUT-PROMOTE-FAILED those of a test, which promotes nothing. */
 const OUTCOMES = ['PASS', 'GREEN-BUT-PROMOTE-FAILED', 'FAIL', 'SKIP', 'ERROR'];
 /** Boundaries that an attempt passes only by changing something. */
 const CHANGING = [
@@ -65,7 +86,7 @@ const CHANGING = [
 ];
 
 export function createChecker(host: Host): Checker {
-  const memory: Memory = { canonicals: new Map(), neighbour: null };
+  const memory: Memory = { canonicals: new Map(), neighbour: null, held: new Map() };
   const inNames = host.zone.replaceAll('.', '_');
   let breaches: string[] = [];
   const breach = (invariant: string, what: string): void => {
@@ -89,30 +110,32 @@ export function createChecker(host: Host): Checker {
       return;
     }
     const record = JSON.parse(readFileSync(file, 'utf8')) as RecordOnDisk;
-    if (record.schema !== 3 || record.recipe !== recipe || record.status !== 'proven')
+    const { schema, snapshot, dropped = null } = record;
+    const isOne = (schema === 2 && snapshot !== null) || (schema === 3 && !snapshot === (dropped !== null));
+    if (!isOne || record.recipe !== recipe || record.status !== 'proven')
       breach('I5', `${recipe}: the record is not one`);
     await auditCommit(recipe, record);
     auditHistory(recipe, record, path.join(folder, 'history.jsonl'), before?.version ?? null);
     auditEvidence(recipe, record);
     const snapshots = path.join(folder, 'snapshots');
-    const manifest = auditSnapshot(recipe, record, snapshots);
+    const manifest = auditSnapshot(recipe, record.snapshot, snapshots);
     if (manifest === null) return;
     const rows = new Set<string>();
     const named = manifest.volumes.map(({ name }) => name).sort();
     if (named.join() !== volumes.sort().join())
       breach('I8', `${recipe}: volumes ${volumes.join()}, the snapshot has ${named.join()}`);
     for (const name of named.filter((one) => volumes.includes(one))) {
-      await auditVolume(name, path.join(snapshots, record.snapshot.id, `${name}.tar`), rows);
+      await auditVolume(name, path.join(snapshots, snapshot?.id ?? '', `${name}.tar`), rows);
     }
     const secrets = await docker('secret', 'ls', '--filter', `name=${stack}_`, '--format', '{{.Name}}');
     if (secrets.sort().join() !== manifest.secrets.toSorted().join())
       breach('I8', `${recipe}: secrets ${secrets.join()}, the snapshot has ${manifest.secrets.join()}`);
-    if (before) {
+    if (before && snapshot !== null) {
       for (const row of before.rows) if (!rows.has(row)) breach('I8', `${recipe}: ${row} is lost`);
-      if (before.snapshot === record.snapshot.id && rows.size !== before.rows.size)
+      if (before.snapshot === snapshot.id && rows.size !== before.rows.size)
         breach('I8', `${recipe}: the same snapshot has other rows`);
     }
-    memory.canonicals.set(recipe, { version: record.version, snapshot: record.snapshot.id, rows });
+    memory.canonicals.set(recipe, { version: record.version, snapshot: snapshot?.id ?? '', rows });
   }
 
   async function auditCommit(recipe: string, { version, commit }: RecordOnDisk): Promise<void> {
@@ -138,11 +161,12 @@ export function createChecker(host: Host): Checker {
     const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
     const past = lines.map((line) => JSON.parse(line) as RecordOnDisk);
     const last = past.at(-1);
-    if (last?.version !== record.version || last.snapshot.id !== record.snapshot.id)
+    if (last?.version !== record.version || last.snapshot?.id !== record.snapshot?.id)
       breach('I5', `${recipe}: the history ends with ${last?.version}, the record says ${record.version}`);
     past.slice(1).forEach((line, index) => {
       const earlier = past[index];
-      if (earlier && !isNewer(line.version, earlier.version))
+      const isDropped = line.snapshot === null && line.version === earlier?.version;
+      if (earlier && !isDropped && !isNewer(line.version, earlier.version))
         breach('I2', `${recipe}: the history goes from ${earlier.version} to ${line.version}`);
     });
     if (before !== null && record.version !== before && !isNewer(record.version, before))
@@ -162,8 +186,17 @@ export function createChecker(host: Host): Checker {
     }
   }
 
-  function auditSnapshot(recipe: string, record: RecordOnDisk, folder: string): ManifestOnDisk | null {
-    const { id, sha256, bytes } = record.snapshot;
+  /** Of data that was dropped nothing is there. */
+  function auditSnapshot(
+    recipe: string,
+    snapshot: RecordOnDisk['snapshot'],
+    folder: string,
+  ): ManifestOnDisk | null {
+    if (snapshot === null) {
+      if (entries(folder).length > 0) breach('I6', `${recipe}: a snapshot of data that was dropped`);
+      return { volumes: [], secrets: [] };
+    }
+    const { id, sha256, bytes } = snapshot;
     if (entries(folder).join() !== id)
       breach('I6', `${recipe}: snapshots ${entries(folder).join()}, not ${id}`);
     const file = path.join(folder, id, 'manifest.json');
@@ -201,7 +234,10 @@ export function createChecker(host: Host): Checker {
     const { stdout: found } = await execa('find', [mountpoint, '-mindepth', '1', '-printf', '/%P\\n']);
     for (const extra of found.split('\n').filter((line) => line !== '' && !packed.includes(line)))
       breach('I8', `${name}: ${extra} is not in the snapshot`);
-    for (const [row] of readFileSync(tar, 'latin1').matchAll(/row-\d+-\d+-\d+/g)) rows.add(`${name} ${row}`);
+    const text = readFileSync(tar, 'latin1');
+    for (const [row] of text.matchAll(/row-\d+-\d+-\d+/g)) rows.add(`${name} ${row}`);
+    const [trial] = /trial-\d+-\d+-\d+/.exec(text) ?? [];
+    if (trial) breach('I8', `${name}: the snapshot has ${trial}, which a test left`);
   }
 
   async function auditLeftovers(): Promise<void> {
@@ -276,7 +312,8 @@ export function createChecker(host: Host): Checker {
         if (!existsSync(file)) continue;
         const result = JSON.parse(readFileSync(file, 'utf8')) as ResultOnDisk;
         if (!OUTCOMES.includes(result.outcome.kind)) breach('I10', `${file}: ${result.outcome.kind}`);
-        if (result.outcome.kind === 'PASS') auditPass(result);
+        if (result.asked.by === 'test') auditTest(result);
+        else if (result.outcome.kind === 'PASS') auditPass(result);
       }
     }
     for (const sweep of entries(path.join(host.state, 'sweeps'))) {
@@ -289,22 +326,30 @@ export function createChecker(host: Host): Checker {
     }
   }
 
+  /** Every promotion there was; canonical forget keeps a history beside, under the time when it was given up. */
+  function promotionsOf(recipe: string): RecordOnDisk[] {
+    const folder = path.join(host.state, 'canonicals', recipe);
+    return entries(folder)
+      .filter((name) => /^history.*\.jsonl$/.test(name))
+      .flatMap((name) => linesOf(path.join(folder, name)));
+  }
+
+  /** A test says nothing of promotions, and there is none of it. */
+  function auditTest({ recipe, outcome, workflow }: ResultOnDisk): void {
+    if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED' || outcome.promoted)
+      breach('I3', `the test ${workflow.id} says ${outcome.kind} (${outcome.promoted})`);
+    if (promotionsOf(recipe).some(({ run }) => `${run}/`.startsWith(`${workflow.id}/`)))
+      breach('I3', `${recipe}: the test ${workflow.id} is in the history`);
+  }
+
   /** Who says PASS is in the history, unless the canonical was given up since. */
   function auditPass({ recipe, outcome, workflow }: ResultOnDisk): void {
-    const folder = path.join(host.state, 'canonicals', recipe);
-    const linesOf = (name: string): string[] =>
-      readOrEmpty(path.join(folder, name))
-        .split('\n')
-        .filter((line) => line !== '');
-    const [now] = linesOf('history.jsonl');
-    const first = now && (JSON.parse(now) as RecordOnDisk).version;
-    if (!first || !outcome.promoted || isNewer(first, outcome.promoted)) return;
-    // canonical forget keeps a history beside, under the time when it was given up.
-    const past = entries(folder).filter((name) => /^history.*\.jsonl$/.test(name));
-    const promoted = past
-      .flatMap(linesOf)
-      .map((line) => JSON.parse(line) as RecordOnDisk)
-      .some(({ version, run }) => version === outcome.promoted && `${run}/`.startsWith(`${workflow.id}/`));
+    const [first] = linesOf(path.join(host.state, 'canonicals', recipe, 'history.jsonl'));
+    if (!outcome.promoted) breach('I3', `the sweep's run ${workflow.id} says PASS, and promoted nothing`);
+    if (!first || !outcome.promoted || isNewer(first.version, outcome.promoted)) return;
+    const promoted = promotionsOf(recipe).some(
+      ({ version, run }) => version === outcome.promoted && `${run}/`.startsWith(`${workflow.id}/`),
+    );
     if (!promoted)
       breach('I3', `${workflow.id} says PASS (promoted ${outcome.promoted}), the history does not`);
   }
@@ -314,11 +359,22 @@ export function createChecker(host: Host): Checker {
     let holder = 0;
     for (const line of readFileSync(host.passed, 'utf8').split('\n')) {
       if (line === '') continue;
-      const { pid, boundary } = JSON.parse(line) as { pid: number; boundary: string };
+      const { pid, boundary, trials = [] } = JSON.parse(line) as Passed;
+      if (trials.length > 0)
+        breach('I8', `${boundary}: attached again with ${trials.join()}, which a test left`);
       if (boundary === 'lock.after-claim') holder = pid;
       else if (holder !== pid && CHANGING.includes(boundary))
         breach('I9', `process ${pid} passed ${boundary} after ${holder} had taken the host`);
     }
+  }
+
+  /** Of the record, the history and the snapshots. */
+  function sumsOf(recipe: string): Map<string, string> {
+    const folder = path.join(host.state, 'canonicals', recipe);
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      (name) => /^(canonical\.json|history\.jsonl|snapshots\/)/.test(name) && isFile(path.join(folder, name)),
+    );
+    return new Map(files.map((name) => [name, sumOf(path.join(folder, name))]));
   }
 
   return {
@@ -340,6 +396,24 @@ export function createChecker(host: Host): Checker {
     forget(recipe) {
       memory.canonicals.delete(recipe);
     },
+    endOfTest(id, recipe) {
+      const file = path.join(host.state, 'runs', id, recipe, 'result.json');
+      if (!existsSync(file)) return [];
+      const { outcome, leftovers } = JSON.parse(readFileSync(file, 'utf8')) as ResultOnDisk;
+      const isInUse = existsSync(path.join(host.state, 'canonicals', recipe, 'attached.json'));
+      if (outcome.kind === 'PASS' || leftovers !== null || !isInUse) return [];
+      return [`I8: ${recipe}: ${id} says ${outcome.kind}, and has not put the data back`];
+    },
+    hold(recipe) {
+      memory.held.set(recipe, sumsOf(recipe));
+    },
+    letGo(recipe) {
+      const [before, after] = [memory.held.get(recipe) ?? new Map<string, string>(), sumsOf(recipe)];
+      const names = new Set([...before.keys(), ...after.keys()]);
+      return [...names]
+        .filter((name) => before.get(name) !== after.get(name))
+        .map((name) => `I5: ${recipe}: a test changed ${name}`);
+    },
   };
 }
 
@@ -358,6 +432,17 @@ function readOrEmpty(file: string): string {
   } catch {
     return '';
   }
+}
+
+function linesOf(file: string): RecordOnDisk[] {
+  return readOrEmpty(file)
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as RecordOnDisk);
+}
+
+function isFile(name: string): boolean {
+  return statSync(name).isFile();
 }
 
 function sumOf(file: string): string {

@@ -4,16 +4,19 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Boundary } from '../../host/machine/boundary.ts';
-import { recipeWorkflowId } from '../../workflows/protocol.ts';
 import { until } from '../e2e/system.ts';
 import type { Dice } from './dice.ts';
+import type { Scenario } from './scenarios.ts';
 import type { Stage } from './stage.ts';
 import type { Strike, Struck } from './strike.ts';
 
 /** What a fault may strike at. */
 export interface Target {
   stage: Stage;
-  sweep: string;
+  /** The workflow that is struck: a sweep, or a test. */
+  asker: string;
+  /** The recipe's run: the sweep's child, or the test itself. */
+  run: string;
   recipe: string;
   dice: Dice;
   isOver(): Promise<boolean>;
@@ -105,23 +108,22 @@ export const FAULTS = {
   },
   /** A git, docker or tar command is killed the moment it was started. */
   'command-kill': { action: 'kill-command', strike: async () => undefined },
-  /** An operator cancels the sweep or the recipe's run. */
+  /** An operator cancels the sweep or the recipe's run; or the test. */
   cancel: {
     action: 'stop',
-    async strike({ stage, sweep, recipe, dice }, { pid }) {
-      const id = dice.pick([sweep, recipeWorkflowId(sweep, recipe)]);
+    async strike({ stage, asker, run, dice }, { pid }) {
+      const id = dice.pick([asker, run]);
       await handleOf(stage, id)
         .cancel()
-        .catch(() => handleOf(stage, sweep).cancel());
+        .catch(() => handleOf(stage, asker).cancel());
       goOn(pid);
     },
   },
   /** An operator terminates them: nothing of theirs cleans up. */
   terminate: {
     action: 'stop',
-    async strike({ stage, sweep, recipe, dice }, { pid }) {
-      const run = recipeWorkflowId(sweep, recipe);
-      for (const id of dice.pick([[sweep], [run], [sweep, run]])) {
+    async strike({ stage, asker, run, dice }, { pid }) {
+      for (const id of dice.pick([[asker], [run], [asker, run]])) {
         await handleOf(stage, id)
           .terminate('chaos')
           .catch(() => undefined);
@@ -139,26 +141,26 @@ export const FAULTS = {
       await stage.freeDisk();
     },
   },
-  /** An operator resets the open sweep to one of its earlier workflow tasks. */
+  /** An operator resets the open sweep, or test, to one of its earlier workflow tasks. */
   'reset-open': {
     action: 'stop',
-    async strike({ stage, sweep, dice }, { pid }) {
-      await reset(stage, sweep, dice);
+    async strike({ stage, asker, dice }, { pid }) {
+      await reset(stage, asker, dice);
       goOn(pid);
     },
   },
-  /** An operator resets a recipe's run that has ended. */
+  /** An operator resets a recipe's run, or a test, that has ended. */
   'reset-run': {
     action: null,
-    async strike({ stage, sweep, recipe, dice }) {
-      await reset(stage, recipeWorkflowId(sweep, recipe), dice);
+    async strike({ stage, run, dice }) {
+      await reset(stage, run, dice);
     },
   },
   /** An operator resets a sweep that has ended. */
   'reset-sweep': {
     action: null,
-    async strike({ stage, sweep, dice }) {
-      await reset(stage, sweep, dice);
+    async strike({ stage, asker, dice }) {
+      await reset(stage, asker, dice);
     },
   },
   /** Something that is not ours stands in a stack of ours, so that no clean-up may touch the stack. */
@@ -220,12 +222,12 @@ const FOREIGN = 'foreign';
 
 export type FaultName = keyof typeof FAULTS;
 
-/** What is done to the sweep's own workflows. */
+/** What is done to the workflows themselves. */
 const OPERATORS: readonly FaultName[] = ['cancel', 'terminate', 'reset-open'];
 
-/** The faults that make sense at a boundary; null stands for the time after a sweep. */
-export function faultsFor(boundary: Boundary | null): FaultName[] {
-  const names = Object.keys(FAULTS) as FaultName[];
+/** The faults that make sense in a story, at a boundary; null stands for the time afterwards. */
+export function faultsFor(boundary: Boundary | null, scenario: Scenario): FaultName[] {
+  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => fits(name, scenario));
   if (boundary === null) return names.filter((name) => FAULTS[name].action === null);
   // Those are passed by the reaper, when the sweep is long gone.
   const reaping = boundary.startsWith('reap.');
@@ -235,6 +237,13 @@ export function faultsFor(boundary: Boundary | null): FaultName[] {
       (name !== 'command-kill' || boundary === 'command.after-start') &&
       !(reaping && OPERATORS.includes(name)),
   );
+}
+
+function fits(name: FaultName, { test, fails }: Scenario): boolean {
+  if (name === 'reset-sweep') return test === null;
+  // What is given up is installed anew at the latest release, whose data fails no later one.
+  if (name === 'secrets-lost') return !fails;
+  return true;
 }
 
 async function docker(...args: string[]): Promise<string[]> {

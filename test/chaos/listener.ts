@@ -2,7 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } 
 import path from 'node:path';
 import { subscribe } from 'node:diagnostics_channel';
 import { execFileSync } from 'node:child_process';
-import { BOUNDARY_CHANNEL, type Passed } from '../../host/machine/boundary.ts';
+import { BOUNDARY_CHANNEL, type Boundary, type Passed } from '../../host/machine/boundary.ts';
 import { killCommand } from './kill-command.ts';
 import { readStrike, strikeFiles } from './strike.ts';
 
@@ -17,6 +17,14 @@ const state = process.env['CHAOS_STATE'] ?? '';
 const zone = (process.env['CHAOS_ZONE'] ?? '').replaceAll('.', '_');
 const VOLUMES = '/var/lib/docker/volumes';
 
+/** By whom the warm data has what is written there; elsewhere than in a quick lane an upgrade is a cold test's. */
+const WRITTEN_AT: Partial<Record<Boundary, 'row' | 'trial'>> = {
+  'promote.after-reattach': 'row',
+  'promote.after-upgrade': 'row',
+  'quick-lane.after-reattach': 'trial',
+  'upgrade.after-deploy': 'trial',
+};
+
 const files = strikeFiles(folder);
 let counted = { strike: '', passes: 0 };
 let rows = 0;
@@ -24,8 +32,13 @@ let rows = 0;
 function onPassed(message: unknown): void {
   const passed = message as Passed;
   const { boundary } = passed;
-  appendFileSync(files.passed, `${JSON.stringify({ ms: Date.now(), pid: process.pid, boundary })}\n`);
-  if (boundary === 'promote.after-reattach' || boundary === 'promote.after-upgrade') writeRows();
+  const found = boundary.endsWith('.after-reattach') ? { trials: trialsInWarmData() } : {};
+  appendFileSync(
+    files.passed,
+    `${JSON.stringify({ ms: Date.now(), pid: process.pid, boundary, ...found })}\n`,
+  );
+  const kind = WRITTEN_AT[boundary];
+  if (kind !== undefined) writeRows(kind);
   const strike = readStrike(files.armed);
   if (strike?.boundary !== boundary) return;
   if (counted.strike !== strike.id) counted = { strike: strike.id, passes: 0 };
@@ -41,18 +54,35 @@ function onPassed(message: unknown): void {
   else process.kill(process.pid, strike.action === 'kill' ? 'SIGKILL' : 'SIGSTOP');
 }
 
-/** What visitors of the running warm app leave in its data: a file in each volume, and a key in redis. */
-function writeRows(): void {
-  const row = `row-${readFileSync(files.run, 'utf8').trim()}-${process.pid}-${++rows}`;
-  for (const recipe of readdirSync(path.join(state, 'canonicals'))) {
-    const attached = readdirSync(path.join(state, 'canonicals', recipe)).includes('attached.json');
-    if (!attached) continue;
-    const stack = `warm-${recipe}_${zone}`;
-    for (const volume of readdirSync(VOLUMES).filter((name) => name.startsWith(`${stack}_`))) {
-      writeFileSync(path.join(VOLUMES, volume, '_data', row), `${row}\n`);
-    }
+/**
+ * What visitors of the running warm app leave in its data: a file in each volume, and a key in redis. What they leave
+ * while a test has it, a trial, is to be gone afterwards.
+ */
+function writeRows(kind: 'row' | 'trial'): void {
+  const row = `${kind}-${readFileSync(files.run, 'utf8').trim()}-${process.pid}-${++rows}`;
+  for (const { recipe, stack, volumes } of attached()) {
+    for (const volume of volumes) writeFileSync(path.join(volume, row), `${row}\n`);
     if (recipe === 'webdis') setInRedis(`${stack}_db`, row);
   }
+}
+
+/** Where data was attached again: what a test left in it. */
+function trialsInWarmData(): string[] {
+  return attached().flatMap(({ volumes }) =>
+    volumes.flatMap((volume) => readdirSync(volume).filter((name) => name.startsWith('trial-'))),
+  );
+}
+
+function attached(): { recipe: string; stack: string; volumes: string[] }[] {
+  const canonicals = path.join(state, 'canonicals');
+  const recipes = readdirSync(canonicals).filter((recipe) =>
+    readdirSync(path.join(canonicals, recipe)).includes('attached.json'),
+  );
+  return recipes.map((recipe) => {
+    const stack = `warm-${recipe}_${zone}`;
+    const names = readdirSync(VOLUMES).filter((name) => name.startsWith(`${stack}_`));
+    return { recipe, stack, volumes: names.map((name) => path.join(VOLUMES, name, '_data')) };
+  });
 }
 
 function setInRedis(service: string, key: string): void {

@@ -37,7 +37,9 @@ function faultName(text: string): FaultName {
 }
 
 const program = new Command('npm run chaos --')
-  .description('sweeps on the real swarm and server, one fault each, judged from disk, docker and git')
+  .description(
+    'sweeps and tests on the real swarm and server, one fault each, judged from disk, docker and git',
+  )
   .option('--runs <n>', 'how many', whole, 10)
   .option('--seed <n>', 'which campaign', whole, Math.floor(Math.random() * 1_000_000))
   .option('--from <n>', "the number of the campaign's first run to play", whole, 1)

@@ -1,49 +1,51 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
+import type { TestMode } from '../../domain/recipe-test.ts';
+import type { Release } from '../../domain/release.ts';
 import { BOUNDARIES, type Boundary } from '../../host/machine/boundary.ts';
 import type { Stage } from './stage.ts';
 
-/** What the recipes' maintainers did before the sweep that is struck, and what must come of it in the end. */
+/** What the recipes' maintainers did before what is struck, and what must come of it in the end. */
 export interface Scenario {
   name: string;
   recipe: string;
   /** Whether the recipe starts without a canonical. */
   first: boolean;
-  /** The fixture whose tree the new release has. */
+  /** The fixture whose tree the new release has, or the head that is tested. */
   like: string;
-  /** Whether the new release becomes the canonical, once nothing strikes any more. */
+  /** How the head is tested, where what is struck is a test of it; null where it is a sweep of a new release. */
+  test: TestMode | null;
+  /** Whether it passes its cold test and then fails on the canonical's data. */
+  fails: boolean;
+  /** Whether the new release becomes the canonical, once nothing strikes any more; a head is released after its test. */
   promoted: boolean;
-  /** The boundaries that this and no other scenario is needed for. */
-  reaches: readonly Boundary[];
 }
 
-/** Only a canonical that is put back passes these. */
-const RESTORING: readonly Boundary[] = [
-  'settle.after-mark',
-  'settle.after-trim',
-  'settle.after-volumes',
-  'settle.mid-restore',
-  'settle.after-restore',
-];
-const REATTACHING: readonly Boundary[] = ['promote.after-reattach', 'upgrade.after-deploy'];
-
-const FIRST = { first: true, promoted: true, reaches: ['settle.after-nothing'] } as const;
-const UPGRADE = { first: false, promoted: true, reaches: REATTACHING } as const;
+const SWEEP = { test: null, fails: false, promoted: true } as const;
+const FIRST = { ...SWEEP, first: true } as const;
+const UPGRADE = { ...SWEEP, first: false } as const;
+const COLD = { test: 'cold', first: false, fails: false, promoted: false } as const;
+const QUICK = { ...COLD, test: 'quick' } as const;
+const FAILING = {
+  recipe: 'notice-board',
+  like: '1.1.0+1.26',
+  first: false,
+  fails: true,
+  promoted: false,
+} as const;
 
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'first custom-html', recipe: 'custom-html', like: '1.1.0+1.26', ...FIRST },
   { name: 'first webdis', recipe: 'webdis', like: '1.1.0+0.1.22', ...FIRST },
   { name: 'upgrade custom-html', recipe: 'custom-html', like: '1.1.0+1.26', ...UPGRADE },
   { name: 'upgrade webdis', recipe: 'webdis', like: '1.1.0+0.1.22', ...UPGRADE },
-  {
-    name: 'failing notice-board',
-    recipe: 'notice-board',
-    first: false,
-    like: '1.1.0+1.26',
-    promoted: false,
-    reaches: RESTORING,
-  },
+  { name: 'failing notice-board', ...FAILING, test: null },
+  { name: 'cold custom-html', recipe: 'custom-html', like: '1.1.0+1.26', ...COLD },
+  { name: 'cold notice-board', ...FAILING, test: 'cold' },
+  { name: 'quick custom-html', recipe: 'custom-html', like: '1.1.0+1.26', ...QUICK },
+  { name: 'quick webdis', recipe: 'webdis', like: '1.1.0+0.1.22', ...QUICK, promoted: true },
+  { name: 'quick notice-board', ...FAILING, test: 'quick' },
 ];
 
 /** Always up to date: a sweep of it alone reaps, and makes nothing. */
@@ -58,23 +60,68 @@ const FIRST_RELEASES: Readonly<Record<string, string>> = {
   webdis: '1.0.0+0.1.9',
 };
 
-/** Only a sweep of mirrors on a forge passes these: test/e2e/forge.e2e.test.ts strikes there. */
+/**
+ * Passed only where mirrors are on a forge, so the campaign leaves them out: test/e2e/forge.e2e.test.ts and
+ * test/e2e/pull-requests.e2e.test.ts strike there.
+ */
 const ON_A_FORGE: readonly Boundary[] = [
   'mirror-sync.after-make',
   'mirror-sync.after-comment',
   'mirror-sync.after-close',
+  'answer.after-comment',
+  'answer.after-status',
 ];
 
-/** Where the campaign strikes. */
-export const STRUCK_AT = BOUNDARIES.filter((boundary) => !ON_A_FORGE.includes(boundary));
+/** Passed only where an operator gives data up: test/unit/drop-data.test.ts strikes there. */
+const IN_DROP_DATA: readonly Boundary[] = ['drop.after-mark', 'drop.after-record'];
 
-/** The scenarios that pass a boundary, where only some do. */
+/** Where the campaign strikes. */
+export const STRUCK_AT = BOUNDARIES.filter(
+  (boundary) => !ON_A_FORGE.includes(boundary) && !IN_DROP_DATA.includes(boundary),
+);
+
+const isSweep = ({ test }: Scenario): boolean => test === null;
+const isQuick = ({ test }: Scenario): boolean => test === 'quick';
+const isPromotion = (scenario: Scenario): boolean => isSweep(scenario) && scenario.promoted;
+/** Only data that is put back passes these. */
+const putsBack = (scenario: Scenario): boolean => scenario.fails && scenario.test !== 'cold';
+
+/** Which stories pass a boundary, or a family of them, that not all pass. */
+const PASSED_BY: Readonly<Record<string, (scenario: Scenario) => boolean>> = {
+  open: isSweep,
+  close: isSweep,
+  'mirror-sync.after-push': isSweep,
+  'reap.after-remove': (scenario) => !isQuick(scenario),
+  // What is left for the reaper to settle, a promote leaves on its way to a new canonical, or a quick lane.
+  'reap.after-settle': (scenario) => isPromotion(scenario) || isQuick(scenario),
+  remove: (scenario) => !isQuick(scenario),
+  // See giveMoreToDo in stage.ts.
+  dependency: ({ recipe }) => recipe === 'notice-board',
+  'custom.after-checks': (scenario) => scenario.recipe === 'notice-board' && !isQuick(scenario),
+  'cold-install': (scenario) => !isQuick(scenario),
+  upgrade: ({ first }) => !first,
+  'upgrade.after-markers': (scenario) => !scenario.first && !(scenario.fails && isQuick(scenario)),
+  backup: (scenario) => !isQuick(scenario),
+  restore: (scenario) => !isQuick(scenario),
+  teardown: (scenario) => !isQuick(scenario),
+  'quick-lane': isQuick,
+  'quick-lane.after-undeploy': (scenario) => isQuick(scenario) && !scenario.fails,
+  promote: isPromotion,
+  'promote.after-reattach': (scenario) => isPromotion(scenario) && !scenario.first,
+  settle: ({ test }) => test !== 'cold',
+  'settle.after-mark': putsBack,
+  'settle.after-trim': putsBack,
+  'settle.after-volumes': putsBack,
+  'settle.mid-restore': putsBack,
+  'settle.after-restore': putsBack,
+  'settle.after-nothing': ({ first }) => first,
+};
+
+/** The scenarios that pass a boundary; all of them where it strikes afterwards. */
 export function scenariosFor(boundary: Boundary | null): readonly Scenario[] {
-  const needed = SCENARIOS.filter(({ reaches }) => boundary !== null && reaches.includes(boundary));
-  if (needed.length > 0) return needed;
-  // What a promote leaves behind for the reaper to settle, it leaves on its way to a new canonical.
-  const promotes = boundary === 'reap.after-settle' || boundary?.startsWith('promote.');
-  return promotes ? SCENARIOS.filter(({ promoted }) => promoted) : SCENARIOS;
+  if (boundary === null) return SCENARIOS;
+  const passes = PASSED_BY[boundary] ?? PASSED_BY[boundary.split('.')[0] ?? ''] ?? (() => true);
+  return SCENARIOS.filter(passes);
 }
 
 /** Boundaries that only a sweep after a crash passes, since there is something to reap. */
@@ -84,45 +131,62 @@ export function needsLeftovers(
   return boundary === 'reap.after-remove' || boundary === 'reap.after-settle';
 }
 
-/** How often one sweep of one recipe passes a boundary at least; once where nothing is said. */
-const PASSES: Partial<Record<Boundary, { first: number; later: number }>> = {
-  'lock.after-claim': { first: 5, later: 6 },
-  'guard.after-look': { first: 12, later: 25 },
-  'command.after-start': { first: 12, later: 20 },
-  'deploy.after-checkout': { first: 2, later: 4 },
-  'deploy.after-images': { first: 2, later: 4 },
-  'deploy.after-secrets': { first: 2, later: 4 },
-  'deploy.after-stack-deploy': { first: 2, later: 4 },
-  'deploy.after-converge': { first: 2, later: 4 },
-  'stop.before-service': { first: 3, later: 4 },
-  'stop.after-services': { first: 3, later: 4 },
-  'stop.after-containers': { first: 3, later: 4 },
-  'stop.after-networks': { first: 3, later: 4 },
-  'remove.after-volumes': { first: 2, later: 2 },
+type Story = 'first' | 'later' | 'cold' | 'quick';
+
+/** How often one sweep of one recipe, or one test, passes a boundary at least; once where nothing is said. */
+const PASSES: Partial<Record<Boundary, Record<Story, number>>> = {
+  'lock.after-claim': { first: 5, later: 6, cold: 7, quick: 5 },
+  'guard.after-look': { first: 12, later: 25, cold: 15, quick: 12 },
+  'command.after-start': { first: 12, later: 20, cold: 12, quick: 8 },
+  'deploy.after-checkout': { first: 2, later: 4, cold: 2, quick: 2 },
+  'deploy.after-images': { first: 2, later: 4, cold: 2, quick: 2 },
+  'deploy.after-secrets': { first: 2, later: 4, cold: 2, quick: 2 },
+  'deploy.after-stack-deploy': { first: 2, later: 4, cold: 2, quick: 2 },
+  'deploy.after-converge': { first: 2, later: 4, cold: 2, quick: 1 },
+  'stop.before-service': { first: 3, later: 4, cold: 2, quick: 1 },
+  'stop.after-services': { first: 3, later: 4, cold: 2, quick: 2 },
+  'stop.after-containers': { first: 3, later: 4, cold: 2, quick: 2 },
+  'stop.after-networks': { first: 3, later: 4, cold: 2, quick: 2 },
+  'remove.after-volumes': { first: 2, later: 2, cold: 2, quick: 0 },
 };
 
-export function passesOf(boundary: Boundary, { first }: Scenario): number {
-  return PASSES[boundary]?.[first ? 'first' : 'later'] ?? 1;
+export function passesOf(boundary: Boundary, { first, test }: Scenario): number {
+  return PASSES[boundary]?.[test ?? (first ? 'first' : 'later')] ?? 1;
 }
 
-/** What maintainers publish, each release newer than all before. */
-export function createPublisher(stage: Stage) {
+/** What maintainers publish and others propose, each newer than all before. */
+export function createPublisher({ system }: Stage) {
   const minors = new Map<string, number>();
+  const { upstreams } = system;
+  const next = (recipe: string, like: string): string => {
+    const minor = (minors.get(recipe) ?? 0) + 1;
+    minors.set(recipe, minor);
+    return `1.${minor}.0+${like.split('+')[1] ?? ''}`;
+  };
   return {
     /** The very first release of a recipe. */
     async publishFirst(recipe: string): Promise<string> {
       const version = FIRST_RELEASES[recipe] ?? '';
-      await stage.system.upstreams.publish(recipe, version);
+      await upstreams.publish(recipe, version);
       minors.set(recipe, 0);
       return version;
     },
     async publishNext({ recipe, like }: Pick<Scenario, 'recipe' | 'like'>): Promise<string> {
       if (!minors.has(recipe)) await this.publishFirst(recipe);
-      const minor = (minors.get(recipe) ?? 0) + 1;
-      minors.set(recipe, minor);
-      const version = `1.${minor}.0+${like.split('+')[1] ?? ''}`;
-      await stage.system.upstreams.publish(recipe, version, like);
+      const version = next(recipe, like);
+      await upstreams.publish(recipe, version, like);
       return version;
+    },
+    /** A branch of the mirror, on top of a main that was released; answers its head. */
+    async propose({ recipe, like }: Pick<Scenario, 'recipe' | 'like'>): Promise<Release> {
+      const version = next(recipe, like);
+      const mirror = path.join(system.folder, 'mirrors', `${recipe}.git`);
+      const { commit } = await upstreams.propose(recipe, version, like, mirror);
+      return { version, commit };
+    },
+    /** What was proposed is released. */
+    async release({ recipe, like }: Pick<Scenario, 'recipe' | 'like'>, version: string): Promise<void> {
+      await upstreams.publish(recipe, version, like);
     },
   };
 }

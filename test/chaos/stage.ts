@@ -3,7 +3,13 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Service } from '../../host/machine/child.ts';
-import { reapWorkflowId, recipeWorkflowId } from '../../workflows/protocol.ts';
+import {
+  reapWorkflowId,
+  recipeWorkflowId,
+  SWEEP_WORKFLOW,
+  TEST_WORKFLOW,
+  type TestInput,
+} from '../../workflows/protocol.ts';
 import { startSystem, until, type System } from '../e2e/system.ts';
 import { readJson, strikeFiles, type Strike, type Struck } from './strike.ts';
 
@@ -23,8 +29,9 @@ export interface Stage {
   disarm(): void;
   struck(): Struck | null;
   startSweep(id: string, recipes: readonly string[]): Promise<void>;
-  /** Whether the sweep, its recipes' runs and the reaper have all ended. */
-  isOver(sweep: string, recipes: readonly string[]): Promise<boolean>;
+  startTest(id: string, input: TestInput): Promise<void>;
+  /** Whether the sweep or test, the sweep's runs and the reaper have all ended. */
+  isOver(id: string, recipes: readonly string[]): Promise<boolean>;
   /** The status of a workflow's last run in Temporal's words; null when the server does not know it. */
   statusOf(workflowId: string): Promise<string | null>;
   /** Fills the state folder's disk to the last byte. */
@@ -122,10 +129,17 @@ export async function startStage(temporalBinary: string, recipes: readonly strin
     struck: () => readJson<Struck>(files.report),
     async startSweep(id, names) {
       const args = [{ recipes: [...names] }];
-      await client.workflow.start('sweepWorkflow', { workflowId: id, taskQueue: system.taskQueue, args });
+      await client.workflow.start(SWEEP_WORKFLOW, { workflowId: id, taskQueue: system.taskQueue, args });
     },
-    async isOver(sweep, names) {
-      const ids = [sweep, ...names.map((name) => recipeWorkflowId(sweep, name)), reapWorkflowId(system.host)];
+    async startTest(id, input) {
+      await client.workflow.start(TEST_WORKFLOW, {
+        workflowId: id,
+        taskQueue: system.taskQueue,
+        args: [input],
+      });
+    },
+    async isOver(id, names) {
+      const ids = [id, ...names.map((name) => recipeWorkflowId(id, name)), reapWorkflowId(system.host)];
       const states = await Promise.all(ids.map((id) => statusOf(id).catch(() => 'RUNNING')));
       return !states.includes('RUNNING');
     },

@@ -27,7 +27,7 @@ export function strikeFiles(folder: string) {
     struck: path.join(folder, 'struck.json'),
     /** Struck. */
     report: path.join(folder, 'report.json'),
-    /** Every boundary passed: one line {ms, pid, boundary} each. */
+    /** Every boundary passed: one line {ms, pid, boundary} each, with {trials} where data was attached again. */
     passed: path.join(folder, 'passed.jsonl'),
     /** The number of the campaign's run, for the names of rows. */
     run: path.join(folder, 'run'),

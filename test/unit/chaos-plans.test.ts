@@ -12,12 +12,38 @@ describe('a campaign', () => {
     expect(plans.filter(({ at }) => at === null)).toHaveLength(16);
   });
 
+  test.each([0, 7, 301])('strikes sweeps and tests, cold and quick: seed %i', (seed) => {
+    const plans = plansOf(seed, 1, 100, {});
+    const share = (test: string | null): number =>
+      plans.filter(({ scenario }) => scenario.test === test).length / plans.length;
+    expect(share(null)).toBeGreaterThan(0.4);
+    expect(share('cold')).toBeGreaterThan(0.1);
+    expect(share('quick')).toBeGreaterThan(0.1);
+  });
+
+  test('strikes in no story that does not come there', () => {
+    const plans = plansOf(7, 1, 1_000, {});
+    const at = (name: RegExp) => plans.filter((plan) => name.test(plan.at?.boundary ?? ''));
+    expect(new Set(at(/^quick-lane\./).map(({ scenario }) => scenario.test))).toEqual(new Set(['quick']));
+    expect(new Set(at(/^(open|close|promote)\./).map(({ scenario }) => scenario.test))).toEqual(
+      new Set([null]),
+    );
+    expect(at(/^(cold-install|backup|restore)\./).map(({ scenario }) => scenario.test)).not.toContain(
+      'quick',
+    );
+    expect(plans.filter(({ fault, scenario }) => fault === 'reset-sweep' && scenario.test !== null)).toEqual(
+      [],
+    );
+  });
+
   test('plays the same runs however it is cut', () => {
     const { scenario, fault, at } = plansOf(7, 40, 1, {})[0] ?? {};
     expect(plansOf(7, 1, 60, {})[39]).toMatchObject({ scenario, fault, at });
   });
 
   test('strikes always where or how it is asked to', () => {
+    const sweeps = plansOf(7, 1, 24, { fault: 'reset-sweep' });
+    expect(new Set(sweeps.map(({ scenario }) => scenario.test))).toEqual(new Set([null]));
     const there = plansOf(7, 1, 24, { at: { boundary: 'promote.after-snapshot', nth: null } });
     expect(struck(there)).toEqual(['promote.after-snapshot']);
     const so = plansOf(7, 1, 24, { fault: 'zombie' });
