@@ -41,6 +41,8 @@ export const DAY_MS = 24 * 60 * 60_000;
 export interface Machine extends FakeEngine {
   state: string;
   upstreams: Map<string, Tag[]>;
+  /** Commits of a mirror that no tag names: heads that somebody proposes, by recipe. */
+  proposed: Map<string, Tag[]>;
   /** The workflows that are open. */
   open: Set<string>;
   /** What recipes' folders say and bring, besides where the upstream is. */
@@ -66,6 +68,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const volumes = path.join(folder, 'volumes');
   mkdirSync(volumes, { recursive: true });
   const upstreams = new Map<string, Tag[]>(recipes.map((recipe) => [recipe, []]));
+  const proposed = new Map<string, Tag[]>();
   const mirrored = new Map<string, Tag[]>();
   const stacks = new Map<string, Stack>();
   const stuck = new Set<string>();
@@ -82,9 +85,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       .filter((name) => name.startsWith(`${stack}_`))
       .sort();
   const tagOf = (recipe: string, commit: string): Tag => {
-    const found = [...(mirrored.get(recipe) ?? []), ...(upstreams.get(recipe) ?? [])].find(
-      (tag) => tag.commit === commit,
-    );
+    const found = [mirrored, upstreams, proposed]
+      .flatMap((tags) => tags.get(recipe) ?? [])
+      .find((tag) => tag.commit === commit);
     if (!found) throw new Fault('MirrorSync', `${recipe}: no ${commit}`);
     return found;
   };
@@ -129,10 +132,15 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       await ledger.accept(recipe, { tag, from, commit, ts, by, reason });
       return { tag, from, commit };
     },
-    async checkout(_recipe, _commit, target) {
+    async checkout(recipe, commit, target) {
       await stillAlive();
       if (disk.full) throw new Fault('Disk', 'no space left on device');
       mkdirSync(target, { recursive: true });
+      // Nothing is read of a release's files.
+      const head = proposed.get(recipe)?.find((one) => one.commit === commit);
+      if (!head) return;
+      writeFileSync(path.join(target, '.env.sample'), '');
+      writeFileSync(path.join(target, 'compose.yml'), composeOf(head));
     },
     async bringCommit() {
       await stillAlive();
@@ -256,6 +264,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     stuck,
     breaks: [],
     upstreams,
+    proposed,
     stacks,
     open,
     settings,
@@ -276,4 +285,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     rows: (stack) => new Map(volumesOf(stack).map((name) => [name, readdirSync(volume(name)).sort()])),
   };
   return machine;
+}
+
+function composeOf({ version }: Tag): string {
+  const labels = [`coop-cloud.\${STACK_NAME}.version=${version}`];
+  return JSON.stringify({ version: '3.8', services: { app: { image: 'app', deploy: { labels } } } });
 }

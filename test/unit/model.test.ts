@@ -8,14 +8,14 @@ import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { Break, Quality, Tag } from './fake-engine.ts';
 import { createMachine, ZONE, type Machine } from './fake-machine.ts';
-import { createSweep, tally, type Strike } from './model-sweep.ts';
+import { createAsker, tally, type Strike } from './model-sweep.ts';
 import { disk } from './mortal-fs.ts';
 
 /**
- * Random stories of publishing, moving tags, losing images, sweeping, crashing at any boundary, cancelling, an engine
- * that fails, spoiling records, losing volumes and secrets, and filling the disk, played with the real workflow of a
- * recipe's run and the real steps, and told to a reference model that knows nothing but versions. After every chapter the files are judged without the
- * product's help.
+ * Random stories of publishing, moving tags, losing images, sweeping, testing heads, crashing at any boundary,
+ * cancelling, an engine that fails, spoiling records, losing volumes and secrets, and filling the disk, played with the
+ * real workflows of a recipe's run and the real steps, and told to a reference model that knows nothing but versions.
+ * After every chapter the files are judged without the product's help.
  */
 
 vi.mock('node:fs/promises', async (original) => {
@@ -51,6 +51,8 @@ type Model = Record<Recipe, Known> & { full: boolean };
 interface World {
   machine: Machine;
   sweeps: number;
+  /** The rows that visitors left while a test went on: no snapshot may have one. */
+  trials: Set<string>;
   commits: number;
   /** What record files hold that were spoilt, to be put back. */
   whole: Map<Recipe, string>;
@@ -65,10 +67,11 @@ function createWorld(folder: string): World {
   machine.labels.set('gitea', {});
   machine.programs.set(CHECK, ({ STACK_NAME }) => {
     const version = machine.deployed.findLast(({ stack }) => stack === STACK_NAME)?.version;
-    const tag = machine.upstreams.get('gitea')?.find((one) => one.version === version);
+    const tags = [machine.upstreams, machine.proposed].flatMap((of) => of.get('gitea') ?? []);
+    const tag = tags.find((one) => one.version === version);
     return tag?.quality === 'fails its checks' ? 1 : 0;
   });
-  return { machine, sweeps: 0, commits: 0, whole: new Map() };
+  return { machine, sweeps: 0, trials: new Set(), commits: 0, whole: new Map() };
 }
 
 /** What the record says, read without the product. */
@@ -105,14 +108,16 @@ function judgeAlways(world: World, recipe: Recipe, known: Known): Map<string, st
   const manifest = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8')) as {
     volumes: { name: string; sha256: string }[];
   };
-  return new Map(
-    manifest.volumes.map(({ name, sha256 }) => {
+  const rows = new Map(
+    manifest.volumes.map(({ name, sha256 }): [string, string[]] => {
       const tar = path.join(folder, `${name}.tar`);
       expect(sumOf(tar)).toBe(sha256);
       const files = JSON.parse(readFileSync(tar, 'utf8')) as [string, string][];
       return [name, files.map(([file]) => file).sort()];
     }),
   );
+  expect([...rows.values()].flat().filter((row) => world.trials.has(row))).toEqual([]);
+  return rows;
 }
 
 /** A tag that moved keeps, in the ledger and in the record, the commit it had. */
@@ -148,12 +153,15 @@ function judgeAtRest(world: World, recipe: Recipe, known: Known, snapshot: Map<s
 /** A release before the canonical stands in for it where it does not install; so many are tried. */
 const MOST_BASES = 3;
 
-/** What each tier says of the latest release, in their order. */
-function expectedTiers(recipe: Recipe, { tags, canonical }: Known): string[] {
+/** What a cold test may start from: the canonical, or a release before it. */
+function basesOf({ tags, canonical }: Known): Tag[] {
   const proven = tags.findIndex(({ version }) => version === canonical);
-  const bases = proven < 0 ? [] : tags.slice(Math.max(0, proven + 1 - MOST_BASES), proven + 1);
-  const isOver = bases.some(({ quality }) => quality !== 'red');
-  const quality = tags.at(-1)?.quality;
+  return proven < 0 ? [] : tags.slice(Math.max(0, proven + 1 - MOST_BASES), proven + 1);
+}
+
+/** What each tier of a cold test says, in their order. */
+function expectedTiers(recipe: Recipe, quality: Quality | undefined, bases: readonly Tag[]): string[] {
+  const isOver = bases.some((base) => base.quality !== 'red');
   const until = (failed: string[]): string[] => [
     ...failed,
     ...Array.from({ length: 5 - failed.length }, () => 'not reached'),
@@ -176,16 +184,43 @@ function expected(recipe: Recipe, known: Known): Expected {
   const latest = tags.at(-1);
   if (moved || spoilt) return { kind: 'ERROR', canonical, tiers: [] };
   if (!latest || latest.version === canonical) return { kind: 'SKIP', canonical, tiers: [] };
-  const tiers = expectedTiers(recipe, known);
+  const tiers = expectedTiers(recipe, latest.quality, basesOf(known));
   if (tiers.includes('fail')) return { kind: 'FAIL', canonical, tiers };
   if (canonical === null) return { kind: 'PASS', canonical: latest.version, tiers };
   if (secretLost) return { kind: 'GREEN-BUT-PROMOTE-FAILED', canonical, tiers };
-  const own = tags.find(({ version }) => version === canonical)?.quality;
-  const fits = (quality: Quality | undefined): boolean =>
-    quality === 'good' || (recipe === 'ghost' && quality === 'fails its checks');
-  return fits(own) && fits(latest.quality)
+  return fitsData(ownQuality(known)) && fitsData(latest.quality)
     ? { kind: 'PASS', canonical: latest.version, tiers }
     : { kind: 'GREEN-BUT-PROMOTE-FAILED', canonical, tiers };
+}
+
+/** Runs on data that is attached again, as far as nobody checks. */
+const fitsData = (quality: Quality | undefined): boolean =>
+  quality === 'good' || quality === 'fails its checks';
+const ownQuality = ({ tags, canonical }: Known): Quality | undefined =>
+  tags.find(({ version }) => version === canonical)?.quality;
+
+/** What a test that nothing disturbs says of a head that is newer than every release. */
+function expectedOfTest(
+  recipe: Recipe,
+  known: Known,
+  quality: Quality,
+  isQuick: boolean,
+): Pick<Expected, 'kind' | 'tiers'> {
+  const { tags, canonical, moved, spoilt, secretLost } = known;
+  if (moved || spoilt) return { kind: 'ERROR', tiers: [] };
+  if (canonical === null || !isQuick) {
+    // Without a canonical it starts from main.
+    const tiers = expectedTiers(recipe, quality, canonical === null ? tags.slice(-1) : basesOf(known));
+    return { kind: tiers.includes('fail') ? 'FAIL' : 'PASS', tiers };
+  }
+  if (secretLost || !fitsData(ownQuality(known))) return { kind: 'ERROR', tiers: [] };
+  if (!fitsData(quality))
+    return { kind: 'FAIL', tiers: ['pass', 'fail', 'not reached', 'not reached', 'not reached'] };
+  const asked = ['pass', 'pass', 'skipped', 'skipped'];
+  if (recipe === 'ghost') return { kind: 'PASS', tiers: [...asked, 'skipped'] };
+  return quality === 'good'
+    ? { kind: 'PASS', tiers: [...asked, 'pass'] }
+    : { kind: 'FAIL', tiers: [...asked, 'fail'] };
 }
 
 type Command = fc.AsyncCommand<Model, World>;
@@ -246,8 +281,8 @@ class Sweep implements Command {
     return true;
   }
   async run(model: Model, world: World): Promise<void> {
-    const sweep = createSweep(world.machine, `sweep-${++world.sweeps}`, this.strike);
-    const results = await sweep.run(RECIPES);
+    const sweep = createAsker(world.machine, `sweep-${++world.sweeps}`, this.strike);
+    const results = await sweep.sweep(RECIPES);
     const disturbed = this.strike !== null || model.full;
     // Who was cancelled cleans up all the same.
     const atRest = !model.full && (this.strike === null || this.strike.kind === 'cancelled');
@@ -287,13 +322,80 @@ class Sweep implements Command {
     this.strike ? `sweep (${JSON.stringify(this.strike.kind)} at boundary ${this.strike.nth})` : 'sweep';
 }
 
+/** Somebody proposes a head on top of main, and has it tested. */
+class TestHead implements Command {
+  readonly recipe: Recipe;
+  readonly quality: Quality;
+  readonly isQuick: boolean;
+  readonly strike: Strike | null;
+  constructor(recipe: Recipe, quality: Quality, isQuick: boolean, strike: Strike | null) {
+    this.recipe = recipe;
+    this.quality = quality;
+    this.isQuick = isQuick;
+    this.strike = strike;
+  }
+  check(model: Readonly<Model>): boolean {
+    return model[this.recipe].tags.length > 0;
+  }
+  async run(model: Model, world: World): Promise<void> {
+    const { recipe, quality, isQuick } = this;
+    const { machine } = world;
+    const known = model[recipe];
+    const number = ++world.commits;
+    const commit = `a${String(number).padStart(39, '0')}`;
+    const head = { version: `1.${known.tags.length - 1}.${number}+1`, commit, quality };
+    machine.proposed.set(recipe, [...(machine.proposed.get(recipe) ?? []), head]);
+    const before = onRecord(world, recipe);
+    const visitors = machine.visitors;
+
+    const asker = createAsker(machine, `test-${++world.sweeps}`, this.strike);
+    const result = await asker.test({ recipe, ref: commit, quick: isQuick });
+    disk.full = model.full;
+
+    for (let row = visitors + 1; row <= machine.visitors; row++) world.trials.add(`row-${row}`);
+    const { kind, tiers } = expectedOfTest(recipe, known, quality, isQuick);
+    const isDisturbed = this.strike !== null || model.full;
+    if (!isDisturbed) {
+      expect([recipe, result?.outcome.kind]).toEqual([recipe, kind]);
+      expect([recipe, result?.tiers.map((tier) => tier.result)]).toEqual([recipe, tiers]);
+    }
+    if (result?.outcome.kind === 'PASS') expect(result.outcome.promoted).toBeNull();
+    expect(['PASS', 'FAIL', 'ERROR', undefined]).toContain(result?.outcome.kind);
+    // A history that a crash before it cut off is completed, whoever comes next.
+    const after = onRecord(world, recipe);
+    expect(after.record).toBe(before.record);
+    expect(after.history.startsWith(before.history)).toBe(true);
+    if (known.spoilt) return;
+    const rows = judgeAlways(world, recipe, known);
+    expect(rows).toEqual(known.rows);
+    // What is green leaves its data to whoever comes next; all else is put back at once.
+    const isPutBack = result !== null && result.leftovers === null && result.outcome.kind !== 'PASS';
+    if (isPutBack || !isDisturbed) {
+      const isLeft = result?.test?.mode === 'quick' && result.outcome.kind === 'PASS';
+      if (isLeft) expect(existsSync(path.join(folderOf(world, recipe), 'attached.json'))).toBe(true);
+      else if (!model.full) judgeAtRest(world, recipe, known, rows);
+    }
+  }
+  toString = (): string =>
+    `${this.isQuick ? 'quick' : 'cold'} test of ${this.recipe} (${this.quality}${this.strike ? `; ${JSON.stringify(this.strike.kind)} at boundary ${this.strike.nth}` : ''})`;
+}
+
+/** The bytes of what only a promotion changes. */
+function onRecord(world: World, recipe: Recipe): { record: string; history: string } {
+  const read = (name: string): string => {
+    const file = path.join(folderOf(world, recipe), name);
+    return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  };
+  return { record: read('canonical.json'), history: read('history.jsonl') };
+}
+
 /** A worker starts. */
 class Reap implements Command {
   check(model: Readonly<Model>): boolean {
     return !model.full;
   }
   async run(model: Model, world: World): Promise<void> {
-    await createSweep(world.machine, `reap-${++world.sweeps}`, null).reapOnly();
+    await createAsker(world.machine, `reap-${++world.sweeps}`, null).reapOnly();
     for (const recipe of RECIPES) {
       const known = model[recipe];
       if (known.spoilt) continue;
@@ -437,6 +539,9 @@ const strike = fc.record<Strike>({
   ),
 });
 const sweeping = fc.option(strike, { freq: 3, nil: null }).map((struck) => new Sweep(struck));
+const testing = fc
+  .tuple(recipe, quality, fc.constantFrom(true, true, true, false), fc.option(strike, { freq: 2, nil: null }))
+  .map(([name, how, isQuick, struck]) => new TestHead(name, how, isQuick, struck));
 const publishing = fc.tuple(recipe, quality).map(([name, how]) => new Publish(name, how));
 
 const COMMANDS = [
@@ -447,6 +552,10 @@ const COMMANDS = [
   sweeping,
   sweeping,
   sweeping,
+  testing,
+  testing,
+  testing,
+  testing,
   fc.constant(new Reap()),
   fc.constant(new Reap()),
   recipe.map((name) => new MoveTag(name, false)),
@@ -466,38 +575,52 @@ const COMMANDS = [
   fc.constant(new FillDisk(false)),
 ];
 
+/** Many stories begin with canonicals, without which there is no quick lane. */
+const beginning = fc.constantFrom<Command[][]>(
+  [],
+  [new Publish('ghost', 'good'), new Publish('gitea', 'good'), new Sweep(null)],
+  [new Publish('gitea', 'good'), new Publish('ghost', 'fails its checks'), new Sweep(null)],
+);
+
 test(
   'whatever happens, the records tell the truth and the data is what they say',
   { timeout: 120_000 },
   async () => {
     await fc.assert(
-      fc.asyncProperty(fc.commands(COMMANDS, { maxCommands: 40, size: 'max' }), async (commands) => {
-        const folder = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'model-'));
-        const fresh = (): Known => ({
-          tags: [],
-          moved: false,
-          canonical: null,
-          spoilt: false,
-          volumeLost: false,
-          secretLost: false,
-          rows: new Map(),
-        });
-        const setUp = () => ({
-          model: { ghost: fresh(), gitea: fresh(), full: false },
-          real: createWorld(folder),
-        });
-        try {
-          await fc.asyncModelRun(setUp, [...commands, new Sweep(null)]);
-        } finally {
-          disk.full = false;
-          rmSync(folder, { recursive: true, force: true });
-        }
-      }),
-      { numRuns: 100 },
+      fc.asyncProperty(
+        beginning,
+        fc.commands(COMMANDS, { maxCommands: 40, size: 'max' }),
+        async (begun, commands) => {
+          const folder = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'model-'));
+          const fresh = (): Known => ({
+            tags: [],
+            moved: false,
+            canonical: null,
+            spoilt: false,
+            volumeLost: false,
+            secretLost: false,
+            rows: new Map(),
+          });
+          const setUp = () => ({
+            model: { ghost: fresh(), gitea: fresh(), full: false },
+            real: createWorld(folder),
+          });
+          try {
+            await fc.asyncModelRun(setUp, [...begun, ...commands, new Sweep(null)]);
+          } finally {
+            disk.full = false;
+            rmSync(folder, { recursive: true, force: true });
+          }
+        },
+      ),
+      { numRuns: 60 },
     );
     expect(tally.boundaries).toBeGreaterThan(10_000);
-    expect(tally.crashes).toBeGreaterThan(20);
+    expect(tally.crashes).toBeGreaterThan(10);
     expect(tally.cancels).toBeGreaterThan(3);
     expect(tally.broken).toBeGreaterThan(5);
+    expect(tally.cold).toBeGreaterThan(10);
+    expect(tally.quick).toBeGreaterThan(10);
+    expect(tally.struckTests).toBeGreaterThan(10);
   },
 );

@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ActivityFailure, CancelledFailure, RetryState } from '@temporalio/common';
 import type { ActivityOptions } from '@temporalio/workflow';
 
 /**
  * A workflow function of ours that is played in this process: what stands in for `@temporalio/workflow` asks its steps
- * of whoever plays it, and keeps what scopes and cancellation promise. Timers, children and updates are not played.
+ * of whoever plays it, and keeps what scopes and cancellation promise. Timers, children and updates are not played, and
+ * what is waited for comes while it is played.
  */
 export interface Play {
   workflowId: string;
@@ -14,6 +16,8 @@ export interface Play {
   cancelled: boolean;
   /** Does a step, at most so many times. Rejects with the failure of its last attempt. */
   step(name: string, attempts: number, input: unknown): Promise<unknown>;
+  /** What handles its signals and queries, by their names. */
+  handlers: Map<string, (input: unknown) => unknown>;
 }
 
 const playing = new AsyncLocalStorage<{ play: Play; shielded: boolean }>();
@@ -41,6 +45,16 @@ async function ask(name: string, { retry }: ActivityOptions, input: unknown): Pr
   }
 }
 
+/** Without its time-out: the play is over sooner. */
+async function until(isSo: () => boolean): Promise<boolean> {
+  const { play, shielded } = current();
+  while (!isSo()) {
+    if (play.cancelled && !shielded) throw new CancelledFailure('the workflow was cancelled');
+    await nextTurn();
+  }
+  return true;
+}
+
 const nothing = (): void => undefined;
 
 /** What stands in for `@temporalio/workflow`. */
@@ -57,7 +71,10 @@ export function playedWorkflow(original: typeof import('@temporalio/workflow')) 
       nonCancellable: <T>(body: () => Promise<T>) =>
         playing.run({ play: current().play, shielded: true }, body),
     },
-    setHandler: nothing,
+    setHandler: ({ name }: { name: string }, handler: (input: unknown) => unknown) =>
+      void current().play.handlers.set(name, handler),
+    condition: until,
+    getExternalWorkflowHandle: () => ({ signal: async () => undefined }),
     setCurrentDetails: nothing,
     upsertMemo: nothing,
     upsertSearchAttributes: nothing,
