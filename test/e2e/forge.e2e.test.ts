@@ -1,6 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, request as forward, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { startForge, type ForgeFixture, type Person } from '../../fixtures/forge.ts';
@@ -8,71 +6,42 @@ import type { RecipeResult } from '../../domain/report.ts';
 import type { Boundary } from '../../host/machine/boundary.ts';
 import type { Service } from '../../host/machine/child.ts';
 import { processRunner } from '../../host/machine/process.ts';
-import { readJson, strikeFiles, type Strike, type Struck } from '../chaos/strike.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
-import { startSystem, until, type System } from './system.ts';
+import { calm, startForgeProxy, type ForgeProxy } from './forge-proxy.ts';
+import { startSystem, type System } from './system.ts';
+import { STRUCK_WORKER, workerStrikes, type WorkerStrikes } from './worker-strikes.ts';
 
 /** Mirrors on a real Gitea, behind a proxy that makes its troubles; a recipe that nobody released yet, so nothing runs. */
 
 const RECIPE = 'mirrored';
 const REPOSITORY = { owner: 'mirrors', name: RECIPE };
-const LISTENER = import.meta.resolve('../chaos/listen.mjs');
 const TEXT = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
 /** The text with some lines changed, by their numbers. */
 const changed = (...lines: number[]): string =>
   TEXT.map((line, index) => (lines.includes(index + 1) ? line.toUpperCase() : line)).join('\n');
 
-/** What the proxy does in Gitea's place; null to let it pass. */
-type Trouble = (
-  asked: IncomingMessage,
-) => Promise<{ status: number; retryAfter?: string } | 'hang up' | null>;
-
 let forge: ForgeFixture;
-let proxy: Server;
-let trouble: Trouble;
+let proxy: ForgeProxy;
 let system: System;
 let upstream: GitRepo;
 let maintainer: Person;
-let files: ReturnType<typeof strikeFiles>;
+let strikes: WorkerStrikes;
 let worker: Service;
 let sweeps = 0;
-let strikes = 0;
-
-const calm: Trouble = async () => null;
 
 beforeAll(async () => {
-  trouble = calm;
   forge = await startForge();
   maintainer = await forge.addPerson('maintainer');
-  proxy = createServer((asked, response) => {
-    void trouble(asked).then((made) => {
-      if (made === 'hang up') return void asked.socket.destroy();
-      if (made !== null) {
-        response.writeHead(made.status, { ...(made.retryAfter && { 'retry-after': made.retryAfter }) });
-        return void response.end();
-      }
-      const { method, url, headers } = asked;
-      const passed = forward(`${forge.url}${url}`, { method, headers }, (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(response);
-      });
-      passed.on('error', () => response.destroy());
-      return void asked.pipe(passed);
-    });
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-
+  proxy = await startForgeProxy(forge);
+  const { url } = proxy;
   const workerEnv: Record<string, string> = {};
   system = await startSystem(inject('temporal'), [], {
     images: 'local',
     workerEnv,
     limits: { headroom: '1MB' },
   });
-  const chaos = path.join(system.folder, 'chaos');
-  mkdirSync(chaos);
-  files = strikeFiles(chaos);
-  Object.assign(workerEnv, { CHAOS_FOLDER: chaos, CHAOS_STATE: system.state, CHAOS_ZONE: system.zone });
+  strikes = workerStrikes(system);
+  Object.assign(workerEnv, strikes.env);
   const commands = processRunner({ environment: { PATH: process.env['PATH'] ?? '' } });
   upstream = await createGitRepo(commands, path.join(system.folder, 'upstreams', RECIPE));
   await upstream.commit({ 'compose.yml': changed() });
@@ -84,23 +53,18 @@ beforeAll(async () => {
     mirrors: `${url}/mirrors/{recipe}.git`,
     forge: { url, tokenFile: './token' },
   });
-  worker = await system.startWorker(['--import', LISTENER]);
+  worker = await system.startWorker(STRUCK_WORKER);
 });
 
 afterAll(async () => {
   await system?.stop();
-  proxy?.closeAllConnections();
   proxy?.close();
   await forge?.stop();
 });
 
 /** Starts a sweep, strikes the worker at the boundary and starts another one, if so asked; answers what came of it. */
 async function sweep(at?: Boundary): Promise<RecipeResult> {
-  if (at !== undefined) {
-    rmSync(files.report, { force: true });
-    const strike: Strike = { id: `${++strikes}`, boundary: at, nth: 1, action: 'kill' };
-    writeFileSync(files.armed, JSON.stringify(strike));
-  }
+  if (at !== undefined) strikes.arm(at);
   const workflowId = `forge-${++sweeps}`;
   const { client } = system.temporal;
   const { taskQueue } = system;
@@ -110,9 +74,9 @@ async function sweep(at?: Boundary): Promise<RecipeResult> {
     args: [{ recipes: [RECIPE] }],
   });
   if (at !== undefined) {
-    await until(async () => readJson<Struck>(files.report)?.id === `${strikes}`, 120_000);
+    await strikes.struck();
     await worker.ended;
-    worker = await system.startWorker(['--import', LISTENER]);
+    worker = await system.startWorker(STRUCK_WORKER);
   }
   await handle.result();
   const file = path.join(system.state, 'runs', workflowId, RECIPE, 'result.json');
@@ -188,7 +152,7 @@ test('what main has by now is closed with one comment, and every other stays as 
   const main = await upstream.peel('main');
   // A forge that is busy, and one that breaks.
   const asked = new Map<string, number>();
-  trouble = async ({ url = '' }) => {
+  proxy.trouble = async ({ url = '' }) => {
     const of = /\/(pulls\?|timeline|comments)/.exec(url)?.[1];
     if (of === undefined) return null;
     asked.set(of, (asked.get(of) ?? 0) + 1);
@@ -196,7 +160,7 @@ test('what main has by now is closed with one comment, and every other stays as 
     return of === 'timeline' && (asked.get(of) ?? 0) <= 2 ? { status: 500 } : null;
   };
   expect(await sweep('mirror-sync.after-comment')).toMatchObject(NOTHING_TO_TEST);
-  trouble = calm;
+  proxy.trouble = calm;
   expect(await stateOf(merged)).toBe('closed');
   expect(await commentsOf(merged)).toEqual([expect.stringContaining(main)]);
   for (const [what, number] of Object.entries(others)) {
@@ -220,9 +184,9 @@ test('one that somebody opens again stays open, and one that is struck once clos
 test('a forge that dies between the push and the closing costs the sync nothing; the next one closes', async () => {
   const late = await propose('late', changed(1, 2, 3, 9));
   await upstream.commit({ 'compose.yml': changed(1, 2, 3, 9) });
-  trouble = async ({ url = '' }) => (url.includes('/pulls') ? 'hang up' : null);
+  proxy.trouble = async ({ url = '' }) => (url.includes('/pulls') ? 'hang up' : null);
   expect(await sweep()).toMatchObject(NOTHING_TO_TEST);
-  trouble = calm;
+  proxy.trouble = calm;
   expect(await mirrored()).toMatchObject({ main: await upstream.peel('main') });
   expect(await stateOf(late)).toBe('open');
   expect(await sweep()).toMatchObject(NOTHING_TO_TEST);
@@ -233,16 +197,16 @@ test('a forge that dies between the push and the closing costs the sync nothing;
 test('one that somebody closes meanwhile is no error; a main written anew and a tag that is gone are followed', async () => {
   const closed = await propose('closed', changed(1, 2, 3, 4, 9));
   await upstream.commit({ 'compose.yml': changed(1, 2, 3, 4, 9) });
-  trouble = async ({ method, url = '' }) => {
+  proxy.trouble = async ({ method, url = '' }) => {
     if (method === 'POST' && url.endsWith(`/issues/${closed}/comments`)) {
-      trouble = calm;
+      proxy.trouble = calm;
       const at = `repos/mirrors/${RECIPE}/pulls/${closed}`;
       await forge.api(maintainer, 'PATCH', at, { state: 'closed' });
     }
     return null;
   };
   expect(await sweep()).toMatchObject(NOTHING_TO_TEST);
-  expect(trouble).toBe(calm);
+  expect(proxy.trouble).toBe(calm);
   expect(await stateOf(closed)).toBe('closed');
 
   await upstream.git('checkout', '--quiet', '--orphan', 'anew');

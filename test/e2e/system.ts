@@ -43,6 +43,8 @@ export interface System {
   cli(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }>;
   /** Starts the worker (again), with these arguments for node itself, and waits until it polls. */
   startWorker(nodeArguments?: readonly string[]): Promise<Service>;
+  /** Starts serve, and waits until it listens. */
+  startServe(): Promise<Service>;
   /** Ends its own Temporal server at once, as a crash does. */
   killTemporal(): Promise<void>;
   /** Starts it again, on the same database or on a new one. */
@@ -86,7 +88,7 @@ export interface SystemOptions {
 }
 
 const COMMAND = path.resolve(import.meta.dirname, '../../bin/recipe-sweep');
-const WORKER_START_MS = 180_000;
+const START_MS = 180_000;
 const SOCKET = '/var/run/docker.sock';
 const HOST = 'e2e';
 
@@ -197,6 +199,20 @@ export async function startSystem(
     temporal: { address: `127.0.0.1:${port}`, namespace: 'default', ui: '' },
   });
   const workers: Service[] = [];
+  /** Ended before the workers are. */
+  const serving: Service[] = [];
+
+  /** Waits until its log says so. */
+  async function untilItSays(text: string, { ended, logFile }: Service): Promise<void> {
+    const end = ended.then((how) => {
+      throw new Error(`it ended: ${how}; see ${logFile}`);
+    });
+    await Promise.race([
+      end,
+      until(async () => (await readFile(logFile, 'utf8').catch(() => '')).includes(text), START_MS),
+    ]);
+    end.catch(() => undefined);
+  }
 
   return {
     folder,
@@ -232,19 +248,19 @@ export async function startSystem(
         logFile,
       });
       workers.push(worker);
-      const ended = worker.ended.then((how) => {
-        throw new Error(`the worker ended: ${how}; see ${logFile}`);
-      });
-      await Promise.race([
-        ended,
-        until(
-          async () =>
-            (await readFile(logFile, 'utf8').catch(() => '')).includes('worker waits on task queue'),
-          WORKER_START_MS,
-        ),
-      ]);
-      ended.catch(() => undefined);
+      await untilItSays('worker waits on task queue', worker);
       return worker;
+    },
+    async startServe() {
+      const serve = startService({
+        file: process.execPath,
+        args: [command, '--config', configFile, 'serve'],
+        env: { PATH: process.env['PATH'] ?? '' },
+        logFile: path.join(folder, `serve-${serving.length + 1}.log`),
+      });
+      serving.push(serve);
+      await untilItSays('serve listens', serve);
+      return serve;
     },
     async killTemporal() {
       if (server === null) throw new Error('its Temporal server is another’s');
@@ -273,7 +289,7 @@ export async function startSystem(
     },
     createdDuring: (body) => createdDuring(docker, zone, body),
     async stop() {
-      for (const worker of workers) await worker.stop();
+      for (const service of [...serving, ...workers]) await service.stop();
       await temporal.close();
       await server?.stop();
       await front?.stop();
