@@ -102,6 +102,11 @@ function gitea(version: string, sum: string, programs: Readonly<Record<string, s
   return { name: 'gitea', tag: version, base: gitAndTools, part, versionCommand: ['gitea', '--version'] };
 }
 
+/** Also the forge of the demo and of tests. */
+export const FORGE_IMAGE = gitea('1.26.0', 'h1:fJP9dqLbzKrKWUVnCVTfVersZdVDuyJQLEDzCAOmKKA=', {
+  '.': 'gitea',
+});
+
 const java = debian('trixie', 'openjdk-21-jre-headless', 'curl');
 
 function keycloak(version: string, sha256: string): FixtureImage {
@@ -109,14 +114,21 @@ function keycloak(version: string, sha256: string): FixtureImage {
   return { name: 'keycloak', tag: version, base: java, part, versionCommand: ['kc.sh', '--version'] };
 }
 
-/** Whole apps, for the tests that take real ones through everything: made in a quarter of an hour. */
-const APP_IMAGES: readonly FixtureImage[] = [
+/** An app with a database that a newer release changes, for the bench. */
+export const MINIFLUX_IMAGES: readonly FixtureImage[] = [
   {
     name: 'postgres',
     tag: '15',
     base: debian('bookworm', 'postgresql-15'),
     versionCommand: packageVersion('postgresql-15'),
   },
+  miniflux('2.0.51', 'h1:fgbsCwdAqSWXU7O0RL+bnemELh94y4aZ29NB36N1SEw='),
+  miniflux('2.2.0', 'h1:eBFbJte5Mmf9Y2+eag1xtTV4bxhnUKs/oYVOgEU+eDk='),
+];
+
+/** Whole apps, for the tests that take real ones through everything: made in a quarter of an hour. */
+const APP_IMAGES: readonly FixtureImage[] = [
+  ...MINIFLUX_IMAGES,
   {
     name: 'mumble',
     tag: '1.3.4',
@@ -129,13 +141,11 @@ const APP_IMAGES: readonly FixtureImage[] = [
     base: debian('trixie', 'mumble-server'),
     versionCommand: packageVersion('mumble-server'),
   },
-  miniflux('2.0.51', 'h1:fgbsCwdAqSWXU7O0RL+bnemELh94y4aZ29NB36N1SEw='),
-  miniflux('2.2.0', 'h1:eBFbJte5Mmf9Y2+eag1xtTV4bxhnUKs/oYVOgEU+eDk='),
   gitea('1.25.5', 'h1:OfdT1TrOmAA+AVeY8S9CVU1jJfXIk8teXfiBgDeHEUI=', {
     '.': 'gitea',
     './contrib/environment-to-ini': 'rootless/usr/local/bin/environment-to-ini',
   }),
-  gitea('1.26.0', 'h1:fJP9dqLbzKrKWUVnCVTfVersZdVDuyJQLEDzCAOmKKA=', { '.': 'gitea' }),
+  FORGE_IMAGE,
   keycloak('26.0.8', 'd82a52098db41f036bcfe8f2ebfd9251781c8af5959af8714e8aa9b311081786'),
   keycloak('26.1.0', '2b8ceb40a1af071ca81a06b8129a2ea8af672536112607475d753263d6bc2bc9'),
 ];
