@@ -18,6 +18,8 @@ export interface DevServerSettings {
   logFile: string;
   /** Names to register, each of type Keyword. */
   searchAttributes: readonly string[];
+  /** Its environment; else an empty one. */
+  env?: Readonly<Record<string, string>>;
 }
 
 export interface DevServer {
@@ -65,11 +67,11 @@ function localPort(key: string, url: string): number {
 
 /** Starts the server and waits until it answers; stops the command with the end of its log when it does not. */
 export async function startDevServer(settings: DevServerSettings): Promise<DevServer> {
-  const { binary, port, uiPort, namespace, logFile } = settings;
+  const { binary, port, uiPort, namespace, logFile, env = {} } = settings;
   const address = `${LOOPBACK}:${port}`;
   await refuseTakenPort(address, port);
   await refuseTakenPort(address, uiPort);
-  const service = startService({ file: binary, args: devServerArgs(settings), env: {}, logFile });
+  const service = startService({ file: binary, args: devServerArgs(settings), env, logFile });
   try {
     await untilAnswers(service, address, namespace);
     // start-dev has no flag for its retention, and its default of a day is shorter than a week between sweeps.
@@ -87,7 +89,7 @@ export async function startDevServer(settings: DevServerSettings): Promise<DevSe
 }
 
 /** The server's command line. */
-export function devServerArgs(settings: Omit<DevServerSettings, 'binary' | 'logFile'>): string[] {
+export function devServerArgs(settings: Omit<DevServerSettings, 'binary' | 'logFile' | 'env'>): string[] {
   return [
     ...['server', 'start-dev', '--ip', LOOPBACK, '--port', String(settings.port)],
     ...['--ui-port', String(settings.uiPort), '--db-filename', settings.dbFile],

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { outcomeEvidence, outcomeTitle } from '../domain/outcome.ts';
-import type { Release } from '../domain/release.ts';
+import { nameOf, type Release, type Revision } from '../domain/release.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
 import type { Config } from '../host/config/config.ts';
 import { createReports } from '../host/store/reports.ts';
@@ -39,14 +39,15 @@ export async function checkDisk(
     const title = result ? outcomeTitle(result.outcome) : 'nothing';
     checks.push(check(`report.json     ${recipe}`, outcome, title));
     const record = await canonicals.read(recipe);
-    checks.push(check(`canonical.json  ${recipe}`, shown(canonical), shown(record)));
+    checks.push(check(`canonical.json  ${recipe}`, shownRelease(canonical), shownRelease(record)));
     const evidence = result ? outcomeEvidence(result.outcome) : null;
     if (evidence !== null) checks.push(await checkFile(recipe, evidence));
   }
   return checks;
 }
 
-function check(what: string, wanted: string, found: string): Check {
+/** That something is what was wanted, both in words. */
+export function check(what: string, wanted: string, found: string): Check {
   return wanted === found
     ? { ok: true, says: `${what}: ${wanted}` }
     : { ok: false, says: `${what}: should be ${wanted}, is ${found}` };
@@ -59,8 +60,9 @@ async function checkFile(recipe: string, file: string): Promise<Check> {
   );
 }
 
-function shown(canonical: Release | null): string {
-  return canonical === null ? 'none' : `${canonical.version} at ${canonical.commit.slice(0, 12)}`;
+/** A release in few words. */
+export function shownRelease(release: Revision | null): string {
+  return release === null ? 'none' : `${nameOf(release)} at ${release.commit.slice(0, 12)}`;
 }
 
 function names(recipes: readonly string[]): string {

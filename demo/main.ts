@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { bold, green, red } from 'yoctocolors';
-import { SMALL_IMAGES } from '../setup/images/catalogue.ts';
+import { FORGE_IMAGE, SMALL_IMAGES } from '../setup/images/catalogue.ts';
 import { setUp } from '../setup/main.ts';
 import { workflowUrl } from '../client/connect.ts';
 import { checkDisk, type Check, type Expected } from './checks.ts';
-import { DEMO_HOST, setStage, type Stage } from './stage.ts';
+import { pullRequests } from './pull-requests.ts';
+import { DEMO_HOST, Interrupted, setStage, type Stage } from './stage.ts';
 import { CommandStopped, EXIT, explain } from '../client/failure.ts';
 import { followSweep, renderSweepEnd, reportOf } from '../client/follow.ts';
 import { runCommand } from '../client/program.ts';
@@ -31,13 +33,12 @@ const FIRST: Readonly<Record<string, string>> = {
   webdis: '1.0.0+0.1.9',
 };
 
-class Interrupted extends Error {}
-
-async function demo(keep: boolean): Promise<number> {
+async function demo({ forge, keep }: { forge: boolean; keep: boolean }): Promise<number> {
   say(bold('Setting up what the demo needs'));
-  const ready = await setUp((line) => say(`  ${line}`), { images: SMALL_IMAGES, tests: false });
+  const images = forge ? [...SMALL_IMAGES, FORGE_IMAGE] : SMALL_IMAGES;
+  const ready = await setUp((line) => say(`  ${line}`), { images, tests: false });
   const stop = stopSignal();
-  const stage = await setStage(Object.keys(FIRST), ready);
+  const stage = await setStage(Object.keys(FIRST), ready, forge);
   let failed: number | null = null;
   try {
     failed = (await story(stage, stop.signal)).filter(({ ok }) => !ok).length;
@@ -45,7 +46,8 @@ async function demo(keep: boolean): Promise<number> {
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
   } finally {
-    say(`\nCleaning up: the worker, the server, and everything deployed under ${stage.config.zone}`);
+    const ours = stage.forge ? 'the worker, serve, the server, the forge' : 'the worker, the server';
+    say(`\nCleaning up: ${ours}, and everything deployed under ${stage.config.zone}`);
     await stage.strike();
     stop.dispose();
   }
@@ -54,7 +56,7 @@ async function demo(keep: boolean): Promise<number> {
   return failed === 0 ? EXIT.ok : EXIT.red;
 }
 
-/** The three sweeps; answers every check. */
+/** The three sweeps, and the pull requests where there is a forge; answers every check. */
 async function story(stage: Stage, signal: AbortSignal): Promise<Check[]> {
   const { config, configFile, upstreams, server } = stage;
   say(`\nTemporal UI  ${config.temporal.ui}`);
@@ -131,6 +133,12 @@ async function story(stage: Stage, signal: AbortSignal): Promise<Check[]> {
       webdis: promoted('webdis', '1.1.0+0.1.22'),
     })),
   );
+
+  if (stage.forge) {
+    chapter('4. Two pull requests at the mirror of webdis, and a maintainer who asks for a test of each.');
+    const { config, forge } = stage;
+    checks.push(...shown(await pullRequests({ config, forge, signal, say }, at('webdis', '1.1.0+0.1.22'))));
+  }
   return checks;
 }
 
@@ -152,8 +160,11 @@ async function sweep(
   }
   const report = await reportOf(config, name);
   say(`\n${await renderSweepEnd(config, end.result, report, terminal, cwd, true)}\n`);
-  const checks = await checkDisk(config, name, expected);
   say('read back from disk:');
+  return shown(await checkDisk(config, name, expected));
+}
+
+function shown(checks: Check[]): Check[] {
   for (const { ok, says } of checks) say(`  ${ok ? green('ok    ') : red('NOT OK')}  ${says}`);
   return checks;
 }
@@ -179,11 +190,11 @@ async function trigger(
   throw new CommandStopped(`the schedule skipped its trigger: ${triggered.running ?? 'a sweep'} is running`);
 }
 
-function ending({ config, configFile }: Stage, failed: number): void {
+function ending({ config, configFile, forge }: Stage, failed: number): void {
   const [state, file] = [nearPath(config.state, cwd), nearPath(configFile, cwd)];
   say(
     failed === 0
-      ? green('Every file on disk says what it should.')
+      ? green(forge ? 'Disk and forge say what they should.' : 'Every file on disk says what it should.')
       : red(`${failed} of the checks are NOT OK; see above.`),
   );
   say(`reports      ${state}/sweeps/*/report.json, or: npx recipe-sweep results --list --config ${file}`);
@@ -191,14 +202,18 @@ function ending({ config, configFile }: Stage, failed: number): void {
   say(`Temporal UI  ${config.temporal.ui}, open it again with: npx recipe-sweep dev --config ${file}`);
 }
 
-async function untilStopped({ config }: Stage, signal: AbortSignal): Promise<void> {
-  say(`\nKept up: ${config.temporal.ui}. Ctrl-C ends the demo and cleans up.`);
+async function untilStopped({ config, forge }: Stage, signal: AbortSignal): Promise<void> {
+  const up = [config.temporal.ui, ...(forge ? [forge.url] : [])].join(' and ');
+  say(`\nKept up: ${up}. Ctrl-C ends the demo and cleans up.`);
   // The timer keeps the process alive; a listener on a signal does not.
   await sleep(2 ** 31 - 1, undefined, { signal }).catch(() => undefined);
 }
 
 try {
-  process.exitCode = await demo(process.argv.includes('--keep'));
+  const { values } = parseArgs({
+    options: { forge: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
+  });
+  process.exitCode = await demo(values);
 } catch (error) {
   terminal.err(`demo: ${safeLines(explain(error))}`);
   process.exitCode = EXIT.none;

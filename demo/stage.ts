@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import getPort from 'get-port';
@@ -10,6 +10,7 @@ import { whyNotReady, startService, type Service } from '../host/machine/child.t
 import { deployingOnSwarm } from '../host/deploy/deploying.ts';
 import type { Ready } from '../setup/main.ts';
 
+import { startForge, type ForgeFixture } from '../fixtures/forge.ts';
 import { startImageRegistry, type ImageRegistry } from '../fixtures/image-registry.ts';
 
 import { writeRecipesFolder } from '../fixtures/recipes-folder.ts';
@@ -21,75 +22,107 @@ import { ensureNamespaceReady } from '../client/namespace.ts';
 import { pollingWorkers } from '../worker/pollers.ts';
 import { devServerSettings, startDevServer, type DevServer } from '../client/dev.ts';
 import { CommandStopped } from '../client/failure.ts';
+import { endEarlierDemo, markOf } from './earlier.ts';
 
-/** Everything the demo runs on: a folder of its own, a server, a worker process, a registry, upstreams on disk. */
+/**
+ * Everything the demo runs on: a folder of its own, a server, a worker process, a registry, upstreams on disk; and where
+ * it is asked for, a forge with `recipe-sweep serve` as the bridge to it.
+ */
 export interface Stage {
   config: Config;
   configFile: string;
   upstreams: Upstreams;
   server: TemporalServer;
+  /** Null where the mirrors are on disk. */
+  forge: ForgeFixture | null;
   /** Ends what was started and removes what was deployed; the folder stays, to be read. */
   strike(): Promise<void>;
 }
+
+/** Somebody asked the demo to stop. */
+export class Interrupted extends Error {}
 
 export const DEMO_HOST = 'demo';
 const REPOSITORY = path.resolve(import.meta.dirname, '..');
 const FOLDER = path.join(REPOSITORY, '.demo');
 const CONFIG_FILE = path.join(FOLDER, 'recipe-sweep.yml');
+const TOKEN_FILE = path.join(FOLDER, 'forge-token');
+const SECRET_FILE = path.join(FOLDER, 'webhook-secret');
 const COMMAND = path.join(REPOSITORY, 'bin', 'recipe-sweep');
 /** Of this clone alone: the demos of two clones on one host leave each other's stacks alone. */
 const ZONE = `demo-${createHash('sha256').update(REPOSITORY).digest('hex').slice(0, 6)}.test`;
-const WORKER_START_MS = 60_000;
+/** Of the container that the forge runs in. */
+const FORGE = `recipe-sweep-${ZONE.replace('.test', '')}-forge`;
+const START_MS = 60_000;
 
 /** Sets the stage on a host that is ready. What an earlier demo left is removed first. */
 export async function setStage(
   enrolled: readonly string[],
   { temporal, registry, madeProxyNetwork }: Ready,
+  withForge: boolean,
 ): Promise<Stage> {
-  await refuseSecondDemo();
+  await endEarlierDemo(FOLDER, FORGE);
+  await refuseSecondServer();
   await rm(FOLDER, { recursive: true, force: true });
   await mkdir(FOLDER);
-  const config = await writeConfig();
-  const settings = devServerSettings(config, temporal);
-  await mkdir(path.dirname(settings.dbFile), { recursive: true });
+  const mark = await markOf(FOLDER);
 
   const started: {
+    forge?: ForgeFixture;
+    config?: Config;
     devServer?: DevServer;
     registry?: ImageRegistry;
     server?: TemporalServer;
     worker?: Service;
+    serve?: Service;
   } = {};
   const strike = async (): Promise<void> => {
     await started.server?.close();
+    await started.serve?.stop();
     await started.worker?.stop();
     await started.devServer?.stop();
-    await removeDeployed(config);
+    if (started.config) await removeDeployed(started.config);
     await started.registry?.close();
-    if (madeProxyNetwork) await removeProxyNetwork(config);
+    await started.forge?.stop();
+    if (madeProxyNetwork) await removeProxyNetwork();
   };
   try {
+    if (withForge) started.forge = await startForge({ name: FORGE, folder: path.join(FOLDER, 'forge') });
+    const config = await writeConfig(started.forge ?? null);
+    started.config = config;
+    const settings = { ...devServerSettings(config, temporal), env: mark };
+    await mkdir(path.dirname(settings.dbFile), { recursive: true });
     await removeDeployed(config);
-    started.registry = await startImageRegistry(registry, path.join(FOLDER, 'registry'));
+    started.registry = await startImageRegistry(registry, path.join(FOLDER, 'registry'), mark);
     const upstreams = createUpstreams(path.join(FOLDER, 'upstreams'), started.registry);
     await writeRecipesFolder(path.join(FOLDER, 'recipes'), upstreams, enrolled);
     started.devServer = await startDevServer(settings);
     started.server = await connect(config);
     await ensureNamespaceReady(started.server.connection, started.server.namespace);
-    started.worker = startService({
-      file: process.execPath,
-      args: [COMMAND, '--config', CONFIG_FILE, 'worker'],
-      env: { PATH: config.path },
-      logFile: path.join(FOLDER, 'worker.log'),
-    });
+    const startCommand = (command: string): Service =>
+      startService({
+        file: process.execPath,
+        args: [COMMAND, '--config', CONFIG_FILE, command],
+        env: { ...mark, PATH: config.path },
+        logFile: path.join(FOLDER, `${command}.log`),
+      });
+    started.worker = startCommand('worker');
     await untilPolls(started.worker, started.server);
-    return { config, configFile: CONFIG_FILE, upstreams, server: started.server, strike };
+    if (started.forge) {
+      started.serve = startCommand('serve');
+      await untilServes(started.serve, config);
+      await started.forge.webhook(`${config.serve.url}/webhook`, await readFile(SECRET_FILE, 'utf8'));
+    }
+    const { server, forge = null } = started;
+    return { config, configFile: CONFIG_FILE, upstreams, server, forge, strike };
   } catch (error) {
     await strike();
     throw error;
   }
 }
 
-async function refuseSecondDemo(): Promise<void> {
+/** An operator may have opened the Temporal UI again. */
+async function refuseSecondServer(): Promise<void> {
   const there = await access(CONFIG_FILE).then(
     () => true,
     () => false,
@@ -104,14 +137,26 @@ async function refuseSecondDemo(): Promise<void> {
   );
 }
 
-async function writeConfig(): Promise<Config> {
-  const [port, uiPort] = [await getPort(), await getPort()];
+async function writeConfig(forge: ForgeFixture | null): Promise<Config> {
+  const [port, uiPort, servePort] = [await getPort(), await getPort(), await getPort()];
+  const mirrors = forge
+    ? `${forge.url}/${forge.organisation}/{recipe}`
+    : path.join(FOLDER, 'mirrors', '{recipe}');
+  const listen = `127.0.0.1:${servePort}`;
+  if (forge) {
+    await writeFile(TOKEN_FILE, forge.bot.token, { mode: 0o600 });
+    await writeFile(SECRET_FILE, randomBytes(32).toString('hex'), { mode: 0o600 });
+  }
   const written = {
     host: DEMO_HOST,
     zone: ZONE,
     state: './state',
     recipes: './recipes',
-    mirrors: path.join(FOLDER, 'mirrors', '{recipe}.git'),
+    mirrors: `${mirrors}.git`,
+    ...(forge && {
+      forge: { url: forge.url, tokenFile: TOKEN_FILE },
+      serve: { listen, url: `http://${listen}`, webhookSecretFile: SECRET_FILE },
+    }),
     path: process.env['PATH'],
     // There is no proxy in front.
     probe: { via: 'task' },
@@ -127,10 +172,24 @@ async function untilPolls(worker: Service, server: TemporalServer): Promise<void
   const why = await whyNotReady(worker, {
     isReady: async () => (await pollingWorkers(server, taskQueueOf(DEMO_HOST))).length > 0,
     lack: 'does not poll',
-    withinMs: WORKER_START_MS,
+    withinMs: START_MS,
     everyMs: 200,
   });
   if (why !== null) throw new CommandStopped(`the worker: ${why}`);
+}
+
+async function untilServes(serve: Service, { serve: { url } }: Config): Promise<void> {
+  const why = await whyNotReady(serve, {
+    isReady: () =>
+      fetch(`${url}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    lack: 'is not healthy',
+    withinMs: START_MS,
+    everyMs: 200,
+  });
+  if (why !== null) throw new CommandStopped(`recipe-sweep serve: ${why}`);
 }
 
 /** Everything of the demo's zone, running or retained, by the labels that the worker puts on all it deploys. */
@@ -149,8 +208,8 @@ async function removeDeployed(config: Config): Promise<void> {
   }
 }
 
-async function removeProxyNetwork(config: Config): Promise<void> {
-  const { run } = processRunner({ environment: declaredEnvironment(config) });
+async function removeProxyNetwork(): Promise<void> {
+  const { run } = processRunner({ environment: { PATH: process.env['PATH'] ?? '' } });
   // It stays when somebody else uses it by now.
   await run({ file: 'docker', args: ['network', 'rm', 'proxy'] });
 }

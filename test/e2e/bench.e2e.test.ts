@@ -19,6 +19,7 @@ const FIGURES = [
   /^recipe run over a plain script: newer release, with a canonical$/,
   /^from healthy to the step's end, beyond the window$/,
   /^from the last container gone to teardown's end$/,
+  /^quick test over a cold one of the same head$/,
   /^snapshot over tar: many small files/,
   /^restore over tar: many small files/,
   /^snapshot over tar: one sparse file/,

@@ -1,7 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import Dockerode from 'dockerode';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { isAlive, withVariable } from '../../host/machine/processes.ts';
+import { until } from './system.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
@@ -9,15 +13,57 @@ interface Report {
   recipes: { recipe: string; outcome: { kind: string; because?: string; promoted?: string } }[];
 }
 
-/** What `npm run demo` tells a newcomer, judged from the files it leaves. */
-test('the demo tells its story, and disk says the same', async () => {
-  const { exitCode, all } = await execa('node', ['setup/bootstrap.mjs', 'demo/main.ts'], {
+const FOLDER = path.join(ROOT, '.demo');
+
+function demo() {
+  return execa('node', ['setup/bootstrap.mjs', 'demo/main.ts', '--forge'], {
     cwd: ROOT,
     all: true,
     reject: false,
   });
+}
+
+/** What this clone's demo has on the machine beside its folder and what it deploys: processes, its forge's container. */
+async function left(): Promise<{ processes: number; containers: number }> {
+  const marked = await withVariable('RECIPE_SWEEP_DEMO');
+  const zone = (parse(await readFile(path.join(FOLDER, 'recipe-sweep.yml'), 'utf8')) as { zone: string })
+    .zone;
+  const name = [`^/recipe-sweep-${zone.split('.', 1)[0]}-forge$`];
+  const containers = await new Dockerode().listContainers({ all: true, filters: { name } });
+  return {
+    processes: marked.filter(({ value }) => value.startsWith(`${FOLDER}#`)).length,
+    containers: containers.length,
+  };
+}
+
+/**
+ * What `npm run demo -- --forge` tells a newcomer, judged from the files it leaves; what it leaves when it is killed is
+ * the next one's to take away.
+ */
+test('the demo tells its story, after one that was killed, and disk and forge say the same', async () => {
+  await rm(path.join(FOLDER, 'serve.log'), { force: true });
+  const killed = demo();
+  await until(
+    () =>
+      access(path.join(FOLDER, 'serve.log')).then(
+        () => true,
+        () => false,
+      ),
+    600_000,
+  );
+  killed.kill('SIGKILL');
+  await killed;
+  // The development server, the worker, serve, the image registry.
+  expect(await left()).toEqual({ processes: 4, containers: 1 });
+  const processes = await withVariable('RECIPE_SWEEP_DEMO');
+
+  const { exitCode, all } = await demo();
   expect(`exit ${exitCode}\n${exitCode === 0 ? '' : all}`).toBe('exit 0\n');
-  const sweeps = path.join(ROOT, '.demo', 'state', 'sweeps');
+  expect(all).toContain('| **PASS**');
+  expect(all).toContain('| **FAIL**');
+  expect(await left()).toEqual({ processes: 0, containers: 0 });
+  expect(await Promise.all(processes.map(isAlive))).not.toContain(true);
+  const sweeps = path.join(FOLDER, 'state', 'sweeps');
   const reports = await Promise.all(
     (await readdir(sweeps))
       .sort()
