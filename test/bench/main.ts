@@ -4,11 +4,12 @@ import { parseArgs } from 'node:util';
 import { EXIT } from '../../client/failure.ts';
 import { renderTable } from '../../client/render/table.ts';
 import { messageOf } from '../../domain/fault.ts';
-import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
+import { MINIFLUX_IMAGES, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
 import { interruption } from './interruption.ts';
 import { largeSweep } from './large-sweep.ts';
+import { quickLane } from './quick-lane.ts';
 import { recipeRun } from './recipe-run.ts';
 import { skippedRecipe, skippedRecipeOnPostgres } from './skipped-recipe.ts';
 import { snapshotThroughput } from './snapshots.ts';
@@ -27,12 +28,16 @@ const PARTS: Readonly<Record<string, Part>> = {
   'skipped-recipe': skippedRecipe,
   'skipped-recipe-on-postgres': skippedRecipeOnPostgres,
   'recipe-run': recipeRun,
+  'quick-lane': quickLane,
   snapshots: snapshotThroughput,
   'large-sweep': largeSweep,
 };
 
 async function bench(form: Form, parts: readonly string[], profile: string | null): Promise<Summary[]> {
-  const { temporal } = await setUp(console.log, { images: SMALL_IMAGES, tests: true });
+  const { temporal } = await setUp(console.log, {
+    images: [...SMALL_IMAGES, ...MINIFLUX_IMAGES],
+    tests: true,
+  });
   const figures: Summary[] = [];
   for (const name of parts) {
     interruption.throwIfAborted();
