@@ -35,7 +35,7 @@ export default defineConfig({
           testTimeout: MINUTE,
         },
       },
-      // These deploy on the one swarm of this machine, each file with a zone and a state folder of its own, two files
+      // These deploy on the one swarm of this machine, each file with a zone and a state folder of its own, three files
       // side by side: most of their time is waiting. What is real fails at times for reasons of the machine, so a
       // failed test is tried once more, and is named if it passes then.
       {
@@ -44,7 +44,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.e2e.test.ts'],
           globalSetup: ['test/built.ts', 'test/temporal-binary.ts'],
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
           retry: 1,
           testTimeout: 30 * MINUTE,
           hookTimeout: 30 * MINUTE,
