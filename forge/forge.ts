@@ -17,7 +17,10 @@ export interface Forge {
   closePullRequest(repository: Repository, number: number): Promise<boolean>;
   /** Whether somebody opened it again after it was closed. */
   wasReopened(repository: Repository, number: number): Promise<boolean>;
-  /** Whether its head was pushed to after then; what came in the same second counts, since it may have. */
+  /**
+   * Whether its head was pushed to after then; what came in the same second counts, since it may have. So does that it was
+   * opened again: a forge need not tell of pushes while it was closed.
+   */
   pushedSince(repository: Repository, number: number, since: Date): Promise<boolean>;
   comment(repository: Repository, id: number): Promise<Comment | null>;
   /** Of all its pull requests, those written at that time or after it, newest first, so many at most. */

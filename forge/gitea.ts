@@ -74,6 +74,9 @@ const SEE_TEAMS =
 
 const WRITES = new Set(['write', 'admin', 'owner']);
 
+/** A push to a pull request that is closed is no event of it: only that it is opened again tells of one. */
+const MAY_CHANGE_HEAD = new Set(['pull_push', 'reopen']);
+
 /** The forge at a URL, asked as whoever the token is of, until the signal. */
 export function createForge(settings: ForgeSettings, api = createApi(settings)): Forge {
   let own: Promise<string> | undefined;
@@ -224,7 +227,9 @@ export function createForge(settings: ForgeSettings, api = createApi(settings)):
       // The forge counts in seconds: what came in that one may have come after.
       const second = new Date(Math.floor(since.getTime() / 1000) * 1000);
       const events = await eventsOf(at, number, second);
-      return events.some(({ type, created_at: on }) => type === 'pull_push' && Date.parse(on) >= +second);
+      return events.some(
+        ({ type, created_at: on }) => MAY_CHANGE_HEAD.has(type) && Date.parse(on) >= +second,
+      );
     },
 
     async comment(at, id) {
