@@ -126,9 +126,12 @@ function tierTable(tiers: readonly TierResult[]): string {
   return ['| tier | result | took | |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
 
-/** Others' words; an @ before a name would call somebody. */
+/**
+ * Others' words. Forges make links of addresses and of names after an @, and look for them in what Markdown's backslashes
+ * have become by then: what nobody sees parts them.
+ */
 function said(text: string): string {
-  return quotableMarkdown(text).replaceAll('@', '\\@');
+  return quotableMarkdown(text).replaceAll(/@|:(?=\/\/)|www(?=\.)/gi, '$&\u{200b}');
 }
 
 function inCode(text: string): string {
