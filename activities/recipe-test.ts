@@ -135,7 +135,7 @@ export function recipeTest(world: World) {
     const wrong = async (reason: string): Promise<{ version: null; reason: string; evidence: string }> => ({
       version: null,
       reason,
-      evidence: await keep(app.evidence, 'version.txt', `${commit}: ${reason}\n`),
+      evidence: await keep(app.evidence, `version-${commit}.txt`, `${commit}: ${reason}\n`),
     });
     try {
       const { files } = await readRecipe(app);

@@ -102,6 +102,13 @@ describe('the head', () => {
     expect(found.evidence).toContain(path.join('runs', 'test-1', 'ghost', 'head'));
   });
 
+  test('says why it has none also where main has none', async () => {
+    const { world } = hostWith({ [HEAD]: 'services: [', [MAIN]: 'services:\n  app:\n    image: nginx:1\n' });
+    const found = await bring(world);
+    if (found.version !== null) throw new Error('it has one');
+    expect(readFileSync(found.evidence, 'utf8')).toBe(`${HEAD}: ${found.reason}\n`);
+  });
+
   test('that the mirror has no longer is no head', async () => {
     const { world } = hostWith({});
     await expect(bring(world)).rejects.toMatchObject({
