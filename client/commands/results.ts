@@ -48,7 +48,8 @@ export function addResultsCommand(program: Command, session: Session): void {
           : listRuns(session, options, state, options.recipe));
         return;
       }
-      const ofTest = sweep === undefined ? null : await testResult(state, sweep);
+      const reports = createReports(state);
+      const ofTest = sweep === undefined ? null : await testResult(state, reports, sweep);
       if (ofTest !== null) {
         if (options.json) printJson(session, ofTest);
         else {
@@ -58,7 +59,6 @@ export function addResultsCommand(program: Command, session: Session): void {
         }
         return;
       }
-      const reports = createReports(state);
       const report =
         options.recipe === undefined
           ? await reportOf(session, reports, sweep, state)
@@ -83,8 +83,13 @@ export function addResultsCommand(program: Command, session: Session): void {
     });
 }
 
-/** The result of the test of that ID; null where it is none's, or has none. */
-async function testResult(state: string, id: string): Promise<RecipeResult | null> {
+/** The result of the test of that ID; null where it is none's, or has none. Of a sweep its report is asked, not its runs. */
+async function testResult(state: string, reports: Reports, id: string): Promise<RecipeResult | null> {
+  const isSweep = await reports.read(id).then(
+    (report) => report !== null,
+    () => true,
+  );
+  if (isSweep) return null;
   const found = await createResults(state).askedBy(id);
   return found.find(({ asked }) => asked.by === 'test') ?? null;
 }

@@ -194,6 +194,16 @@ describe('results', () => {
     expect(parseDocument('results', older.out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
   });
 
+  test('of a sweep are its report, also where the result of one of its runs cannot be read', async () => {
+    const state = path.join(folder, 'state');
+    await createReports(state).write(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+    const results = createResults(state);
+    await results.runFolder('sweep-1/gitea');
+    await writeFile(results.fileOf('sweep-1/gitea'), '{');
+    const { out } = await type('results', 'sweep-1', '--json');
+    expect(parseDocument('results', out)).toEqual(report('sweep-1', '2025-03-02T05:00:00.000Z'));
+  });
+
   test('tell what became of each release that was tested', async () => {
     const reports = createReports(path.join(folder, 'state'));
     await reports.write(report('sweep-1', '2025-03-02T05:00:00.000Z'));
