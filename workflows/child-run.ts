@@ -117,14 +117,14 @@ async function outcomeOfLostRun(
   return outcome;
 }
 
-/** Removes what a run left that could not do so itself. */
-async function reapAfter(sweep: Sweep, recipe: string): Promise<void> {
-  const { reap } = cleanupSteps(sweep.settings, `what the run of ${recipe} left`);
-  const left = await noting(sweep, `after ${recipe}: what it left was not reaped`, () =>
+/** Removes what a run, or whatever else is named, left that could not do so itself. */
+export async function reapAfter(sweep: Sweep, what: string): Promise<void> {
+  const { reap } = cleanupSteps(sweep.settings, `what is left after ${what}`);
+  const left = await noting(sweep, `after ${what}: what it left was not reaped`, () =>
     reap({ holder: holderOf(sweep) }),
   );
   if (!left) return;
-  for (const { what } of left) noteProblem(sweep, `after ${recipe}: ${what}`);
+  for (const one of left) noteProblem(sweep, `after ${what}: ${one.what}`);
   const remains = new Set(left.map((one) => one.recipe));
   sweep.left = Object.fromEntries(Object.entries(sweep.left).filter(([name]) => remains.has(name)));
 }

@@ -5,6 +5,7 @@ import {
   condition,
   continueAsNew,
   isCancellation,
+  patched,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -14,6 +15,7 @@ import {
   deadlineOf,
   holderOf,
   noting,
+  reapAfter,
   recordFor,
   sweepCancelled,
   sweepRecipe,
@@ -126,6 +128,8 @@ async function giveWay(sweep: Sweep, operator: Console, turn: Turn): Promise<voi
   const { giveBackHost } = cleanupSteps(sweep.settings, 'give way between two recipes');
   await giveBackHost({ holder: holderOf(sweep) });
   await operator.whileWaiting(() => turn.pass());
+  // Whoever went may have been terminated, and what it had deployed would stand beside the next recipe.
+  if (patched('reap-after-giving-way')) await reapAfter(sweep, 'giving way');
 }
 
 const OUT_OF_TIME = 'out of time';

@@ -170,6 +170,27 @@ test('a holder that was terminated gives way at once to whoever asks', async () 
   });
 });
 
+test('what was terminated between two recipes of a sweep is reaped before the next one', async () => {
+  const fake = fakeHost({
+    a: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
+    b: { releases: ['1.0.0+1'] },
+    c: { hangs: 'forget' },
+  });
+  await server.withWorker(fake, async () => {
+    const sweep = await startSweep('a', 'b');
+    await fake.reached('a cold-test: install');
+    const lost = await startForget('c');
+    await fake.reached('c forget');
+    await lost.terminate('for the test');
+    fake.ended.add(lost.workflowId);
+    expect(((await sweep.result()) as SweepResult).verdict).toBe('green');
+    await idle();
+  });
+  const order = ['c forget', 'sweep reap', 'b mirror-sync'].map((call) => fake.calls.indexOf(call));
+  expect(order).toEqual([...order].sort((one, other) => one - other));
+  expect(order).not.toContain(-1);
+});
+
 test('who waits is served although the workflow of the host was ended by somebody', async () => {
   const fake = twoRecipes();
   await server.withWorker(fake, async () => {
