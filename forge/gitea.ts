@@ -137,6 +137,11 @@ export function createForge(settings: ForgeSettings, api = createApi(settings)):
     await api.ask({ method: 'PATCH', path: pathOf(at), body, right: ADMINISTER }, unread);
   }
 
+  async function seesTeam(id: number): Promise<boolean> {
+    const question = { path: ['teams', id], right: SEE_TEAMS, taken: [403] };
+    return (await api.ask(question, unread)).body !== null;
+  }
+
   /** Whether a team of the repository's lets somebody write who has no right of their own. */
   async function mayWriteByTeam(at: Repository, who: string): Promise<boolean> {
     const hidden: string[] = [];
@@ -148,7 +153,8 @@ export function createForge(settings: ForgeSettings, api = createApi(settings)):
       const question = { path: ['teams', id, 'members', who], right: SEE_TEAMS, taken: [403] };
       const { status, body } = await api.ask(question, unread);
       if (body !== null) return true;
-      if (status === 403) hidden.push(name);
+      // 404 may be of the member, or of a team of an organisation that the token's account is not in.
+      if (status === 403 || !(await seesTeam(id))) hidden.push(name);
     }
     if (hidden.length === 0) return false;
     throw new Fault(
