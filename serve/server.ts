@@ -176,8 +176,8 @@ export async function listen(
     else refuseUnread(error, socket, log);
   });
   await new Promise<void>((resolve, reject) => {
-    const failed = (error: Error): void =>
-      reject(new Fault('BadConfig', `serve.listen: ${address}: ${messageOf(error)}`));
+    const failed = (error: NodeJS.ErrnoException): void =>
+      reject(new Fault('BadConfig', `serve.listen: ${address}: ${whyClosed(error)}`));
     server.once('error', failed);
     server.listen({ host, port }, () => {
       server.off('error', failed);
@@ -186,6 +186,17 @@ export async function listen(
   });
   const { port: bound } = server.address() as AddressInfo;
   return { address: `${address.slice(0, address.lastIndexOf(':'))}:${bound}`, close: () => closed(server) };
+}
+
+function whyClosed(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return 'something else listens there: end it (ss -ltnp names it), or set another port';
+    case 'EADDRNOTAVAIL':
+      return 'not an address of this host';
+    default:
+      return messageOf(error);
+  }
 }
 
 /** Of `address:port`, with an address of IPv6 in brackets. */

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
 import type { AlertKind } from '../../domain/alert.ts';
+import { quotableLine } from '../../domain/printable.ts';
 import { createForge } from '../../forge/gitea.ts';
 import { readConfig, type Config } from '../../host/config/config.ts';
 import { forgeAccess, mirrorOnForge, refuseTwoLogins } from '../../host/config/forge-access.ts';
@@ -221,7 +222,7 @@ const FORGE_MS = 20_000;
 async function checkForge(config: Config): Promise<Finding> {
   const name = 'forge';
   const how =
-    'docs/pull-requests.md; until then nothing of a mirror on it is synced, and no pull request tested';
+    'look at "forge" in the configuration (docs/pull-requests.md); until then nothing of a mirror on it is synced, and no pull request tested';
   try {
     const access = await forgeAccess(config);
     if (access === null) {
@@ -254,16 +255,20 @@ async function checkServe(config: Config): Promise<Finding> {
   try {
     await webhookSecret(config.serve);
   } catch (error) {
-    return { name, ok: false, found: explain(error), how: 'docs/pull-requests.md says how to make one' };
+    return { name, ok: false, found: explain(error), how: 'serve does not start without it' };
   }
   // What listens everywhere is asked here.
   const url = `http://${listen.replace(/^(?:0\.0\.0\.0|\[::\]):/, 'localhost:')}/healthz`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
     const said = await answer.text();
-    return answer.ok
-      ? { name, ok: true, found: `answers at ${url}`, how: '' }
-      : { name, ok: false, found: `${url} answers ${answer.status}: ${said}`, how: 'its log says more' };
+    if (answer.ok) return { name, ok: true, found: `answers at ${url}`, how: '' };
+    const how =
+      answer.status === 503
+        ? 'its log says more'
+        : 'that is not serve: look at "serve.listen", end the other one';
+    const shown = quotableLine(said.slice(0, 200));
+    return { name, ok: false, found: `${url} answers ${answer.status}: ${shown}`, how };
   } catch {
     const how = 'recipe-sweep serve, or its systemd unit';
     return { name, ok: false, found: `nothing answers at ${url}`, how };

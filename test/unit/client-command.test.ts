@@ -1,4 +1,7 @@
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -406,4 +409,41 @@ test('doctor names strays, what cannot be read, and what was left behind', async
   expect(wrong.get('left behind')).toContain('since 1970-01-01 00:00:00Z: stack gite-1 was not removed');
   expect(findings.find(({ name }) => name === 'left behind')?.how).toContain('remove by hand');
   expect(wrong.get('left behind')).not.toContain('read-only');
+});
+
+test('doctor says what to do where a forge and serve are half set up', async () => {
+  let healthz = 503;
+  const server = createServer((request, response) => {
+    const status = request.url === '/healthz' ? healthz : 401;
+    response.writeHead(status).end(JSON.stringify({ message: 'not here\u001b[31m' }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const file = path.join(folder, 'recipe-sweep.yml');
+  const settings = (await readFile(file, 'utf8')).replace('/mirrors/', `http://${address}/mirrors/`);
+  const serve = `{ listen: '${address}', webhookSecretFile: secret }`;
+  const forge = `{ url: 'http://${address}', tokenFile: token }`;
+  await writeFile(file, `${settings}\nforge: ${forge}\nserve: ${serve}\n`);
+  await writeFile(path.join(folder, 'token'), 'wrong');
+  const told = async (): Promise<(name: string) => string> => {
+    const findings = parseDocument('doctor', (await type('doctor', '--json')).out);
+    return (name) => {
+      const finding = findings.find((one) => one.name === name && !one.ok);
+      return `${finding?.found}; ${finding?.how}`;
+    };
+  };
+
+  const first = await told();
+  expect(first('forge')).toMatch(/does not take the token in .*token .*; look at "forge" in the conf/);
+  expect(first('serve')).toMatch(
+    /secret.*; docs\/pull-requests.md says how to make one; serve does not start/,
+  );
+  await writeFile(path.join(folder, 'secret'), 'a secret');
+  expect((await told())('serve')).toMatch(/answers 503: .*; its log says more/);
+  healthz = 404;
+  expect((await told())('serve')).toMatch(
+    /answers 404: .*not here.*; that is not serve: look at "serve.listen"/,
+  );
+  server.closeAllConnections();
+  server.close();
 });

@@ -253,10 +253,13 @@ describe('serve', () => {
   test.each([
     [{ forge: undefined }, 'forge: not set'],
     [{ serve: {} }, 'serve.webhookSecretFile: not set'],
-    [{ serve: { webhookSecretFile: 'missing' } }, /serve\.webhookSecretFile: ENOENT/],
+    [
+      { serve: { webhookSecretFile: 'missing' } },
+      /serve\.webhookSecretFile: ENOENT.*docs\/pull-requests\.md says how/,
+    ],
     [
       { serve: { webhookSecretFile: 'webhook-secret', listen: '192.0.2.1:8080' } },
-      'serve.listen: 192.0.2.1:8080',
+      'serve.listen: 192.0.2.1:8080: not an address of this host',
     ],
   ])('does not start with %j, and says why', async (change, why) => {
     const file = path.join(folder, 'recipe-sweep.yml');
