@@ -27,6 +27,7 @@ import { STRUCK_WORKER, workerStrikes, type WorkerStrikes } from './worker-strik
 const RECIPE = 'custom-html';
 /** Nobody made it a canonical. */
 const UNPROVEN = 'custom-html-tiny';
+const TIP = '1.1.1+1.26';
 const [OLDER, CANONICAL, BUMPED, BROKEN] = ['1.0.0+1.22', '1.1.0+1.26', '1.1.1+1.26', '1.1.2+1.99'] as const;
 const ANSWER_MS = 300_000;
 
@@ -67,7 +68,7 @@ beforeAll(async () => {
   Object.assign(workerEnv, strikes.env);
   await system.upstreams.publish(RECIPE, OLDER);
   await system.upstreams.publish(RECIPE, CANONICAL);
-  await system.upstreams.publish(UNPROVEN, '1.1.0+1.26');
+  await system.upstreams.publish(UNPROVEN, TIP);
   await system.upstreams.publish('unreleased', 'v1.0.0');
 
   const secret = randomBytes(16).toString('hex');
@@ -99,7 +100,7 @@ beforeAll(async () => {
   );
   nameless = await propose(RECIPE, 'nameless', (compose) => compose.replaceAll(CANONICAL, 'next'));
   unproven = await propose(UNPROVEN, 'unproven', (compose) =>
-    compose.replaceAll('1.1.0+1.26', BROKEN).replace(nginx, 'nginx:1.99'),
+    compose.replaceAll(TIP, BROKEN).replace(nginx, 'nginx:1.99'),
   );
 });
 
@@ -216,119 +217,126 @@ const closedMs = async (handle: { describe(): Promise<{ closeTime?: Date }> }): 
 
 const short = (commit: string): string => `\`${commit.slice(0, 10)}\``;
 
-test('comments while a sweep has the host wait, say behind whom, and come between two of its recipes', async () => {
-  const { client } = system.temporal;
-  const sweep = await client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
-    workflowId: 'sweep-with-tests',
-    taskQueue: system.taskQueue,
-    args: [{ recipes: [RECIPE, 'unreleased'] }],
-  });
-  await until(async () => (await system.cli('pause', sweep.workflowId)).status === 0, ANSWER_MS);
+// Tried once: what it begins with, a recipe that nobody swept yet, is gone then.
+test(
+  'comments while a sweep has the host wait, say behind whom, and come between two of its recipes',
+  { retry: 0 },
+  async () => {
+    const { client } = system.temporal;
+    const sweep = await client.workflow.start<typeof sweepWorkflow>('sweepWorkflow', {
+      workflowId: 'sweep-with-tests',
+      taskQueue: system.taskQueue,
+      args: [{ recipes: [RECIPE, 'unreleased'] }],
+    });
+    await until(async () => (await system.cli('pause', sweep.workflowId)).status === 0, ANSWER_MS);
 
-  const cold = await ask(bump, '!testme');
-  await answered(cold, '**waits for its turn, behind the recipe that a sweep is at**');
-  const deleted = await ask(same, '!testme');
-  await answered(deleted, `the recipe that a sweep is at, test of custom-html\\#${bump.number}`);
-  await expectStatus(same, 'cold', 'pending');
-  const [theirs] = await answersTo(deleted);
-  await forge.api(forge.admin, 'DELETE', `repos/mirrors/${RECIPE}/issues/comments/${theirs?.id}`);
-  const aborted = await ask(unproven, '!testme');
-  await answered(aborted, `test of custom-html\\#${same.number}`);
-  expect(await waiting()).toEqual([cold.id, deleted.id, aborted.id]);
+    const cold = await ask(bump, '!testme');
+    await answered(cold, '**waits for its turn, behind the recipe that a sweep is at**');
+    const deleted = await ask(same, '!testme');
+    await answered(deleted, `the recipe that a sweep is at, test of custom-html\\#${bump.number}`);
+    await expectStatus(same, 'cold', 'pending');
+    const [theirs] = await answersTo(deleted);
+    await forge.api(forge.admin, 'DELETE', `repos/mirrors/${RECIPE}/issues/comments/${theirs?.id}`);
+    const aborted = await ask(unproven, '!testme');
+    await answered(aborted, `test of custom-html\\#${same.number}`);
+    expect(await waiting()).toEqual([cold.id, deleted.id, aborted.id]);
 
-  // What means nothing.
-  const say = async (by: Person, body: string): Promise<void> => {
-    meaningless.push(await forge.comment(by, { owner: 'mirrors', name: RECIPE }, broken.number, body));
-  };
-  await say(maintainer, '!testmexyz');
-  await say(maintainer, '> !testme');
-  await say(contributor, '!testme');
-  await say(maintainer, 'Looks good to me.');
-  // A forge counts in seconds.
-  await sleep(1_500);
-  await forge.api(maintainer, 'PATCH', `repos/mirrors/${RECIPE}/issues/comments/${meaningless.at(-1)}`, {
-    body: '!testme',
-  });
-  const bots = await fetch(`${forge.url}/api/v1/repos/mirrors/${RECIPE}/issues/${broken.number}/comments`, {
-    method: 'POST',
-    headers: { authorization: `token ${forge.bot.token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ body: '!testme' }),
-  });
-  meaningless.push(((await bots.json()) as { id: number }).id);
+    // What means nothing.
+    const say = async (by: Person, body: string): Promise<void> => {
+      meaningless.push(await forge.comment(by, { owner: 'mirrors', name: RECIPE }, broken.number, body));
+    };
+    await say(maintainer, '!testmexyz');
+    await say(maintainer, '> !testme');
+    await say(contributor, '!testme');
+    await say(maintainer, 'Looks good to me.');
+    // A forge counts in seconds.
+    await sleep(1_500);
+    await forge.api(maintainer, 'PATCH', `repos/mirrors/${RECIPE}/issues/comments/${meaningless.at(-1)}`, {
+      body: '!testme',
+    });
+    const bots = await fetch(`${forge.url}/api/v1/repos/mirrors/${RECIPE}/issues/${broken.number}/comments`, {
+      method: 'POST',
+      headers: { authorization: `token ${forge.bot.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ body: '!testme' }),
+    });
+    meaningless.push(((await bots.json()) as { id: number }).id);
 
-  expect(await system.cli('abort', aborted.id)).toMatchObject({ status: 0 });
-  await answered(aborted, '**ERROR cancelled**');
-  await expectStatus(unproven, 'cold', 'error');
-  expect(await waiting()).toEqual([cold.id, deleted.id]);
+    expect(await system.cli('abort', aborted.id)).toMatchObject({ status: 0 });
+    await answered(aborted, '**ERROR cancelled**');
+    await expectStatus(unproven, 'cold', 'error');
+    expect(await waiting()).toEqual([cold.id, deleted.id]);
 
-  // The same once more, later: in the place of the older.
-  const sameAgain = await ask(same, '!testme --quick');
-  const quick = await ask(bump, '!testme --quick');
-  expect(await answered(cold, '**SKIP superseded**')).toContain(quick.id);
-  await handleOf(deleted).result();
-  expect((await resultOf(deleted))?.outcome).toMatchObject({ kind: 'SKIP', because: 'superseded' });
-  expect(await answersTo(deleted)).toEqual([]);
-  const withoutCanonical = await ask(unproven, '!testme --quick');
-  await answered(withoutCanonical, 'waits for its turn');
-  expect(await waiting()).toEqual([quick.id, sameAgain.id, withoutCanonical.id]);
+    // The same once more, later: in the place of the older.
+    const sameAgain = await ask(same, '!testme --quick');
+    const quick = await ask(bump, '!testme --quick');
+    expect(await answered(cold, '**SKIP superseded**')).toContain(quick.id);
+    await handleOf(deleted).result();
+    expect((await resultOf(deleted))?.outcome).toMatchObject({ kind: 'SKIP', because: 'superseded' });
+    expect(await answersTo(deleted)).toEqual([]);
+    const withoutCanonical = await ask(unproven, '!testme --quick');
+    await answered(withoutCanonical, 'waits for its turn');
+    expect(await waiting()).toEqual([quick.id, sameAgain.id, withoutCanonical.id]);
 
-  // The recipe ends, and the pause holds what comes next.
-  await until(async () => (await system.canonical(RECIPE))?.version === CANONICAL, ANSWER_MS);
-  const run = client.workflow.getHandle(recipeRunId(sweep.workflowId, RECIPE));
-  expect(await run.result()).toMatchObject({ outcome: { kind: 'PASS', promoted: CANONICAL } });
-  proven = canonicalFiles();
-  expect(await system.cli('resume', sweep.workflowId)).toMatchObject({ status: 0 });
+    // The recipe ends, and the pause holds what comes next.
+    await until(async () => (await system.canonical(RECIPE))?.version === CANONICAL, ANSWER_MS);
+    const run = client.workflow.getHandle(recipeRunId(sweep.workflowId, RECIPE));
+    expect(await run.result()).toMatchObject({ outcome: { kind: 'PASS', promoted: CANONICAL } });
+    proven = canonicalFiles();
+    expect(await system.cli('resume', sweep.workflowId)).toMatchObject({ status: 0 });
 
-  const { recipes } = await sweep.result();
-  expect(recipes.map(({ outcome }) => outcome)).toEqual([
-    `PASS (promoted ${CANONICAL})`,
-    'SKIP never-released',
-  ]);
-  for (const one of [quick, sameAgain]) {
-    await handleOf(one).result();
-    expect((await resultOf(one))?.outcome).toEqual({ kind: 'PASS', promoted: null });
-  }
-  // Two of them, and then the sweep before the third.
-  const third = await handleOf(withoutCanonical).result();
-  const other = await client.workflow.getHandle(recipeRunId(sweep.workflowId, 'unreleased')).describe();
-  const began = other.startTime.getTime();
-  for (const one of [quick, sameAgain]) {
-    const { ended } = (await resultOf(one)) as RecipeResult;
-    expect(Date.parse(ended)).toBeLessThanOrEqual(began);
-  }
-  expect(await closedMs(handleOf(withoutCanonical))).toBeGreaterThan(await closedMs(sweep));
+    const { recipes } = await sweep.result();
+    expect(recipes.map(({ outcome }) => outcome)).toEqual([
+      `PASS (promoted ${CANONICAL})`,
+      'SKIP never-released',
+    ]);
+    for (const one of [quick, sameAgain]) {
+      await handleOf(one).result();
+      expect((await resultOf(one))?.outcome).toEqual({ kind: 'PASS', promoted: null });
+    }
+    // Two of them, and then the sweep before the third.
+    const third = await handleOf(withoutCanonical).result();
+    const other = await client.workflow.getHandle(recipeRunId(sweep.workflowId, 'unreleased')).describe();
+    const began = other.startTime.getTime();
+    for (const one of [quick, sameAgain]) {
+      const { ended } = (await resultOf(one)) as RecipeResult;
+      expect(Date.parse(ended)).toBeLessThanOrEqual(began);
+    }
+    expect(await closedMs(handleOf(withoutCanonical))).toBeGreaterThan(await closedMs(sweep));
 
-  const canonical = (await system.canonical(RECIPE))?.commit ?? '';
-  const text = await answered(quick, '**PASS**');
-  expect(text).toContain(`Quick lane of ${RECIPE} at ${short(bump.head)}.`);
-  expect(text).toContain(`Base ${CANONICAL} (${short(canonical)}) → head ${BUMPED} (${short(bump.head)}).`);
-  expect(text).toMatch(/\| install \| pass \| \d+ s \|.*\n\| upgrade \| pass \|.*\n\| backup \| skipped \|/);
-  expect(text).toContain('lower confidence');
-  await expectStatus(bump, 'quick', 'success');
-  await expectEvidence(text, quick);
+    const canonical = (await system.canonical(RECIPE))?.commit ?? '';
+    const text = await answered(quick, '**PASS**');
+    expect(text).toContain(`Quick lane of ${RECIPE} at ${short(bump.head)}.`);
+    expect(text).toContain(`Base ${CANONICAL} (${short(canonical)}) → head ${BUMPED} (${short(bump.head)}).`);
+    expect(text).toMatch(
+      /\| install \| pass \| \d+ s \|.*\n\| upgrade \| pass \|.*\n\| backup \| skipped \|/,
+    );
+    expect(text).toContain('lower confidence');
+    await expectStatus(bump, 'quick', 'success');
+    await expectEvidence(text, quick);
 
-  const [older] = (
-    await execa('git', ['-C', system.upstreams.url(RECIPE), 'rev-parse', `${OLDER}^{commit}`])
-  ).stdout.split('\n');
-  const instead = await answered(sameAgain, '**PASS**');
-  expect(instead).toContain(
-    `Cold test of ${RECIPE} at ${short(same.head)}. The quick lane was asked for: the head's version is the canonical's, ${CANONICAL}.`,
-  );
-  expect(instead).toContain(
-    `Base ${OLDER} (${short(older ?? '')}) → head ${CANONICAL} (${short(same.head)}).`,
-  );
-  await expectStatus(same, 'quick', 'success');
+    const [older] = (
+      await execa('git', ['-C', system.upstreams.url(RECIPE), 'rev-parse', `${OLDER}^{commit}`])
+    ).stdout.split('\n');
+    const instead = await answered(sameAgain, '**PASS**');
+    expect(instead).toContain(
+      `Cold test of ${RECIPE} at ${short(same.head)}. The quick lane was asked for: the head's version is the canonical's, ${CANONICAL}.`,
+    );
+    expect(instead).toContain(
+      `Base ${OLDER} (${short(older ?? '')}) → head ${CANONICAL} (${short(same.head)}).`,
+    );
+    await expectStatus(same, 'quick', 'success');
 
-  expect(third.outcome).toMatchObject({ kind: 'FAIL', tier: 'upgrade' });
-  const main = (await execa('git', ['-C', system.upstreams.url(UNPROVEN), 'rev-parse', 'main'])).stdout;
-  const from = await answered(withoutCanonical, '**FAIL**');
-  expect(from).toContain('there is no canonical whose data could be attached');
-  expect(from).toContain(`Base 1.1.0+1.26 (${short(main)}) → head ${BROKEN}`);
-  await expectStatus(unproven, 'quick', 'failure');
-  expect(await system.canonical(UNPROVEN)).toBeNull();
-  expect(canonicalFiles()).toEqual(proven);
-  await expectOnlyCanonicalData();
-});
+    expect(third.outcome).toMatchObject({ kind: 'FAIL', tier: 'upgrade' });
+    const main = (await execa('git', ['-C', system.upstreams.url(UNPROVEN), 'rev-parse', 'main'])).stdout;
+    const from = await answered(withoutCanonical, '**FAIL**');
+    expect(from).toContain('there is no canonical whose data could be attached');
+    expect(from).toContain(`Base ${TIP} (${short(main)}) → head ${BROKEN} (${short(unproven.head)}).`);
+    await expectStatus(unproven, 'quick', 'failure');
+    expect(await system.canonical(UNPROVEN)).toBeNull();
+    expect(canonicalFiles()).toEqual(proven);
+    await expectOnlyCanonicalData();
+  },
+);
 
 /** The answer's link opens, and what is there is plain. */
 async function expectEvidence(text: string, { id, pull }: Asked): Promise<void> {
