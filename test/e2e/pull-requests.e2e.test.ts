@@ -387,7 +387,7 @@ test('one that breaks is red, and a forge that is away delays the words alone', 
   expect((await statusOf(broken, 'cold'))?.status).toBe('pending');
   proxy.trouble = calm;
   const text = await answered(asked, '**FAIL**');
-  expect(text.split('manifest unknown')).toHaveLength(2);
+  expect(text.split('cannot be pulled')).toHaveLength(2);
   await expectStatus(broken, 'cold', 'failure');
   await handleOf(asked).result();
   expect(canonicalFiles()).toEqual(proven);
