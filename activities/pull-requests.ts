@@ -19,6 +19,8 @@ const MOST_LOOKED_AT = 100;
 const MOST_COMMENTS = 500;
 /** A forge, or a repository, that fails as often fails for the others too. */
 const MOST_FAULTS = 3;
+/** A sync has its own time, and a sweep waits for it: who has more pull requests than that finds them looked at next time. */
+const LONGEST_MS = 3 * 60_000;
 /** By it our own comment is known; nobody sees it. */
 const MARKER = '<!-- recipe-sweep: closed -->';
 
@@ -38,6 +40,7 @@ export async function closeMerged(
 ): Promise<string[]> {
   const notes: string[] = [];
   let faults = 0;
+  const since = Date.now();
   /** Null for what went wrong, of which there is a note. */
   const orNote = async <T>(what: string, task: () => Promise<T>): Promise<T | null> => {
     try {
@@ -54,8 +57,9 @@ export async function closeMerged(
   );
   for (const one of open ?? []) {
     if (one.isDraft || one.head.isFork || one.base !== 'main') continue;
-    if (faults === MOST_FAULTS) {
-      notes.push('the other pull requests were not looked at');
+    const isLate = Date.now() - since > LONGEST_MS;
+    if (faults === MOST_FAULTS || isLate) {
+      notes.push(`the other pull requests were not looked at${isLate ? ': these took their time' : ''}`);
       break;
     }
     const closed = await orNote(`pull request ${one.number} was left open`, () =>

@@ -62,13 +62,21 @@ async function lookIn(
     log.warn({ recipe, most: MOST_COMMENTS }, 'only the newest comments are looked at');
   }
   const known = new Set(before?.comments);
+  let wrong: unknown = null;
   // In the order in which they were written.
   for (const { id, body } of comments.toReversed()) {
     if (known.has(id) || requestedTest(body) === null) continue;
     const became = consider({ repository, comment: id });
     if (became === null) throw new Fault('Forge', 'too many comments wait to be looked at');
-    await became;
+    try {
+      await became;
+    } catch (error) {
+      if (isPassing(error)) throw error;
+      // It hides no later one, and is looked at again.
+      wrong ??= error;
+    }
   }
+  if (wrong !== null) throw wrong;
   const newest = Math.max(...comments.map(({ created }) => Date.parse(created)), sinceMs + LATE_MS);
   const late = comments.filter(({ created }) => Date.parse(created) >= newest - LATE_MS);
   await seen.write(recipe, {

@@ -27,7 +27,7 @@ export function openAnswer(to: Pick<AnswerInput, 'test' | 'pullRequest' | 'reque
   let failed = 'it was not tried yet';
 
   async function speak(): Promise<void> {
-    let said: Said = { comment: null, status: null };
+    let said: Said = { comment: null };
     let pauseMs = SOON_MS;
     while (heard?.end == null) {
       await condition(() => word !== heard);

@@ -210,19 +210,19 @@ function say(forge: object | null, said: Said, word: TestWord = waits): Promise<
   return new MockActivityEnvironment({}, { logger: quiet }).run(() => answer(world).answer(input));
 }
 
-const NOTHING: Said = { comment: null, status: null };
+const NOTHING: Said = { comment: null };
 
 describe('saying it', () => {
   test('makes one comment and gives the status, and edits and changes both afterwards', async () => {
     const { forge, comments, statuses } = forgeOf([commentOf(41, '!testme', 'ada')]);
     const said = await say(forge, NOTHING);
-    expect(said).toEqual({ comment: 101, status: 'pending' });
+    expect(said).toEqual({ comment: 101 });
     expect(await say(forge, said, { ...waits, step: 'head' })).toEqual(said);
-    expect(await say(forge, said, failed)).toEqual({ comment: 101, status: 'failure' });
+    expect(await say(forge, said, failed)).toEqual({ comment: 101 });
     expect(comments).toHaveLength(2);
     expect(comments[1]?.body).toContain('**FAIL**');
-    expect(statuses.map(({ state }) => state)).toEqual(['pending', 'failure']);
-    expect(statuses[1]?.url).toBe('https://ci.example.org/runs/by%2520hand%252F1/hedgedoc/');
+    expect(statuses.map(({ state }) => state)).toEqual(['pending', 'pending', 'failure']);
+    expect(statuses[2]?.url).toBe('https://ci.example.org/runs/by%2520hand%252F1/hedgedoc/');
   });
 
   test('knows a comment that was made unheard, and no other for it', async () => {
@@ -255,11 +255,11 @@ describe('saying it', () => {
 
   test('makes none again that somebody deleted, nor where the pull request is gone', async () => {
     const { forge, comments, statuses } = forgeOf([]);
-    const said = await say(forge, { comment: 7, status: 'pending' }, failed);
-    expect(said).toEqual({ comment: 'gone', status: 'failure' });
+    const said = await say(forge, { comment: 7 }, failed);
+    expect(said).toEqual({ comment: 'gone' });
     expect(await say(forge, said, failed)).toEqual(said);
     expect(comments).toEqual([]);
-    expect(statuses).toHaveLength(1);
+    expect(statuses).toHaveLength(2);
     const gone = { ...forge, addComment: async () => null };
     expect((await say(gone, NOTHING)).comment).toBe('gone');
   });
@@ -267,9 +267,9 @@ describe('saying it', () => {
   test('is not kept from it by a status that the forge does not take', async () => {
     const { forge } = forgeOf([]);
     const unknown = { ...forge, setStatus: async () => false };
-    expect(await say(unknown, NOTHING)).toEqual({ comment: 101, status: 'pending' });
+    expect(await say(unknown, NOTHING)).toEqual({ comment: 101 });
     const refused = { ...forge, setStatus: async () => Promise.reject(new Fault('BadConfig', '403')) };
-    expect((await say(refused, NOTHING)).status).toBe('pending');
+    expect(await say(refused, NOTHING)).toEqual({ comment: 101 });
   });
 
   test.each([

@@ -160,6 +160,16 @@ describe('a look', () => {
     expect(considered).toEqual([ghost, gitea, ghost]);
   });
 
+  test('looks at later comments of a repository where one of them cannot be looked at, and at that one again', async () => {
+    const [first, second] = [write(-20), write(-10)];
+    trouble.set(first, new Fault('BadConfig', 'a team that nobody sees'));
+    await look();
+    expect(considered).toEqual([first, second]);
+    trouble.clear();
+    await look();
+    expect(considered).toEqual([first, second, first, second]);
+  });
+
   test('does nothing where its own record cannot be read, and says so', async () => {
     write(-10);
     await look();

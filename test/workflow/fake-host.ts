@@ -6,7 +6,7 @@ import type { Activities } from '../../activities/index.ts';
 import type { Left } from '../../activities/reap.ts';
 import type { RunEnd } from '../../activities/record.ts';
 import type { DeployAnswer, TierAnswer } from '../../activities/tier.ts';
-import { answerStatus, type TestWord } from '../../domain/answer.ts';
+import type { TestWord } from '../../domain/answer.ts';
 import { FAULTS, type FaultType } from '../../domain/fault.ts';
 import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
@@ -298,7 +298,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           throw fault('Forge', 'the forge does not answer');
         }
         host.said.push({ at: Date.now(), word, request });
-        return { comment: said.comment ?? 1000 + request, status: answerStatus(word).state };
+        return { comment: said.comment ?? 1000 + request };
       },
       async giveBackHost({ holder }) {
         await call('sweep', 'give back');
