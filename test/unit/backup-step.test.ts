@@ -539,7 +539,7 @@ describe('the tier restore', () => {
     await step(install);
     await expect(step(restore)).rejects.toMatchObject({
       type: 'BadInput',
-      message: expect.stringContaining('sweep ghost again'),
+      message: expect.stringContaining('start a new run of ghost'),
     });
   });
 });

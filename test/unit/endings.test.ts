@@ -93,11 +93,10 @@ describe('a run that ends', () => {
 
   test('has not promoted what another run did, by the same name or not', async () => {
     await promote();
-    for (const workflow of [
-      { ...RUN.workflow, runId: '123456' },
-      { ...RUN.workflow, id: 'sweep-2/ghost' },
-    ]) {
-      expect(await end(nothingNew, { workflow })).toEqual(nothingNew);
+    const later = { workflow: { ...RUN.workflow, runId: '123456' } };
+    const ofAnother = { asked: { ...RUN.asked, id: 'sweep-2' } };
+    for (const other of [later, ofAnother]) {
+      expect(await end(nothingNew, other)).toEqual(nothingNew);
     }
   });
 

@@ -31,7 +31,10 @@ function connectionTo(calls: { describe?: Error; add?: Error; has?: readonly str
 
 it('who may not register search attributes is told what to ask for', async () => {
   const add = answer(PERMISSION_DENIED, 'Request unauthorized.');
-  const ready = ensureNamespaceReady(connectionTo({ add, has: ['Recipe', 'SweepId'] }), 'sweeps');
+  const ready = ensureNamespaceReady(
+    connectionTo({ add, has: ['Recipe', 'SweepId', 'TestMode', 'PullRequest'] }),
+    'sweeps',
+  );
   await expect(ready).rejects.toThrow(
     'namespace sweeps lacks the search attributes RecipeOutcome, SweepVerdict, and this user may not change that. Whoever runs the Temporal server types:\n' +
       '  temporal operator search-attribute create --namespace sweeps --name RecipeOutcome --type Keyword\n',
@@ -39,7 +42,7 @@ it('who may not register search attributes is told what to ask for', async () =>
 });
 
 it('a namespace that is there is asked no more than that', async () => {
-  const has = ['Recipe', 'SweepId', 'RecipeOutcome', 'SweepVerdict'];
+  const has = ['Recipe', 'SweepId', 'RecipeOutcome', 'TestMode', 'PullRequest', 'SweepVerdict'];
   const add = answer(PERMISSION_DENIED, 'Request unauthorized.');
   await expect(ensureNamespaceReady(connectionTo({ add, has }), 'sweeps')).resolves.toBeUndefined();
 });

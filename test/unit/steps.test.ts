@@ -463,7 +463,12 @@ describe('nothing proven is lost:', () => {
     const manifest = readFileSync(file, 'utf8').replaceAll('model_test', 'before_test');
     writeFileSync(file, manifest);
     record.snapshot.sha256 = createHash('sha256').update(manifest).digest('hex');
-    const { domain: _domain, env: _env, ...old } = { domain: '', env: {}, ...record, schema: 1 };
+    const {
+      domain: _domain,
+      env: _env,
+      dropped: _dropped,
+      ...old
+    } = { domain: '', env: {}, dropped: null, ...record, schema: 1 };
     writeFileSync(canonicalFile('canonical.json'), JSON.stringify(old));
     await expect(settle()).rejects.toMatchObject({
       type: 'RecordUnreadable',
