@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -257,8 +257,8 @@ test('the token is said for a mirror on the forge, and only there', async () => 
     await writeFile(tokenFile, 's3cret-token\n');
     await git(mirror, 'config', 'http.receivepack', 'true');
     // Forges have an owner before the name.
-    await commands.output({ file: 'mkdir', args: [path.join(root, 'mirrors', 'ours')] });
-    await commands.output({ file: 'mv', args: [mirror, path.join(root, 'mirrors', 'ours', 'ghost.git')] });
+    await mkdir(path.join(root, 'mirrors', 'ours'));
+    await rename(mirror, path.join(root, 'mirrors', 'ours', 'ghost.git'));
     const template = `${served.origin}/ours/{recipe}.git`;
     await upstream.commit({ 'later.yml': '' });
     mirrors = mirrorsOf({ template, tokenFile });

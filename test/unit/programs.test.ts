@@ -5,7 +5,19 @@ import { describe, expect, it } from 'vitest';
 import { SWEEP_PROGRAMS, TEST_PROGRAMS } from '../../setup/tools.ts';
 
 const CLONE = fileURLToPath(new URL('../../', import.meta.url));
-const FOLDERS = ['activities', 'client', 'host', 'setup', 'test', 'worker', 'workflows'];
+const FOLDERS = [
+  'activities',
+  'client',
+  'demo',
+  'fixtures',
+  'forge',
+  'host',
+  'serve',
+  'setup',
+  'test',
+  'worker',
+  'workflows',
+];
 
 /** In every Debian that debootstrap makes (`--variant=minbase`). */
 const ALWAYS_THERE = [
