@@ -174,8 +174,9 @@ function pullRequest(version: string, change: (compose: string) => string = (com
 
 /** The steps of one quick run, as its workflow asks them. */
 function quickRun(head: Release) {
-  const id = `test-e2e-${RECIPE}-${head.version}`;
   const runId = randomBytes(16).toString('hex');
+  // Its own, since a test has the host until its workflow ends.
+  const id = `test-e2e-${RECIPE}-${runId}`;
   const run: RunRef = { recipe: RECIPE, asked: { by: 'test', id, runId }, workflow: { id, runId } };
   const input = (name: string, deploy: Release) => ({
     run,

@@ -56,7 +56,7 @@ const weekly = (time: string) => ({
 
 describe('a namespace', () => {
   test('gets the search attributes that it lacks, once', async () => {
-    expect(await missingSearchAttributes(server)).toHaveLength(4);
+    expect(await missingSearchAttributes(server)).toHaveLength(6);
     await ensureNamespaceReady(server.connection, 'sweeps');
     await ensureNamespaceReady(server.connection, 'sweeps');
     expect(await missingSearchAttributes(server)).toEqual([]);
@@ -74,7 +74,7 @@ describe('a namespace', () => {
     await ensureNamespace({ temporal }, (done) => made.push(done));
     expect(made).toEqual([
       'created; it keeps closed workflows for 90 days',
-      'search attributes registered: Recipe, SweepId, RecipeOutcome, SweepVerdict',
+      'search attributes registered: Recipe, SweepId, RecipeOutcome, TestMode, PullRequest, SweepVerdict',
     ]);
     await ensureNamespace({ temporal }, (done) => made.push(done));
     expect(made).toHaveLength(2);
