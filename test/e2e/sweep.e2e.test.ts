@@ -147,8 +147,10 @@ describe('a weekly sweep', () => {
     await writeFile(path.join(old, 'report.json'), JSON.stringify({ ...report, sweep: 'ancient', ended }));
     const run = path.join(system.state, 'runs', 'ancient', 'custom-html');
     await mkdir(path.join(run, 'promote'), { recursive: true });
+    const asked = { by: 'sweep', id: 'ancient' };
     const workflow = { id: 'ancient/custom-html', runId: null };
-    await writeFile(path.join(run, 'result.json'), JSON.stringify({ ...report.recipes[0], ended, workflow }));
+    const result = { ...report.recipes[0], asked, ended, workflow };
+    await writeFile(path.join(run, 'result.json'), JSON.stringify(result));
     expect((await system.cli('results', '--list')).stdout).toContain('ancient');
     const history = async (): Promise<string> =>
       (await system.cli('results', '--recipe', 'custom-html', '--list')).stdout;
