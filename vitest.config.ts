@@ -7,7 +7,14 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
       // Hostile input, tried on real repositories and files until it is refused; no engine.
-      { test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'], testTimeout: 2 * MINUTE } },
+      {
+        test: {
+          name: 'hostile',
+          include: ['test/hostile/**/*.test.ts'],
+          testTimeout: 2 * MINUTE,
+          hookTimeout: MINUTE,
+        },
+      },
       // These start a Temporal dev server and answer its activities with fakes.
       {
         test: {

@@ -74,8 +74,6 @@ export async function pullRequests(surroundings: Surroundings, canonical: Releas
   await forge.addTeam('maintainers', [maintainer]);
   const opened = [];
   for (const request of REQUESTS) opened.push(await open(surroundings, request, stranger));
-  // Who asks within the second of the push may not have seen it, and is answered so.
-  await sleep(1_100);
   const asked: Asked[] = [];
   for (const one of opened) {
     const id = await forge.comment(maintainer, one.repository, one.number, one.comment);
