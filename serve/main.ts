@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../domain/fault.ts';
 import { createForge } from '../forge/gitea.ts';
 import type { Config } from '../host/config/config.ts';
@@ -13,6 +14,9 @@ import { patientForge } from './patient-forge.ts';
 import { consider, type AskedForge, type Mirror } from './requests.ts';
 import { createDoors, LIMITS, listen } from './server.ts';
 import { openTemporal } from './temporal.ts';
+
+/** Gitea writes the event of a push in a queue of its own, mostly within a second. */
+const PUSH_TOLD_MS = 2_000;
 
 export interface ServeOptions {
   /** Ends it. */
@@ -61,7 +65,10 @@ export async function runServe(config: Config, { signal, logFile, onReady }: Ser
   let left = (): void => undefined;
   const deliveries = createDeliveries({
     most: MOST_WAITING,
-    consider: async (hint) => consider(hint, { host, forge, starter: temporal, mirrors: await mirrors() }),
+    consider: async (hint) => {
+      const untilTold = (): Promise<void> => sleep(PUSH_TOLD_MS);
+      return consider(hint, { host, forge, starter: temporal, mirrors: await mirrors(), untilTold });
+    },
     onLeft: () => left(),
     log,
   });

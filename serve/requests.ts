@@ -43,6 +43,8 @@ export interface Surroundings {
   forge: AskedForge;
   starter: Starter;
   mirrors: readonly Mirror[];
+  /** Until the forge tells of a push that it has taken already: it tells a moment later. */
+  untilTold(): Promise<void>;
 }
 
 /** Of one pull request, the newest. An answer to an older one than these is not found, and written twice. */
@@ -57,7 +59,10 @@ const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCas
  * Reads the comment, what its author may do and the head that it is about from the forge, and starts the test that it
  * asks for; one, however often it is asked. Of the hint nothing is believed but where to look.
  */
-export async function consider(hint: Hint, { host, forge, starter, mirrors }: Surroundings): Promise<Became> {
+export async function consider(
+  hint: Hint,
+  { host, forge, starter, mirrors, untilTold }: Surroundings,
+): Promise<Became> {
   const { owner, name } = hint.repository;
   const mirror = mirrors.find(
     ({ repository }) => same(repository.owner, owner) && same(repository.name, name),
@@ -81,6 +86,7 @@ export async function consider(hint: Hint, { host, forge, starter, mirrors }: Su
   // The head first: one that is pushed meanwhile is seen by the next question.
   const pullRequest = await forge.pullRequest(repository, comment.pullRequest);
   if (pullRequest?.state !== 'open') return nothing('the pull request is not open');
+  await untilTold();
   if (await forge.pushedSince(repository, pullRequest.number, new Date(comment.created))) {
     const why = 'the head was pushed to since the comment';
     const before = await forge.commentsOf(repository, pullRequest.number, ANSWERS_LOOKED_AT);

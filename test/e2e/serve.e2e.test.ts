@@ -196,6 +196,10 @@ describe('a comment on a real forge', () => {
     const comment = await say(writer, number, '!testme');
     await sleep(1_500);
     await gitea.push(given(writer), { repository: MIRROR, name: branch }, { 'compose.yml': '# again\n' });
+    await vi.waitFor(async () => {
+      const { created } = (await bot.comment(MIRROR, comment)) as Comment;
+      expect(await bot.pushedSince(MIRROR, number, new Date(created))).toBe(true);
+    }, 60_000);
     await startServe();
     expect(await fateOf(comment)).toEqual(['an answer', 'the head was pushed to since the comment']);
     await stopServe();

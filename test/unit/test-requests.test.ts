@@ -72,8 +72,11 @@ const AT = new Date('2026-11-29T12:00:00Z');
 let forge: FakeForge;
 let started: { id: string; input: TestInput }[];
 let starter: Starter;
+/** What happens on the forge between the answer that says the head and the one that says of pushes. */
+let untilTold: () => Promise<void>;
 
 beforeEach(() => {
+  untilTold = async () => undefined;
   forge = fakeForge();
   started = [];
   starter = {
@@ -89,7 +92,7 @@ beforeEach(() => {
 const look = (comment: number, repository = OURS): Promise<Became> =>
   consider(
     { repository, comment },
-    { host: 'ci-1', forge, starter, mirrors: [{ recipe: 'gitea', repository: OURS }] },
+    { host: 'ci-1', forge, starter, mirrors: [{ recipe: 'gitea', repository: OURS }], untilTold },
   );
 
 const ask = (body = '!testme', author = 'anna'): number => forge.write(OURS, 7, author, body, AT);
@@ -199,6 +202,12 @@ describe('a head that was pushed to since the comment', () => {
   const pushed = (seconds: number): void => {
     forge.pushes.set('mirrors/gitea#7', [new Date(AT.getTime() + seconds * 1000)]);
   };
+
+  test('is told of although the forge tells of the push a moment after it gave the head', async () => {
+    untilTold = async () => pushed(1);
+    expect(await look(ask())).toMatchObject({ became: 'an answer' });
+    expect(started).toEqual([]);
+  });
 
   test('is not tested, and one answer says how to ask again', async () => {
     pushed(1);
