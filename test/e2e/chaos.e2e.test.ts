@@ -18,9 +18,7 @@ const RUNS: [scenario: string, fault: FaultName, at: string | null, seed: number
   ['quick custom-html', 'worker-kill', 'quick-lane.after-attach', 1],
   ['quick custom-html', 'cancel', 'upgrade.after-deploy', 1],
   ['quick webdis', 'terminate', 'quick-lane.after-undeploy', 1],
-  ['quick custom-html', 'reset-run', null, 1],
   ['cold custom-html', 'history-loss', 'restore.after-wipe', 1],
-  ['cold custom-html', 'reset-open', 'cold-install.after-deploy', 1],
   ['quick notice-board', 'worker-kill', 'settle.mid-restore', 1],
   ['failing notice-board', 'server-kill', 'settle.mid-restore', 1],
 ];
