@@ -15,11 +15,8 @@ const RUNS: [scenario: string, fault: FaultName, at: string | null, seed: number
   ['first custom-html', 'terminate', 'promote.after-upgrade', 2],
   ['first custom-html', 'worker-term', 'promote.after-record', 1],
   ['first custom-html', 'reset-sweep', null, 1],
-  ['quick custom-html', 'worker-kill', 'quick-lane.after-attach', 1],
-  ['quick custom-html', 'cancel', 'upgrade.after-deploy', 1],
-  ['quick webdis', 'terminate', 'quick-lane.after-undeploy', 1],
-  ['cold custom-html', 'history-loss', 'restore.after-wipe', 1],
-  ['quick notice-board', 'worker-kill', 'settle.mid-restore', 1],
+  ['quick webdis', 'cancel', 'quick-lane.after-data', 1],
+  ['quick notice-board', 'history-loss', 'quick-lane.after-data', 1],
   ['failing notice-board', 'server-kill', 'settle.mid-restore', 1],
 ];
 
