@@ -4,10 +4,11 @@ import { Fault } from '../domain/fault.ts';
 import { recipeRunId } from '../domain/names.ts';
 import { answers } from '../domain/test-request.ts';
 import type { Comment, Forge, Repository } from '../forge/forge.ts';
-import { mirrorOnForge } from '../host/config/forge-access.ts';
+import { ownComments } from '../forge/own-comments.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { runFolderName } from '../host/store/places.ts';
 import { inAttempt } from './attempt.ts';
+import { mirrorIn } from './mirror-on-forge.ts';
 import type { World } from './world.ts';
 
 /** What was said by now of one test. */
@@ -28,8 +29,6 @@ export interface AnswerInput {
 
 /** Within an attempt's time: a forge that does not answer is asked again, perhaps with a newer word. */
 const PATIENCE_MS = 40_000;
-/** Of a pull request's, the newest: ours is not older than its test. */
-const COMMENTS_LOOKED_AT = 500;
 
 export function answer(world: World) {
   return {
@@ -42,14 +41,15 @@ export function answer(world: World) {
       return inAttempt(world, async ({ signal, report }) => {
         const { recipe, commit } = word;
         report(`answering on the forge`);
-        const forge = await world.forgeFor(AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]));
-        const repository = mirrorOnForge(world.config, recipe);
-        if (forge === null || repository === null) {
+        const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+        const mirror = await mirrorIn(world, patience, recipe);
+        if (mirror === null) {
           throw new Fault(
             'BadConfig',
             `there is nobody to answer: "forge" is not configured, or "mirrors" is not on it`,
           );
         }
+        const { forge, repository } = mirror;
         const evidence = evidencePage(test, recipe);
         const text = answerText(word, { request, test, evidence });
         const comment = await keepComment(forge, repository, { pullRequest, request, text }, said.comment);
@@ -89,11 +89,8 @@ async function keepComment(
   const edit = async (id: number): Promise<Said['comment']> =>
     (await forge.editComment(repository, id, text)) ? id : 'gone';
   if (known !== null) return edit(known);
-  const login = await forge.login();
-  const ours = async (): Promise<Comment[]> =>
-    (await forge.commentsOf(repository, pullRequest, COMMENTS_LOOKED_AT)).filter(
-      ({ author, body }) => author === login && answers(body, request),
-    );
+  const ours = (): Promise<Comment[]> =>
+    ownComments(forge, repository, pullRequest, (body) => answers(body, request));
   // One that was made may not have been heard of.
   const [before] = await ours();
   if (before !== undefined) return edit(before.id);

@@ -2,12 +2,11 @@ import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { withoutPreReleases } from '../domain/release.ts';
 import { runName, type Published, type RunRef } from '../domain/run.ts';
-import type { Forge, Repository } from '../forge/forge.ts';
-import { mirrorOnForge } from '../host/config/forge-access.ts';
 import type { Moved } from '../host/git/ledger.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { inAttempt, type Attempt } from './attempt.ts';
+import { mirrorIn, type MirrorOnForge } from './mirror-on-forge.ts';
 import { closeMerged } from './pull-requests.ts';
 import type { World } from './world.ts';
 
@@ -24,7 +23,7 @@ export async function syncMirror(
   run: RunRef | null,
 ): Promise<Published> {
   const { upstream, preReleases } = await world.recipes.one(recipe);
-  const onForge = await mirrorIn(world, attempt, recipe);
+  const onForge = await mirrorIn(world, attempt.signal, recipe);
   attempt.report(`syncing the mirror of ${recipe}`);
   const mirrors = world.mirrorsFor(attempt.commands);
   const subject = { is: 'recipe', name: recipe } as const;
@@ -46,22 +45,6 @@ export async function syncMirror(
     }
     throw error;
   }
-}
-
-interface MirrorOnForge {
-  forge: Forge;
-  repository: Repository;
-}
-
-/** Null where the mirror is elsewhere. */
-async function mirrorIn(
-  { config, forgeFor }: World,
-  { signal }: Attempt,
-  recipe: string,
-): Promise<MirrorOnForge | null> {
-  const repository = mirrorOnForge(config, recipe);
-  const forge = repository && (await forgeFor(signal));
-  return forge && repository && { forge, repository };
 }
 
 /** A forge that is away is one that the mirror cannot be synced with. */

@@ -1,6 +1,7 @@
 import { Fault, type FaultType } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import type { Forge, PullRequest, Repository } from '../forge/forge.ts';
+import { ownComments } from '../forge/own-comments.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { Mirrors } from '../host/git/mirrors.ts';
 
@@ -15,8 +16,6 @@ export interface SyncedMirror {
 
 /** Those that were touched last: a mirror has a handful. */
 const MOST_LOOKED_AT = 100;
-/** Ours stands among these, if there is one: it is written right before the pull request is closed. */
-const MOST_COMMENTS = 500;
 /** A forge, or a repository, that fails as often fails for the others too. */
 const MOST_FAULTS = 3;
 /** A sync has its own time, and a sweep waits for it: who has more pull requests than that finds them looked at next time. */
@@ -79,9 +78,8 @@ async function closeIfMerged(
   // Pushed to or closed since the list was made.
   if (!(await mirrors.bringCommit(recipe, { commit, pullRequest: number }))) return false;
   if (!(await mirrors.mergesToNothing(recipe, commit))) return false;
-  const login = await forge.login();
-  const comments = await forge.commentsOf(repository, number, MOST_COMMENTS);
-  if (!comments.some(({ author, body }) => author === login && body.startsWith(MARKER))) {
+  const [ours] = await ownComments(forge, repository, number, (body) => body.startsWith(MARKER));
+  if (ours === undefined) {
     const body = `${MARKER}\nUpstream's main has this: merging it into ${main} would change nothing, so it is closed. Open it again if it is to stay open.`;
     if ((await forge.addComment(repository, number, body)) === null) return false;
     passBoundary('mirror-sync.after-comment');

@@ -1,4 +1,5 @@
 import type { Forge, Repository } from '../forge/forge.ts';
+import { ownComments } from '../forge/own-comments.ts';
 import { answers, headChangedAnswer, requestedTest } from '../domain/test-request.ts';
 import { commentTestWorkflowId, type TestInput } from '../workflows/protocol.ts';
 import type { Hint } from './webhook.ts';
@@ -47,9 +48,6 @@ export interface Surroundings {
   untilTold(): Promise<void>;
 }
 
-/** Of one pull request, the newest. An answer to an older one than these is not found, and written twice. */
-const ANSWERS_LOOKED_AT = 500;
-
 const nothing = (why: string): Became => ({ became: 'nothing', why });
 
 /** Whether both are the same account or repository: a forge tells names apart whatever their case. */
@@ -77,8 +75,7 @@ export async function consider(
   const mode = requestedTest(comment.body);
   if (mode === null) return nothing('it asks for no test');
   if (comment.author === '') return nothing('its author is gone');
-  const login = await forge.login();
-  if (same(comment.author, login)) return nothing('it is ours');
+  if (same(comment.author, await forge.login())) return nothing('it is ours');
   if (!(await forge.mayWrite(repository, comment.author))) return nothing('its author may not write there');
 
   const test = commentTestWorkflowId(host, recipe, comment.id);
@@ -89,8 +86,8 @@ export async function consider(
   await untilTold();
   if (await forge.pushedSince(repository, pullRequest.number, new Date(comment.created))) {
     const why = 'the head was pushed to since the comment';
-    const before = await forge.commentsOf(repository, pullRequest.number, ANSWERS_LOOKED_AT);
-    if (before.some(({ author, body }) => same(author, login) && answers(body, comment.id))) {
+    const isAnswer = (body: string): boolean => answers(body, comment.id);
+    if ((await ownComments(forge, repository, pullRequest.number, isAnswer)).length > 0) {
       return nothing(`${why}, and it is answered`);
     }
     await forge.addComment(repository, pullRequest.number, headChangedAnswer(comment, mode));
