@@ -4,8 +4,6 @@ import { quotableLine } from '../domain/printable.ts';
 import type { RunRef, SweepSettings } from '../domain/run.ts';
 import type { UpgradeQuestion } from '../domain/upgrade-base.ts';
 import { parseVersion } from '../domain/version.ts';
-import { mirrorUrl } from '../host/config/config.ts';
-import { mirrorOnForge } from '../host/config/forge-access.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
 import { RecipeProblem } from '../host/recipe-format/problem.ts';
@@ -13,6 +11,7 @@ import { readRecipe } from '../host/recipe-format/read.ts';
 import { versionLabel } from '../host/recipe-format/version-label.ts';
 import { coldApp, removeCheckouts } from './app.ts';
 import { holdersOf, holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
+import { mirrorIn } from './mirror-on-forge.ts';
 import { refuseForeignWorker, refuseUnready, settingsOf } from './preflight.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
 import type { World } from './world.ts';
@@ -35,26 +34,27 @@ export function recipeTest(world: World) {
       pullRequest: number;
     }): Promise<{ commit: string }> {
       return inAttempt(world, async ({ signal, report }) => {
-        const forge = await world.forgeFor(signal);
-        if (forge === null) {
+        const { forge: configured } = world.config;
+        if (configured === undefined) {
           throw new Fault(
             'BadInput',
             `pull request ${pullRequest} of ${recipe} cannot be asked for: set "forge" (url and tokenFile) in the configuration, or name a commit`,
           );
         }
-        const repository = mirrorOnForge(world.config, recipe);
-        if (repository === null) {
+        const mirror = await mirrorIn(world, signal, recipe);
+        if (mirror === null) {
           throw new Fault(
             'BadInput',
-            `the mirror of ${recipe} has no pull requests: "mirrors" (${mirrorUrl(world.config, recipe)}) is not on the forge ${world.config.forge?.url ?? ''}`,
+            `the mirror of ${recipe} has no pull requests: "mirrors" is not on the forge ${configured.url}`,
           );
         }
+        const { forge, repository } = mirror;
         report(`asking the forge for pull request ${pullRequest}`);
         const found = await forge.pullRequest(repository, pullRequest);
         if (found === null) {
           throw new Fault(
             'BadInput',
-            `${repository.owner}/${repository.name} has no pull request ${pullRequest} on ${world.config.forge?.url ?? 'the forge'}`,
+            `${repository.owner}/${repository.name} has no pull request ${pullRequest} on ${configured.url}`,
           );
         }
         return { commit: found.head.commit };

@@ -145,4 +145,11 @@ describe('a pull request', () => {
       message: expect.stringContaining(says),
     });
   });
+
+  test('of a mirror elsewhere is refused without the name and the password in its URL', async () => {
+    const elsewhere = { forge, mirrors: 'https://ci:s3cret@git.example.org/{recipe}.git' };
+    const refused = await head(worldOf(null, elsewhere)).catch((error: Error) => error.message);
+    expect(refused).toContain('is not on the forge');
+    expect(refused).not.toContain('s3cret');
+  });
 });
