@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { Fault, messageOf } from '../../domain/fault.ts';
+import { Fault } from '../../domain/fault.ts';
 import { checkGitUrl, type GitUrl } from '../../domain/git-url.ts';
 import { isRecipeName } from '../../domain/names.ts';
 import { mirrorUrl, type Config } from './config.ts';
+import { readSecretFile } from './secret-file.ts';
 
 /** The forge that the mirrors are on: as whom it is asked, and which of its repositories is whose mirror. */
 
@@ -24,11 +24,11 @@ export interface ForgeAccess {
 export async function forgeAccess({ forge }: Pick<Config, 'forge'>): Promise<ForgeAccess | null> {
   if (forge === undefined) return null;
   const { url, tokenFile } = forge;
-  const text = await readFile(tokenFile, 'utf8').catch((error: unknown) => {
-    throw new Fault('BadConfig', `forge.tokenFile: ${messageOf(error)}`);
-  });
-  const token = text.trim();
-  if (token === '') throw new Fault('BadConfig', `forge.tokenFile: ${tokenFile} is empty`);
+  const token = await readSecretFile(
+    'forge.tokenFile',
+    tokenFile,
+    'docs/pull-requests.md says how to make one',
+  );
   // It goes into a header, and into a line that git reads.
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new Fault(

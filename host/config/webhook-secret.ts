@@ -1,6 +1,6 @@
-import { Fault, messageOf } from '../../domain/fault.ts';
-import { readRegularFile } from '../machine/regular-file.ts';
+import { Fault } from '../../domain/fault.ts';
 import type { Config } from './config.ts';
+import { readSecretFile } from './secret-file.ts';
 
 const HOW = 'docs/pull-requests.md says how to make one';
 
@@ -12,10 +12,5 @@ export async function webhookSecret({ webhookSecretFile: file }: Config['serve']
       `serve.webhookSecretFile: not set, and without a secret anybody could ask for tests; ${HOW}`,
     );
   }
-  const text = await readRegularFile(file).catch((error: unknown) => {
-    throw new Fault('BadConfig', `serve.webhookSecretFile: ${messageOf(error)}; ${HOW}`);
-  });
-  const secret = text.trim();
-  if (secret === '') throw new Fault('BadConfig', `serve.webhookSecretFile: ${file} is empty; ${HOW}`);
-  return secret;
+  return readSecretFile('serve.webhookSecretFile', file, HOW);
 }

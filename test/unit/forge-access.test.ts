@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -51,6 +52,14 @@ describe('the token', () => {
     expect(error.message).toContain('forge.tokenFile');
     expect(error.message).toContain(words);
     expect(error.message).not.toContain('root');
+  });
+});
+
+test('a token from a pipe is refused, and not waited for', async () => {
+  execFileSync('mkfifo', [tokenFile]);
+  await expect(forgeAccess(config('/x'))).rejects.toMatchObject({
+    type: 'BadConfig',
+    message: expect.stringContaining('is no regular file'),
   });
 });
 
