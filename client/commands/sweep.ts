@@ -1,15 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/client';
 import type { Command } from 'commander';
 import { isRecipeName } from '../../domain/names.ts';
 import type { SweepVerdict } from '../../domain/report.ts';
 import { createReports } from '../../host/store/reports.ts';
-import { SWEEP_WORKFLOW, sweepWorkflowId, taskQueueOf, type SweepInput } from '../../workflows/protocol.ts';
-import { requireWorker, workflowUrl, type TemporalServer } from '../connect.ts';
+import { SWEEP_WORKFLOW, sweepWorkflowId, type SweepInput } from '../../workflows/protocol.ts';
+import { followByHand, startByHand } from '../by-hand.ts';
+import { requireWorker, workflowUrl } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followSweep, outcomeRows, renderSweepEnd, reportOf } from '../follow.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
-import { stopSignal } from '../signals.ts';
 
 export function addSweepCommand(program: Command, session: Session): void {
   ofHost(program.command('sweep'))
@@ -22,20 +20,24 @@ export function addSweepCommand(program: Command, session: Session): void {
         const { terminal, cwd } = session;
         // On this host a worker may be started later; what nobody serves elsewhere may be no host at all.
         if (!local) await requireWorker(server, config.host);
-        const sweep = await startSweep(server, config.host, recipes);
+        const { host } = config;
+        const input: SweepInput = recipes.length === 0 ? {} : { recipes };
+        const what = recipes.length === 0 ? 'every enrolled recipe' : recipes.join(', ');
+        const sweep = await startByHand(server, {
+          host,
+          type: SWEEP_WORKFLOW,
+          idAt: (now) => sweepWorkflowId(host, now),
+          input,
+          summary: `sweep by hand: ${what}`.slice(0, 200),
+        });
         const url = workflowUrl(config, sweep);
-        const progress = options.json ? { live: null, out: terminal.err } : terminal;
-        progress.out(`${sweep} started: ${url}`);
-        const stop = stopSignal();
-        const end = await followSweep({ server, sweep, terminal: progress, signal: stop.signal });
-        stop.dispose();
-        if ('interrupted' in end) {
-          terminal.err(
-            `${sweep} goes on without this terminal. Watch it: recipe-sweep status, or ${url}. Stop it: recipe-sweep abort ${sweep}`,
-          );
-          session.exitStatus = EXIT.interrupted;
-          return;
-        }
+        const end = await followByHand(session, {
+          id: sweep,
+          url,
+          json: options.json ?? false,
+          follow: (shown, signal) => followSweep({ server, sweep, terminal: shown, signal }),
+        });
+        if (end === null) return;
         if ('failed' in end) {
           // A cancelled sweep has a report as well.
           const reports = createReports(config.state);
@@ -58,29 +60,6 @@ export function checkRecipeNames(names: readonly string[]): void {
   if (wrong.length > 0) {
     const quoted = wrong.map((name) => JSON.stringify(name)).join(', ');
     throw new CommandStopped(`not a recipe name: ${quoted} (a-z, 0-9 and single hyphens)`);
-  }
-}
-
-/** Its second names a sweep by hand. Where another one has that name already, this one takes the next second's. */
-async function startSweep({ client }: TemporalServer, host: string, recipes: string[]): Promise<string> {
-  const input: SweepInput = recipes.length === 0 ? {} : { recipes };
-  const what = recipes.length === 0 ? 'every enrolled recipe' : recipes.join(', ');
-  for (;;) {
-    const now = new Date();
-    const workflowId = sweepWorkflowId(host, now);
-    try {
-      await client.workflow.start(SWEEP_WORKFLOW, {
-        workflowId,
-        taskQueue: taskQueueOf(host),
-        args: [input],
-        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-        staticSummary: `sweep by hand: ${what}`.slice(0, 200),
-      });
-      return workflowId;
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      await sleep(1000 - now.getMilliseconds());
-    }
   }
 }
 

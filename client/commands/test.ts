@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowExecutionAlreadyStartedError, WorkflowIdReusePolicy } from '@temporalio/client';
 import { InvalidArgumentError, type Command } from 'commander';
 import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
 import { recipeRunId } from '../../domain/names.ts';
@@ -7,20 +5,19 @@ import type { RecipeResult } from '../../domain/report.ts';
 import type { Config } from '../../host/config/config.ts';
 import { createResults } from '../../host/store/results.ts';
 import {
-  taskQueueOf,
   TEST_WORKFLOW,
   testWorkflowId,
   type RecipeTestResult,
   type TestInput,
 } from '../../workflows/protocol.ts';
-import { requireWorker, workflowUrl, type TemporalServer } from '../connect.ts';
+import { followByHand, startByHand } from '../by-hand.ts';
+import { requireWorker, workflowUrl } from '../connect.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followTest } from '../follow.ts';
 import { colourOutcome, nearPath } from '../render/outcomes.ts';
 import { renderResult, testedText } from '../render/result.ts';
 import { oneLine } from '../render/terminal.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
-import { stopSignal } from '../signals.ts';
 import { checkRecipeNames } from './sweep.ts';
 
 interface Options {
@@ -43,20 +40,22 @@ export function addTestCommand(program: Command, session: Session): void {
       await withServer(session, command, async (server, config, local) => {
         const { terminal, cwd } = session;
         if (!local) await requireWorker(server, config.host);
-        const test = await startTest(server, config.host, inputOf(recipe, options));
+        const { host } = config;
+        const test = await startByHand(server, {
+          host,
+          type: TEST_WORKFLOW,
+          idAt: (now) => testWorkflowId(host, recipe, now),
+          input: inputOf(recipe, options),
+          summary: `test by hand: ${recipe}`,
+        });
         const url = workflowUrl(config, test);
-        const progress = options.json ? { live: null, out: terminal.err } : terminal;
-        progress.out(`${test} started: ${url}`);
-        const stop = stopSignal();
-        const end = await followTest({ server, test, terminal: progress, signal: stop.signal });
-        stop.dispose();
-        if ('interrupted' in end) {
-          terminal.err(
-            `${test} goes on without this terminal. Watch it: recipe-sweep status, or ${url}. Stop it: recipe-sweep abort ${test}`,
-          );
-          session.exitStatus = EXIT.interrupted;
-          return;
-        }
+        const end = await followByHand(session, {
+          id: test,
+          url,
+          json: options.json ?? false,
+          follow: (shown, signal) => followTest({ server, test, terminal: shown, signal }),
+        });
+        if (end === null) return;
         const kept = local ? await keptResult(config, test, recipe) : null;
         if ('failed' in end) {
           const at = kept === null ? '' : `\nresult    ${nearPath(kept.file, cwd)}`;
@@ -100,27 +99,6 @@ function inputOf(recipe: string, { pr, ref, quick }: Options): TestInput {
     ...(ref === undefined ? {} : { ref }),
     ...(quick === undefined ? {} : { quick }),
   };
-}
-
-/** Its second names a test by hand. Where another one has that name already, this one takes the next second's. */
-async function startTest({ client }: TemporalServer, host: string, input: TestInput): Promise<string> {
-  for (;;) {
-    const now = new Date();
-    const workflowId = testWorkflowId(host, input.recipe, now);
-    try {
-      await client.workflow.start(TEST_WORKFLOW, {
-        workflowId,
-        taskQueue: taskQueueOf(host),
-        args: [input],
-        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-        staticSummary: `test by hand: ${input.recipe}`,
-      });
-      return workflowId;
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      await sleep(1000 - now.getMilliseconds());
-    }
-  }
 }
 
 /** What is on this host's disk of it; null where nothing is, or it cannot be read. */
