@@ -16,7 +16,7 @@ import type { RunRef } from '../../domain/run.ts';
 import { createAttempts } from '../../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../../host/machine/processes.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
-import { declaredEnvironment, type Config } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/config.ts';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
@@ -25,6 +25,7 @@ import { createTools } from '../../host/tools.ts';
 import { createStore } from '../../host/store/store.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
+import { plainConfig } from '../fixtures/plain-config.ts';
 import { ensureProxyNetwork, importBusybox, ofZone } from './engine.ts';
 
 /**
@@ -45,31 +46,7 @@ let removeProxy: (() => Promise<void>) | undefined;
 const checkouts = new Map<string, (target: string) => void>();
 const settings = new Map<string, Partial<RecipeSettings>>();
 
-const config: Config = {
-  host: 'e2e',
-  zone,
-  state,
-  recipes: path.join(scratch, 'recipes'),
-  mirrors: '',
-  path: process.env['PATH'] ?? '',
-  docker: { socket: '/var/run/docker.sock', pull: 'missing' },
-  serve: { listen: '127.0.0.1:8080' },
-  probe: { via: 'task' },
-  temporal: { address: '', namespace: '', ui: '' },
-  schedule: { day: 'sunday', time: '03:00', timezone: 'UTC', catchup: 0 },
-  limits: {
-    sweep: 600_000,
-    tier: 600_000,
-    promote: 600_000,
-    deploy: 60_000,
-    stable: 0,
-    attempts: 2,
-    tests_between: 2,
-    headroom: 0,
-    fetch: 1e9,
-  },
-  retention: { sweeps: 1e9, evidence: 1e9, alerts: 1e9, images: 1e9 },
-};
+const config = plainConfig({ host: 'e2e', zone, state, recipes: path.join(scratch, 'recipes') });
 const environment = declaredEnvironment(config);
 const now = (): Date => new Date();
 const never = (): Promise<never> => Promise.reject(new Fault('MirrorSync', 'there is no upstream'));

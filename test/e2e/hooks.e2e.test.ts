@@ -21,6 +21,7 @@ import { processRunner } from '../../host/machine/process.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox } from './engine.ts';
+import { plainLimits } from '../fixtures/plain-config.ts';
 
 /**
  * A recipe's hooks and checks around a deployment on the swarm of this machine. Needs an engine that is a swarm
@@ -40,17 +41,7 @@ const config = {
   state: scratch,
   docker: { socket, pull: 'missing' as const },
   probe: { via: 'task' as const },
-  limits: {
-    sweep: 0,
-    tier: 600_000,
-    promote: 0,
-    deploy: 40_000,
-    stable: 0,
-    attempts: 2,
-    tests_between: 2,
-    headroom: 0,
-    fetch: 1e9,
-  },
+  limits: plainLimits({ sweep: 0, promote: 0, deploy: 40_000 }),
 };
 const environment = declaredEnvironment({
   path: process.env['PATH'] ?? '',

@@ -16,6 +16,7 @@ import { ensureImage, ensureSame, type ImageHost } from '../../host/engine/image
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { importBusybox } from './engine.ts';
 import { packImage, startRegistry, type Registry, type RegistryAnswer } from './registry.ts';
+import { plainLimits } from '../fixtures/plain-config.ts';
 
 /** What becomes of images that we pulled, on the engine of this machine and from a registry of our own. */
 
@@ -240,17 +241,7 @@ it('none goes from an engine that another installation uses too', async () => {
   const Labels = { 'recipe-sweep.zone': `other-${hex}.test` };
   await docker.createVolume({ Name: `pulled-${hex}`, Labels });
   made.push(docker.getVolume(`pulled-${hex}`));
-  const limits = {
-    tier: 0,
-    deploy: 0,
-    stable: 0,
-    headroom: 0,
-    fetch: 0,
-    sweep: 0,
-    promote: 0,
-    attempts: 2,
-    tests_between: 2,
-  };
+  const limits = plainLimits({ tier: 0, deploy: 0, fetch: 0, sweep: 0, promote: 0 });
   const { stacks } = deployingOnSwarm({
     config: {
       zone: `mine-${hex}.test`,

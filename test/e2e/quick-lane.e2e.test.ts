@@ -23,7 +23,7 @@ import { Fault } from '../../domain/fault.ts';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Release } from '../../domain/release.ts';
 import type { RunRef } from '../../domain/run.ts';
-import { declaredEnvironment, type Config } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/config.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
@@ -37,6 +37,7 @@ import { createStore } from '../../host/store/store.ts';
 import { createTools } from '../../host/tools.ts';
 import { ensureProxyNetwork, ofZone } from './engine.ts';
 import { errorBody, startRegistry, type Registry } from './registry.ts';
+import { plainConfig } from '../fixtures/plain-config.ts';
 
 /**
  * The quick lane on the swarm of this machine, with an app whose new release migrates its database: Miniflux. One story,
@@ -56,31 +57,10 @@ const CANONICAL: Release = { version: OLD, commit: 'c'.repeat(40) };
 const NEXT: Release = { version: NEW, commit: 'd'.repeat(40) };
 const STACK = stackName(warmDomain(RECIPE, zone));
 
-const config: Config = {
-  host: 'e2e',
-  zone,
-  state,
-  recipes: path.join(scratch, 'recipes'),
-  mirrors: '',
-  path: process.env['PATH'] ?? '',
-  docker: { socket: '/var/run/docker.sock', pull: 'missing' },
-  serve: { listen: '127.0.0.1:8080' },
-  probe: { via: 'task' },
-  temporal: { address: '', namespace: '', ui: '' },
-  schedule: { day: 'sunday', time: '03:00', timezone: 'UTC', catchup: 0 },
-  limits: {
-    sweep: 600_000,
-    tier: 600_000,
-    promote: 600_000,
-    deploy: 120_000,
-    stable: 0,
-    attempts: 2,
-    tests_between: 2,
-    headroom: 0,
-    fetch: 1e9,
-  },
-  retention: { sweeps: 1e9, evidence: 1e9, alerts: 1e9, images: 1e9 },
-};
+const config = plainConfig(
+  { host: 'e2e', zone, state, recipes: path.join(scratch, 'recipes') },
+  { deploy: 120_000 },
+);
 const now = (): Date => new Date();
 const never = (): Promise<never> => Promise.reject(new Fault('MirrorSync', 'there is no upstream'));
 

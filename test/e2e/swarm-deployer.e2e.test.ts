@@ -32,6 +32,7 @@ import { selfSigned } from '../fixtures/certificates.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { ensureProxyNetwork, importBusybox, ofZone, withLabel } from './engine.ts';
 import { errorBody, packImage, startRegistry } from './registry.ts';
+import { plainLimits } from '../fixtures/plain-config.ts';
 
 /**
  * The deployer on the swarm of this machine. Needs an engine that is a swarm manager and a static busybox;
@@ -55,17 +56,7 @@ const config = {
   state: scratch,
   docker: { socket, pull: 'missing' as const },
   probe: { via: 'task' as const },
-  limits: {
-    sweep: 0,
-    tier: 600_000,
-    promote: 0,
-    deploy: 40_000,
-    stable: 0,
-    attempts: 2,
-    tests_between: 2,
-    headroom: 0,
-    fetch: 1e9,
-  },
+  limits: plainLimits({ sweep: 0, promote: 0, deploy: 40_000 }),
 };
 const environment = declaredEnvironment({
   path: process.env['PATH'] ?? '',

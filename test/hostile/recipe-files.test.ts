@@ -19,6 +19,7 @@ import { writeRecipe } from './hostile-repository.ts';
 import { ROUTE_CASES } from './cases/routes.ts';
 import { expectClear, makeSurroundings, type Surroundings } from './surroundings.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
+import { plainLimits } from '../fixtures/plain-config.ts';
 
 /**
  * Hostile files in a release: published to a real repository, synced, checked out and prepared by the real
@@ -93,17 +94,7 @@ function deployer() {
       state: around.state,
       docker: { socket: '/nonexistent.sock', pull: 'missing' },
       probe: { via: 'task' },
-      limits: {
-        sweep: 0,
-        tier: 60_000,
-        promote: 0,
-        deploy: 1_000,
-        stable: 0,
-        attempts: 2,
-        tests_between: 2,
-        headroom: 0,
-        fetch: 1e9,
-      },
+      limits: plainLimits({ sweep: 0, tier: 60_000, promote: 0, deploy: 1_000 }),
     },
     commands: around.commands,
     docker: neverAsked,

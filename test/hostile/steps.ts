@@ -3,7 +3,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createAttempts } from '../../host/lock/attempts.ts';
-import { declaredEnvironment, type Config } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/config.ts';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
@@ -11,6 +11,7 @@ import { processRunner, type ProcessRunner } from '../../host/machine/process.ts
 import { createRecipes } from '../../host/recipes/recipes.ts';
 import { createStore } from '../../host/store/store.ts';
 import type { Surroundings } from './surroundings.ts';
+import { plainConfig } from '../fixtures/plain-config.ts';
 
 /** The worker's own steps over these surroundings. */
 export interface Steps {
@@ -29,31 +30,17 @@ export function stepsIn(around: Surroundings): Steps {
   const { root, state } = around;
   const recipes = path.join(root, 'ours', 'recipes');
   const now = (): Date => new Date();
-  const config: Config = {
-    host: 'hostile',
-    zone: 'hostile.test',
-    state,
-    recipes,
-    mirrors: path.join(root, 'ours', 'mirrors', '{recipe}.git'),
-    path: process.env['PATH'] ?? '',
-    docker: { socket: '/nonexistent.sock', pull: 'missing' },
-    serve: { listen: '127.0.0.1:8080' },
-    probe: { via: 'task' },
-    temporal: { address: '', namespace: '', ui: '' },
-    schedule: { day: 'sunday', time: '03:00', timezone: 'UTC', catchup: 0 },
-    limits: {
-      sweep: 60_000,
-      tier: 60_000,
-      promote: 60_000,
-      deploy: 1_000,
-      stable: 0,
-      attempts: 2,
-      tests_between: 2,
-      headroom: 0,
-      fetch: 1e9,
+  const config = plainConfig(
+    {
+      host: 'hostile',
+      zone: 'hostile.test',
+      state,
+      recipes,
+      mirrors: path.join(root, 'ours', 'mirrors', '{recipe}.git'),
+      docker: { socket: '/nonexistent.sock', pull: 'missing' },
     },
-    retention: { sweeps: 1e9, evidence: 1e9, alerts: 1e9, images: 1e9 },
-  };
+    { sweep: 60_000, tier: 60_000, promote: 60_000, deploy: 1_000 },
+  );
   const ledger = createLedger(state);
   const mirrorsFor = (commands: ProcessRunner): Mirrors =>
     createMirrors({ config, commands, ledger, now, endOrphans: async () => undefined });

@@ -12,6 +12,7 @@ import { STACK_LABEL } from '../../host/engine/stack-label.ts';
 import { openSwarm } from '../../host/engine/swarm.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
+import { plainLimits } from '../fixtures/plain-config.ts';
 
 /** Whatever changes a stack, tried on those that it must leave alone, with an engine that only lists. */
 
@@ -79,17 +80,7 @@ function deploying(changes: { docker?: Dockerode } = {}): Deploying {
       state: folder,
       docker: { socket: '/nonexistent.sock', pull: 'missing' },
       probe: { via: 'task' },
-      limits: {
-        sweep: 0,
-        tier: 60_000,
-        promote: 0,
-        deploy: 1_000,
-        stable: 0,
-        attempts: 2,
-        tests_between: 2,
-        headroom: 0,
-        fetch: 1e9,
-      },
+      limits: plainLimits({ sweep: 0, tier: 60_000, promote: 0, deploy: 1_000 }),
     },
     commands: processRunner({ environment: {} }),
   });

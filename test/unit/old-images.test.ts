@@ -7,6 +7,7 @@ import Dockerode from 'dockerode';
 import { expect, it } from 'vitest';
 import { processRunner } from '../../host/machine/process.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
+import { plainLimits } from '../fixtures/plain-config.ts';
 
 it('an engine that takes calls and never answers does not hold up what comes after', async () => {
   const state = mkdtempSync(path.join(tmpdir(), 'old-images-'));
@@ -17,17 +18,7 @@ it('an engine that takes calls and never answers does not hold up what comes aft
     await once(silent, 'listening');
     const images = { 'redis:7': { id: null, needed: new Date(0).toISOString() } };
     writeFileSync(path.join(state, 'images.json'), JSON.stringify({ schema: 1, images }));
-    const limits = {
-      tier: 0,
-      deploy: 0,
-      stable: 0,
-      headroom: 0,
-      fetch: 0,
-      sweep: 0,
-      promote: 0,
-      attempts: 2,
-      tests_between: 2,
-    };
+    const limits = plainLimits({ tier: 0, deploy: 0, fetch: 0, sweep: 0, promote: 0 });
     const { stacks } = deployingOnSwarm({
       config: { zone: 'x.test', state, docker: { socket, pull: 'always' }, probe: { via: 'task' }, limits },
       commands: processRunner({ environment: {} }),
