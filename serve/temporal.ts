@@ -19,8 +19,8 @@ export interface Temporal extends Starter {
   close(): Promise<void>;
 }
 
-/** Of one question; less than a forge is kept waiting, so that it is told. */
-const PATIENCE_MS = 3_000;
+/** Of one question; with the client's last try, half a second, less than a forge is kept waiting: so it is told. */
+const PATIENCE_MS = 2_500;
 
 /** Connects when it is asked first. Throws Fault BadConfig where what the configuration names cannot be read. */
 export async function openTemporal({ temporal, host }: Pick<Config, 'temporal' | 'host'>): Promise<Temporal> {

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { connect, createServer as createRelay, type AddressInfo, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import { readConfig } from '../../host/config/config.ts';
 import { runServe } from '../../serve/main.ts';
@@ -206,28 +207,32 @@ describe('serve', () => {
     return status;
   }
 
+  async function logged(): Promise<Record<string, unknown>[]> {
+    const lines = (await readFile(path.join(folder, 'log'), 'utf8')).trimEnd().split('\n');
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
   const started = (id: number) =>
     server.client.workflow.getHandle(commentTestWorkflowId(HOST, 'gitea', id)).describe();
 
   test('starts the test that a delivery asks for, and one that nobody told of', async () => {
     answers['repos/mirrors/gitea/issues/comments'] = [write(21, 'anna')];
     await start();
-    await vi.waitFor(() => started(21), { timeout: 10_000 });
+    await vi.waitFor(() => started(21), 30_000);
     write(22, 'anna');
-    expect(await deliver(22)).toBe(200);
-    expect(await deliver(22)).toBe(200);
+    // 202 where the machine is slow.
+    expect([200, 202]).toContain(await deliver(22));
+    expect([200, 202]).toContain(await deliver(22));
+    await vi.waitFor(async () => expect(await logged()).toHaveLength(4), 30_000);
     expect((await started(22)).type).toBe(TEST_WORKFLOW);
     const health = await fetch(`${url}/healthz`);
     expect([health.status, await health.json()]).toEqual([200, { ok: true, temporal: 'ok', forge: 'ok' }]);
     stop.abort();
     await ended;
-    const log = await readFile(path.join(folder, 'log'), 'utf8');
-    expect(log).not.toMatch(/sesame|secret-token/);
-    const lines = log
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(lines.map(({ msg, became }) => [msg, ...(became === undefined ? [] : [became])])).toEqual([
+    expect(await readFile(path.join(folder, 'log'), 'utf8')).not.toMatch(/sesame|secret-token/);
+    expect(
+      (await logged()).map(({ msg, became }) => [msg, ...(became === undefined ? [] : [became])]),
+    ).toEqual([
       ['serve listens'],
       ['comment', 'a test'],
       ['comment', 'a test'],
@@ -240,7 +245,13 @@ describe('serve', () => {
     relay.isCut = true;
     write(31, 'anna');
     await start();
-    expect(await deliver(31)).toBe(503);
+    // 202 where the machine is slow: it finds out afterwards.
+    expect([202, 503]).toContain(await deliver(31));
+    await vi.waitFor(
+      async () => expect((await logged()).map(({ msg }) => msg)).toContain('comment was not looked at'),
+      20_000,
+    );
+    await expect(started(31)).rejects.toThrow(WorkflowNotFoundError);
     const health = await fetch(`${url}/healthz`);
     expect([health.status, await health.json()]).toEqual([
       503,
