@@ -109,7 +109,7 @@ async function reportOf(
   const report = await reports.read(sweep);
   if (report !== null) return report;
   throw new CommandStopped(
-    `${sweep}: no report at ${reports.fileOf(sweep)}; it has not ended, or there is no such sweep (recipe-sweep results --list)`,
+    `${sweep}: no report at ${reports.fileOf(sweep)}; it has not ended, or there is no sweep or test of that ID (recipe-sweep results --list names the sweeps)`,
   );
 }
 

@@ -416,8 +416,8 @@ test.each([
   'key:|\n\n',
   "pw='\\",
   '-----BEGIN PRIVATE KEY-----',
-])('a text of %s, again and again, is looked through in no time', (piece) => {
-  const begun = performance.now();
-  maskOf([]).text(piece.repeat(500_000 / piece.length));
-  expect(performance.now() - begun).toBeLessThan(5_000);
+])('a text of %s, again and again, is looked through before the test is out of time', (piece) => {
+  const text = piece.repeat(500_000 / piece.length);
+  // Far longer than that, where the time grows with the square of the length.
+  expect(maskOf([]).text(text).length).toBeGreaterThan(0);
 });
