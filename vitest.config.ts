@@ -5,22 +5,24 @@ const MINUTE = 60_000;
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], maxWorkers: 2, testTimeout: 30_000 } },
       // Hostile input, tried on real repositories and files until it is refused; no engine.
       {
         test: {
           name: 'hostile',
           include: ['test/hostile/**/*.test.ts'],
+          maxWorkers: 2,
           testTimeout: 2 * MINUTE,
           hookTimeout: MINUTE,
         },
       },
-      // These start a Temporal dev server and answer its activities with fakes.
+      // These start a Temporal dev server each and answer its activities with fakes: most of their time is waiting.
       {
         test: {
           name: 'workflow',
           include: ['test/workflow/**/*.test.ts'],
           globalSetup: ['test/built.ts', 'test/temporal-binary.ts'],
+          maxWorkers: 3,
           testTimeout: 2 * MINUTE,
           hookTimeout: 2 * MINUTE,
         },
