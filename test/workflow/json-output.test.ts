@@ -2,24 +2,22 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { abortUpdate } from '../../workflows/protocol.ts';
 import { parseDocument } from '../fixtures/documents.ts';
 import { typeIn } from '../unit/typed-command.ts';
 import { fakeHost } from './fake-host.ts';
-import { HOST, quietRuntime, startWorkflowServer, type WorkflowServer } from './server.ts';
+import { openWorkflowServer } from './open-server.ts';
+import { HOST } from './server.ts';
 
 /** What the commands that ask the server print with --json, which docs/json.md promises. */
 
-quietRuntime();
-
+const server = await openWorkflowServer();
 let folder: string;
-let server: WorkflowServer;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'json-output-'));
-  server = await startWorkflowServer(inject('temporal'));
   await writeFile(
     path.join(folder, 'recipe-sweep.yml'),
     [
@@ -31,10 +29,9 @@ beforeAll(async () => {
       `temporal: { address: '${server.address}' }`,
     ].join('\n'),
   );
-}, 120_000);
+});
 
 afterAll(async () => {
-  await server?.close();
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { WorkflowHandle } from '@temporalio/client';
+import { describe, expect, test } from 'vitest';
 import { outcomeTitle } from '../../domain/outcome.ts';
-import { rootFailure } from '../../workflows/input.ts';
 import {
   hostWorkflowId,
   SEARCH_ATTRIBUTES,
@@ -16,21 +14,12 @@ import {
   type TestInput,
 } from '../../workflows/protocol.ts';
 import { fakeHost, type FakeHost, type FakeRecipe } from './fake-host.ts';
-import { HOST, quietRuntime, startWorkflowServer, TASK_QUEUE, type WorkflowServer } from './server.ts';
+import { openWorkflowServer } from './open-server.ts';
+import { failureOf, HOST, TASK_QUEUE, until } from './server.ts';
 
 /** Tests of pull requests, in real workflows; the steps and the forge are a fake host's. */
 
-quietRuntime();
-
-let server: WorkflowServer;
-
-beforeAll(async () => {
-  server = await startWorkflowServer(inject('temporal'));
-});
-
-afterAll(async () => {
-  await server?.close();
-});
+const server = await openWorkflowServer();
 
 const HEAD = 'f'.repeat(40);
 
@@ -48,26 +37,10 @@ async function testOf(host: FakeHost, input: unknown): Promise<RecipeTestResult>
   return server.withWorker(host, async () => (await start(input)).result() as Promise<RecipeTestResult>);
 }
 
-async function failureOf(promise: Promise<unknown>): Promise<Error> {
-  const error: unknown = await promise.then(
-    () => new Error('did not fail'),
-    (reason: unknown) => reason,
-  );
-  return rootFailure(error instanceof WorkflowFailedError ? error.cause : error) as Error;
-}
-
 const host = () => server.client.workflow.getHandle(hostWorkflowId(HOST));
 
 async function waiting(): Promise<string[]> {
   return (await host().query(turnsQuery)).waiting.map(({ workflow }) => workflow.id);
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await isSo().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`not so after a minute: ${what}`);
-    await sleep(50);
-  }
 }
 
 const isWaiting = (one: WorkflowHandle) =>

@@ -1,23 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { recipeWorkflowId, SEARCH_ATTRIBUTES } from '../../workflows/protocol.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { fakeHost } from './fake-host.ts';
-import { quietRuntime, startWorkflowServer, TASK_QUEUE, type WorkflowServer } from './server.ts';
+import { openWorkflowServer } from './open-server.ts';
+import { TASK_QUEUE } from './server.ts';
 
 /** What `temporal workflow reset`, or the button in the UI, does to runs of ours. */
 
-quietRuntime();
-
-let server: WorkflowServer;
-
-beforeAll(async () => {
-  server = await startWorkflowServer(inject('temporal'));
-});
-
-afterAll(async () => {
-  await server?.close();
-});
+const server = await openWorkflowServer();
 
 /** Back to the end of the first workflow task, which every run has. */
 async function reset(workflowId: string): Promise<void> {

@@ -5,12 +5,13 @@ import { connect, createServer as createRelay, type AddressInfo, type Socket } f
 import os from 'node:os';
 import path from 'node:path';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readConfig } from '../../host/config/config.ts';
 import { runServe } from '../../serve/main.ts';
 import { openTemporal, type Temporal } from '../../serve/temporal.ts';
 import { commentTestWorkflowId, TEST_WORKFLOW } from '../../workflows/protocol.ts';
-import { HOST, startWorkflowServer, type WorkflowServer } from './server.ts';
+import { openWorkflowServer } from './open-server.ts';
+import { HOST } from './server.ts';
 
 /** `serve` between a real Temporal server, which is away at times, and a stand-in of a forge's API. */
 
@@ -18,18 +19,14 @@ const HEAD = 'c0ffee'.padEnd(40, '0');
 const SECRET = 'sesame';
 const CREATED = new Date(Math.floor(Date.now() / 1000) * 1000 - 60_000).toISOString();
 
-let server: WorkflowServer;
+const server = await openWorkflowServer();
 /** The way to the Temporal server, which can be cut. */
 let relay: { port: number; isCut: boolean; close(): void };
 
 beforeAll(async () => {
-  server = await startWorkflowServer(inject('temporal'));
   relay = await relayTo(server.address);
-}, 120_000);
-afterAll(async () => {
-  relay.close();
-  await server.close();
 });
+afterAll(() => relay.close());
 
 async function relayTo(address: string): Promise<typeof relay> {
   const [host = '', port = ''] = address.split(':');

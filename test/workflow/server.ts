@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Client } from '@temporalio/client';
+import { WorkflowFailedError, type Client } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../workflows/protocol.ts';
+import { rootFailure } from '../../workflows/input.ts';
 import type { Activities } from '../../activities/index.ts';
 import { createTurns } from '../../worker/turns.ts';
 import type { FakeHost } from './fake-host.ts';
@@ -55,6 +57,23 @@ function turnSteps(
       return workflows.filter((_, place) => !open[place]);
     },
   };
+}
+
+/** With what a workflow failed in the end. */
+export async function failureOf(promise: Promise<unknown>): Promise<Error> {
+  const error: unknown = await promise.then(
+    () => new Error('did not fail'),
+    (reason: unknown) => reason,
+  );
+  return rootFailure(error instanceof WorkflowFailedError ? error.cause : error) as Error;
+}
+
+export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await isSo().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`not so after a minute: ${what}`);
+    await sleep(50);
+  }
 }
 
 export async function startWorkflowServer(temporalBinary: string): Promise<WorkflowServer> {

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { NativeConnection } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../client/connect.ts';
 import { readConfig } from '../../host/config/config.ts';
 import { temporalAccess } from '../../host/config/temporal-access.ts';
 import { authority } from '../fixtures/certificates.ts';
-import { startWorkflowServer, type WorkflowServer } from './server.ts';
+import { openWorkflowServer } from './open-server.ts';
 
 /** The commands and the worker against a real server behind TLS that wants to know who calls. */
 
@@ -18,14 +18,13 @@ const NAME = 'temporal.example.org';
 const ours = authority('ours');
 const theirs = authority('theirs');
 
+const server = await openWorkflowServer();
 let folder: string;
-let server: WorkflowServer;
 let gate: Server;
 let port: number;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'temporal-access-'));
-  server = await startWorkflowServer(inject('temporal'));
   const [host = '', inner = ''] = server.address.split(':');
   gate = tls.createServer(
     { ...ours.issue(NAME), ca: ours.ca, requestCert: true, ALPNProtocols: ['h2'] },
@@ -46,11 +45,10 @@ beforeAll(async () => {
     token: 'sesame\n',
   }))
     await writeFile(path.join(folder, name), text);
-}, 120_000);
+});
 
 afterAll(async () => {
   gate?.close();
-  await server?.close();
   await rm(folder, { recursive: true });
 });
 

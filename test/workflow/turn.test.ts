@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   abortUpdate,
   CANONICAL_WORKFLOW,
@@ -12,21 +11,12 @@ import {
   type SweepResult,
 } from '../../workflows/protocol.ts';
 import { fakeHost, type FakeHost } from './fake-host.ts';
-import { HOST, quietRuntime, startWorkflowServer, TASK_QUEUE, type WorkflowServer } from './server.ts';
+import { openWorkflowServer } from './open-server.ts';
+import { HOST, TASK_QUEUE, until } from './server.ts';
 
 /** Whose turn it is, between real workflows; the steps are a fake host's. */
 
-quietRuntime();
-
-let server: WorkflowServer;
-
-beforeAll(async () => {
-  server = await startWorkflowServer(inject('temporal'));
-});
-
-afterAll(async () => {
-  await server?.close();
-});
+const server = await openWorkflowServer();
 
 function start(type: string, input: unknown): Promise<WorkflowHandle> {
   const workflowId = `${type}-${randomUUID()}`;
@@ -41,14 +31,6 @@ const host = () => server.client.workflow.getHandle(hostWorkflowId(HOST));
 async function waiting(): Promise<string[]> {
   const turns = await host().query(turnsQuery);
   return turns.waiting.map(({ workflow }) => workflow.id);
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await isSo().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`not so after a minute: ${what}`);
-    await sleep(50);
-  }
 }
 
 const idle = () => until('the host is free', async () => (await host().describe()).status.name !== 'RUNNING');
