@@ -39,6 +39,8 @@ const NEEDS_RESTART = new Set<string>(['gitea', 'keycloak']);
 const ENROLLED = [['keycloak'], ['custom-html', 'gitea', 'miniflux', 'mumble', 'pinboard', 'reading-room']];
 
 let systems: System[];
+/** Those of which the second release is out. */
+const published = new Set<string>();
 /** Containers made, and volumes mounted by which. */
 let events: Awaited<ReturnType<typeof followEvents>>;
 
@@ -137,10 +139,17 @@ async function expectNothingLeft(): Promise<void> {
   expect(await namelessVolumes()).toEqual([]);
 }
 
+/** Those whose canonical is not at that release yet: all of them, but where the test is tried once more. */
+async function notYetAt(release: 'first' | 'second'): Promise<(typeof NAMES)[number][]> {
+  const versions = await Promise.all(NAMES.map((name) => systemOf(name).canonical(name)));
+  return NAMES.filter((name, place) => versions[place]?.version !== APPS[name][release]);
+}
+
 describe('real apps', () => {
   test('their first releases pass and become canonicals', async () => {
-    const results = await sweep(...NAMES);
-    for (const name of NAMES) {
+    const names = await notYetAt('first');
+    const results = await sweep(...names);
+    for (const name of names) {
       const { first } = APPS[name];
       expect([name, ...storyOf(results.get(name))]).toEqual([
         name,
@@ -158,9 +167,13 @@ describe('real apps', () => {
   });
 
   test('the next releases keep the data through upgrade, backup and restore, and are promoted', async () => {
-    for (const name of NAMES) await systemOf(name).upstreams.publish(name, APPS[name].second);
-    const results = await sweep(...NAMES);
-    for (const name of NAMES) {
+    for (const name of NAMES.filter((one) => !published.has(one))) {
+      await systemOf(name).upstreams.publish(name, APPS[name].second);
+      published.add(name);
+    }
+    const names = await notYetAt('second');
+    const results = await sweep(...names);
+    for (const name of names) {
       const { second, check, says } = APPS[name];
       const result = results.get(name);
       expect([name, ...storyOf(result)]).toEqual([
