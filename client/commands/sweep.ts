@@ -20,13 +20,12 @@ export function addSweepCommand(program: Command, session: Session): void {
         const { terminal, cwd } = session;
         // On this host a worker may be started later; what nobody serves elsewhere may be no host at all.
         if (!local) await requireWorker(server, config.host);
-        const { host } = config;
         const input: SweepInput = recipes.length === 0 ? {} : { recipes };
         const what = recipes.length === 0 ? 'every enrolled recipe' : recipes.join(', ');
         const sweep = await startByHand(server, {
-          host,
+          host: config.host,
           type: SWEEP_WORKFLOW,
-          idAt: (now) => sweepWorkflowId(host, now),
+          idAt: (now) => sweepWorkflowId(config.host, now),
           input,
           summary: `sweep by hand: ${what}`.slice(0, 200),
         });

@@ -40,11 +40,10 @@ export function addTestCommand(program: Command, session: Session): void {
       await withServer(session, command, async (server, config, local) => {
         const { terminal, cwd } = session;
         if (!local) await requireWorker(server, config.host);
-        const { host } = config;
         const test = await startByHand(server, {
-          host,
+          host: config.host,
           type: TEST_WORKFLOW,
-          idAt: (now) => testWorkflowId(host, recipe, now),
+          idAt: (now) => testWorkflowId(config.host, recipe, now),
           input: inputOf(recipe, options),
           summary: `test by hand: ${recipe}`,
         });

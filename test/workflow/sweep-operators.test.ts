@@ -7,7 +7,6 @@ import {
   resumeUpdate,
   skipUpdate,
 } from '../../workflows/protocol.ts';
-import { rootFailure } from '../../workflows/input.ts';
 import type { ledgerWorkflow, planWorkflow, reapWorkflow } from '../../workflows/index.ts';
 import { fakeHost, type FakeHost } from './fake-host.ts';
 import { failureOf, TASK_QUEUE } from './server.ts';
@@ -39,8 +38,7 @@ describe('operators', () => {
       await withSweep(host, {}, async (sweep) => {
         await host.reached(`a ${step}`);
         await sweep.cancel();
-        const failure = await failureOf(sweep.result());
-        expect(rootFailure(failure)).toMatchObject({ name: 'CancelledFailure' });
+        expect(await failureOf(sweep.result())).toMatchObject({ name: 'CancelledFailure' });
         const a = host.results.get(`${sweep.workflowId}/a`)?.outcome;
         if (step === 'promote') {
           expect(a).toMatchObject({
