@@ -76,7 +76,7 @@ export function promote(world: World) {
           const step = 'promote-reattach';
           report(`${step} at ${domain}`);
           const proven = await prepareApp(world, attempt, { ...where, step, upgraded: false }, base);
-          const reattached = await reattach(attempt, proven, base);
+          const reattached = await reattach(attempt, proven, base, 'lasts');
           if (!reattached.ok) return refuse(reattached.reason, reattached.evidence);
           passBoundary('promote.after-reattach');
         }

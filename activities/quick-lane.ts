@@ -23,8 +23,9 @@ import type { World } from './world.ts';
 export function quickLane(world: World) {
   return {
     /**
-     * Starts the canonical again on its own data, and has data written there. Throws Fault Canonical where it does not
-     * run as it was proven: that says nothing of what is tested.
+     * Starts the canonical again on its own data, and has data written there. That it stays up was seen when it was
+     * promoted: here it must answer. Throws Fault Canonical where it does not run as it was proven: that says nothing of
+     * what is tested.
      */
     async quickReattach(input: TierStep): Promise<DeployAnswer> {
       const { run, step, deploy } = input;
@@ -42,7 +43,7 @@ export function quickLane(world: World) {
         await warm.attach(recipe, runName(run));
         passBoundary('quick-lane.after-attach');
         const answer = await askTier(world, attempt, app, 'install', async () => {
-          const deployed = deployAnswer(await reattach(attempt, app, record));
+          const deployed = deployAnswer(await reattach(attempt, app, record, 'answers'));
           passBoundary('quick-lane.after-reattach');
           if (deployed.result === 'fail') return deployed;
           await placeMarkers(await stacks.volumes(app.stack), run.workflow.runId);

@@ -59,8 +59,11 @@ export interface Expectation {
     /** It is done once it left with 0, also where the swarm would start it again had it failed. */
     oneShot: boolean;
   }[];
-  /** How long each task must stay up at the least, in milliseconds. */
-  stableMs: number;
+  /**
+   * How long each task must stay up at the least, in milliseconds; null where it need only outlive those before it that
+   * failed.
+   */
+  stableMs: number | null;
   /** When to give up, milliseconds since the epoch. */
   deadline: number;
 }
@@ -94,7 +97,7 @@ export const ENDED = new Set(['complete', 'failed', 'shutdown', 'rejected', 'orp
  * - stable until: every service has its full replicas, from the present spec, with the image asked for, and
  *   nothing older runs beside them; but some task has not yet been up for as long as it must: stableMs, or
  *   longer than update monitor + restart delay + what the longest-lived task lived that ended in this
- *   deployment, whichever is more.
+ *   deployment, whichever is more. Without stableMs: longer than what that one lived.
  * - converged: that time has passed too. One-shot tasks count once they have left with 0: those that the swarm
  *   never starts again, and those of a service that is called so. `on-failure` alone does not make a service
  *   one-shot, since recipes write it for what must run on.
@@ -174,7 +177,8 @@ function judgeService(
   if (running.some(({ imageId }) => imageId === null)) return wait('has no container to look at yet');
   const moving = inFlight(service, wanted);
   if (moving !== null) return wait(moving);
-  const windowMs = Math.max(stableMs, watchedMs + longestFailedLife(service.tasks) + MARGIN_MS);
+  const outlivedMs = longestFailedLife(service.tasks) + MARGIN_MS;
+  const windowMs = stableMs === null ? outlivedMs : Math.max(stableMs, watchedMs + outlivedMs);
   return { is: 'up', until: Math.max(0, ...running.map(({ since }) => since + windowMs)) };
 }
 

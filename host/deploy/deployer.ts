@@ -26,16 +26,23 @@ export type Deployment =
  */
 export type Occasion = 'deploy' | 'upgrade' | 'restart';
 
+/**
+ * What an app must show to be up. `lasts`: it stays up, across a window longer than its restart delay. `answers` is for
+ * what has shown that before: it is up for longer than any task of it lived that failed, and answers; where nobody is to
+ * be asked, it has to last.
+ */
+export type Proof = 'lasts' | 'answers';
+
 /** Each of these throws Fault NotOurs, and touches nothing, where checkOurs (host/engine/ownership.ts) refuses the stack. */
 export interface Deployer {
   /**
    * Brings the app up, or takes it to this release in place, and judges it: every service at its full
    * replicas and stable across a window longer than its restart delay, no rollback, image and spec as asked
    * for, and the app itself answers. Runs the recipe's hooks install and ready at their moments, and its commands
-   * for the occasion, which is 'deploy' unless it is said. Ends at its own deadline. Safe to call again on a
-   * half-done deployment.
+   * for the occasion, which is 'deploy' unless it is said; the proof is 'lasts'. Ends at its own deadline. Safe to
+   * call again on a half-done deployment.
    */
-  deploy(app: App, occasion?: Occasion): Promise<Deployment>;
+  deploy(app: App, occasion?: Occasion, proof?: Proof): Promise<Deployment>;
   /** Stops the stack and waits until its containers, then its networks, are gone; volumes and secrets stay. */
   undeploy(stack: StackRef): Promise<void>;
   /** Like undeploy, then removes the stack's secrets, configs and volumes as well. */

@@ -29,7 +29,7 @@ import { createPostCommands } from '../scripts/post-commands.ts';
 import { ensureSecrets, type WrittenSecrets } from '../secrets/ensure.ts';
 import { LONGEST_NAME, tooLongElsewhere } from '../secrets/needed.ts';
 import { converge, type Outcome, type Watch } from './converge.ts';
-import type { Deployer, Deployment, Occasion } from './deployer.ts';
+import type { Deployer, Deployment, Occasion, Proof } from './deployer.ts';
 import { handOver } from './hand-over.ts';
 import { runInstallHook } from './install-hook.ts';
 import { longestDeployment } from './longest-deployment.ts';
@@ -70,7 +70,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const postCommands = createPostCommands({ commands, swarm, guard, report, fit: evidence.fit });
   const watcher = { swarm, prober, pictures, signal, report, longestMs };
 
-  async function bringUp(app: App, occasion: Occasion): Promise<Deployment> {
+  async function bringUp(app: App, occasion: Occasion, proof: Proof): Promise<Deployment> {
     const recipe = await recipes.of(app);
     const post = occasion === 'restart' ? null : recipe.post(occasion);
     checkVersion(app, recipe);
@@ -97,7 +97,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     await handOver({ commands, guard, report }, app, await writeCompose(files, app.evidence));
     passBoundary('deploy.after-stack-deploy');
     const preparations = preparationsOf({ scripts, postCommands, longestMs }, app, post);
-    const expected = expectation(app, recipe, images, deployment);
+    const stableMs = proof === 'answers' && question !== null ? null : config.limits.stable;
+    const expected = expectation(app, recipe, images, deployment, stableMs);
     const outcome = await watchedOutcome({ app, expected, question, preparations });
     passBoundary('deploy.after-converge');
     if (!outcome.ok) return failed(app, outcome, killedBefore);
@@ -122,6 +123,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     recipe: PreparedRecipe,
     images: ReadonlyMap<string, PresentImage>,
     deployment: string,
+    stableMs: number | null,
   ): Expectation {
     return {
       label: { name: LABEL.deployment, value: deployment },
@@ -131,7 +133,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
         imageId: id,
         oneShot: app.settings.oneShot.includes(name),
       })),
-      stableMs: config.limits.stable,
+      stableMs,
       deadline: Date.now() + Math.min(recipe.timeoutMs ?? config.limits.deploy, longestMs()),
     };
   }
@@ -162,9 +164,9 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   }
 
   return {
-    async deploy(app, occasion = 'deploy') {
+    async deploy(app, occasion = 'deploy', proof = 'lasts') {
       try {
-        return await bringUp(app, occasion);
+        return await bringUp(app, occasion, proof);
       } catch (error) {
         if (error instanceof Red) return { ok: false, reason: error.message, evidence: error.file };
         if (!(error instanceof RecipeProblem)) throw error;

@@ -73,6 +73,7 @@ interface Changes {
   via?: 'proxy' | 'task';
   headroom?: number;
   deploy?: number;
+  stable?: number;
   until?: number;
 }
 
@@ -85,6 +86,7 @@ function deploying(changes: Changes = {}): Deploying {
         ...config.limits,
         headroom: changes.headroom ?? 0,
         deploy: changes.deploy ?? config.limits.deploy,
+        stable: changes.stable ?? config.limits.stable,
       },
       docker: { ...config.docker, pull: changes.pull ?? 'missing' },
       probe: { via: changes.via ?? 'task' },
@@ -317,6 +319,21 @@ describe('a deployment', () => {
     );
     expect(await deployer().deploy(second)).toMatchObject({ ok: true, images: { app: { image: image(2) } } });
     expect(await tasksOf(first.stack, 'db')).toEqual(db);
+  }, 60_000);
+
+  it('does not wait for what was seen before: that an app which answers stays up', async () => {
+    const stable = 600_000;
+    expect(await deployer({ stable }).deploy(app('again'), 'restart', 'answers')).toMatchObject({
+      ok: true,
+      asked: true,
+    });
+  }, 60_000);
+
+  it('has to stay up all the same where nobody is to be asked', async () => {
+    const settings = plainSettings('thing');
+    const loop = app('mute', { routed: true, command: 'sleep 3; exit 1', timeout: 12 }, { settings });
+    const deployed = await deployer({ stable: 5_000 }).deploy(loop, 'restart', 'answers');
+    expect(red(deployed).reason).toContain('not up at the deadline');
   }, 60_000);
 
   it('waits for an app that crashes until its data is there', async () => {

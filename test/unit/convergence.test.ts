@@ -94,6 +94,16 @@ describe('a stack', () => {
     });
   });
 
+  it('need only outlive what failed before it where it is not watched for its own sake', () => {
+    const young = (ms: number) => task({ since: NOW - ms });
+    const ended = { ...crashed, created: NOW - 50_000, since: NOW - 47_000 };
+    expect(judged([service({ tasks: [young(300)] })], { stableMs: null })).toEqual({ is: 'converged' });
+    expect(judged([service({ tasks: [ended, young(1_000)] })], { stableMs: null })).toEqual({
+      is: 'stable until',
+      until: NOW - 1_000 + 3_250,
+    });
+  });
+
   it('may see its window end after the deadline', () => {
     const young = task({ since: NOW });
     expect(judged([service({ tasks: [young] })], { deadline: NOW - 1 })).toMatchObject({

@@ -4,7 +4,7 @@ import type { App } from '../../domain/app.ts';
 import { Fault, type FaultType } from '../../domain/fault.ts';
 import { LABEL } from '../../domain/labels.ts';
 import type { StackRef } from '../../domain/lifetime.ts';
-import type { Deployer, Occasion } from '../../host/deploy/deployer.ts';
+import type { Deployer, Occasion, Proof } from '../../host/deploy/deployer.ts';
 import type { Deploying } from '../../host/deploy/deploying.ts';
 import type { OldImages } from '../../host/deploy/old-images.ts';
 import type { Stacks } from '../../host/deploy/stacks.ts';
@@ -59,7 +59,7 @@ export interface FakeEngine {
   /** What was said of images that may go, in order. */
   imagesKept: Parameters<OldImages['removeOldImages']>[0][];
   /** Whatever was deployed, in order. */
-  deployed: (Pick<App, 'stack' | 'version' | 'env'> & { occasion: Occasion })[];
+  deployed: (Pick<App, 'stack' | 'version' | 'env'> & { occasion: Occasion; proof: Proof })[];
   /** Services that run beside the one that every release has. */
   older: string[];
   /** What of every app is in flight; null when nothing is. */
@@ -153,7 +153,7 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
   };
 
   return {
-    async deploy(app, occasion = 'deploy') {
+    async deploy(app, occasion = 'deploy', proof = 'lasts') {
       check(engine, app);
       const { quality } = engine.tagOf(app.recipe, app.commit);
       const attachedAgain = volumesOf(app.stack).length > 0;
@@ -170,7 +170,7 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
       stack.secrets.add(`${app.stack}_password_v1`);
       passBoundary('deploy.after-secrets');
       await change();
-      engine.deployed.push({ stack: app.stack, version: app.version, env: app.env, occasion });
+      engine.deployed.push({ stack: app.stack, version: app.version, env: app.env, occasion, proof });
       for (const name of ['data', 'files', ...(engine.elsewhere.get(app.recipe) ?? [])])
         mkdirSync(volume(`${app.stack}_${name}`), { recursive: true });
       if (stack.running) engine.upgraded();

@@ -149,12 +149,14 @@ describe('a head that is green', () => {
     await undeploy();
   });
 
-  test('was deployed over the canonical, started as what was stopped is', () => {
+  test('was deployed over the canonical, started as what was stopped is, and has to stay up', () => {
     expect(
-      machine.deployed.slice(1).map(({ stack, version, occasion }) => [stack, version, occasion]),
+      machine.deployed
+        .slice(1)
+        .map(({ stack, version, occasion, proof }) => [stack, version, occasion, proof]),
     ).toEqual([
-      [STACK, CANONICAL.version, 'restart'],
-      [STACK, HEAD.version, 'upgrade'],
+      [STACK, CANONICAL.version, 'restart', 'answers'],
+      [STACK, HEAD.version, 'upgrade', 'lasts'],
     ]);
   });
 

@@ -491,11 +491,9 @@ describe('nothing proven is lost:', () => {
     await promote();
     await publishNext();
     await promoteNext();
-    expect(machine.deployed.map(({ version, occasion }) => `${version} ${occasion}`)).toEqual([
-      '1.0.0+1 deploy',
-      '1.0.0+1 restart',
-      '1.1.0+1 upgrade',
-    ]);
+    expect(
+      machine.deployed.map(({ version, occasion, proof }) => `${version} ${occasion}: ${proof}`),
+    ).toEqual(['1.0.0+1 deploy: lasts', '1.0.0+1 restart: lasts', '1.1.0+1 upgrade: lasts']);
   });
 
   test('a canonical is attached again in the environment that it was proven in', async () => {
