@@ -1,25 +1,38 @@
 import { Command, CommanderError } from 'commander';
-import { addCanonicalCommands } from './commands/canonical.ts';
-import { addConfigCommands } from './commands/config.ts';
-import { addDoctorCommand } from './commands/doctor.ts';
-import { addInstallCommand } from './commands/install.ts';
-import { addLedgerCommands } from './commands/ledger.ts';
-import { addNamespaceCommand } from './commands/namespace.ts';
-import { addPlanCommand } from './commands/plan.ts';
-import { addRecipeCommands } from './commands/recipe.ts';
-import { addResultsCommand } from './commands/results.ts';
-import { addScheduleCommands } from './commands/schedule.ts';
-import { addServeCommand } from './commands/serve.ts';
-import { addStatusCommand } from './commands/status.ts';
-import { addSteerCommands } from './commands/steer.ts';
-import { addSupportBundleCommand } from './commands/support-bundle.ts';
-import { addSweepCommand } from './commands/sweep.ts';
-import { addTestCommand } from './commands/test.ts';
-import { addWorkerCommands } from './commands/worker.ts';
 import { CommandStopped, EXIT, explain } from './failure.ts';
 import { safeLines, type Terminal } from './render/terminal.ts';
 import type { Session } from './session.ts';
 import { VERSION } from './version.ts';
+
+/** Adds commands of one file to the program. */
+type Add = (program: Command, session: Session) => void;
+
+/** Files of commands in the order of the help, by what they add; each is read only where it is meant. */
+const COMMANDS: readonly { adds: readonly string[]; load: () => Promise<Add> }[] = [
+  { adds: ['sweep'], load: async () => (await import('./commands/sweep.ts')).addSweepCommand },
+  { adds: ['test'], load: async () => (await import('./commands/test.ts')).addTestCommand },
+  { adds: ['plan'], load: async () => (await import('./commands/plan.ts')).addPlanCommand },
+  { adds: ['status'], load: async () => (await import('./commands/status.ts')).addStatusCommand },
+  {
+    adds: ['pause', 'resume', 'abort', 'skip'],
+    load: async () => (await import('./commands/steer.ts')).addSteerCommands,
+  },
+  { adds: ['results'], load: async () => (await import('./commands/results.ts')).addResultsCommand },
+  { adds: ['canonical'], load: async () => (await import('./commands/canonical.ts')).addCanonicalCommands },
+  { adds: ['ledger'], load: async () => (await import('./commands/ledger.ts')).addLedgerCommands },
+  { adds: ['recipe'], load: async () => (await import('./commands/recipe.ts')).addRecipeCommands },
+  { adds: ['namespace'], load: async () => (await import('./commands/namespace.ts')).addNamespaceCommand },
+  { adds: ['schedule'], load: async () => (await import('./commands/schedule.ts')).addScheduleCommands },
+  { adds: ['worker', 'dev'], load: async () => (await import('./commands/worker.ts')).addWorkerCommands },
+  { adds: ['serve'], load: async () => (await import('./commands/serve.ts')).addServeCommand },
+  { adds: ['install'], load: async () => (await import('./commands/install.ts')).addInstallCommand },
+  { adds: ['config'], load: async () => (await import('./commands/config.ts')).addConfigCommands },
+  { adds: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctorCommand },
+  {
+    adds: ['support-bundle'],
+    load: async () => (await import('./commands/support-bundle.ts')).addSupportBundleCommand,
+  },
+];
 
 /** Runs one command line and answers its exit status. Whatever goes wrong is said in words, on stderr. */
 export async function runCommand(
@@ -28,7 +41,7 @@ export async function runCommand(
   cwd = process.cwd(),
 ): Promise<number> {
   const session: Session = { terminal, cwd, exitStatus: EXIT.ok };
-  const program = buildProgram(session);
+  const program = await buildProgram(session, commandOf(args));
   try {
     await program.parseAsync([...args], { from: 'user' });
     return session.exitStatus;
@@ -43,7 +56,13 @@ export async function runCommand(
   }
 }
 
-function buildProgram(session: Session): Command {
+/** The first word that is neither an option nor an option's value. */
+function commandOf(args: readonly string[]): string | undefined {
+  return args.find((arg, at) => !arg.startsWith('-') && args[at - 1] !== '--config');
+}
+
+/** With the command that is meant, which takes half as long to load as all of them; with all where none is. */
+async function buildProgram(session: Session, meant: string | undefined): Promise<Command> {
   const program = new Command('recipe-sweep')
     .description('Proves releases of Co-op Cloud recipes on this host, and keeps a canonical of each.')
     .version(VERSION, '--version')
@@ -56,22 +75,7 @@ function buildProgram(session: Session): Command {
       writeErr: (text) => session.terminal.err(text.trimEnd()),
     })
     .exitOverride();
-  addSweepCommand(program, session);
-  addTestCommand(program, session);
-  addPlanCommand(program, session);
-  addStatusCommand(program, session);
-  addSteerCommands(program, session);
-  addResultsCommand(program, session);
-  addCanonicalCommands(program, session);
-  addLedgerCommands(program, session);
-  addRecipeCommands(program, session);
-  addNamespaceCommand(program, session);
-  addScheduleCommands(program, session);
-  addWorkerCommands(program, session);
-  addServeCommand(program, session);
-  addInstallCommand(program, session);
-  addConfigCommands(program, session);
-  addDoctorCommand(program, session);
-  addSupportBundleCommand(program, session);
+  const found = COMMANDS.filter(({ adds }) => meant !== undefined && adds.includes(meant));
+  for (const { load } of found.length > 0 ? found : COMMANDS) (await load())(program, session);
   return program;
 }

@@ -94,7 +94,7 @@ describe('docker compose up', () => {
   });
 
   test('brings everything up: doctor finds nothing missing, and the UI answers', async () => {
-    await until(polls, 120_000, 1_000);
+    await until(polls, 120_000, 3_000);
     const { status, stdout } = await host.cli('doctor');
     expect(stdout).not.toContain('MISSING');
     expect(status).toBe(0);
@@ -169,7 +169,7 @@ describe('a weekly sweep', () => {
     const sweep = /sweep-compose-\S+?Z/.exec(`${stdout}${stderr}`)?.[0] ?? '';
     await until(async () => (await running(host)).length > 0, 120_000);
     for (const service of ['postgres', 'temporal', 'ui', 'worker']) await host.compose('restart', service);
-    await until(async () => (await host.cli('results', sweep)).status === 0, 10 * 60_000, 2_000);
+    await until(async () => (await host.cli('results', sweep)).status === 0, 10 * 60_000, 10_000);
     const said = await report(sweep);
     expect(said.problems).toEqual([]);
     expect(said.verdict).toBe('green');
@@ -212,7 +212,7 @@ test('down and up again: nothing is lost, and there is nothing to do', async () 
   await host.compose('down');
   expect((await host.made()).map((thing) => thing.split(' ')[0])).toEqual(['volume', 'volume']);
   await host.compose('up', '--detach');
-  await until(polls, 120_000, 1_000);
+  await until(polls, 120_000, 3_000);
   expect(await known()).toEqual(before);
   const created = await createdDuring(host.docker, host.zone, async () => {
     expect((await host.cli('sweep')).status).toBe(0);
@@ -236,6 +236,6 @@ test('the database’s dump brings everything back on new volumes', async () => 
   const restore = ['psql', '--quiet', '--set=ON_ERROR_STOP=1', '--username=temporal', '--dbname=postgres'];
   await host.composeWith(dumped, 'exec', '--no-TTY', 'postgres', ...restore);
   await host.compose('up', '--detach');
-  await until(polls, 120_000, 1_000);
+  await until(polls, 120_000, 3_000);
   expect(await known()).toEqual(before);
 });

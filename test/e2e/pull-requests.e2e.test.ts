@@ -228,7 +228,7 @@ test(
       taskQueue: system.taskQueue,
       args: [{ recipes: [RECIPE, 'unreleased'] }],
     });
-    await until(async () => (await system.cli('pause', sweep.workflowId)).status === 0, ANSWER_MS);
+    await until(async () => (await system.cli('pause', sweep.workflowId)).status === 0, ANSWER_MS, 1_000);
 
     const cold = await ask(bump, '!testme');
     await answered(cold, '**waits for its turn, behind the recipe that a sweep is at**');

@@ -457,7 +457,8 @@ describe('what people type', () => {
     const { status, stdout, stderr } = await system.cli('schedule', 'trigger');
     expect([status, stderr]).toEqual([0, expect.any(String)]);
     const sweep = /sweep-\S+/.exec(stdout)?.[0] ?? stdout;
-    await until(async () => (await system.cli('results', sweep, '--json')).status === 0, 120_000);
+    await system.temporal.client.workflow.getHandle(sweep).result();
+    expect((await system.cli('results', sweep, '--json')).status).toBe(0);
   });
 
   test('status, doctor and results answer in JSON, and files are what the page about them says', async () => {

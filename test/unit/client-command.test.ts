@@ -168,6 +168,17 @@ test('help is no error', async () => {
   expect(out).toContain('sweep');
 });
 
+test('every command that the help lists is known when it is typed alone', async () => {
+  const { out } = await type('--help');
+  const listed = out.split('\nCommands:\n')[1] ?? '';
+  const names = [...listed.matchAll(/^  ([a-z-]+)/gm)].map(([, name]) => name ?? '');
+  expect(names.length).toBeGreaterThan(20);
+  for (const name of names) {
+    const { status, out: help } = await type('--config', 'sweep', name, '--help');
+    expect([status, help]).toEqual([0, expect.stringContaining(`Usage: recipe-sweep ${name}`)]);
+  }
+});
+
 test.each(['sweep', 'schedule show'])(
   '%s without a server says in one line how to get one',
   async (command) => {
