@@ -14,8 +14,10 @@ export interface NixStore {
     file: string,
     given?: { files?: Record<string, string>; texts?: Record<string, string> },
   ): Promise<{ value: unknown; error: string }>;
-  /** The text that an evaluation put into the store under that name. */
+  /** The text that evaluations put into the store under that name, where it is the only one. */
   stored(name: string): Promise<string>;
+  /** The text at a path of the store, as an evaluation names it. */
+  read(file: string): Promise<string>;
   remove(): Promise<void>;
 }
 
@@ -58,9 +60,11 @@ export async function openNixStore(): Promise<NixStore> {
     },
     async stored(name) {
       const store = path.join(root, 'nix/store');
-      const found = (await readdir(store)).find((each) => each.endsWith(`-${name}`));
-      return readFile(path.join(store, found ?? name), 'utf8');
+      const found = (await readdir(store)).filter((each) => each.endsWith(`-${name}`));
+      if (found.length !== 1) throw new Error(`${found.length} texts named ${name}`);
+      return readFile(path.join(store, found[0] ?? ''), 'utf8');
     },
+    read: (file) => readFile(path.join(root, file), 'utf8'),
     async remove() {
       // What nix puts into its store is only read, for all but root.
       await execa('chmod', ['-R', 'u+w', folder]);

@@ -382,7 +382,9 @@ describe('serve', () => {
       LoadCredential: ['forge-token:/run/secrets/forge-token', 'webhook-secret:/run/secrets/webhook-secret'],
     });
     expect(host.tmpfiles).toContain('d /var/lib/recipe-sweep/serve 0755 root root -');
-    const written = JSON.parse(await nix.stored('recipe-sweep-serve.json')) as Record<string, object>;
+    const built = /--config (\S+)/.exec(String(service?.['ExecStart']))?.[1] ?? '';
+    const json = /(\S+)-recipe-sweep-serve\.json/.exec(await nix.read(built))?.[0] ?? '';
+    const written = JSON.parse(await nix.read(json)) as Record<string, object>;
     const credentials = '/run/credentials/recipe-sweep-serve.service';
     expect(written['forge']).toMatchObject({ tokenFile: `${credentials}/forge-token` });
     expect(written['serve']).toMatchObject({ webhookSecretFile: `${credentials}/webhook-secret` });
