@@ -5,7 +5,8 @@ import type { HostAttempt } from './attempt.ts';
 
 /**
  * Starts the canonical again on its own data, as an operator starts what was stopped. Not ok, with the reason, where it
- * does not come up as the proof asks, or comes up on other images than it was proven on: whatever followed it would be no proof.
+ * does not come up as the proof asks, or comes up on other images than it was proven on: whatever followed it would be no
+ * proof.
  */
 export async function reattach(
   { deployer }: Pick<HostAttempt, 'deployer'>,

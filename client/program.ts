@@ -56,9 +56,11 @@ export async function runCommand(
   }
 }
 
-/** The first word that is neither an option nor an option's value. */
+/** The first word that is neither an option nor an option's value; none where the help before it is of the program. */
 function commandOf(args: readonly string[]): string | undefined {
-  return args.find((arg, at) => !arg.startsWith('-') && args[at - 1] !== '--config');
+  const at = args.findIndex((arg, index) => !arg.startsWith('-') && args[index - 1] !== '--config');
+  const before = args.slice(0, at);
+  return before.includes('--help') || before.includes('-h') ? undefined : args[at];
 }
 
 /** With the command that is meant, which takes half as long to load as all of them; with all where none is. */

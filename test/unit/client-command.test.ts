@@ -168,6 +168,10 @@ test('help is no error', async () => {
   expect(out).toContain('sweep');
 });
 
+test.each(['--help', '-h'])('%s before a command lists every command', async (help) => {
+  expect(await type(help, 'sweep')).toEqual(await type('--help'));
+});
+
 test('every command that the help lists is known when it is typed alone', async () => {
   const { out } = await type('--help');
   const listed = out.split('\nCommands:\n')[1] ?? '';
