@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { taskQueueOf } from '../workflows/protocol.ts';
-import { requireWorker, workflowUrl } from './connect.ts';
-import { CommandStopped, EXIT, explain } from './failure.ts';
+import { requireWorker } from './connect.ts';
+import { workflowUrl } from './ui.ts';
+import { CommandStopped, EXIT } from './failure.ts';
+import { explain } from './temporal-failure.ts';
 import { safeLines } from './render/terminal.ts';
 import { withServer, type Session } from './session.ts';
 import { stopSignal } from './signals.ts';

@@ -3,7 +3,8 @@ import type { Config } from '../host/config/config.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
 import { pollingWorkers } from '../worker/pollers.ts';
 import { taskQueueOf } from '../workflows/protocol.ts';
-import { CommandStopped, explain, isUnauthenticated } from './failure.ts';
+import { CommandStopped } from './failure.ts';
+import { explain, isUnauthenticated } from './temporal-failure.ts';
 
 /** The server as the commands use it. */
 export interface TemporalServer {
@@ -50,18 +51,4 @@ export async function requireWorker(server: TemporalServer, host: string): Promi
   throw new CommandStopped(
     `no worker waits on task queue ${taskQueue} of namespace ${server.namespace}; start one on ${host}: recipe-sweep worker, or its systemd unit`,
   );
-}
-
-/** The page of a workflow in Temporal's own UI. */
-export function workflowUrl({ temporal }: Pick<Config, 'temporal'>, workflowId: string): string {
-  return `${namespaceUrl(temporal)}/workflows/${encodeURIComponent(workflowId)}`;
-}
-
-/** The page of a schedule in Temporal's own UI. */
-export function scheduleUrl({ temporal }: Pick<Config, 'temporal'>, scheduleId: string): string {
-  return `${namespaceUrl(temporal)}/schedules/${encodeURIComponent(scheduleId)}`;
-}
-
-function namespaceUrl({ ui, namespace }: Config['temporal']): string {
-  return `${ui.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}`;
 }

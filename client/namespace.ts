@@ -4,14 +4,8 @@ import { msToTs, optionalTsToMs } from '@temporalio/common/lib/time.js';
 import type { Config } from '../host/config/config.ts';
 import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
 import { connect, NoServer, type TemporalServer } from './connect.ts';
-import {
-  CommandStopped,
-  isAlreadyThere,
-  isForbidden,
-  isNotFound,
-  isUnanswered,
-  isUnreachable,
-} from './failure.ts';
+import { CommandStopped } from './failure.ts';
+import { isAlreadyThere, isForbidden, isNotFound, isUnanswered, isUnreachable } from './temporal-failure.ts';
 
 /** The namespace on the Temporal server, and what sweeps need of it. */
 

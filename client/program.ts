@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { CommandStopped, EXIT, explain } from './failure.ts';
+import { CommandStopped, EXIT } from './failure.ts';
 import { safeLines, type Terminal } from './render/terminal.ts';
 import type { Session } from './session.ts';
 import { VERSION } from './version.ts';
@@ -48,11 +48,16 @@ export async function runCommand(
   } catch (error) {
     // commander has printed its own message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.none;
+    if (error instanceof CommandStopped) {
+      terminal.err(`recipe-sweep: ${safeLines(error.message)}`);
+      return error.exitStatus;
+    }
+    const { explain } = await import('./temporal-failure.ts');
     terminal.err(`recipe-sweep: ${safeLines(explain(error))}`);
     if (program.opts<{ verbose?: boolean }>().verbose && error instanceof Error) {
       terminal.err(safeLines(error.stack ?? ''));
     }
-    return error instanceof CommandStopped ? error.exitStatus : EXIT.none;
+    return EXIT.none;
   }
 }
 

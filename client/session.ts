@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { readConfig, type Config } from '../host/config/config.ts';
-import { connect, type TemporalServer } from './connect.ts';
+import type { TemporalServer } from './connect.ts';
 import { findConfigFile } from './config-file.ts';
 import { CommandStopped } from './failure.ts';
 import type { Terminal } from './render/terminal.ts';
@@ -44,6 +44,7 @@ export async function withServer<T>(
   const config = await configOf(session, command);
   const { host = config.host } = command.optsWithGlobals<{ host?: string }>();
   if (!HOST.test(host)) throw new CommandStopped(`not the name of a host: ${JSON.stringify(host)}`);
+  const { connect } = await import('./connect.ts');
   const server = await connect(config);
   try {
     return await run(server, { ...config, host }, host === config.host);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { progressQuery, stepQuery, type StepProgress, type SweepProgress } from '../workflows/protocol.ts';
 import { type TemporalServer } from './connect.ts';
 import { pollingWorkers } from '../worker/pollers.ts';
-import { explain, isUnanswered, isUnreachable } from './failure.ts';
+import { explain, isUnanswered, isUnreachable } from './temporal-failure.ts';
 import type { SweepView, TestView } from './render/progress.ts';
 
 const ANSWER_TIMEOUT_MS = 3_000;

@@ -2,13 +2,12 @@ import type { Command } from 'commander';
 import { messageOf } from '../../domain/fault.ts';
 import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/store/canonicals.ts';
 import { CANONICAL_WORKFLOW, type CanonicalChange } from '../../workflows/protocol.ts';
-import { askWorker } from '../ask-worker.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { formatBytes, formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';
-import { checkRecipeNames } from './sweep.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 
 /** Reads the canonicals from disk, which needs neither server nor worker; what changes one is a workflow's. */
 export function addCanonicalCommands(program: Command, session: Session): void {
@@ -93,6 +92,7 @@ export function addCanonicalCommands(program: Command, session: Session): void {
 /** Has the worker do it, holding the host. */
 async function change(session: Session, command: Command, what: CanonicalChange): Promise<void> {
   checkRecipeNames([what.recipe]);
+  const { askWorker } = await import('../ask-worker.ts');
   await askWorker(session, command, {
     workflow: CANONICAL_WORKFLOW,
     name: `canonical-${what.change}-${what.recipe}`,

@@ -23,7 +23,8 @@ import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/polle
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { connect, type TemporalServer } from '../connect.ts';
 import { creationCommand, lookAtNamespace, missingSearchAttributes, RETENTION_DAYS } from '../namespace.ts';
-import { EXIT, explain } from '../failure.ts';
+import { EXIT } from '../failure.ts';
+import { explain } from '../temporal-failure.ts';
 import { formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';

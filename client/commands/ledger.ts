@@ -2,10 +2,9 @@ import os from 'node:os';
 import type { Command } from 'commander';
 import { parseVersion } from '../../domain/version.ts';
 import { LEDGER_WORKFLOW, type TagAcceptance } from '../../workflows/protocol.ts';
-import { askWorker } from '../ask-worker.ts';
 import { CommandStopped } from '../failure.ts';
 import type { Session } from '../session.ts';
-import { checkRecipeNames } from './sweep.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 
 /** An operator's word on what the ledger alone would refuse; the worker writes it, whose ledger it is. */
 export function addLedgerCommands(program: Command, session: Session): void {
@@ -22,6 +21,7 @@ export function addLedgerCommands(program: Command, session: Session): void {
       checkTag(tag);
       if (reason.trim() === '') throw new CommandStopped('--reason is empty: the ledger keeps why, for good');
       const input: TagAcceptance = { recipe, tag, reason, by: whoTypes() };
+      const { askWorker } = await import('../ask-worker.ts');
       await askWorker(session, command, {
         workflow: LEDGER_WORKFLOW,
         name: `ledger-accept-${recipe}`,

@@ -4,7 +4,7 @@ import { requireWorker, type TemporalServer } from '../connect.ts';
 import { EXIT } from '../failure.ts';
 import { renderPlan } from '../render/plan.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
-import { checkRecipeNames } from './sweep.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 
 export function addPlanCommand(program: Command, session: Session): void {
   ofHost(program.command('plan'))

@@ -12,7 +12,7 @@ import { nearPath } from '../render/outcomes.ts';
 import { formatDuration } from '../render/quantities.ts';
 import { safeLines } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';
-import { checkRecipeNames } from './sweep.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 
 /** The recipes' folders: begins one, says what is wrong with them, and what they come to. */
 export function addRecipeCommands(program: Command, session: Session): void {

@@ -7,7 +7,7 @@ import { runName } from '../../domain/run.ts';
 import { createReports, type Reports } from '../../host/store/reports.ts';
 import { createResults } from '../../host/store/results.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
-import { workflowUrl } from '../connect.ts';
+import { workflowUrl } from '../ui.ts';
 import { CommandStopped } from '../failure.ts';
 import {
   colourOutcome,
@@ -22,7 +22,7 @@ import { renderResult } from '../render/result.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';
-import { checkRecipeNames } from './sweep.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 
 interface Options {
   recipe?: string;

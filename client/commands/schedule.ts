@@ -1,7 +1,7 @@
 import type { ScheduleDescription } from '@temporalio/client';
 import type { Command } from 'commander';
 import { scheduleIdOf } from '../../workflows/protocol.ts';
-import { scheduleUrl, workflowUrl } from '../connect.ts';
+import { scheduleUrl, workflowUrl } from '../ui.ts';
 import { ensureNamespaceReady } from '../namespace.ts';
 import { EXIT } from '../failure.ts';
 import { formatDuration, formatTime } from '../render/quantities.ts';

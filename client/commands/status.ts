@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { NOBODY, type TurnRequest, type Turns } from '../../domain/turn.ts';
 import type { Config } from '../../host/config/config.ts';
-import { isNotFound, isUnanswered } from '../failure.ts';
+import { isNotFound, isUnanswered } from '../temporal-failure.ts';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { isOpenWorkflow } from '../../worker/open-workflow.ts';
 import { hostWorkflowId, scheduleIdOf, taskQueueOf, turnsQuery } from '../../workflows/protocol.ts';
-import { workflowUrl, type TemporalServer } from '../connect.ts';
+import { type TemporalServer } from '../connect.ts';
+import { workflowUrl } from '../ui.ts';
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { renderStatus, type Status } from '../render/status.ts';
 import { runningSweeps, runningTests } from '../running.ts';

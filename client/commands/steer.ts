@@ -8,10 +8,11 @@ import {
   TEST_WORKFLOW,
 } from '../../workflows/protocol.ts';
 import { requireWorker } from '../connect.ts';
-import { CommandStopped, explain, isNotFound, isUnanswered } from '../failure.ts';
+import { CommandStopped } from '../failure.ts';
+import { explain, isNotFound, isUnanswered } from '../temporal-failure.ts';
 import { meantSweep, runningSweeps } from '../running.ts';
 import { ofHost, withServer, type Session } from '../session.ts';
-import { checkRecipeNames } from './sweep.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 
 /** Steers a running sweep by the updates of its protocol; prints what the sweep answers. */
 export function addSteerCommands(program: Command, session: Session): void {

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
-import { isRecipeName } from '../../domain/names.ts';
 import type { SweepVerdict } from '../../domain/report.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { SWEEP_WORKFLOW, sweepWorkflowId, type SweepInput } from '../../workflows/protocol.ts';
 import { followByHand, startByHand } from '../by-hand.ts';
-import { requireWorker, workflowUrl } from '../connect.ts';
+import { requireWorker } from '../connect.ts';
+import { workflowUrl } from '../ui.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followSweep, outcomeRows, renderSweepEnd, reportOf } from '../follow.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
 
 export function addSweepCommand(program: Command, session: Session): void {
@@ -51,15 +52,6 @@ export function addSweepCommand(program: Command, session: Session): void {
         session.exitStatus = exitStatusOf(end.result.verdict);
       });
     });
-}
-
-/** A name that no recipe can have is refused here; whether it is enrolled, the sweep itself says. */
-export function checkRecipeNames(names: readonly string[]): void {
-  const wrong = names.filter((name) => !isRecipeName(name));
-  if (wrong.length > 0) {
-    const quoted = wrong.map((name) => JSON.stringify(name)).join(', ');
-    throw new CommandStopped(`not a recipe name: ${quoted} (a-z, 0-9 and single hyphens)`);
-  }
 }
 
 /** Red: a release is red or was not promoted. None and skipped: there is no verdict. */

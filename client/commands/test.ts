@@ -11,14 +11,15 @@ import {
   type TestInput,
 } from '../../workflows/protocol.ts';
 import { followByHand, startByHand } from '../by-hand.ts';
-import { requireWorker, workflowUrl } from '../connect.ts';
+import { requireWorker } from '../connect.ts';
+import { workflowUrl } from '../ui.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followTest } from '../follow.ts';
 import { colourOutcome, nearPath } from '../render/outcomes.ts';
 import { renderResult, testedText } from '../render/result.ts';
 import { oneLine } from '../render/terminal.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
-import { checkRecipeNames } from './sweep.ts';
+import { checkRecipeNames } from '../recipe-names.ts';
 
 interface Options {
   pr?: number;

@@ -1,5 +1,5 @@
 import { quotableLine } from '../../domain/printable.ts';
-import { explain } from '../failure.ts';
+import { explain } from '../temporal-failure.ts';
 import type { Mask } from './mask.ts';
 
 /** A file of the bundle: its path in there, and what it says. */

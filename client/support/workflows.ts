@@ -1,7 +1,7 @@
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import type { TemporalServer } from '../connect.ts';
-import { explain } from '../failure.ts';
+import { explain } from '../temporal-failure.ts';
 import type { Bundle } from './bundle.ts';
 
 const WORKFLOWS = 200;
