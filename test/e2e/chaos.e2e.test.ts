@@ -12,18 +12,14 @@ const RUNS: [scenario: string, fault: FaultName, at: string | null, seed: number
   ['upgrade custom-html', 'worker-kill', 'promote.after-snapshot', 1],
   ['first custom-html', 'zombie', 'promote.before-record', 1],
   ['first custom-html', 'disk-full', 'promote.mid-snapshot', 1],
-  ['first custom-html', 'terminate', 'deploy.after-converge#1', 2],
   ['first custom-html', 'terminate', 'promote.after-upgrade', 2],
   ['first custom-html', 'history-loss', 'deploy.after-stack-deploy#1', 1],
   ['first custom-html', 'worker-term', 'promote.after-record', 1],
   ['first custom-html', 'reset-sweep', null, 1],
-  ['quick custom-html', 'cancel', 'upgrade.after-deploy', 1],
   ['quick custom-html', 'reset-run', null, 1],
-  ['cold custom-html', 'history-loss', 'restore.after-wipe', 1],
   ['cold custom-html', 'reset-open', 'cold-install.after-deploy', 1],
   ['quick notice-board', 'worker-kill', 'settle.mid-restore', 1],
   ['quick webdis', 'cancel', 'quick-lane.after-data', 1],
-  ['quick notice-board', 'history-loss', 'quick-lane.after-data', 1],
   ['failing notice-board', 'server-kill', 'settle.mid-restore', 1],
 ];
 
