@@ -103,6 +103,8 @@ export async function startWorkflowServer(temporalBinary: string): Promise<Workf
         workflowBundle: WORKFLOW_BUNDLE,
         activities: { ...host.activities, ...turnSteps(env.client, turns) },
         maxHeartbeatThrottleInterval: '100ms',
+        // In this thread: one of its own for each test's worker takes a second to start, and does the same.
+        debugMode: true,
       });
       return worker.runUntil(body);
     },
