@@ -1,17 +1,21 @@
+import path from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const MINUTE = 60_000;
 
 /** These take longest, and begin first: else all the others end, and one of these goes on alone. */
-const LONGEST = ['chaos.e2e.test.ts', 'apps.e2e.test.ts'];
+const LONGEST = ['chaos', 'apps', 'swarm-deployer', 'sweep', 'compose', 'bench', 'move', 'demo'].map(
+  (name) => `${name}.e2e.test.ts`,
+);
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification): boolean =>
-      LONGEST.some((name) => moduleId.endsWith(`/${name}`));
-    const sorted = await super.sort(files);
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = LONGEST.indexOf(path.basename(moduleId));
+      return place === -1 ? LONGEST.length : place;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
   }
 }
 
@@ -19,24 +23,24 @@ export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], maxWorkers: 2, testTimeout: 30_000 } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], maxWorkers: 3, testTimeout: 30_000 } },
       // Hostile input, tried on real repositories and files until it is refused; no engine.
       {
         test: {
           name: 'hostile',
           include: ['test/hostile/**/*.test.ts'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 2 * MINUTE,
           hookTimeout: MINUTE,
         },
       },
-      // These start a Temporal dev server each and answer its activities with fakes: most of their time is waiting.
+      // These start a Temporal dev server each and answer its activities with fakes: much of their time is waiting.
       {
         test: {
           name: 'workflow',
           include: ['test/workflow/**/*.test.ts'],
           globalSetup: ['test/built.ts', 'test/temporal-binary.ts'],
-          maxWorkers: 3,
+          maxWorkers: 4,
           testTimeout: 2 * MINUTE,
           hookTimeout: 2 * MINUTE,
         },
@@ -59,7 +63,7 @@ export default defineConfig({
         },
       },
       // These deploy on the one swarm of this machine, each file with a zone and a state folder of its own, three files
-      // side by side: most of their time is waiting. What is real fails at times for reasons of the machine, so a
+      // side by side: one alone is waiting most of its time. What is real fails at times for reasons of the machine, so a
       // failed test is tried once more, and is named if it passes then.
       {
         test: {

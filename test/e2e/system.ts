@@ -178,7 +178,7 @@ export async function startSystem(
     docker: { socket, ...(pulls ? {} : { pull: 'missing' }) },
     ...(options.proxy ? {} : { probe: { via: 'task' } }),
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },
-    limits: { headroom: '1GB', attempts: 3, stable: '8s', ...options.limits },
+    limits: { headroom: '1GB', attempts: 3, stable: '5s', ...options.limits },
   };
   const writeConfig = async (): Promise<void> => writeFile(configFile, stringify(config));
   await writeConfig();
