@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startVitest, type Vitest } from 'vitest/node';
+import { stripVTControlCharacters } from 'node:util';
+import { startVitest, type TestCase, type Vitest } from 'vitest/node';
 import { messageOf } from '../domain/fault.ts';
 import { setUpForTests } from './main.ts';
 import { machine } from './machine.ts';
@@ -57,7 +59,7 @@ function tell(vitest: Vitest, project: string): Told {
     const tests = [...file.children.allTests()].map((test) => ({
       name: `${project}: ${test.fullName}`,
       passed: test.result().state === 'passed',
-      flaky: test.diagnostic()?.flaky ?? false,
+      failedFirst: test.diagnostic()?.flaky ? firstFailure(test) : null,
       ms: test.diagnostic()?.duration ?? 0,
     }));
     told.tests.push(...tests);
@@ -65,6 +67,17 @@ function tell(vitest: Vitest, project: string): Told {
     if (!file.ok() && tests.every(({ passed }) => passed)) told.broken += 1;
   }
   return told;
+}
+
+/** What it said, and where. */
+function firstFailure(test: TestCase): string {
+  const [error] = test.result().errors ?? [];
+  const [at] = error?.stacks ?? [];
+  return [
+    error?.message ?? 'it said nothing',
+    ...(error?.diff ? [stripVTControlCharacters(error.diff)] : []),
+    ...(at ? [`at ${path.relative(clone, at.file)}:${at.line}`] : []),
+  ].join('\n');
 }
 
 async function runEverything(told: Told): Promise<void> {

@@ -4,7 +4,7 @@ import { lastLines, type TestEnd } from '../../setup/tally.ts';
 const end = (name: string, change: Partial<TestEnd> = {}): TestEnd => ({
   name,
   passed: true,
-  flaky: false,
+  failedFirst: null,
   ms: 0,
   ...change,
 });
@@ -24,10 +24,22 @@ describe('the last lines of npm test', () => {
     expect(lines[9]).toBe('    2.0 s  t2');
   });
 
-  it('count a flaky test as passed and name it; one that failed both times is not flaky', () => {
-    const tests = [end('steady'), end('shaky', { flaky: true }), end('bad', { passed: false, flaky: true })];
-    const lines = lastLines(tests, 0);
+  it('count a flaky test as passed, and say what it failed with', () => {
+    const shaky = end('shaky', { failedFirst: 'expected 1\n\nto be 2\nat shaky.test.ts:3:1' });
+    const lines = lastLines([end('steady'), shaky, end('bad', { passed: false })], 0);
     const at = lines.indexOf('flaky, passed when tried once more:');
-    expect(lines.slice(at + 1)).toEqual(['  shaky', '2 passed, 1 failed']);
+    expect(lines.slice(at + 1)).toEqual([
+      '  shaky',
+      '    expected 1',
+      '',
+      '    to be 2',
+      '    at shaky.test.ts:3:1',
+      '2 passed, 1 failed',
+    ]);
+  });
+
+  it('do not call flaky what failed both times', () => {
+    const lines = lastLines([end('bad', { passed: false, failedFirst: 'expected 1' })], 0);
+    expect(lines).not.toContain('flaky, passed when tried once more:');
   });
 });
