@@ -6,7 +6,7 @@ import { createResults } from '../host/store/results.ts';
 import { isRed, type SweepReport } from '../domain/report.ts';
 import { runName } from '../domain/run.ts';
 import type { RecipeTestResult, SweepResult } from '../workflows/protocol.ts';
-import { type TemporalServer } from './connect.ts';
+import type { TemporalServer } from './connect.ts';
 import { workflowUrl } from './ui.ts';
 import { explain, isUnanswered, isUnreachable } from './temporal-failure.ts';
 import {

@@ -1,7 +1,7 @@
 import { QueryNotRegisteredError } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { progressQuery, stepQuery, type StepProgress, type SweepProgress } from '../workflows/protocol.ts';
-import { type TemporalServer } from './connect.ts';
+import type { TemporalServer } from './connect.ts';
 import { pollingWorkers } from '../worker/pollers.ts';
 import { explain, isUnanswered, isUnreachable } from './temporal-failure.ts';
 import type { SweepView, TestView } from './render/progress.ts';

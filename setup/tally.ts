@@ -10,8 +10,8 @@ export interface TestEnd {
 const SLOWEST = 10;
 
 /**
- * The last lines: the slowest tests, those that failed and then passed when they were tried once more and why they failed
- * (each is counted as passed, and worth a look), and, always last, `N passed, N failed`. `broken` is what failed beside tests:
+ * The last lines: the slowest tests, those that failed and then passed when they were tried once more, with why (each is
+ * counted as passed, and worth a look), and, always last, `N passed, N failed`. `broken` is what failed beside tests:
  * files that could not be loaded, a set-up, a check.
  */
 export function lastLines(tests: readonly TestEnd[], broken: number): string[] {

@@ -5,7 +5,7 @@ import { isNotFound, isUnanswered } from '../temporal-failure.ts';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { isOpenWorkflow } from '../../worker/open-workflow.ts';
 import { hostWorkflowId, scheduleIdOf, taskQueueOf, turnsQuery } from '../../workflows/protocol.ts';
-import { type TemporalServer } from '../connect.ts';
+import type { TemporalServer } from '../connect.ts';
 import { workflowUrl } from '../ui.ts';
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { renderStatus, type Status } from '../render/status.ts';
