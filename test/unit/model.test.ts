@@ -126,18 +126,6 @@ const movedFrom = ({ tags, moved }: Known): Tag[] =>
 const MOVED = 'e';
 const firstCommit = (commit: string): string => commit.replace(/^e/, '0');
 
-/** What holds when a sweep has gone through undisturbed. */
-function judgeAtRest(world: World, recipe: Recipe, known: Known, snapshot: Map<string, string[]>): void {
-  expect(leftOn(world)).toEqual([]);
-  judgeCanonicalAtRest(world, recipe, known, snapshot);
-}
-
-/** The stacks that only a run at work may have, and whose they are. */
-const leftOn = ({ machine }: World): { stack: string; recipe: string }[] =>
-  [...machine.stacks.values()]
-    .filter(({ lifetime, running }) => lifetime === 'cold' || running)
-    .map(({ stack, recipe }) => ({ stack, recipe }));
-
 /** Of which recipes the reaper says that it could not remove, or put back, all; read without the product. */
 function toldNotReaped({ machine }: World): string[] {
   const folder = path.join(machine.state, 'alerts');
@@ -152,15 +140,19 @@ function toldNotReaped({ machine }: World): string[] {
     });
 }
 
-function judgeCanonicalAtRest(
+/** What holds when a sweep has gone through undisturbed; only stacks of the recipes that are told may be left. */
+function judgeAtRest(
   world: World,
   recipe: Recipe,
   known: Known,
   snapshot: Map<string, string[]>,
+  told: readonly string[] = [],
 ): void {
   const { machine } = world;
   const folder = folderOf(world, recipe);
   const stack = stackName(warmDomain(recipe, ZONE));
+  const left = [...machine.stacks.values()].filter(({ lifetime, running }) => lifetime === 'cold' || running);
+  expect(left.filter((one) => !told.includes(one.recipe))).toEqual([]);
   // Data whose secrets are lost stays as it is, whatever that is.
   if (known.secretLost) return;
   expect(existsSync(path.join(folder, 'attached.json'))).toBe(false);
@@ -400,12 +392,8 @@ class TestHead implements Command {
     if (isPutBack || !isDisturbed) {
       const isLeft = result?.test?.mode === 'quick' && result.outcome.kind === 'PASS';
       if (isLeft) expect(existsSync(path.join(folderOf(world, recipe), 'attached.json'))).toBe(true);
-      else if (!model.full) {
-        judgeCanonicalAtRest(world, recipe, known, rows);
-        // What an earlier run left may stay where the reaper was struck, but never without a word.
-        const told = isDisturbed ? toldNotReaped(world) : [];
-        expect(leftOn(world).filter((left) => !told.includes(left.recipe))).toEqual([]);
-      }
+      // What an earlier run left may stay where the reaper was struck, but never without a word.
+      else if (!model.full) judgeAtRest(world, recipe, known, rows, isDisturbed ? toldNotReaped(world) : []);
     }
   }
   toString = (): string =>
