@@ -93,6 +93,25 @@ export function isPreRelease(tag: string): boolean {
   return versionOf(tag).recipe.prerelease.length > 0;
 }
 
+/**
+ * Which of the recipe's and the app's version takes a major step between two releases, in words; null when neither does.
+ * The first number of an app's version is its major one, as in `v2024.04`; one that has no number may be any step.
+ * Throws RangeError for what is no release's tag.
+ */
+export function majorStep(from: string, to: string): string | null {
+  const [old, next] = [versionOf(from), versionOf(to)];
+  const steps = [
+    old.recipe.major === next.recipe.major ? null : `recipe ${old.recipe.major} → ${next.recipe.major}`,
+    old.app === next.app || isSameMajor(old.app, next.app) ? null : `app ${old.app} → ${next.app}`,
+  ].filter((step) => step !== null);
+  return steps.length === 0 ? null : `a major step: ${steps.join(', ')}`;
+}
+
+function isSameMajor(one: string, other: string): boolean {
+  const major = (app: string): string | undefined => /\d+/.exec(app)?.[0];
+  return major(one) !== undefined && BigInt(major(one) ?? 0) === BigInt(major(other) ?? -1);
+}
+
 /** The versions that releases' tags among these name, oldest first. */
 export function versionsOf(tags: Iterable<string>): ParsedVersion[] {
   return [...tags]
