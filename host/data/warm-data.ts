@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import { Fault } from '../../domain/fault.ts';
 import type { StackRef } from '../../domain/lifetime.ts';
@@ -6,9 +5,8 @@ import { passBoundary } from '../machine/boundary.ts';
 import type { CanonicalRecord, Canonicals } from '../store/canonicals.ts';
 import type { Deployer } from '../deploy/deployer.ts';
 import type { Stacks } from '../deploy/stacks.ts';
-import type { Volume } from '../engine/volumes.ts';
-import { freeBytes } from '../machine/headroom.ts';
 import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
+import { createStackData } from './stack-data.ts';
 
 /** The data of a recipe's canonical at its warm domain: retained volumes on one side, the snapshot on the other. */
 export interface WarmData {
@@ -50,11 +48,11 @@ export interface WarmDataSettings {
 
 export function createWarmData(settings: WarmDataSettings): WarmData {
   const { zone, canonicals, snapshots, deployer, stacks, guard, report, now } = settings;
+  const data = createStackData(settings);
   const stackOf = (recipe: string): string => stackName(warmDomain(recipe, zone));
   const refOf = (recipe: string): StackRef => ({ stack: stackOf(recipe), lifetime: 'warm' });
 
   async function restore(record: CanonicalRecord, snapshot: SnapshotRef): Promise<void> {
-    const stack = refOf(record.recipe);
     const folder = canonicals.snapshotsFolder(record.recipe);
     report(`verifying snapshot ${snapshot.id}`);
     const manifest = await snapshots.verify(folder, snapshot);
@@ -62,29 +60,16 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
     report(`restoring snapshot ${snapshot.id}`);
     await canonicals.markAttached(record.recipe, record.run, record.version, now());
     passBoundary('settle.after-mark');
-    const names = manifest.volumes.map(({ name }) => name);
-    await stacks.trim(stack, { volumes: names, secrets: manifest.secrets });
-    passBoundary('settle.after-trim');
-    const volumes = [];
-    for (const name of names) volumes.push(await stacks.ensureVolume(stack, record.recipe, name));
-    await guard();
-    passBoundary('settle.after-volumes');
-    await snapshots.unpack(folder, manifest, volumes);
-    passBoundary('settle.after-restore');
+    await data.putBack(folder, manifest, refOf(record.recipe));
   }
 
   async function isRunning(stack: string): Promise<boolean> {
     return (await stacks.owned()).some((one) => one.stack === stack && one.running);
   }
 
-  /** What of the stack a snapshot can hold: what is kept elsewhere is not in the folder that is packed. */
-  async function volumesOf(stack: string): Promise<Volume[]> {
-    return (await stacks.volumes(stack)).filter(({ elsewhere }) => elsewhere !== true);
-  }
-
   async function isWhole(record: CanonicalRecord, { volumes }: SnapshotManifest): Promise<boolean> {
     if (await canonicals.isAttached(record.recipe)) return false;
-    const found = new Set((await volumesOf(stackOf(record.recipe))).map(({ name }) => name));
+    const found = new Set((await data.volumes(stackOf(record.recipe))).map(({ name }) => name));
     return volumes.length === found.size && volumes.every(({ name }) => found.has(name));
   }
 
@@ -185,21 +170,7 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       await settle(recipe);
       return dropped;
     },
-    async noRoom(recipe) {
-      const folder = canonicals.snapshotsFolder(recipe);
-      await mkdir(folder, { recursive: true });
-      const bytes = await snapshots.sizeOf(await volumesOf(stackOf(recipe)));
-      const free = await freeBytes(folder);
-      return free === null || free - bytes >= settings.headroom
-        ? null
-        : `${folder}: a snapshot of ${bytes} bytes would leave less than the headroom of ${settings.headroom} bytes of ${free} free; free some space, or do without the data of a canonical: recipe-sweep canonical drop-data <recipe>`;
-    },
-    async snapshot(recipe, id) {
-      const stack = stackOf(recipe);
-      const volumes = await volumesOf(stack);
-      await guard();
-      const folder = canonicals.snapshotsFolder(recipe);
-      return snapshots.take(folder, id, recipe, volumes, await stacks.secrets(stack));
-    },
+    noRoom: (recipe) => data.noRoom(canonicals.snapshotsFolder(recipe), stackOf(recipe)),
+    snapshot: (recipe, id) => data.snapshot(canonicals.snapshotsFolder(recipe), id, recipe, stackOf(recipe)),
   };
 }

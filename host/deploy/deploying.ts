@@ -1,4 +1,5 @@
 import { createStackRemoval } from '../engine/stack-removal.ts';
+import type { ReconciledStack } from '../engine/ownership.ts';
 import { openSwarm } from '../engine/swarm.ts';
 import { watchEngine } from '../engine/watch-engine.ts';
 import type { Config } from '../config/config.ts';
@@ -29,18 +30,20 @@ export interface DeployingSettings extends EngineAccess {
   commandMark: string;
   /** Short texts on what is being waited for. */
   report: (what: string) => void;
+  /** The live service that this is the reconcile of; none where it is no reconcile. */
+  reconciled?: ReconciledStack | null;
   /** When the step is ended, milliseconds since the epoch; without it, a tier's time from now. */
   until?: number;
 }
 
 /** The composition: whoever deploys otherwise makes another Deployer in the last but one line, and shares the rest. */
 export function deployingOnSwarm(settings: DeployingSettings): Deploying {
-  const { config, commands, docker, signal, guard, commandMark, report } = settings;
+  const { config, commands, docker, signal, guard, commandMark, report, reconciled = null } = settings;
   const until = settings.until ?? Date.now() + config.limits.tier;
   const { via } = config.probe;
   const access = { docker, signal, guard };
   const swarm = openSwarm({ ...access, commandMark });
-  const removal = createStackRemoval({ swarm, zone: config.zone, report });
+  const removal = createStackRemoval({ swarm, zone: config.zone, reconciled, report });
   const recipes = createPreparedRecipes();
   const environment = createAppEnvironment({ config, swarm, servicesOf: recipes.servicesOf });
   const pictures = createPictures({ commands, via, environment });
@@ -54,7 +57,7 @@ export function deployingOnSwarm(settings: DeployingSettings): Deploying {
     report,
     until,
   });
-  const shared = { ...access, config, swarm, removal, recipes, report, until };
+  const shared = { ...access, config, swarm, removal, reconciled, recipes, report, until };
   const stacks = createStacks({ ...shared, environment });
   const deployer = createSwarmDeployer({ ...shared, commands, scripts, pictures, evidence });
   return { deployer, stacks, evidence, scripts };

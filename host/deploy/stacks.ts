@@ -9,7 +9,7 @@ import type { EngineAccess } from '../engine/access.ts';
 import { runningContainer } from '../engine/containers.ts';
 import { engine, engineOrNull } from '../engine/daemon.ts';
 import type { ExecResult } from '../engine/exec.ts';
-import { checkOurs, stacksOf, type OwnedStack } from '../engine/ownership.ts';
+import { checkOurs, stacksOf, type OwnedStack, type ReconciledStack } from '../engine/ownership.ts';
 import { oomKills, refuseKilledCommand } from '../engine/platform-trouble.ts';
 import { STACK_LABEL } from '../engine/stack-label.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
@@ -61,6 +61,7 @@ export interface StacksSettings extends EngineAccess {
   config: Pick<Config, 'zone' | 'state' | 'docker' | 'limits'>;
   swarm: Swarm;
   removal: StackRemoval;
+  reconciled: ReconciledStack | null;
   recipes: PreparedRecipes;
   environment: Stacks['environment'];
   report: (what: string) => void;
@@ -69,7 +70,7 @@ export interface StacksSettings extends EngineAccess {
 }
 
 export function createStacks(settings: StacksSettings): Stacks {
-  const { config, docker, guard, swarm, removal, recipes, environment, report, until } = settings;
+  const { config, docker, guard, swarm, removal, reconciled, recipes, environment, report, until } = settings;
   const { zone } = config;
   const longestMs = (): number => Math.min(config.limits.deploy, longestDeployment(until));
 
@@ -148,7 +149,7 @@ export function createStacks(settings: StacksSettings): Stacks {
         throw new Fault('Daemon', `volume ${name} was created, but the engine does not have it`);
       // The engine answers null for a volume without labels, whatever the types say.
       const labels = (found.Labels as Record<string, string> | null) ?? {};
-      checkOurs([{ kind: 'volume', id: name, name, labels }], zone, ref);
+      checkOurs([{ kind: 'volume', id: name, name, labels }], zone, ref, reconciled);
       return { name, mountpoint: found.Mountpoint };
     },
   };

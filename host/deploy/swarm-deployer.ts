@@ -11,6 +11,7 @@ import type { PresentImage } from '../engine/images.ts';
 import { oomKills, refusePlatformTrouble } from '../engine/platform-trouble.ts';
 import { createPulledImages } from '../engine/pulled-images.ts';
 import { STACK_LABEL } from '../engine/stack-label.ts';
+import type { ReconciledStack } from '../engine/ownership.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import type { Swarm } from '../engine/swarm.ts';
 import { watchEngine } from '../engine/watch-engine.ts';
@@ -49,6 +50,7 @@ export interface SwarmDeployerSettings extends EngineAccess {
   commands: ProcessRunner;
   swarm: Swarm;
   removal: StackRemoval;
+  reconciled: ReconciledStack | null;
   recipes: PreparedRecipes;
   scripts: Pick<AppScripts, 'hook'>;
   pictures: Pictures;
@@ -61,7 +63,7 @@ export interface SwarmDeployerSettings extends EngineAccess {
 
 export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const { config, commands, docker, signal, guard, report, until } = settings;
-  const { swarm, removal, recipes, scripts, pictures, evidence } = settings;
+  const { swarm, removal, reconciled, recipes, scripts, pictures, evidence } = settings;
   const { zone } = config;
   const longestMs = (): number => longestDeployment(until);
   const access = { docker, signal, guard };
@@ -75,7 +77,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const post = occasion === 'restart' ? null : recipe.post(occasion);
     checkVersion(app, recipe);
     checkWarmNames(app, recipe, zone);
-    await checkSurroundings({ docker, zone, removal }, app, recipe);
+    await checkSurroundings({ docker, zone, removal, reconciled }, app, recipe);
     await checkRoom(docker, config);
     const question = questionFor(app.settings.probe, recipe, config.probe.via);
     const images = await releaseImages({ ...access, config, pulled, report }, app, recipe);

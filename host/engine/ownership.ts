@@ -16,24 +16,42 @@ export interface OwnedStack {
   running: boolean;
 }
 
+/** What a reconcile may change, and nobody else: the stack of its one service. */
+export interface ReconciledStack {
+  stack: string;
+  /** It was adopted: what carries no zone's label there, since somebody else deployed it, is the service's as well. */
+  adopted: boolean;
+}
+
 /**
  * The one guard of all that changes a stack, or what is kept of it; `things` are all of it. Throws Fault NotOurs, naming
  * what stands in the way, unless each carries our zone's label and the very lifetime that it is taken for: nothing of
- * the stack may be touched then. A live service is refused to everybody. But a network that has no label beside the
+ * the stack may be touched then. A live service is refused to everybody but its own reconcile. But a network that has no label beside the
  * stack's, in a stack of which other things carry ours, is one that `docker stack deploy` made for us without being
  * told to.
  */
-export function checkOurs(things: readonly Labelled[], zone: string, { stack, lifetime }: StackRef): void {
+export function checkOurs(
+  things: readonly Labelled[],
+  zone: string,
+  { stack, lifetime }: StackRef,
+  reconciled: ReconciledStack | null = null,
+): void {
+  const isReconciled = lifetime === 'live' && reconciled?.stack === stack;
+  const isAdopted = ({ labels }: Labelled): boolean =>
+    isReconciled && reconciled.adopted && labels[LABEL.zone] === undefined;
   const isOurs = ({ labels }: Labelled): boolean => labels[LABEL.zone] === zone;
   const someAreOurs = things.some(isOurs);
-  const foreign = things.find((thing) => !isOurs(thing) && !(someAreOurs && madeByDocker(stack, thing)));
+  const foreign = things.find(
+    (thing) => !isOurs(thing) && !isAdopted(thing) && !(someAreOurs && madeByDocker(stack, thing)),
+  );
   const refuse = (why: string): Fault => new Fault('NotOurs', `${why}; nothing of the stack is touched`);
   if (foreign) {
     const what = `${foreign.kind} ${foreign.name} of stack ${stack}`;
     throw refuse(`${what} lacks the label ${LABEL.zone}=${zone}: it is not ours`);
   }
   const ours = things.filter(isOurs);
-  if (lifetime === 'live' || ours.some(({ labels }) => parseLifetime(labels[LABEL.lifetime]) === 'live')) {
+  const isLive = ours.some(({ labels }) => parseLifetime(labels[LABEL.lifetime]) === 'live');
+  if (!isReconciled && (lifetime === 'live' || isLive)) {
     throw refuse(`stack ${stack} is a live service, which nothing but its own reconcile changes`);
   }
   const other = ours.find(({ labels }) => labels[LABEL.lifetime] !== lifetime);

@@ -2,7 +2,7 @@ import { Fault, messageOf } from '../../domain/fault.ts';
 import { all } from '../machine/all.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import type { StackRef } from '../../domain/lifetime.ts';
-import { checkOurs, madeByDocker } from './ownership.ts';
+import { checkOurs, madeByDocker, type ReconciledStack } from './ownership.ts';
 import type { ServiceContainer } from './containers.ts';
 import { STACK_LABEL } from './stack-label.ts';
 import type { Swarm } from './swarm.ts';
@@ -41,13 +41,14 @@ const IN_USE = /active endpoints|in use/i;
 export interface RemovalSettings {
   swarm: Swarm;
   zone: string;
+  reconciled?: ReconciledStack | null;
   report: (what: string) => void;
 }
 
-export function createStackRemoval({ swarm, zone, report }: RemovalSettings): StackRemoval {
+export function createStackRemoval({ swarm, zone, reconciled, report }: RemovalSettings): StackRemoval {
   async function ours(ref: StackRef): Promise<Labelled[]> {
     const things = await swarm.labelled(`${STACK_LABEL}=${ref.stack}`);
-    checkOurs(things, zone, ref);
+    checkOurs(things, zone, ref, reconciled);
     return things;
   }
 
