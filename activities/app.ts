@@ -3,7 +3,7 @@ import path from 'node:path';
 import { withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
 import { isSame, type Revision } from '../domain/release.ts';
-import { runName, type RunRef } from '../domain/run.ts';
+import { runName, type NamedRun, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
 import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
@@ -21,7 +21,7 @@ export async function removeCheckouts(world: World, stack: string): Promise<void
 
 /** What is deployed where, for which step. */
 export interface Where {
-  run: RunRef;
+  run: NamedRun;
   /** The run's own recipe, or one that it needs. */
   recipe: string;
   step: string;

@@ -4,6 +4,7 @@ import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
 import type { RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
+import type { ReconciledStack } from '../host/engine/ownership.ts';
 import { engineStatus } from '../host/engine/daemon.ts';
 import type { Claim, Holder } from '../host/lock/host-lock.ts';
 import type { ProcessRunner } from '../host/machine/process.ts';
@@ -31,6 +32,8 @@ export interface HostAttempt extends Attempt, Tools {
   generation: number;
   /** Throws Fault FenceLost once a later attempt or another run holds the host. */
   guard(): Promise<void>;
+  /** The same tools for the reconcile of a live service, which nothing else may change. */
+  reconciling(reconciled: ReconciledStack): Tools;
 }
 
 const HEARTBEAT_MS = 3_000;
@@ -170,8 +173,9 @@ export async function holdingHost<T>(
       const { signal, report, until } = attempt;
       const commandMark = await world.attempts.mark(generation);
       const commands = world.runnerFor({ signal, commandMark });
-      const tools = world.toolsFor({ commands, commandMark, signal, guard, report, until });
-      return await body({ ...attempt, ...tools, generation, commands, guard });
+      const bonds = { commands, commandMark, signal, guard, report, until };
+      const reconciling = (reconciled: ReconciledStack): Tools => world.toolsFor({ ...bonds, reconciled });
+      return await body({ ...attempt, ...world.toolsFor(bonds), generation, commands, guard, reconciling });
     } finally {
       await entered.leave();
     }

@@ -36,7 +36,7 @@ export async function askCustom(world: World, appOf: AppOf, input: TierStep): Pr
 }
 
 /** Every check is run, whatever came of those before, so that one look shows all that is wrong. */
-async function runChecks(
+export async function runChecks(
   world: Pick<World, 'config' | 'now'>,
   { scripts, report }: Pick<HostAttempt, 'scripts' | 'report'>,
   app: App,

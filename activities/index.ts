@@ -12,9 +12,11 @@ import { promote } from './promote.ts';
 import { quickLane } from './quick-lane.ts';
 import { reap } from './reap.ts';
 import { recipeTest } from './recipe-test.ts';
+import { reconcile } from './reconcile.ts';
 import { record } from './record.ts';
 import { resolve } from './resolve.ts';
 import { restore } from './restore.ts';
+import { serviceOrders } from './service-orders.ts';
 import { sweep } from './sweep.ts';
 import { teardown } from './teardown.ts';
 import { turn } from './turn.ts';
@@ -43,6 +45,8 @@ export function createActivities(world: World) {
     ...turn(world),
     ...recipeTest(world),
     ...answer(world),
+    ...reconcile(world),
+    ...serviceOrders(world),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Ledger } from '../host/git/ledger.ts';
 import type { Mirrors } from '../host/git/mirrors.ts';
 import type { ProcessRunner } from '../host/machine/process.ts';
 import type { Recipes } from '../host/recipes/recipes.ts';
+import type { Services } from '../host/store/services.ts';
 import type { Store } from '../host/store/store.ts';
 import type { AttemptBonds, Tools } from '../host/tools.ts';
 
@@ -19,6 +20,7 @@ export interface World extends Store {
   recipes: Recipes;
   ledger: Ledger;
   canonicals: Canonicals;
+  services: Services;
   lock: HostLock;
   attempts: Attempts;
   turns: {

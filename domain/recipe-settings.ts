@@ -58,6 +58,10 @@ export interface RecipeSettings {
   upstream: string;
   /** Why the recipe is not enrolled although it has a folder; null when it is enrolled. */
   exception: string | null;
+  /** Whether it is a shared live service, which is never enrolled and has its own reconcile. */
+  live: boolean;
+  /** Whether an upgrade of the service may change data; null: as the backupbot labels of its release say. */
+  stateful: boolean | null;
   /** Why an enrolled recipe is not run for now; null when it is. */
   hold: string | null;
   /** Set over what .env.sample says, in every deployment of the recipe. */

@@ -20,8 +20,14 @@ export interface RunRef {
   workflow: { id: string; runId: string };
 }
 
+/** By what a run is called: the workflow that asked for it, and the recipe. */
+export interface NamedRun {
+  recipe: string;
+  asked: { id: string };
+}
+
 /** What a run is called on disk and in labels: whoever asked for it, and the recipe. */
-export function runName({ asked, recipe }: { asked: Asker; recipe: string }): string {
+export function runName({ asked, recipe }: NamedRun): string {
   return recipeRunId(asked.id, recipe);
 }
 

@@ -2,7 +2,9 @@ import type { Config } from './config/config.ts';
 import { createBackups, type Backups } from './data/backups.ts';
 import { createSnapshots, type Snapshots } from './data/snapshots.ts';
 import { createWarmData, type WarmData } from './data/warm-data.ts';
+import { createStackData, type StackData } from './data/stack-data.ts';
 import type { Deploying } from './deploy/deploying.ts';
+import type { ReconciledStack } from './engine/ownership.ts';
 import type { ProcessRunner } from './machine/process.ts';
 import type { Canonicals } from './store/canonicals.ts';
 
@@ -17,6 +19,8 @@ export interface AttemptBonds {
   report(what: string): void;
   /** When the step is ended, milliseconds since the epoch. */
   until: number;
+  /** The live service that this is the reconcile of; none where it is no reconcile. */
+  reconciled?: ReconciledStack;
 }
 
 /** What changes things on this host, for one attempt of a step. */
@@ -24,6 +28,7 @@ export interface Tools extends Deploying {
   snapshots: Snapshots;
   backups: Backups;
   warm: WarmData;
+  data: StackData;
 }
 
 export interface ToolsSettings {
@@ -41,13 +46,15 @@ export function createTools(
   const { deployer, stacks } = deploying;
   const { zone, state, limits } = config;
   const snapshots = createSnapshots(commands);
+  const { headroom } = limits;
   return {
     ...deploying,
     snapshots,
+    data: createStackData({ headroom, snapshots, stacks, guard }),
     backups: createBackups({ state, commands, signal, guard, report }),
     warm: createWarmData({
       zone,
-      headroom: limits.headroom,
+      headroom,
       canonicals,
       snapshots,
       deployer,

@@ -17,6 +17,7 @@ import { createMirrors } from '../host/git/mirrors.ts';
 import { openLog } from '../host/machine/log.ts';
 import { processRunner } from '../host/machine/process.ts';
 import { createRecipes } from '../host/recipes/recipes.ts';
+import { createServices } from '../host/store/services.ts';
 import { createStore } from '../host/store/store.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
 import { deployingOnSwarm } from '../host/deploy/deploying.ts';
@@ -106,6 +107,7 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
     recipes: createRecipes(recipes),
     ledger,
     canonicals,
+    services: createServices(config),
     ...createStore(state),
     lock: createHostLock({ state, host, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
     attempts,

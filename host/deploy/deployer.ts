@@ -33,8 +33,16 @@ export type Occasion = 'deploy' | 'upgrade' | 'restart';
  */
 export type Proof = 'lasts' | 'answers';
 
+/** Whether something can be said of what was not deployed: not ok with the reason and the file with the rest. */
+export type Readiness = { ok: true } | { ok: false; reason: string; evidence: string };
+
 /** Each of these throws Fault NotOurs, and touches nothing, where checkOurs (host/engine/ownership.ts) refuses the stack. */
 export interface Deployer {
+  /**
+   * Does what a deployment of the app begins with and that changes nothing that runs: looks at its files, at what stands
+   * where it goes, and fetches its images. Not ok where the package is known to fail by then.
+   */
+  makeReady(app: App): Promise<Readiness>;
   /**
    * Brings the app up, or takes it to this release in place, and judges it: every service at its full
    * replicas and stable across a window longer than its restart delay, no rollback, image and spec as asked

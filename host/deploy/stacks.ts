@@ -15,9 +15,11 @@ import { STACK_LABEL } from '../engine/stack-label.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import type { Swarm } from '../engine/swarm.ts';
 import { volumesOf, type Volume } from '../engine/volumes.ts';
+import { createProber } from '../probe/prober.ts';
 import { longestDeployment } from './longest-deployment.ts';
 import { createOldImages, type OldImages } from './old-images.ts';
 import type { PreparedRecipes } from './prepared-recipes.ts';
+import { createRunningApps, type RunningApps } from './running-app.ts';
 import { createRunningTasks, type RunningTasks } from './running-tasks.ts';
 
 /** The services of an app as they are deployed. */
@@ -28,7 +30,7 @@ export interface DeployedServices {
 }
 
 /** What is asked of the engine about stacks, and done with what they keep, whoever deployed them. */
-export interface Stacks extends RunningTasks, OldImages {
+export interface Stacks extends RunningTasks, RunningApps, OldImages {
   /** Every stack of our zone on this engine, from labels alone. */
   owned(): Promise<OwnedStack[]>;
   services(app: App): Promise<DeployedServices>;
@@ -58,7 +60,7 @@ export interface Stacks extends RunningTasks, OldImages {
 }
 
 export interface StacksSettings extends EngineAccess {
-  config: Pick<Config, 'zone' | 'state' | 'docker' | 'limits'>;
+  config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'>;
   swarm: Swarm;
   removal: StackRemoval;
   reconciled: ReconciledStack | null;
@@ -70,12 +72,17 @@ export interface StacksSettings extends EngineAccess {
 }
 
 export function createStacks(settings: StacksSettings): Stacks {
-  const { config, docker, guard, swarm, removal, reconciled, recipes, environment, report, until } = settings;
+  const { config, docker, signal, guard, swarm, removal, reconciled, recipes, environment, report, until } = settings;
   const { zone } = config;
   const longestMs = (): number => Math.min(config.limits.deploy, longestDeployment(until));
 
+  const running = createRunningTasks({ swarm, recipes, report, longestMs });
+  const { via } = config.probe;
+  const prober = createProber({ via, swarm, signal });
+
   return {
-    ...createRunningTasks({ swarm, recipes, report, longestMs }),
+    ...running,
+    ...createRunningApps({ via, swarm, prober, recipes, running, signal, report }),
     ...createOldImages({ config, docker, guard, swarm }),
     environment,
 

@@ -22,7 +22,7 @@ import { passBoundary } from '../machine/boundary.ts';
 import type { ProcessRunner } from '../machine/process.ts';
 import { withExposedEnv } from '../prepare/exposed-env.ts';
 import type { PreparedRecipe } from '../prepare/prepare.ts';
-import { createProber, questionFor } from '../probe/prober.ts';
+import { createProber, questionFor, type Question } from '../probe/prober.ts';
 import { RecipeProblem } from '../recipe-format/problem.ts';
 import { labelled, writeCompose, type ObjectLabels } from '../recipe-format/render.ts';
 import { hookEvidence, type AppScripts } from '../scripts/app-scripts.ts';
@@ -72,15 +72,24 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const postCommands = createPostCommands({ commands, swarm, guard, report, fit: evidence.fit });
   const watcher = { swarm, prober, pictures, signal, report, longestMs };
 
-  async function bringUp(app: App, occasion: Occasion, proof: Proof): Promise<Deployment> {
+  /** What a deployment begins with, before anything of it is made. */
+  async function begin(app: App): Promise<{
+    recipe: PreparedRecipe;
+    question: Question | null;
+    images: Map<string, PresentImage>;
+  }> {
     const recipe = await recipes.of(app);
-    const post = occasion === 'restart' ? null : recipe.post(occasion);
     checkVersion(app, recipe);
     checkWarmNames(app, recipe, zone);
     await checkSurroundings({ docker, zone, removal, reconciled }, app, recipe);
     await checkRoom(docker, config);
     const question = questionFor(app.settings.probe, recipe, config.probe.via);
-    const images = await releaseImages({ ...access, config, pulled, report }, app, recipe);
+    return { recipe, question, images: await releaseImages({ ...access, config, pulled, report }, app, recipe) };
+  }
+
+  async function bringUp(app: App, occasion: Occasion, proof: Proof): Promise<Deployment> {
+    const { recipe, question, images } = await begin(app);
+    const post = occasion === 'restart' ? null : recipe.post(occasion);
     if (question !== null) await prober.checkFree(app, question);
     passBoundary('deploy.after-images');
     const written = await runInstallHook(scripts, app);
@@ -165,18 +174,27 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     return { ok: false, reason: quotableLine(reason), evidence: told ?? file };
   }
 
+  /** What the package itself is to blame for is an answer. */
+  async function asAnswer<T>(app: App, body: () => Promise<T>): Promise<T | Extract<Deployment, { ok: false }>> {
+    try {
+      return await body();
+    } catch (error) {
+      if (error instanceof Red) return { ok: false, reason: error.message, evidence: error.file };
+      if (!(error instanceof RecipeProblem)) throw error;
+      const text = `${error.lines.join('\n')}\n`;
+      const file = await keep(app.evidence, 'recipe-problem.txt', text);
+      return { ok: false, reason: error.message, evidence: file };
+    }
+  }
+
   return {
-    async deploy(app, occasion = 'deploy', proof = 'lasts') {
-      try {
-        return await bringUp(app, occasion, proof);
-      } catch (error) {
-        if (error instanceof Red) return { ok: false, reason: error.message, evidence: error.file };
-        if (!(error instanceof RecipeProblem)) throw error;
-        const text = `${error.lines.join('\n')}\n`;
-        const file = await keep(app.evidence, 'recipe-problem.txt', text);
-        return { ok: false, reason: error.message, evidence: file };
-      }
-    },
+    makeReady: (app) =>
+      asAnswer(app, async () => {
+        await begin(app);
+        return { ok: true };
+      }),
+
+    deploy: (app, occasion = 'deploy', proof = 'lasts') => asAnswer(app, () => bringUp(app, occasion, proof)),
 
     async undeploy(stack) {
       await removal.stop(stack);

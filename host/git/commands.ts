@@ -103,6 +103,21 @@ export function objectsArgs(): string[] {
   return [...SAFE, HERE, 'cat-file', '--batch-check'];
 }
 
+/** What the one object named on standard input holds; {@link parseBlob} reads the answer. */
+export function contentArgs(): string[] {
+  return [...SAFE, HERE, 'cat-file', '--batch'];
+}
+
+/** The text of a file; null where there is no such object, or it is none. Throws RangeError for what git does not write. */
+export function parseBlob(output: string): string | null {
+  const end = output.indexOf('\n');
+  const head = output.slice(0, end);
+  if (head.endsWith(' missing')) return null;
+  const [id = '', type] = split(head, ' ', 3);
+  checkedId(id);
+  return type === 'blob' ? output.slice(end + 1, -1) : null;
+}
+
 /** Every file of a commit; {@link parseTree} reads the answer. */
 export function listTreeArgs(commit: string): string[] {
   return [...SAFE, HERE, 'ls-tree', '-r', '-l', '-z', '--full-tree', checkedId(commit)];

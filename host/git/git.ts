@@ -32,6 +32,8 @@ export interface Git {
   has(folder: string, commit: string): Promise<boolean>;
   /** How many files a commit has, and how many bytes they hold. */
   size(folder: string, commit: string): Promise<{ files: number; bytes: number }>;
+  /** The text of a file in a commit, by its path there; null where it has none. */
+  text(folder: string, commit: string, file: string): Promise<string | null>;
   /** Writes every file of a commit into a folder, with the help of an index file that is not there yet. */
   writeFiles(folder: string, commit: string, target: string, index: string): Promise<void>;
   /** Writes a commit and its history to a file, for {@link Git.unbundle}. */
@@ -126,6 +128,11 @@ export function createGit(commands: ProcessRunner, mostFetched: number): Git {
 
     async size(folder, commit) {
       return argv.parseTree(await local(folder, argv.listTreeArgs(commit)));
+    },
+
+    async text(folder, commit, file) {
+      const input = `${commit}:${file}\n`;
+      return argv.parseBlob(await local(folder, argv.contentArgs(), { input }));
     },
 
     async writeFiles(folder, commit, target, index) {

@@ -3,6 +3,7 @@ import { Fault } from '../../domain/fault.ts';
 import type { GitUrl } from '../../domain/git-url.ts';
 import { mirrorUrl, type Config } from '../config/config.ts';
 import { withForgeToken } from '../config/forge-access.ts';
+import type { Release } from '../../domain/release.ts';
 import type { ProcessRunner } from '../machine/process.ts';
 import { createQueue, type Queue } from '../machine/queue.ts';
 import { accept, refuseToAccept, type AskedAcceptance } from './acceptance.ts';
@@ -55,6 +56,8 @@ export interface Mirrors {
    * it is not here. Throws Fault MirrorSync or Disk.
    */
   mergesToNothing(recipe: string, commit: string): Promise<boolean>;
+  /** What `release/<version>` says in each of these releases, by version, as far as they have one. Throws Fault MirrorSync or Disk. */
+  releaseNotes(recipe: string, releases: readonly Release[]): Promise<Map<string, string>>;
   /**
    * Keeps a commit in `<state>/canonicals/<recipe>/<commit>.bundle`, from where checkout has it once upstream, and so
    * the mirror and its cache, has it no longer. Answers whether it is kept: false when it is gone already. Throws Fault
@@ -154,6 +157,20 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
       );
     },
 
+    async releaseNotes(recipe, releases) {
+      const notes = new Map<string, string>();
+      const advice = `Sync ${recipe} again; if that does not help, remove ${work.folder(recipe)}.`;
+      await locked(recipe, () =>
+        explained(recipe, 'reading release notes', advice, async () => {
+          for (const { version, commit } of releases) {
+            const text = await git.text(work.folder(recipe), commit, `release/${version}`);
+            if (text !== null) notes.set(version, text.slice(0, LONGEST_NOTES));
+          }
+        }),
+      );
+      return notes;
+    },
+
     async keep(recipe, commit) {
       if (await exists(kept.file(recipe, commit))) return true;
       return locked(recipe, () => kept.keep(recipe, commit));
@@ -162,6 +179,9 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
     keepOnly: (recipe, commit) => kept.keepOnly(recipe, commit),
   };
 }
+
+/** Notes that are longer are cut, in characters. */
+const LONGEST_NOTES = 20_000;
 
 function refuseNoCommit(recipe: string, commit: string): void {
   if (isObjectId(commit)) return;

@@ -101,6 +101,16 @@ export const BOUNDARIES = [
   'settle.after-clear',
   'settle.after-nothing',
 
+  'reconcile.after-begin',
+  'reconcile.after-undeploy',
+  'reconcile.after-snapshot',
+  'reconcile.after-deploy',
+  'reconcile.after-gate',
+  'reconcile.after-verdict',
+  'reconcile.after-commit',
+  'reconcile.after-put-back',
+  'reconcile.after-end',
+
   'record.before',
   'record.after',
 

@@ -103,6 +103,7 @@ async function readSettings(recipes: string, recipe: string): Promise<Part<Writt
   const deps = dependenciesIn(read.data);
   const broken = [
     ...(await wrongDependencies(recipes, recipe, deps)),
+    ...wrongService(read.data, deps),
     ...unknownVariables(read.data, 'env', deps),
     ...unknownVariables(read.data, 'upgrade_env', deps),
   ];
@@ -110,6 +111,7 @@ async function readSettings(recipes: string, recipe: string): Promise<Part<Writt
   const {
     upgrade_base: _,
     exception = null,
+    stateful = null,
     hold = null,
     upgrade_env: upgradeEnv,
     prereleases: preReleases,
@@ -117,7 +119,29 @@ async function readSettings(recipes: string, recipe: string): Promise<Part<Writt
     probe = null,
     ...rest
   } = checked.data;
-  return part({ ...rest, exception, hold, upgradeEnv, preReleases, oneShot, probe }, broken);
+  const notEnrolled = rest.live ? LIVE : exception;
+  const settings = { ...rest, exception: notEnrolled, stateful, hold, upgradeEnv, preReleases, oneShot, probe };
+  return part(settings, broken);
+}
+
+/** Why a live service is not enrolled. */
+const LIVE = 'a shared live service, which has its own reconcile';
+
+/** What a live service cannot be, and what nothing else can. */
+function wrongService(written: unknown, deps: readonly string[]): Mistake[] {
+  const isLive = under(written, 'live') === true;
+  const mistakes = [
+    isLive && under(written, 'exception') !== undefined
+      ? { path: 'exception', what: '`live: true` says already that it is not enrolled' }
+      : null,
+    isLive && deps.length > 0
+      ? { path: 'deps', what: 'a live service has nothing that lives and dies with a run' }
+      : null,
+    !isLive && under(written, 'stateful') !== undefined
+      ? { path: 'stateful', what: 'of a live service alone: it needs `live: true`' }
+      : null,
+  ];
+  return mistakes.filter((mistake) => mistake !== null);
 }
 
 /** What stands under a key, whatever else is wrong with the file. */

@@ -143,6 +143,8 @@ export const recipeYml = z.strictObject({
     .never({ error: 'bases are computed, from the canonical and the releases; no key pins one' })
     .optional(),
   exception: z.string().min(1).optional(),
+  live: z.boolean().prefault(false),
+  stateful: z.boolean().optional(),
   hold: z.string().min(1).optional(),
   env: variables,
   upgrade_env: variables,

@@ -48,6 +48,8 @@ const lastGoodSchema = z.strictObject({
   domain: z.string(),
   /** What of recipe.yml was set over .env.sample when it was deployed. */
   env: z.record(z.string(), z.string()),
+  /** What its services ran on. */
+  images: z.record(z.string(), z.strictObject({ image: z.string(), digest: z.string() })),
 });
 
 export type LastGood = z.output<typeof lastGoodSchema>;
@@ -58,6 +60,8 @@ const underwaySchema = z.strictObject({
   run: z.string(),
   /** What is being deployed. */
   to: z.strictObject(release),
+  /** Whether it may change data. */
+  stateful: z.boolean(),
   /** The data from before; null as long as nothing newer may have touched it, and of a service without data. */
   snapshot: snapshot.nullable(),
   /** Why what was deployed is to be undone, and the file that has the rest; null while nobody knows. */

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { App } from '../../domain/app.ts';
+import type { App, ImageSeen } from '../../domain/app.ts';
 import { Fault, type FaultType } from '../../domain/fault.ts';
 import { LABEL } from '../../domain/labels.ts';
 import type { StackRef } from '../../domain/lifetime.ts';
@@ -9,7 +9,7 @@ import type { Deploying } from '../../host/deploy/deploying.ts';
 import type { OldImages } from '../../host/deploy/old-images.ts';
 import type { Stacks } from '../../host/deploy/stacks.ts';
 import type { ExecResult } from '../../host/engine/exec.ts';
-import { checkOurs, stacksOf, type OwnedStack } from '../../host/engine/ownership.ts';
+import { checkOurs, stacksOf, type OwnedStack, type ReconciledStack } from '../../host/engine/ownership.ts';
 import { STACK_LABEL } from '../../host/engine/stack-label.ts';
 import type { Volume } from '../../host/engine/volumes.ts';
 import type { Labelled } from '../../host/engine/things.ts';
@@ -19,7 +19,7 @@ import type { AttemptBonds } from '../../host/tools.ts';
 import { stillAlive } from './mortal-fs.ts';
 
 /** How a release behaves. */
-export type Quality = 'good' | 'red' | 'fails on data attached again' | 'fails its checks';
+export type Quality = 'good' | 'red' | 'fails on data attached again' | 'fails its checks' | 'has no image';
 
 export interface Tag {
   version: string;
@@ -28,8 +28,12 @@ export interface Tag {
 }
 
 export interface Stack extends OwnedStack {
-  /** Of another installation, where it is not ours. */
-  zone?: string;
+  /** Of another installation, where it is not ours; null where somebody deployed it by hand. */
+  zone?: string | null;
+  /** What was deployed last, and how it is since. */
+  version?: string | null;
+  commit?: string;
+  healthy?: boolean;
   secrets: Set<string>;
 }
 
@@ -93,7 +97,8 @@ export function fakeDeploying(engine: FakeEngine, bonds: AttemptBonds): Deployin
     await bonds.guard();
     await stillAlive();
   };
-  const stacks = fakeStacks(engine, change);
+  const guarded = checking(engine, bonds.reconciled ?? null);
+  const stacks = fakeStacks(engine, guarded, change);
   const evidence: Deploying['evidence'] = {
     async fit(_stack, text) {
       return text;
@@ -105,24 +110,28 @@ export function fakeDeploying(engine: FakeEngine, bonds: AttemptBonds): Deployin
   const { environment } = stacks;
   const watchEngine = async () => ({ check: async () => undefined, close: () => undefined });
   const scripts = createAppScripts({ ...bonds, environment, watchEngine, fit: evidence.fit });
-  return { deployer: fakeDeployer(engine, change), stacks, evidence, scripts };
+  return { deployer: fakeDeployer(engine, guarded, change), stacks, evidence, scripts };
 }
 
 /** A stack as its labels tell of it. */
 function thing({ stack, recipe, lifetime, running, zone }: Stack, ours: string): Labelled {
   const labels = {
     [STACK_LABEL]: stack,
-    [LABEL.zone]: zone ?? ours,
+    ...(zone === null ? {} : { [LABEL.zone]: zone ?? ours }),
     [LABEL.recipe]: recipe,
     ...(lifetime === null ? {} : { [LABEL.lifetime]: lifetime }),
   };
   return { kind: running ? 'service' : 'volume', id: stack, name: stack, labels };
 }
 
+type Check = (ref: StackRef) => void;
+
 /** Refuses what the engine's own guard does. */
-function check({ stacks, zone }: FakeEngine, ref: StackRef): void {
-  const found = stacks.get(ref.stack);
-  checkOurs(found === undefined ? [] : [thing(found, zone)], zone, ref);
+function checking({ stacks, zone }: FakeEngine, reconciled: ReconciledStack | null): Check {
+  return (ref) => {
+    const found = stacks.get(ref.stack);
+    checkOurs(found === undefined ? [] : [thing(found, zone)], zone, ref, reconciled);
+  };
 }
 
 function breakAt({ breaks }: FakeEngine, call: Break['call'], when: Break['when']): void {
@@ -132,7 +141,7 @@ function breakAt({ breaks }: FakeEngine, call: Break['call'], when: Break['when'
   throw new Fault(found.type, `no ${found.type} for ${call}, ${when}`);
 }
 
-function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer {
+function fakeDeployer(engine: FakeEngine, check: Check, change: () => Promise<void>): Deployer {
   const { stacks, volume, volumesOf } = engine;
 
   const refuseStuck = ({ stack }: StackRef): void => {
@@ -141,7 +150,7 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
 
   const stop = async (ref: StackRef): Promise<void> => {
     const { stack } = ref;
-    check(engine, ref);
+    check(ref);
     await change();
     const found = stacks.get(stack);
     breakAt(engine, 'undeploy', 'before');
@@ -153,8 +162,18 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
   };
 
   return {
+    async makeReady(app) {
+      check(app);
+      await stillAlive();
+      breakAt(engine, 'makeReady', 'before');
+      const { quality } = engine.tagOf(app.recipe, app.commit);
+      return quality === 'has no image'
+        ? { ok: false, reason: `${app.version} has no image`, evidence: app.evidence }
+        : { ok: true };
+    },
+
     async deploy(app, occasion = 'deploy', proof = 'lasts') {
-      check(engine, app);
+      check(app);
       const { quality } = engine.tagOf(app.recipe, app.commit);
       const attachedAgain = volumesOf(app.stack).length > 0;
       await change();
@@ -176,10 +195,13 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
       if (stack.running) engine.upgraded();
       else engine.started();
       stack.running = true;
+      // What somebody deployed by hand has our labels from then on.
+      if (stack.zone === null) delete stack.zone;
+      Object.assign(stack, { version: app.version, commit: app.commit, healthy: false });
       passBoundary('deploy.after-stack-deploy');
       await stillAlive();
       breakAt(engine, 'deploy', 'halfway');
-      const isAttached = attachedAgain && app.lifetime === 'warm';
+      const isAttached = attachedAgain && app.lifetime !== 'cold';
       const failsOnIt = quality === 'fails on data attached again' && isAttached;
       if (failsOnIt) {
         // and it has migrated the data before it failed
@@ -195,9 +217,9 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
       for (const name of volumesOf(app.stack)) {
         writeFileSync(path.join(volume(name), `row-${engine.visitors}`), String(engine.visitors));
       }
+      stack.healthy = true;
       passBoundary('deploy.after-converge');
-      const images = { app: { image: app.commit, digest: `sha256:${app.commit}` } };
-      return { ok: true, images, asked: engine.asked };
+      return { ok: true, images: imagesOf(app.commit), asked: engine.asked };
     },
 
     async undeploy(ref) {
@@ -207,7 +229,7 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
 
     async remove(ref) {
       const { stack } = ref;
-      check(engine, ref);
+      check(ref);
       refuseStuck(ref);
       breakAt(engine, 'remove', 'before');
       await stop(ref);
@@ -223,7 +245,11 @@ function fakeDeployer(engine: FakeEngine, change: () => Promise<void>): Deployer
   };
 }
 
-function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
+const imagesOf = (commit: string): Record<string, ImageSeen> => ({
+  app: { image: commit, digest: `sha256:${commit}` },
+});
+
+function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void>): Stacks {
   const { stacks, volume, volumesOf } = engine;
 
   return {
@@ -253,7 +279,7 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
 
     async trim(ref, keep) {
       const { stack } = ref;
-      check(engine, ref);
+      check(ref);
       await change();
       for (const name of volumesOf(stack)) {
         if (!keep.volumes.includes(name)) rmSync(volume(name), { recursive: true });
@@ -265,7 +291,7 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
     },
 
     async ensureVolume(ref, _recipe, name) {
-      check(engine, ref);
+      check(ref);
       await change();
       mkdirSync(volume(name), { recursive: true });
       return { name, mountpoint: volume(name) };
@@ -279,6 +305,18 @@ function fakeStacks(engine: FakeEngine, change: () => Promise<void>): Stacks {
         target: `/${name.slice(stack.length + 1)}`,
       }));
       return { ofRelease: [{ name: 'app', labels, mounts }], older: engine.older };
+    },
+
+    async deployed(stack) {
+      await stillAlive();
+      const found = stacks.get(stack);
+      if (!found?.running) return null;
+      return { version: found.version ?? null, images: imagesOf(found.commit ?? '') };
+    },
+
+    async serves({ stack }) {
+      await stillAlive();
+      return stacks.get(stack)?.healthy ? { ok: true } : { ok: false, reason: 'it does not answer' };
     },
 
     async atRest() {

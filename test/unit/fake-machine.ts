@@ -15,6 +15,7 @@ import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
 import type { Synced } from '../../host/git/sync.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createStore } from '../../host/store/store.ts';
 import { createTools } from '../../host/tools.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
@@ -41,6 +42,8 @@ export const DAY_MS = 24 * 60 * 60_000;
 export interface Machine extends FakeEngine {
   state: string;
   upstreams: Map<string, Tag[]>;
+  /** What release notes say, by version. */
+  notes: Map<string, string>;
   /** Commits of a mirror that no tag names: heads that somebody proposes, by recipe. */
   proposed: Map<string, Tag[]>;
   /** The workflows that are open. */
@@ -151,6 +154,15 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       return false;
     },
     mergesToNothing: async () => false,
+    async releaseNotes(_recipe, releases) {
+      await stillAlive();
+      return new Map(
+        releases.flatMap(({ version }) => {
+          const text = machine.notes.get(version);
+          return text === undefined ? [] : [[version, text] as const];
+        }),
+      );
+    },
     async keep() {
       await stillAlive();
       return true;
@@ -223,6 +235,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     },
     ledger,
     canonicals,
+    services: createServices(config),
     ...createStore(state),
     foreignWorker: async () => null,
     turns: { ask: async () => 'host', isOpen: async () => true },
@@ -264,6 +277,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     stuck,
     breaks: [],
     upstreams,
+    notes: new Map(),
     proposed,
     stacks,
     open,
