@@ -9,6 +9,7 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
 import { endAlertsThat, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
+import { goBack, openService } from './service.ts';
 import type { World } from './world.ts';
 
 /** Alerts about what the reaper looks at each time. */
@@ -78,6 +79,12 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
   for (const recipe of canonicals.filter((name) => !unsettled.has(name))) {
     await reaping(recipe, `the canonical of ${recipe} cannot be used`, () => warm.check(recipe));
   }
+  for (const service of await world.services.list()) {
+    await reaping(service, `the service ${service} was not put back`, async () => {
+      if ((await world.services.underway(service)) === null) return;
+      await putServiceBack(world, attempt, service, run);
+    });
+  }
   await reaping(null, 'checkouts of ended runs were not removed', () =>
     rm(path.join(world.config.state, 'checkouts'), { recursive: true, force: true }),
   );
@@ -115,6 +122,27 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       throw error;
     }
   }
+}
+
+/** A service of which a change was begun and not ended. */
+async function putServiceBack(
+  world: World,
+  attempt: HostAttempt,
+  service: string,
+  run: string,
+): Promise<void> {
+  const opened = await openService(world, attempt, { service, asked: { id: run, runId: '' } });
+  const undone = await goBack(world, opened);
+  passBoundary('reap.after-settle');
+  if (undone?.back !== false) return;
+  const { why: message, evidence } = undone;
+  await raiseAlert(world, {
+    kind: 'service-down',
+    subject: { is: 'recipe', name: service },
+    message,
+    evidence,
+    run,
+  });
 }
 
 function isUnusable(error: unknown): boolean {

@@ -1,29 +1,39 @@
+import type { AlertKind } from '../domain/alert.ts';
 import type { App } from '../domain/app.ts';
 import { planBackup } from '../domain/backup-plan.ts';
 import { Fault } from '../domain/fault.ts';
-import type { StackRef } from '../domain/lifetime.ts';
-import { runShortName, stackName, warmDomain } from '../domain/names.ts';
-import type { RecipeSettings } from '../domain/recipe-settings.ts';
+import { runShortName, warmDomain } from '../domain/names.ts';
 import { isSame, type Release } from '../domain/release.ts';
-import { runName } from '../domain/run.ts';
-import { decideOnService, type ServiceDecision, type ServiceSeen } from '../domain/service.ts';
+import { runName, type SweepSettings } from '../domain/run.ts';
+import {
+  decideOnService,
+  type ServiceDecision,
+  type ServiceOutcome,
+  type ServiceSeen,
+} from '../domain/service.ts';
 import { compareVersions } from '../domain/version.ts';
-import type { Deployment, Occasion } from '../host/deploy/deployer.ts';
+import type { Holder } from '../host/lock/host-lock.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
-import type { LastGood } from '../host/store/services.ts';
 import type { Tools } from '../host/tools.ts';
-import { prepareApp, removeCheckouts, type PreparedApp } from './app.ts';
-import { holdingHost, type HostAttempt } from './attempt.ts';
-import { runChecks } from './custom.ts';
+import { removeCheckouts } from './app.ts';
+import { endAlert, raiseAlert } from './alerts.ts';
+import { holdingHost, inAttempt } from './attempt.ts';
 import { syncMirror } from './mirror-sync.ts';
+import { refuseForeignWorker, refuseUnready, settingsOf } from './preflight.ts';
+import { reapLeftovers } from './reap.ts';
+import {
+  appOf,
+  deployAndCheck,
+  ended,
+  goBack,
+  PATIENCE_MS,
+  releaseOf,
+  withService,
+  type Opened,
+  type ServiceRun,
+  type Undone,
+} from './service.ts';
 import type { World } from './world.ts';
-
-/** One service of a reconcile. */
-export interface ServiceRun {
-  service: string;
-  /** The reconcile's workflow: its ID and first run ID. */
-  asked: { id: string; runId: string };
-}
 
 /** What was found of a service, and what is to be done about it. */
 export interface ServiceObserved {
@@ -33,48 +43,39 @@ export interface ServiceObserved {
   undone: Undone | null;
 }
 
-/** What came of going back to the last-good release. */
-export type Undone =
-  /** `why` it was gone back from, where the release was found unhealthy; null where it was merely not ended. */
-  | { back: true; from: Release; to: Release | null; why: string | null; evidence: string | null }
-  | { back: false; from: Release; to: Release | null; why: string; evidence: string };
-
 /** What came of taking a service to a release. */
 export type ServiceUpgraded =
   | { healthy: true }
   /** `begun`: something of the service was changed, and is to be undone. */
   | { healthy: false; begun: boolean; why: string; evidence: string };
 
-/** How long a service that does not answer is asked again, in milliseconds: one that restarts is not down. */
-export const PATIENCE_MS = 60_000;
-
-/** A service as one attempt of its reconcile has it. */
-export interface Opened {
-  run: ServiceRun;
-  attempt: HostAttempt;
-  settings: RecipeSettings;
-  lastGood: LastGood | null;
-  ref: StackRef;
-  /** Those that may change it. */
-  tools: Tools;
-}
-
-/** Runs a step of a service's reconcile, or of an order for it, with the tools that may change the service. */
-export async function withService<T>(
-  world: World,
-  run: ServiceRun,
-  step: string,
-  body: (opened: Opened) => Promise<T>,
-): Promise<T> {
-  const { service, asked } = run;
-  const holder = { workflowId: asked.id, runId: asked.runId, what: 'reconcile' };
-  return holdingHost(world, [holder], `${service}: ${step}`, async (attempt) =>
-    body(await openService(world, attempt, run)),
-  );
-}
-
 export function reconcile(world: World) {
   return {
+    /**
+     * Takes the host, checks what it must have, and reaps what crashes left. Answers the services among those wanted, all
+     * of them where none is named. Throws HostBusy, Preflight, or BadInput for what is no live service.
+     */
+    async openReconcile({
+      services: wanted,
+      holder,
+    }: {
+      services: string[] | null;
+      holder: Holder;
+    }): Promise<{ services: string[]; settings: SweepSettings }> {
+      return holdingHost(world, [holder], 'preflight', async (attempt) => {
+        await refuseForeignWorker(world);
+        await refuseUnready(world);
+        const all = (await world.recipes.all()).filter(({ live }) => live).map(({ recipe }) => recipe);
+        const wrong = (wanted ?? []).filter((name) => !all.includes(name));
+        if (wrong.length > 0) {
+          const known = all.length === 0 ? 'none' : all.join(', ');
+          throw new Fault('BadInput', `no live service: ${wrong.join(', ')}; those are: ${known}`);
+        }
+        await reapLeftovers(world, attempt, holder.workflowId);
+        return { services: wanted === null ? all : [...new Set(wanted)], settings: settingsOf(world) };
+      });
+    },
+
     /**
      * Ends what an earlier reconcile began, brings the mirror to upstream, looks at what runs, and decides. Throws Fault
      * BadInput for a recipe that is no live service.
@@ -126,7 +127,54 @@ export function reconcile(world: World) {
      * the service is changed is answered so.
      */
     async upgradeService({ run, to }: { run: ServiceRun; to: Release }): Promise<ServiceUpgraded> {
-      return withService(world, run, `upgrade to ${to.version}`, async (opened) => upgrade(world, opened, to));
+      return withService(world, run, `upgrade to ${to.version}`, async (opened) =>
+        upgrade(world, opened, to),
+      );
+    },
+
+    /**
+     * Puts on record what was done about a service, and tells who must know. Answers the version that is healthy there,
+     * null where none is known to be.
+     */
+    async tellService({
+      run,
+      outcome,
+      why,
+      evidence,
+      notes,
+    }: {
+      run: ServiceRun;
+      outcome: ServiceOutcome;
+      why: string;
+      evidence: string | null;
+      notes: string | null;
+    }): Promise<string | null> {
+      const { service, asked } = run;
+      return inAttempt(world, async () => {
+        const good = (await world.services.lastGood(service))?.version ?? null;
+        const version = UNHEALTHY.has(outcome) ? null : good;
+        const ts = world.now().toISOString();
+        await world.services.tell(service, { ts, run: asked.id, outcome, why, version });
+        const subject = { is: 'recipe', name: service } as const;
+        const kind = ALERTS[outcome] ?? null;
+        if (kind !== null) {
+          const message = notes === null ? why : `${why}\n\n${notes}`;
+          await raiseAlert(world, { kind, subject, message, evidence, run: asked.id });
+        }
+        // What an error left nobody knows.
+        if (outcome === 'error' || outcome === 'held') return version;
+        const { rolledBack } = await world.services.orders(service);
+        // What was rolled back is to be seen to while the service is at the one before, whoever could tell of it then.
+        if (rolledBack !== null && good !== null && compareVersions(rolledBack.version, good) > 0) {
+          const message = `${rolledBack.version} is unhealthy: ${rolledBack.why}; ${good} is there as before`;
+          const about = { subject, message, evidence: rolledBack.evidence, run: asked.id };
+          await raiseAlert(world, { kind: 'service-rolled-back', ...about });
+        } else await endAlert(world, 'service-rolled-back', subject);
+        for (const other of new Set(Object.values(ALERTS))) {
+          if (other !== kind) await endAlert(world, other, subject);
+        }
+        return version;
+      });
     },
 
     /** Puts the service back to its last-good release, data and all, where a change of it was begun. */
@@ -136,67 +184,21 @@ export function reconcile(world: World) {
   };
 }
 
-function releaseOf({ version, commit }: Release): Release {
-  return { version, commit };
-}
+/** Which alert tells of an outcome. */
+const ALERTS: Partial<Record<ServiceOutcome, AlertKind>> = {
+  'held-major': 'service-held',
+  'held-manual-migration': 'service-held',
+  'rollback-failed': 'service-down',
+  error: 'service-down',
+  'not-adopted': 'service-not-adopted',
+};
 
-async function openService(world: World, attempt: HostAttempt, run: ServiceRun): Promise<Opened> {
-  const { service } = run;
-  const settings = await world.recipes.one(service);
-  if (!settings.live) {
-    throw new Fault('BadInput', `${service} is no live service: its recipe.yml does not say "live: true"`);
-  }
-  const lastGood = await world.services.lastGood(service);
-  const stack = stackName(warmDomain(service, world.config.zone));
-  const tools = attempt.reconciling({ stack, adopted: lastGood !== null });
-  return { run, attempt, settings, lastGood, ref: { stack, lifetime: 'live' }, tools };
-}
+/** Where nothing is known to be healthy. */
+const UNHEALTHY = new Set<ServiceOutcome>(['rollback-failed', 'not-deployed', 'not-adopted', 'error']);
 
 function required(lastGood: LastGood | null, service: string): LastGood {
   if (lastGood !== null) return lastGood;
   throw new Fault('BadInput', `${service} was never healthy under our eyes: there is nothing to go back to`);
-}
-
-/** A release of the service, ready to be deployed at its domain; as it was where it ran before. */
-export async function appOf(
-  world: World,
-  { run, attempt, lastGood }: Pick<Opened, 'run' | 'attempt' | 'lastGood'>,
-  release: Release,
-  step: string,
-  as: LastGood | null,
-): Promise<PreparedApp> {
-  const { service, asked } = run;
-  const app = await prepareApp(
-    world,
-    attempt,
-    {
-      run: { recipe: service, asked },
-      recipe: service,
-      step,
-      domain: warmDomain(service, world.config.zone),
-      lifetime: 'live',
-      dependencies: [],
-      upgraded: lastGood !== null,
-    },
-    releaseOf(release),
-  );
-  return as === null ? app : { ...app, env: as.env, written: as.env, provenImages: as.images };
-}
-
-/** Deploys, judges, and has the service's own checks say that it is healthy. */
-async function deployAndCheck(
-  world: World,
-  { tools, attempt }: Pick<Opened, 'tools' | 'attempt'>,
-  app: App,
-  occasion: Occasion,
-): Promise<Deployment> {
-  const deployed = await tools.deployer.deploy(app, occasion);
-  passBoundary('reconcile.after-deploy');
-  if (!deployed.ok) return deployed;
-  const checked = await runChecks(world, { scripts: tools.scripts, report: attempt.report }, app);
-  passBoundary('reconcile.after-gate');
-  if (checked.result !== 'fail') return deployed;
-  return { ok: false, reason: checked.reason, evidence: checked.evidence };
 }
 
 /** What is there at the service's domain. */
@@ -230,12 +232,13 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   await goBack(world, opened);
 
   const app = await appOf(world, opened, to, `upgrade to ${to.version}`, null);
-  const refuse = (why: string, evidence = app.evidence): ServiceUpgraded => ({
-    healthy: false,
-    begun: false,
-    why,
-    evidence,
-  });
+  const refuse = async (why: string, evidence = app.evidence): Promise<ServiceUpgraded> => {
+    await services.order(service, {
+      rolledBack: { version: to.version, why, evidence, ts: world.now().toISOString() },
+    });
+    await removeCheckouts(world, app.stack);
+    return { healthy: false, begun: false, why, evidence };
+  };
   const ready = await tools.deployer.makeReady(app);
   if (!ready.ok) return refuse(ready.reason, ready.evidence);
   const stateful = settings.stateful ?? (await keepsData(tools, app));
@@ -243,11 +246,14 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   if (stateful && lastGood !== null) {
     const elsewhere = await tools.stacks.keptElsewhere(app);
     if (elsewhere.length > 0)
-      return refuse(`a snapshot cannot hold what is kept elsewhere than on this host: ${elsewhere.join(', ')}`);
+      return refuse(
+        `a snapshot cannot hold what is kept elsewhere than on this host: ${elsewhere.join(', ')}`,
+      );
     const tight = await tools.data.noRoom(folder, ref.stack);
     if (tight !== null) throw new Fault('Disk', tight);
   }
-  if (!(await mirrors.keep(service, to.commit))) return refuse(`its commit ${to.commit} is not there to be kept`);
+  if (!(await mirrors.keep(service, to.commit)))
+    return refuse(`its commit ${to.commit} is not there to be kept`);
 
   const begun = {
     ts: world.now().toISOString(),
@@ -303,73 +309,4 @@ async function keepsData(tools: Tools, app: App): Promise<boolean> {
   const volumes = await tools.stacks.volumes(app.stack);
   const { ofRelease } = await tools.stacks.services(app);
   return planBackup(app.stack, ofRelease, volumes).is !== 'not asked';
-}
-
-/**
- * Ends what was begun: of a change that came as far as its commit point what is left over goes; of any other the
- * last-good release is put back, with the data from before. Null when nothing was begun.
- */
-async function goBack(world: World, opened: Opened): Promise<Undone | null> {
-  const { run, attempt, lastGood, ref, tools } = opened;
-  const { service } = run;
-  const { services } = world;
-  const begun = await services.underway(service);
-  if (begun === null) return null;
-  const { to, snapshot, stateful, unhealthy } = begun;
-  if (lastGood !== null && isSame(lastGood, to)) {
-    await ended(world, opened, lastGood.commit);
-    return null;
-  }
-  attempt.report(`going back from ${to.version}`);
-  const why = unhealthy?.why ?? null;
-  const back: Undone = {
-    back: true,
-    from: to,
-    to: lastGood && releaseOf(lastGood),
-    why,
-    evidence: unhealthy?.evidence ?? null,
-  };
-  if (lastGood === null) {
-    // Nothing was there before, so nothing is to be there now.
-    await tools.deployer.remove(ref);
-    await ended(world, opened, null);
-    return back;
-  }
-  if (stateful) {
-    await tools.deployer.undeploy(ref);
-    passBoundary('reconcile.after-undeploy');
-    if (snapshot !== null) {
-      const folder = services.snapshotsFolder(service);
-      attempt.report(`verifying snapshot ${snapshot.id}`);
-      const manifest = await tools.snapshots.verify(folder, snapshot);
-      attempt.report(`restoring snapshot ${snapshot.id}`);
-      await attempt.guard();
-      await tools.data.putBack(folder, manifest, ref);
-      passBoundary('reconcile.after-put-back');
-    }
-  }
-  const app = await appOf(world, opened, lastGood, 'roll back', lastGood);
-  const deployed = await deployAndCheck(world, opened, app, 'restart');
-  await attempt.guard();
-  if (!deployed.ok) {
-    const failed = `${lastGood.version}, which was healthy before ${to.version}, is not: ${deployed.reason}`;
-    await services.order(service, { stopped: { why: failed, ts: world.now().toISOString() } });
-    return { back: false, from: to, to: releaseOf(lastGood), why: failed, evidence: deployed.evidence };
-  }
-  await ended(world, opened, lastGood.commit);
-  return back;
-}
-
-/** Nothing is to be undone any more: what only that was for goes. */
-async function ended(world: World, { run, attempt, ref, tools }: Opened, commit: string | null): Promise<void> {
-  const { service } = run;
-  const { services } = world;
-  const begun = await services.underway(service);
-  await attempt.guard();
-  // That of the last upgrade stays, for an operator who wants to go back by hand.
-  await tools.snapshots.prune(services.snapshotsFolder(service), begun?.snapshot?.id ?? null);
-  await services.end(service);
-  passBoundary('reconcile.after-end');
-  await world.mirrorsFor(attempt.commands).keepOnly(service, commit);
-  await removeCheckouts(world, ref.stack);
 }

@@ -1,21 +1,13 @@
 import { Fault } from '../domain/fault.ts';
 import { warmDomain } from '../domain/names.ts';
 import { runName } from '../domain/run.ts';
+import type { ServiceOrder } from '../domain/service.ts';
 import { compareVersions } from '../domain/version.ts';
 import { removeCheckouts } from './app.ts';
 import { runChecks } from './custom.ts';
 import { syncMirror } from './mirror-sync.ts';
-import { appOf, PATIENCE_MS, withService, type ServiceRun } from './reconcile.ts';
+import { appOf, PATIENCE_MS, withService, type ServiceRun } from './service.ts';
 import type { World } from './world.ts';
-
-/** What an operator says of a live service by hand. */
-export type ServiceOrder =
-  | { order: 'adopt' }
-  /** Lets this very version through, whatever would hold it. */
-  | { order: 'approve'; version: string }
-  | { order: 'hold'; reason: string }
-  /** Ends a hold, and a stop after a rollback that failed. */
-  | { order: 'resume' };
 
 export function serviceOrders(world: World) {
   return {
@@ -72,7 +64,8 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
     const release = releases.find((one) => one.version === version);
     if (release === undefined) {
       const label = `coop-cloud.${ref.stack}.version`;
-      const said = version === null ? `has no label ${label}` : `says ${label}=${version}, no release of ${service}`;
+      const said =
+        version === null ? `has no label ${label}` : `says ${label}=${version}, no release of ${service}`;
       throw new Fault('BadInput', `what runs as ${ref.stack} ${said}: deploy a release there first`);
     }
     const app = await appOf(world, { ...opened, lastGood: null }, release, 'adopt', null);
@@ -88,10 +81,16 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
       if (!serves.ok) throw new Fault('BadInput', `${service} ${version} is not healthy: ${serves.reason}`);
       const checked = await runChecks(world, { scripts: tools.scripts, report: attempt.report }, app);
       if (checked.result === 'fail') {
-        throw new Fault('BadInput', `${service} ${version} is not healthy: ${checked.reason}; see ${checked.evidence}`);
+        throw new Fault(
+          'BadInput',
+          `${service} ${version} is not healthy: ${checked.reason}; see ${checked.evidence}`,
+        );
       }
       if (!(await world.mirrorsFor(attempt.commands).keep(service, release.commit)))
-        throw new Fault('MirrorSync', `the commit ${release.commit} of ${service} ${version} is not there to be kept`);
+        throw new Fault(
+          'MirrorSync',
+          `the commit ${release.commit} of ${service} ${version} is not there to be kept`,
+        );
       await attempt.guard();
       await world.services.commit({
         schema: 1,

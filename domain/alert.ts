@@ -11,6 +11,14 @@ export const ALERT_KINDS = [
   'left-behind',
   /** The reaper could not remove, or put back, what a run left. */
   'not-reaped',
+  /** A service's latest release waits for an operator. */
+  'service-held',
+  /** A release of a service was unhealthy, and it is at the one before. */
+  'service-rolled-back',
+  /** A service is not healthy, and its reconcile could not help it. */
+  'service-down',
+  /** What runs at a service's domain was not deployed by its reconcile. */
+  'service-not-adopted',
   /** Something went wrong with a sweep beside its recipes' outcomes. */
   'sweep-problems',
 ] as const;
@@ -50,6 +58,14 @@ const ADVICE: Readonly<Record<AlertKind, (name: string) => string>> = {
     'nothing at first: the reaper comes for it after the recipe, and when a sweep opens or a worker starts. Over when it finds nothing left',
   'not-reaped': () =>
     'remove by hand what the message names, or mend what kept it from going. Over when the reaper finds nothing left: when a sweep opens or a worker starts',
+  'service-held': (name) =>
+    `read the notes and do what they ask, then let it through: recipe-sweep service approve ${name} <version>; or leave it as it is. Over when it is at that release, or at a newer one`,
+  'service-rolled-back': (name) =>
+    `open the evidence and tell the maintainer. It is not tried again until there is a newer release, or: recipe-sweep service approve ${name} <version>. Over when it is at that release, or at a newer one`,
+  'service-down': (name) =>
+    `look at it now: recipe-sweep service show ${name}. Its runs wait. Once it is healthy at its last-good release: recipe-sweep service resume ${name}. Over when a reconcile finds it healthy`,
+  'service-not-adopted': (name) =>
+    `have it looked after: recipe-sweep service adopt ${name}; or take "live" out of its recipe.yml. Over when it is adopted, or nothing runs there`,
   'sweep-problems': () =>
     'mend what each line names; recipe-sweep doctor shows what is still wrong. Over with the next sweep that has no problem',
 };

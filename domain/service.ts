@@ -62,8 +62,13 @@ export type ServiceDecision =
   | { decision: 'upgrade'; to: Release; reason: string }
   /** Nothing of it is there, and this release was approved. */
   | { decision: 'install'; to: Release; reason: string }
-  | { decision: 'hold-major'; release: Release; reason: string }
-  | { decision: 'hold-manual-migration'; release: Release; reason: string; notes: PassedNotes[] }
+  /** `notes`: what those of every release that is passed over say, whole; null where there are none. */
+  | {
+      decision: 'hold-major' | 'hold-manual-migration';
+      release: Release;
+      reason: string;
+      notes: string | null;
+    }
   | {
       decision: 'leave';
       because: 'held' | 'not-deployed' | 'not-adopted' | 'rollback-failed';
@@ -71,7 +76,7 @@ export type ServiceDecision =
     };
 
 /** What the notes of a release that is passed over, or come to, say. */
-export interface PassedNotes {
+interface PassedNotes {
   version: string;
   text: string;
   /** The lines that speak of work by hand. */
@@ -104,13 +109,21 @@ export function decideOnService(facts: ServiceFacts): ServiceDecision {
     const reason = `healthy at ${lastGood.version}; ${latest.version} was rolled back, and is not tried again unless it is approved`;
     return { decision: 'noop', reason };
   }
+  const passed = passedNotes(facts);
+  const notes =
+    passed.length === 0
+      ? null
+      : passed.map(({ version, text }) => `release/${version}:\n${text}`).join('\n\n');
   const major = majorStep(lastGood.version, latest.version);
-  if (major !== null) return { decision: 'hold-major', release: latest, reason: `${step}: ${major}` };
-  const speaking = passedNotes(facts).filter(({ byHand }) => byHand.length > 0);
-  if (speaking.length > 0) {
-    const said = speaking.map(({ version, byHand }) => `release/${version}: ${byHand[0]}`).join('; ');
-    const reason = `${step}: ${said}`;
-    return { decision: 'hold-manual-migration', release: latest, reason, notes: speaking };
+  if (major !== null) {
+    return { decision: 'hold-major', release: latest, reason: `${step}: ${major}`, notes };
+  }
+  const said = passed.flatMap(({ version, byHand: [line] }) =>
+    line === undefined ? [] : [`release/${version}: ${line}`],
+  );
+  if (said.length > 0) {
+    const reason = `${step}: ${said.join('; ')}`;
+    return { decision: 'hold-manual-migration', release: latest, reason, notes };
   }
   return { decision: 'upgrade', to: latest, reason: step };
 }
@@ -140,7 +153,7 @@ function withoutLastGood(
 }
 
 /** Of every release after the last-good one up to the latest, oldest first, as far as they have any. */
-export function passedNotes({
+function passedNotes({
   lastGood,
   releases,
   notes,
@@ -151,3 +164,12 @@ export function passedNotes({
     return [{ version, text, byHand: linesByHand(text) }];
   });
 }
+
+/** What an operator says of a live service by hand. */
+export type ServiceOrder =
+  | { order: 'adopt' }
+  /** Lets this very version through, whatever would hold it. */
+  | { order: 'approve'; version: string }
+  | { order: 'hold'; reason: string }
+  /** Ends a hold, and a stop after a rollback that failed. */
+  | { order: 'resume' };

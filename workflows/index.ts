@@ -3,6 +3,8 @@ export { hostWorkflow } from './host-turns.ts';
 export { ledgerWorkflow } from './ledger.ts';
 export { planWorkflow } from './plan.ts';
 export { reapWorkflow } from './reap.ts';
+export { reconcileWorkflow } from './reconcile.ts';
 export { recipeSweepWorkflow } from './recipe-sweep.ts';
 export { recipeTestWorkflow } from './recipe-test.ts';
+export { serviceWorkflow } from './service.ts';
 export { sweepWorkflow } from './sweep.ts';

@@ -9,7 +9,13 @@ import type { FaultType } from '../domain/fault.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { parseVersion } from '../domain/version.ts';
-import type { CanonicalChange, RecipeSweepInput, TagAcceptance, TestInput } from './protocol.ts';
+import type {
+  CanonicalChange,
+  RecipeSweepInput,
+  ServiceOrderInput,
+  TagAcceptance,
+  TestInput,
+} from './protocol.ts';
 
 /**
  * Checks what somebody typed as the input of a sweep. Null stands for all enrolled recipes.
@@ -143,6 +149,45 @@ const LONGEST_REASON = 500;
 const LONGEST_NAME = 200;
 const WORDS = /[\p{L}\p{N}]/u;
 
+/** Checks what somebody typed as the input of a reconcile. Null stands for all live services. */
+export function parseReconcileInput(input: unknown): string[] | null {
+  if (input === undefined || input === null) return null;
+  const wrong = unknownKeys(input, '', ['services']);
+  const { services } = fieldsOf(input);
+  if (typeof input !== 'object') wrong.push(`the input is ${shown(input)}, not an object`);
+  if (services !== undefined && (!Array.isArray(services) || services.length === 0))
+    wrong.push(`services: ${shown(services)} is not a list of names; leave it out to reconcile all of them`);
+  for (const [index, name] of (Array.isArray(services) ? services : []).slice(0, MOST_RECIPES).entries()) {
+    if (typeof name !== 'string' || !isRecipeName(name))
+      wrong.push(`services[${index}]: ${shown(name)} is not a recipe name`);
+  }
+  if (wrong.length > 0) throw badInput(wrong, 'Expected {} or {"services": ["<name>", …]}');
+  return (services as string[] | undefined) ?? null;
+}
+
+/** Checks what an operator says of which service. */
+export function parseServiceOrder(input: unknown): ServiceOrderInput {
+  const { service, order, by } = fieldsOf(input);
+  const { order: what, version, reason } = fieldsOf(order);
+  const wrong: string[] = [];
+  if (typeof service !== 'string' || !isRecipeName(service))
+    wrong.push(`service: ${shown(service)} is not a recipe name`);
+  if (what === 'approve' && (typeof version !== 'string' || parseVersion(version) === null))
+    wrong.push(`order.version: ${shown(version)} is not a release's (x.y.z+app)`);
+  if (what === 'hold') wrong.push(...wrongWords('order.reason', reason, LONGEST_REASON));
+  if (!['adopt', 'approve', 'hold', 'resume'].includes(String(what)))
+    wrong.push(`order.order: ${shown(what)} is none of "adopt", "approve", "hold" and "resume"`);
+  wrong.push(...wrongWords('by', by, LONGEST_NAME));
+  if (wrong.length > 0)
+    throw badInput(wrong, 'Expected {"service": "<name>", "order": {"order": "adopt"}, "by": "<who>"}');
+  return input as ServiceOrderInput;
+}
+
+function wrongWords(name: string, value: unknown, longest: number): string[] {
+  if (typeof value !== 'string' || !WORDS.test(value)) return [`${name}: ${shown(value)} says nothing`];
+  return value.length > longest ? [`${name}: longer than ${longest} characters`] : [];
+}
+
 /** Checks which tag of which recipe is accepted, by whom and why. */
 export function parseTagAcceptance(input: unknown): TagAcceptance {
   const { recipe, tag, reason, by } = fieldsOf(input);
@@ -151,13 +196,7 @@ export function parseTagAcceptance(input: unknown): TagAcceptance {
     wrong.push(`recipe: ${shown(recipe)} is not a recipe name`);
   if (typeof tag !== 'string' || parseVersion(tag) === null)
     wrong.push(`tag: ${shown(tag)} is not a release's (x.y.z+app); no other needs to be accepted`);
-  for (const [name, value, longest] of [
-    ['reason', reason, LONGEST_REASON],
-    ['by', by, LONGEST_NAME],
-  ] as const) {
-    if (typeof value !== 'string' || !WORDS.test(value)) wrong.push(`${name}: ${shown(value)} says nothing`);
-    else if (value.length > longest) wrong.push(`${name}: longer than ${longest} characters`);
-  }
+  wrong.push(...wrongWords('reason', reason, LONGEST_REASON), ...wrongWords('by', by, LONGEST_NAME));
   if (wrong.length > 0)
     throw badInput(
       wrong,

@@ -7,6 +7,7 @@ import type { Tested } from '../domain/recipe-test.ts';
 import type { Release } from '../domain/release.ts';
 import type { SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
+import type { ServiceOrder, ServiceOutcome } from '../domain/service.ts';
 import type { TurnRequest, Turns } from '../domain/turn.ts';
 
 /** Everything that crosses between client, server and worker by name: this page is the protocol. */
@@ -19,6 +20,8 @@ export const CANONICAL_WORKFLOW = 'canonicalWorkflow';
 export const LEDGER_WORKFLOW = 'ledgerWorkflow';
 export const REAP_WORKFLOW = 'reapWorkflow';
 export const HOST_WORKFLOW = 'hostWorkflow';
+export const RECONCILE_WORKFLOW = 'reconcileWorkflow';
+export const SERVICE_WORKFLOW = 'serviceWorkflow';
 
 /**
  * Several hosts may share a namespace. Each has names of its own, so that no worker ever takes a step of another's:
@@ -68,6 +71,16 @@ export function commentTestWorkflowId(host: string, recipe: string, comment: num
   return `${testIdPrefix(host)}-${recipe}-comment-${comment}`;
 }
 
+/** The schedule of a host's reconciles. */
+export function reconcileScheduleIdOf(host: string): string {
+  return `recipe-sweep-reconcile-${host}`;
+}
+
+/** What the IDs of a host's reconciles begin with; Temporal appends the time to those of the schedule. */
+export function reconcileIdPrefix(host: string): string {
+  return `reconcile-${host}`;
+}
+
 /** The child that sweeps one recipe. */
 export const recipeWorkflowId = recipeRunId;
 
@@ -97,6 +110,8 @@ export const SEARCH_ATTRIBUTES = {
   TestMode: defineSearchAttributeKey('TestMode', 'KEYWORD'),
   /** `<recipe>#<number>` of the pull request that a test is about. */
   PullRequest: defineSearchAttributeKey('PullRequest', 'KEYWORD'),
+  /** What a reconcile said of its services: each of ServiceOutcome's words that it said of any. */
+  ServiceOutcome: defineSearchAttributeKey('ServiceOutcome', 'KEYWORD_LIST'),
   /** The sweep's verdict: green, red, none or skipped. */
   SweepVerdict: defineSearchAttributeKey('SweepVerdict', 'KEYWORD'),
 };
@@ -165,6 +180,36 @@ export interface RecipeTestResult {
 export interface CanonicalChange {
   recipe: string;
   change: 'forget' | 'rebuild' | 'drop-data';
+}
+
+/** Input of reconcileWorkflow, as an operator types it. No services means all of them. */
+export interface ReconcileInput {
+  services?: string[];
+}
+
+/** What a reconcile did about one service. */
+export interface ReconciledService {
+  service: string;
+  outcome: ServiceOutcome;
+  why: string;
+  /** The release that it is at; null when nothing is known to be healthy there. */
+  version: string | null;
+  /** The version that waits for an approval; null when none does. */
+  held: string | null;
+}
+
+/** What reconcileWorkflow returns, and answers to its query `services`. */
+export interface ReconcileResult {
+  reconcile: string;
+  services: ReconciledService[];
+}
+
+/** Input of serviceWorkflow, as `recipe-sweep service adopt`, `approve`, `hold` and `resume` give it. */
+export interface ServiceOrderInput {
+  service: string;
+  order: ServiceOrder;
+  /** Who says so: user and host. */
+  by: string;
 }
 
 /** Input of ledgerWorkflow, as `recipe-sweep ledger accept` gives it. */
@@ -239,6 +284,12 @@ export const pauseUpdate = defineUpdate<string>('pause');
 export const resumeUpdate = defineUpdate<string>('resume');
 export const skipUpdate = defineUpdate<string, [{ recipe: string; reason?: string }]>('skip');
 export const abortUpdate = defineUpdate<string>('abort');
+
+/** To a reconcile that holds a release back. Refused for a version that it does not hold. */
+export const approveUpdate = defineUpdate<string, [{ service: string; version: string; by?: string }]>(
+  'approve',
+);
+export const servicesQuery = defineQuery<ReconcileResult>('services');
 
 /** What the workflow of a host tells: that the turn of that number is granted, or what follows. */
 export type TurnNews =

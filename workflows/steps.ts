@@ -43,7 +43,7 @@ export function turnSteps(summary: string): Pick<Activities, 'askForTurn' | 'end
 }
 
 /** Long enough to reap many things that each do not go. */
-export function hostSteps(summary: string): Pick<Activities, 'openSweep' | 'openTest'> {
+export function hostSteps(summary: string): Pick<Activities, 'openSweep' | 'openTest' | 'openReconcile'> {
   return proxyActivities<Activities>(options('2h', 4, summary));
 }
 
@@ -96,6 +96,14 @@ export type RecipeSteps = Pick<
   | 'record'
 >;
 
+/** What a reconcile does with a service: as long as a promote, which does as much. */
+export function serviceSteps(
+  { attempts, promoteMs }: Pick<SweepSettings, 'attempts' | 'promoteMs'>,
+  summary: string,
+): Pick<Activities, 'observeService' | 'recoverService' | 'upgradeService'> {
+  return proxyActivities<Activities>(options(promoteMs, attempts, summary));
+}
+
 /** What must happen whatever happened before: tried more often, since nobody else will do it this week. */
 export function cleanupSteps(
   { attempts, promoteMs }: Pick<SweepSettings, 'attempts' | 'promoteMs'>,
@@ -114,6 +122,9 @@ export function cleanupSteps(
   | 'forgetCanonical'
   | 'rebuildCanonical'
   | 'dropData'
+  | 'rollBackService'
+  | 'orderService'
+  | 'tellService'
 > {
   return proxyActivities<Activities>(options(promoteMs, attempts * 2, summary));
 }

@@ -7,6 +7,7 @@ import { digestOf } from '../engine/image-name.ts';
 import type { Swarm } from '../engine/swarm.ts';
 import { questionFor, type Prober } from '../probe/prober.ts';
 import { RecipeProblem } from '../recipe-format/problem.ts';
+import { differences } from './differences.ts';
 import type { PreparedRecipes } from './prepared-recipes.ts';
 import type { RunningTasks } from './running-tasks.ts';
 
@@ -21,13 +22,17 @@ export interface Deployed {
 export interface RunningApps {
   /** What is deployed as a stack; null when nothing is. */
   deployed(stack: string): Promise<Deployed | null>;
+  /**
+   * In what that which runs is another than what would be deployed, as an operator may have chosen it: one short text each.
+   */
+  differences(app: App): Promise<string[]>;
   /** Whether the app as it runs is at rest and serves: asked again for as long as the patience, in milliseconds, lasts. */
   serves(app: App, patienceMs: number): Promise<{ ok: true } | { ok: false; reason: string }>;
 }
 
 export interface RunningAppsSettings {
   via: Config['probe']['via'];
-  swarm: Pick<Swarm, 'observe'>;
+  swarm: Pick<Swarm, 'observe' | 'specs'>;
   prober: Pick<Prober, 'ask'>;
   recipes: PreparedRecipes;
   running: Pick<RunningTasks, 'atRest'>;
@@ -50,6 +55,15 @@ export function createRunningApps(settings: RunningAppsSettings): RunningApps {
         version: app?.labels[`coop-cloud.${stack}.version`] ?? null,
         images: Object.fromEntries(services.map((service) => [service.name, imageOf(service)])),
       };
+    },
+
+    async differences(app) {
+      try {
+        return differences(app, await recipes.of(app), await swarm.specs(app.stack));
+      } catch (error) {
+        if (error instanceof RecipeProblem) return [error.message];
+        throw error;
+      }
     },
 
     async serves(app, patienceMs) {

@@ -72,7 +72,8 @@ export interface StacksSettings extends EngineAccess {
 }
 
 export function createStacks(settings: StacksSettings): Stacks {
-  const { config, docker, signal, guard, swarm, removal, reconciled, recipes, environment, report, until } = settings;
+  const { config, docker, signal, guard, swarm, removal, reconciled, recipes, environment, report, until } =
+    settings;
   const { zone } = config;
   const longestMs = (): number => Math.min(config.limits.deploy, longestDeployment(until));
 

@@ -84,7 +84,11 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     await checkSurroundings({ docker, zone, removal, reconciled }, app, recipe);
     await checkRoom(docker, config);
     const question = questionFor(app.settings.probe, recipe, config.probe.via);
-    return { recipe, question, images: await releaseImages({ ...access, config, pulled, report }, app, recipe) };
+    return {
+      recipe,
+      question,
+      images: await releaseImages({ ...access, config, pulled, report }, app, recipe),
+    };
   }
 
   async function bringUp(app: App, occasion: Occasion, proof: Proof): Promise<Deployment> {
@@ -175,7 +179,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   }
 
   /** What the package itself is to blame for is an answer. */
-  async function asAnswer<T>(app: App, body: () => Promise<T>): Promise<T | Extract<Deployment, { ok: false }>> {
+  async function asAnswer<T>(
+    app: App,
+    body: () => Promise<T>,
+  ): Promise<T | Extract<Deployment, { ok: false }>> {
     try {
       return await body();
     } catch (error) {

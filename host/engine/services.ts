@@ -4,9 +4,18 @@ import type { EngineAccess } from './access.ts';
 import { engine } from './daemon.ts';
 import { ofStack } from './stack-label.ts';
 
+/** What a service was made with. */
+export interface DeployedSpec {
+  /** As compose names it. */
+  name: string;
+  environment: Map<string, string>;
+}
+
 export interface Services {
   /** The services of a stack with their labels and the volumes they mount. */
   services(stack: string): Promise<LabelledService[]>;
+  /** What the services of a stack were made with. */
+  specs(stack: string): Promise<DeployedSpec[]>;
   /** How long, in milliseconds, each service of the stack is given to stop; never more than five minutes. */
   stopGraces(stack: string): Promise<Map<string, number>>;
   /** The port of this host at which a service's port is published; null when it is not. */
@@ -57,6 +66,18 @@ export function createServices(access: Pick<EngineAccess, 'docker' | 'signal'>):
         labels: service.Spec?.Labels ?? {},
         mounts: (containerSpec(service)?.Mounts ?? []).flatMap(({ Type, Source, Target }) =>
           Type === 'volume' && Source && Target ? [{ volume: Source, target: Target }] : [],
+        ),
+      }));
+    },
+
+    async specs(stack) {
+      return (await servicesOf(access, stack)).map((service) => ({
+        name: serviceName(stack, service),
+        environment: new Map(
+          (containerSpec(service)?.Env ?? []).map((line): [string, string] => {
+            const [name = '', ...value] = line.split('=');
+            return [name, value.join('=')];
+          }),
         ),
       }));
     },

@@ -120,7 +120,16 @@ async function readSettings(recipes: string, recipe: string): Promise<Part<Writt
     ...rest
   } = checked.data;
   const notEnrolled = rest.live ? LIVE : exception;
-  const settings = { ...rest, exception: notEnrolled, stateful, hold, upgradeEnv, preReleases, oneShot, probe };
+  const settings = {
+    ...rest,
+    exception: notEnrolled,
+    stateful,
+    hold,
+    upgradeEnv,
+    preReleases,
+    oneShot,
+    probe,
+  };
   return part(settings, broken);
 }
 

@@ -10,6 +10,8 @@ export interface Enrolment {
   recipe: string;
   /** Why it is not enrolled; null when it is. */
   exception: string | null;
+  /** Whether it is a live service, which is never enrolled. */
+  live: boolean;
   /** What is wrong with its folder. Its own run says so and ends; the other recipes do not mind. */
   problem: string | null;
 }
@@ -54,8 +56,8 @@ export function createRecipes(folder: string): Recipes {
         if (is !== 'folder' || !isRecipeName(recipe)) continue;
         found.push(
           await one(recipe).then(
-            ({ exception }) => ({ recipe, exception, problem: null }),
-            (error: unknown) => ({ recipe, exception: null, problem: messageOf(error) }),
+            ({ exception, live }) => ({ recipe, exception, live, problem: null }),
+            (error: unknown) => ({ recipe, exception: null, live: false, problem: messageOf(error) }),
           ),
         );
       }

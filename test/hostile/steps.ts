@@ -9,6 +9,7 @@ import { createLedger } from '../../host/git/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createStore } from '../../host/store/store.ts';
 import type { Surroundings } from './surroundings.ts';
 import { plainConfig } from '../fixtures/plain-config.ts';
@@ -56,6 +57,7 @@ export function stepsIn(around: Surroundings): Steps {
       throw new Error('no engine belongs to these steps');
     },
     canonicals: createCanonicals(config),
+    services: createServices(config),
     ...createStore(state),
     foreignWorker: async () => null,
     turns: { ask: async () => 'host', isOpen: async () => true },

@@ -64,6 +64,8 @@ export interface FakeEngine {
   imagesKept: Parameters<OldImages['removeOldImages']>[0][];
   /** Whatever was deployed, in order. */
   deployed: (Pick<App, 'stack' | 'version' | 'env'> & { occasion: Occasion; proof: Proof })[];
+  /** In what every stack that runs is another than what would be deployed. */
+  differences: string[];
   /** Services that run beside the one that every release has. */
   older: string[];
   /** What of every app is in flight; null when nothing is. */
@@ -197,6 +199,7 @@ function fakeDeployer(engine: FakeEngine, check: Check, change: () => Promise<vo
       stack.running = true;
       // What somebody deployed by hand has our labels from then on.
       if (stack.zone === null) delete stack.zone;
+      stack.lifetime = app.lifetime;
       Object.assign(stack, { version: app.version, commit: app.commit, healthy: false });
       passBoundary('deploy.after-stack-deploy');
       await stillAlive();
@@ -313,6 +316,8 @@ function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void
       if (!found?.running) return null;
       return { version: found.version ?? null, images: imagesOf(found.commit ?? '') };
     },
+
+    differences: async () => engine.differences,
 
     async serves({ stack }) {
       await stillAlive();

@@ -230,7 +230,11 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     forgeFor: async () => null,
     recipes: {
       strays: async () => [],
-      all: async () => recipes.map((recipe) => ({ recipe, exception: null, problem: null })),
+      all: async () =>
+        recipes.map((recipe) => {
+          const { exception = null, live = false } = settings.get(recipe) ?? {};
+          return { recipe, exception, live, problem: null };
+        }),
       one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
     },
     ledger,
@@ -263,6 +267,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     laterMs: 0,
     imagesKept: [],
     older: [],
+    differences: [],
     asked: true,
     restless: null,
     idle: false,

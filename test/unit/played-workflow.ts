@@ -45,9 +45,10 @@ async function ask(name: string, { retry }: ActivityOptions, input: unknown): Pr
   }
 }
 
-/** Without its time-out: the play is over sooner. */
-async function until(isSo: () => boolean): Promise<boolean> {
+/** Without its time-out, before which the play is over; but nothing comes for which hours are given. */
+async function until(isSo: () => boolean, timeout?: string): Promise<boolean> {
   const { play, shielded } = current();
+  if (timeout?.endsWith('h')) return isSo();
   while (!isSo()) {
     if (play.cancelled && !shielded) throw new CancelledFailure('the workflow was cancelled');
     await nextTurn();
@@ -74,6 +75,7 @@ export function playedWorkflow(original: typeof import('@temporalio/workflow')) 
     setHandler: ({ name }: { name: string }, handler: (input: unknown) => unknown) =>
       void current().play.handlers.set(name, handler),
     condition: until,
+    allHandlersFinished: () => true,
     getExternalWorkflowHandle: () => ({ signal: async () => undefined }),
     setCurrentDetails: nothing,
     upsertMemo: nothing,

@@ -115,13 +115,8 @@ describe('what is done about a service', () => {
       decision: 'hold-manual-migration',
       release: at(latest),
       reason: '10.0.0+26.0.8 → 10.1.0+26.1.0: release/10.0.1+26.0.8: The realm must be moved by hand.',
-      notes: [
-        {
-          version: '10.0.1+26.0.8',
-          text: 'Fixes.\nThe realm must be moved by hand.',
-          byHand: ['The realm must be moved by hand.'],
-        },
-      ],
+      notes:
+        'release/10.0.1+26.0.8:\nFixes.\nThe realm must be moved by hand.\n\nrelease/10.1.0+26.1.0:\nNo breaking changes.',
     });
   });
 

@@ -1,0 +1,188 @@
+import type { App } from '../domain/app.ts';
+import { Fault } from '../domain/fault.ts';
+import type { StackRef } from '../domain/lifetime.ts';
+import { stackName, warmDomain } from '../domain/names.ts';
+import type { RecipeSettings } from '../domain/recipe-settings.ts';
+import { isSame, type Release } from '../domain/release.ts';
+import type { Deployment, Occasion } from '../host/deploy/deployer.ts';
+import { passBoundary } from '../host/machine/boundary.ts';
+import type { LastGood } from '../host/store/services.ts';
+import type { Tools } from '../host/tools.ts';
+import { prepareApp, removeCheckouts, type PreparedApp } from './app.ts';
+import { holdingHost, type HostAttempt } from './attempt.ts';
+import { runChecks } from './custom.ts';
+import type { World } from './world.ts';
+
+/** What every step about a live service has in common. */
+
+/** One service of a reconcile. */
+export interface ServiceRun {
+  service: string;
+  /** The reconcile's workflow: its ID and first run ID. */
+  asked: { id: string; runId: string };
+}
+
+/** What came of going back to the last-good release. */
+export type Undone =
+  /** `why` it was gone back from, where the release was found unhealthy; null where it was merely not ended. */
+  | { back: true; from: Release; to: Release | null; why: string | null; evidence: string | null }
+  | { back: false; from: Release; to: Release | null; why: string; evidence: string };
+
+/** How long a service that does not answer is asked again, in milliseconds: one that restarts is not down. */
+export const PATIENCE_MS = 60_000;
+
+/** A service as one attempt of its reconcile has it. */
+export interface Opened {
+  run: ServiceRun;
+  attempt: HostAttempt;
+  settings: RecipeSettings;
+  lastGood: LastGood | null;
+  ref: StackRef;
+  /** Those that may change it. */
+  tools: Tools;
+}
+
+/** Runs a step of a service's reconcile, or of an order for it, with the tools that may change the service. */
+export async function withService<T>(
+  world: World,
+  run: ServiceRun,
+  step: string,
+  body: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const { service, asked } = run;
+  const holder = { workflowId: asked.id, runId: asked.runId, what: 'reconcile' };
+  return holdingHost(world, [holder], `${service}: ${step}`, async (attempt) =>
+    body(await openService(world, attempt, run)),
+  );
+}
+
+export function releaseOf({ version, commit }: Release): Release {
+  return { version, commit };
+}
+
+export async function openService(world: World, attempt: HostAttempt, run: ServiceRun): Promise<Opened> {
+  const { service } = run;
+  const settings = await world.recipes.one(service);
+  if (!settings.live) {
+    throw new Fault('BadInput', `${service} is no live service: its recipe.yml does not say "live: true"`);
+  }
+  const lastGood = await world.services.lastGood(service);
+  const stack = stackName(warmDomain(service, world.config.zone));
+  const tools = attempt.reconciling({ stack, adopted: lastGood !== null });
+  return { run, attempt, settings, lastGood, ref: { stack, lifetime: 'live' }, tools };
+}
+
+/** A release of the service, ready to be deployed at its domain; as it was where it ran before. */
+export async function appOf(
+  world: World,
+  { run, attempt, lastGood }: Pick<Opened, 'run' | 'attempt' | 'lastGood'>,
+  release: Release,
+  step: string,
+  as: LastGood | null,
+): Promise<PreparedApp> {
+  const { service, asked } = run;
+  const app = await prepareApp(
+    world,
+    attempt,
+    {
+      run: { recipe: service, asked },
+      recipe: service,
+      step,
+      domain: warmDomain(service, world.config.zone),
+      lifetime: 'live',
+      dependencies: [],
+      upgraded: lastGood !== null,
+    },
+    releaseOf(release),
+  );
+  return as === null ? app : { ...app, env: as.env, written: as.env, provenImages: as.images };
+}
+
+/** Deploys, judges, and has the service's own checks say that it is healthy. */
+export async function deployAndCheck(
+  world: World,
+  { tools, attempt }: Pick<Opened, 'tools' | 'attempt'>,
+  app: App,
+  occasion: Occasion,
+): Promise<Deployment> {
+  const deployed = await tools.deployer.deploy(app, occasion);
+  passBoundary('reconcile.after-deploy');
+  if (!deployed.ok) return deployed;
+  const checked = await runChecks(world, { scripts: tools.scripts, report: attempt.report }, app);
+  passBoundary('reconcile.after-gate');
+  if (checked.result !== 'fail') return deployed;
+  return { ok: false, reason: checked.reason, evidence: checked.evidence };
+}
+
+/**
+ * Ends what was begun: of a change that came as far as its commit point what is left over goes; of any other the
+ * last-good release is put back, with the data from before. Null when nothing was begun.
+ */
+export async function goBack(world: World, opened: Opened): Promise<Undone | null> {
+  const { run, attempt, lastGood, ref, tools } = opened;
+  const { service } = run;
+  const { services } = world;
+  const begun = await services.underway(service);
+  if (begun === null) return null;
+  const { to, snapshot, stateful, unhealthy } = begun;
+  if (lastGood !== null && isSame(lastGood, to)) {
+    await ended(world, opened, lastGood.commit);
+    return null;
+  }
+  attempt.report(`going back from ${to.version}`);
+  const why = unhealthy?.why ?? null;
+  const back: Undone = {
+    back: true,
+    from: to,
+    to: lastGood && releaseOf(lastGood),
+    why,
+    evidence: unhealthy?.evidence ?? null,
+  };
+  if (lastGood === null) {
+    // Nothing was there before, so nothing is to be there now.
+    await tools.deployer.remove(ref);
+    await ended(world, opened, null);
+    return back;
+  }
+  if (stateful) {
+    await tools.deployer.undeploy(ref);
+    passBoundary('reconcile.after-undeploy');
+    if (snapshot !== null) {
+      const folder = services.snapshotsFolder(service);
+      attempt.report(`verifying snapshot ${snapshot.id}`);
+      const manifest = await tools.snapshots.verify(folder, snapshot);
+      attempt.report(`restoring snapshot ${snapshot.id}`);
+      await attempt.guard();
+      await tools.data.putBack(folder, manifest, ref);
+      passBoundary('reconcile.after-put-back');
+    }
+  }
+  const app = await appOf(world, opened, lastGood, 'roll back', lastGood);
+  const deployed = await deployAndCheck(world, opened, app, 'restart');
+  await attempt.guard();
+  if (!deployed.ok) {
+    const failed = `${lastGood.version}, which was healthy before ${to.version}, is not: ${deployed.reason}`;
+    await services.order(service, { stopped: { why: failed, ts: world.now().toISOString() } });
+    return { back: false, from: to, to: releaseOf(lastGood), why: failed, evidence: deployed.evidence };
+  }
+  await ended(world, opened, lastGood.commit);
+  return back;
+}
+
+/** Nothing is to be undone any more: what only that was for goes. */
+export async function ended(
+  world: World,
+  { run, attempt, ref, tools }: Opened,
+  commit: string | null,
+): Promise<void> {
+  const { service } = run;
+  const { services } = world;
+  const begun = await services.underway(service);
+  await attempt.guard();
+  // That of the last upgrade stays, for an operator who wants to go back by hand.
+  await tools.snapshots.prune(services.snapshotsFolder(service), begun?.snapshot?.id ?? null);
+  await services.end(service);
+  passBoundary('reconcile.after-end');
+  await world.mirrorsFor(attempt.commands).keepOnly(service, commit);
+  await removeCheckouts(world, ref.stack);
+}

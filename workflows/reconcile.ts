@@ -1,0 +1,250 @@
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/common';
+import type { ServiceObserved } from '../activities/reconcile.ts';
+import type { ServiceRun, Undone } from '../activities/service.ts';
+import { quotableMarkdown } from '../domain/printable.ts';
+import type { Release } from '../domain/release.ts';
+import type { SweepSettings } from '../domain/run.ts';
+import { parseReconcileInput, reasonOf, rootFailure } from './input.ts';
+import {
+  approveUpdate,
+  SEARCH_ATTRIBUTES,
+  servicesQuery,
+  type ReconciledService,
+  type ReconcileInput,
+  type ReconcileResult,
+} from './protocol.ts';
+import { cleanupSteps, hostSteps, serviceSteps, UNREAD } from './steps.ts';
+import { openTurn } from './turn.ts';
+
+/** So long what is held can be approved here; the next reconcile holds it again. */
+const APPROVABLE = '23h';
+
+/**
+ * Takes each live service, or those named, to its latest release, one at a time. Then, where one is held back, waits for
+ * an operator to approve it, and lets go of the host meanwhile. Failed at once on a wrong input or an unready host.
+ */
+export async function reconcileWorkflow(input?: ReconcileInput): Promise<ReconcileResult> {
+  const wanted = parseReconcileInput(input);
+  const { workflowId: id, firstExecutionRunId: runId } = workflowInfo();
+  const result: ReconcileResult = { reconcile: id, services: [] };
+  const approved = new Set<string>();
+  setHandler(servicesQuery, () => result, { description: 'each service, and what was done about it' });
+  setHandler(
+    approveUpdate,
+    async ({ service }) => {
+      approved.add(service);
+      return `${service} is taken there as soon as this host is free`;
+    },
+    {
+      description:
+        'let the version through that this reconcile holds: {"service": "keycloak", "version": "<x.y.z+app>"}',
+      validator: ({ service, version }) => {
+        const held = result.services.find((one) => one.service === service)?.held ?? null;
+        if (held === null) throw refused(`${service} holds nothing back here`);
+        if (held !== version) throw refused(`${service} holds ${held} back, not ${version}`);
+      },
+    },
+  );
+
+  await inTurn({ id, runId }, wanted, result, () => null);
+  const held = (): boolean => result.services.some((one) => one.held !== null);
+  while (held() && (await condition(() => approved.size > 0, APPROVABLE))) {
+    const services = [...approved];
+    approved.clear();
+    const versions = new Map(result.services.map((one) => [one.service, one.held]));
+    await inTurn({ id, runId }, services, result, (service) => versions.get(service) ?? null);
+  }
+  await condition(allHandlersFinished);
+  return result;
+}
+
+function refused(why: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: 'BadInput', message: why, nonRetryable: true });
+}
+
+/** Reconciles services in a turn of its own on the host. */
+async function inTurn(
+  asked: ServiceRun['asked'],
+  wanted: string[] | null,
+  result: ReconcileResult,
+  approvedOf: (service: string) => string | null,
+): Promise<void> {
+  const holder = { workflowId: asked.id, runId: asked.runId, what: 'reconcile' };
+  const turn = openTurn({ asker: 'hand', what: 'reconcile' });
+  await turn.take();
+  try {
+    const { services, settings } = await hostSteps('take the host, preflight, reap').openReconcile({
+      services: wanted,
+      holder,
+    });
+    for (const service of services) {
+      const done = await reconcileService({ service, asked }, settings, approvedOf(service));
+      result.services = [...result.services.filter((one) => one.service !== service), done];
+      show(result);
+    }
+  } catch (error) {
+    throw rootFailure(error);
+  } finally {
+    const { giveBackHost } = cleanupSteps(UNREAD, 'give the host back');
+    try {
+      await CancellationScope.nonCancellable(() => giveBackHost({ holder }));
+    } finally {
+      await turn.giveBack();
+    }
+  }
+}
+
+/** One service, and its one outcome, on record. */
+async function reconcileService(
+  run: ServiceRun,
+  settings: SweepSettings,
+  approved: string | null,
+): Promise<ReconciledService> {
+  const { service } = run;
+  const { orderService, tellService } = cleanupSteps(settings, `${service}: record`);
+  let done: Told;
+  let cancelled: unknown = null;
+  try {
+    if (approved !== null) {
+      const by = 'an update of the reconcile';
+      await orderService({ run, order: { order: 'approve', version: approved }, by });
+    }
+    done = await act(run, settings);
+  } catch (error) {
+    if (isCancellation(error)) cancelled = error;
+    done = told('error', isCancellation(error) ? 'cancelled' : reasonOf(error));
+  }
+  const version = await CancellationScope.nonCancellable(() => tellService({ run, ...done }));
+  if (cancelled !== null) throw cancelled;
+  return { service, outcome: done.outcome, why: done.why, version, held: done.held };
+}
+
+/** What is said of a service. */
+type Told = Pick<ReconciledService, 'outcome' | 'why' | 'held'> & {
+  evidence: string | null;
+  /** The notes that hold it, whole. */
+  notes: string | null;
+};
+
+function told(outcome: ReconciledService['outcome'], why: string, more: Partial<Told> = {}): Told {
+  return { outcome, why, held: null, evidence: null, notes: null, ...more };
+}
+
+async function act(run: ServiceRun, settings: SweepSettings): Promise<Told> {
+  const { service } = run;
+  const steps = serviceSteps(settings, service);
+  let observed = await steps.observeService(run);
+  const failed = undoing(observed.undone);
+  if (failed?.outcome === 'rollback-failed') return failed;
+  let recovered: string | null = null;
+  if (observed.decision.decision === 'recover') {
+    const { reason, to } = observed.decision;
+    const again = await steps.recoverService(run);
+    if (!again.healthy) {
+      return told('error', `${reason}, and is not healthy when it is deployed again: ${again.why}`, {
+        evidence: again.evidence,
+      });
+    }
+    recovered = `${reason}; ${to.version} was deployed again`;
+    observed = await steps.observeService(run);
+  }
+  const done = await decided(run, settings, observed);
+  // What happened tells more than that nothing is left to be done.
+  if (done.outcome !== 'noop') return done;
+  if (failed !== null) return failed;
+  return recovered === null ? done : told('recovered', recovered);
+}
+
+/** What a rollback that an earlier attempt owed comes to; null when there was none, or it was of no unhealthy release. */
+function undoing(undone: Undone | null): Told | null {
+  if (undone === null) return null;
+  const { from, to, evidence } = undone;
+  if (!undone.back) return told('rollback-failed', undone.why, { evidence });
+  if (undone.why === null) return null;
+  return told('rolled-back', rolledBack(from, to, undone.why), { evidence });
+}
+
+function rolledBack(from: Release, to: Release | null, why: string): string {
+  return `${from.version} is unhealthy: ${why}; ${to?.version ?? 'nothing'} is there as before`;
+}
+
+async function decided(
+  run: ServiceRun,
+  settings: SweepSettings,
+  { decision, lastGood }: ServiceObserved,
+): Promise<Told> {
+  const { reason } = decision;
+  switch (decision.decision) {
+    case 'noop':
+      return told('noop', reason);
+    case 'leave':
+      return told(decision.because, reason);
+    case 'hold-major':
+      return told('held-major', reason, { held: decision.release.version, notes: decision.notes });
+    case 'hold-manual-migration':
+      return told('held-manual-migration', reason, { held: decision.release.version, notes: decision.notes });
+    case 'recover':
+      return told('error', `${reason}, although it was deployed again just now`);
+    case 'install':
+    case 'upgrade':
+      return upgrade(run, settings, decision.to, lastGood, reason);
+  }
+}
+
+async function upgrade(
+  run: ServiceRun,
+  settings: SweepSettings,
+  to: Release,
+  lastGood: Release | null,
+  reason: string,
+): Promise<Told> {
+  const { upgradeService } = serviceSteps(settings, `${run.service}: ${reason}`);
+  const { rollBackService } = cleanupSteps(settings, `${run.service}: back from ${to.version}`);
+  try {
+    const done = await upgradeService({ run, to });
+    if (done.healthy) return told('upgraded', reason);
+    const { why, evidence } = done;
+    if (!done.begun) {
+      return told('rolled-back', `${to.version} cannot be deployed: ${why}; nothing was touched`, {
+        evidence,
+      });
+    }
+    const undone = await CancellationScope.nonCancellable(() => rollBackService(run));
+    return undoing(undone) ?? told('rolled-back', rolledBack(to, lastGood, why), { evidence });
+  } catch (error) {
+    // Of what broke off nothing is known; the service runs as before.
+    const undone = await CancellationScope.nonCancellable(() => rollBackService(run));
+    const failed = undoing(undone);
+    if (failed !== null) return failed;
+    throw error;
+  }
+}
+
+function show({ services }: ReconcileResult): void {
+  upsertSearchAttributes([
+    { key: SEARCH_ATTRIBUTES.ServiceOutcome, value: [...new Set(services.map(({ outcome }) => outcome))] },
+  ]);
+  setCurrentDetails(
+    services
+      .map(({ service, outcome, why, held }) =>
+        [
+          `## ${quotableMarkdown(service)}: ${outcome}`,
+          quotableMarkdown(why),
+          ...(held === null
+            ? []
+            : [`Waits for the update \`approve\` with \`${held}\`, until the next reconcile.`]),
+        ].join('\n\n'),
+      )
+      .join('\n\n'),
+  );
+}
