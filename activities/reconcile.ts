@@ -14,6 +14,7 @@ import {
 import { compareVersions } from '../domain/version.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
+import type { LastGood } from '../host/store/services.ts';
 import type { Tools } from '../host/tools.ts';
 import { removeCheckouts } from './app.ts';
 import { endAlert, raiseAlert } from './alerts.ts';

@@ -19,6 +19,7 @@ const COMMANDS: readonly { adds: readonly string[]; load: () => Promise<Add> }[]
   },
   { adds: ['results'], load: async () => (await import('./commands/results.ts')).addResultsCommand },
   { adds: ['canonical'], load: async () => (await import('./commands/canonical.ts')).addCanonicalCommands },
+  { adds: ['service'], load: async () => (await import('./commands/service.ts')).addServiceCommands },
   { adds: ['ledger'], load: async () => (await import('./commands/ledger.ts')).addLedgerCommands },
   { adds: ['recipe'], load: async () => (await import('./commands/recipe.ts')).addRecipeCommands },
   { adds: ['namespace'], load: async () => (await import('./commands/namespace.ts')).addNamespaceCommand },

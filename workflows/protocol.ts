@@ -81,6 +81,11 @@ export function reconcileIdPrefix(host: string): string {
   return `reconcile-${host}`;
 }
 
+/** The ID of a reconcile started by hand, in the same form. */
+export function reconcileWorkflowId(host: string, now: Date): string {
+  return `${reconcileIdPrefix(host)}-${now.toISOString().replace(/\.\d+Z$/, 'Z')}`;
+}
+
 /** The child that sweeps one recipe. */
 export const recipeWorkflowId = recipeRunId;
 
@@ -201,6 +206,7 @@ export interface ReconciledService {
 /** What reconcileWorkflow returns, and answers to its query `services`. */
 export interface ReconcileResult {
   reconcile: string;
+  state: 'waiting for its turn' | 'reconciling' | 'waiting for an approval' | 'done';
   services: ReconciledService[];
 }
 

@@ -36,7 +36,7 @@ const APPROVABLE = '23h';
 export async function reconcileWorkflow(input?: ReconcileInput): Promise<ReconcileResult> {
   const wanted = parseReconcileInput(input);
   const { workflowId: id, firstExecutionRunId: runId } = workflowInfo();
-  const result: ReconcileResult = { reconcile: id, services: [] };
+  const result: ReconcileResult = { reconcile: id, state: 'waiting for its turn', services: [] };
   const approved = new Set<string>();
   setHandler(servicesQuery, () => result, { description: 'each service, and what was done about it' });
   setHandler(
@@ -58,12 +58,15 @@ export async function reconcileWorkflow(input?: ReconcileInput): Promise<Reconci
 
   await inTurn({ id, runId }, wanted, result, () => null);
   const held = (): boolean => result.services.some((one) => one.held !== null);
-  while (held() && (await condition(() => approved.size > 0, APPROVABLE))) {
+  for (;;) {
+    result.state = held() ? 'waiting for an approval' : 'done';
+    if (!held() || !(await condition(() => approved.size > 0, APPROVABLE))) break;
     const services = [...approved];
     approved.clear();
     const versions = new Map(result.services.map((one) => [one.service, one.held]));
     await inTurn({ id, runId }, services, result, (service) => versions.get(service) ?? null);
   }
+  result.state = 'done';
   await condition(allHandlersFinished);
   return result;
 }
@@ -81,8 +84,10 @@ async function inTurn(
 ): Promise<void> {
   const holder = { workflowId: asked.id, runId: asked.runId, what: 'reconcile' };
   const turn = openTurn({ asker: 'hand', what: 'reconcile' });
+  result.state = 'waiting for its turn';
   await turn.take();
   try {
+    result.state = 'reconciling';
     const { services, settings } = await hostSteps('take the host, preflight, reap').openReconcile({
       services: wanted,
       holder,

@@ -1,10 +1,10 @@
-import os from 'node:os';
 import type { Command } from 'commander';
 import { parseVersion } from '../../domain/version.ts';
 import { LEDGER_WORKFLOW, type TagAcceptance } from '../../workflows/protocol.ts';
 import { CommandStopped } from '../failure.ts';
 import type { Session } from '../session.ts';
 import { checkRecipeNames } from '../recipe-names.ts';
+import { whoTypes } from '../who-types.ts';
 
 /** An operator's word on what the ledger alone would refuse; the worker writes it, whose ledger it is. */
 export function addLedgerCommands(program: Command, session: Session): void {
@@ -37,19 +37,4 @@ function checkTag(tag: string): void {
   throw new CommandStopped(
     `not a release's tag: ${JSON.stringify(tag)} (x.y.z+app); any other may move, and stops nothing`,
   );
-}
-
-/** The person, also where sudo made them root. */
-function whoTypes(): string {
-  const user = process.env['SUDO_USER'] ?? loginName();
-  return `${user}@${os.hostname()}`;
-}
-
-function loginName(): string {
-  try {
-    return os.userInfo().username;
-  } catch {
-    // A user that this host has no name for.
-    return `uid ${process.getuid?.()}`;
-  }
 }
