@@ -2,9 +2,9 @@ import { createConnection } from 'node:net';
 import path from 'node:path';
 import type { Config } from '../host/config/config.ts';
 import { whyNotReady, startService, type Service } from '../host/machine/child.ts';
-import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
 import { connect } from './connect.ts';
 import { CommandStopped } from './failure.ts';
+import { REGISTERED_ATTRIBUTES, type RegisteredAttribute } from './search-attributes.ts';
 import { ensureRetention } from './namespace.ts';
 
 /** Temporal's development server, with its data in one file. Production runs a server of its own. */
@@ -17,7 +17,7 @@ export interface DevServerSettings {
   namespace: string;
   logFile: string;
   /** Names to register, each of type Keyword. */
-  searchAttributes: readonly string[];
+  searchAttributes: readonly Pick<RegisteredAttribute, 'name' | 'type'>[];
   /** Its environment; else an empty one. */
   env?: Readonly<Record<string, string>>;
 }
@@ -46,7 +46,7 @@ export function devServerSettings(
     uiPort: localPort('temporal.ui', ui),
     namespace,
     logFile: path.join(folder, 'temporal.log'),
-    searchAttributes: Object.keys(SEARCH_ATTRIBUTES),
+    searchAttributes: REGISTERED_ATTRIBUTES,
   };
 }
 
@@ -100,7 +100,7 @@ export function devServerArgs(settings: Omit<DevServerSettings, 'binary' | 'logF
     ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
     ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
     ...['--sqlite-pragma', 'journal_mode=wal'],
-    ...settings.searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+    ...settings.searchAttributes.flatMap(({ name, type }) => ['--search-attribute', `${name}=${type}`]),
   ];
 }
 

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
 import { msToTs, optionalTsToMs } from '@temporalio/common/lib/time.js';
 import type { Config } from '../host/config/config.ts';
-import { SEARCH_ATTRIBUTES } from '../workflows/protocol.ts';
 import { connect, NoServer, type TemporalServer } from './connect.ts';
 import { CommandStopped } from './failure.ts';
+import { REGISTERED_ATTRIBUTES, type RegisteredAttribute } from './search-attributes.ts';
 import { isAlreadyThere, isForbidden, isNotFound, isUnanswered, isUnreachable } from './temporal-failure.ts';
 
 /** The namespace on the Temporal server, and what sweeps need of it. */
@@ -44,23 +44,22 @@ export async function ensureRetention(server: Named): Promise<boolean> {
   return true;
 }
 
-/** INDEXED_VALUE_TYPE_KEYWORD of Temporal's API. */
-const KEYWORD = 2;
-
 /** Our search attributes that the namespace lacks. Stops the command when one exists with another type. */
-export async function missingSearchAttributes({ connection, namespace }: Named): Promise<string[]> {
+export async function missingSearchAttributes(server: Named): Promise<string[]> {
+  return (await missingAttributes(server)).map(({ name }) => name);
+}
+
+async function missingAttributes({ connection, namespace }: Named): Promise<RegisteredAttribute[]> {
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  return Object.values(SEARCH_ATTRIBUTES)
-    .map(({ name }) => name)
-    .filter((name) => {
-      const type = customAttributes[name];
-      if (type !== undefined && type !== KEYWORD) {
-        throw new CommandStopped(
-          `namespace ${namespace}: search attribute ${name} exists with another type than Keyword; use a namespace of its own (temporal.namespace)`,
-        );
-      }
-      return type === undefined;
-    });
+  return REGISTERED_ATTRIBUTES.filter(({ name, type, number }) => {
+    const found = customAttributes[name];
+    if (found !== undefined && found !== number) {
+      throw new CommandStopped(
+        `namespace ${namespace}: search attribute ${name} exists with another type than ${type}; use a namespace of its own (temporal.namespace)`,
+      );
+    }
+    return found === undefined;
+  });
 }
 
 /**
@@ -78,22 +77,23 @@ export async function ensureNamespaceReady(connection: Connection, namespace: st
 
 /** Answers those that were missing. Stops the command where this user may not, with what to ask for. */
 async function registerSearchAttributes({ connection, namespace }: Named): Promise<string[]> {
-  const missing = await missingSearchAttributes({ connection, namespace });
+  const missing = await missingAttributes({ connection, namespace });
   if (missing.length === 0) return [];
+  const names = missing.map(({ name }) => name);
   const commands = missing.map(
-    (name) =>
-      `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`,
+    ({ name, type }) =>
+      `temporal operator search-attribute create --namespace ${namespace} --name ${name} --type ${type}`,
   );
   await allowed(
-    `namespace ${namespace} lacks the search attributes ${missing.join(', ')}`,
+    `namespace ${namespace} lacks the search attributes ${names.join(', ')}`,
     commands.map((command) => `  ${command}`).join('\n'),
     () =>
       connection.operatorService.addSearchAttributes({
         namespace,
-        searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
+        searchAttributes: Object.fromEntries(missing.map(({ name, number }) => [name, number])),
       }),
   );
-  return missing;
+  return names;
 }
 
 /** Does what an administrator of the server may do. Where this user may not, the command stops with what to ask for. */

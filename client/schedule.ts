@@ -11,6 +11,9 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../host/config/config.ts';
 import {
+  RECONCILE_WORKFLOW,
+  reconcileIdPrefix,
+  reconcileScheduleIdOf,
   scheduleIdOf,
   sweepIdPrefix,
   SWEEP_WORKFLOW,
@@ -19,23 +22,20 @@ import {
 } from '../workflows/protocol.ts';
 import { CommandStopped } from './failure.ts';
 
-/** The weekly sweep: a Temporal schedule that starts sweepWorkflow, in every way like an operator does. */
+/**
+ * The weekly sweep and the daily reconcile: two Temporal schedules that start their workflows, in every way like an
+ * operator does.
+ */
 
-type SweepSchedule = ScheduleOptions<
-  ScheduleOptionsStartWorkflowAction<(input: SweepInput) => Promise<unknown>>
->;
+type Schedule = ScheduleOptions<ScheduleOptionsStartWorkflowAction<(input: SweepInput) => Promise<unknown>>>;
 
-/** The schedule that the configuration asks for. */
-export function scheduleOptions({ schedule, host }: Pick<Config, 'schedule' | 'host'>): SweepSchedule {
-  const [hour, minute] = schedule.time.split(':').map(Number) as [number, number];
+type Scheduled = Pick<Config, 'schedule' | 'reconcile' | 'host'>;
+
+/** The schedule of sweeps that the configuration asks for. */
+export function scheduleOptions({ schedule, host }: Pick<Config, 'schedule' | 'host'>): Schedule {
   return {
     scheduleId: scheduleIdOf(host),
-    spec: {
-      calendars: [
-        { dayOfWeek: schedule.day.toUpperCase() as DayOfWeek, hour, minute, comment: 'the weekly sweep' },
-      ],
-      timezone: schedule.timezone,
-    },
+    spec: specOf(schedule, schedule.timezone, 'the weekly sweep'),
     action: {
       type: 'startWorkflow',
       workflowType: SWEEP_WORKFLOW,
@@ -49,15 +49,55 @@ export function scheduleOptions({ schedule, host }: Pick<Config, 'schedule' | 'h
   };
 }
 
+/** The schedule of reconciles that the configuration asks for. One that is missed is made up for by the next. */
+export function reconcileScheduleOptions({ schedule, reconcile, host }: Scheduled): Schedule {
+  return {
+    scheduleId: reconcileScheduleIdOf(host),
+    spec: specOf(reconcile, schedule.timezone, 'the reconcile of live services'),
+    action: {
+      type: 'startWorkflow',
+      workflowType: RECONCILE_WORKFLOW,
+      workflowId: reconcileIdPrefix(host),
+      taskQueue: taskQueueOf(host),
+      args: [{}],
+      staticSummary: `reconcile of ${host}: every live service`,
+      staticDetails: `Started by schedule ${reconcileScheduleIdOf(host)}. Takes each live service to its latest release, and back where that is unhealthy.`,
+    },
+    policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: RECONCILE_CATCHUP_MS },
+  };
+}
+
+const RECONCILE_CATCHUP_MS = 12 * 60 * 60 * 1000;
+
+function specOf(
+  { day, time }: Config['reconcile'],
+  timezone: string,
+  comment: string,
+): ScheduleOptions['spec'] {
+  const [hour, minute] = time.split(':').map(Number) as [number, number];
+  const days = day === 'daily' ? {} : { dayOfWeek: day.toUpperCase() as DayOfWeek };
+  return { calendars: [{ ...days, hour, minute, comment }], timezone };
+}
+
 /**
- * Creates the schedule, or makes it what the configuration says. Whether it is paused, and the note that says
- * why, stay as the operator left them.
+ * Creates both schedules, or makes them what the configuration says. Whether one is paused, and the note that says
+ * why, stay as the operator left them. Answers what was done, by ID.
  */
-export async function ensureSchedule(
+export async function ensureSchedules(
   schedules: ScheduleClient,
-  config: Pick<Config, 'schedule' | 'host'>,
+  config: Scheduled,
+): Promise<Record<string, 'created' | 'updated'>> {
+  const done: Record<string, 'created' | 'updated'> = {};
+  for (const options of [scheduleOptions(config), reconcileScheduleOptions(config)]) {
+    done[options.scheduleId] = await ensure(schedules, options);
+  }
+  return done;
+}
+
+async function ensure(
+  schedules: ScheduleClient,
+  { scheduleId, ...wanted }: Schedule,
 ): Promise<'created' | 'updated'> {
-  const { scheduleId, ...wanted } = scheduleOptions(config);
   try {
     await schedules.create({ scheduleId, ...wanted });
     return 'created';
@@ -71,18 +111,19 @@ export async function ensureSchedule(
 /** The schedule as the server has it; null when there is none. */
 export async function describeSchedule(
   schedules: ScheduleClient,
-  host: string,
+  scheduleId: string,
 ): Promise<ScheduleDescription | null> {
   try {
-    return await schedules.getHandle(scheduleIdOf(host)).describe();
+    return await schedules.getHandle(scheduleId).describe();
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return null;
     throw error;
   }
 }
 
+/** The schedule of the host's sweeps. Throws CommandStopped when there is none. */
 export async function requireSchedule(schedules: ScheduleClient, host: string): Promise<ScheduleDescription> {
-  const description = await describeSchedule(schedules, host);
+  const description = await describeSchedule(schedules, scheduleIdOf(host));
   if (description) return description;
   throw new CommandStopped(
     `there is no schedule ${scheduleIdOf(host)} yet; create it: recipe-sweep schedule ensure`,

@@ -13,7 +13,7 @@ import { followSweep, renderSweepEnd, reportOf } from '../client/follow.ts';
 import { runCommand } from '../client/program.ts';
 import { nearPath } from '../client/render/outcomes.ts';
 import { processTerminal, safeLines } from '../client/render/terminal.ts';
-import { ensureSchedule, requireSchedule, triggerSchedule } from '../client/schedule.ts';
+import { ensureSchedules, requireSchedule, triggerSchedule } from '../client/schedule.ts';
 import { stopSignal } from '../client/signals.ts';
 
 /**
@@ -61,7 +61,7 @@ async function demo({ forge, keep }: { forge: boolean; keep: boolean }): Promise
 async function story(stage: Stage, signal: AbortSignal): Promise<Check[]> {
   const { config, configFile, upstreams, server } = stage;
   say(`\nTemporal UI  ${config.temporal.ui}`);
-  await ensureSchedule(server.client.schedule, config);
+  await ensureSchedules(server.client.schedule, config);
   const checks: Check[] = [];
 
   const commits: Record<string, string> = {};

@@ -20,7 +20,7 @@ import { otherZones } from '../../host/engine/ownership.ts';
 import { createThings } from '../../host/engine/things.ts';
 import { installationOf } from '../../host/lock/installation.ts';
 import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
-import { taskQueueOf } from '../../workflows/protocol.ts';
+import { reconcileScheduleIdOf, scheduleIdOf, taskQueueOf } from '../../workflows/protocol.ts';
 import { connect, type TemporalServer } from '../connect.ts';
 import { creationCommand, lookAtNamespace, missingSearchAttributes, RETENTION_DAYS } from '../namespace.ts';
 import { EXIT } from '../failure.ts';
@@ -362,11 +362,23 @@ async function checkWorker(server: TemporalServer, { host, state }: Config): Pro
 }
 
 async function checkSchedule({ client }: TemporalServer, { host }: Config): Promise<Finding> {
-  const schedule = await describeSchedule(client.schedule, host);
-  if (schedule === null) {
-    return { name: 'schedule', ok: false, found: 'none', how: 'recipe-sweep schedule ensure' };
+  const found: string[] = [];
+  for (const [what, id] of [
+    ['sweep', scheduleIdOf(host)],
+    ['reconcile', reconcileScheduleIdOf(host)],
+  ] as const) {
+    const schedule = await describeSchedule(client.schedule, id);
+    if (schedule === null) {
+      return {
+        name: 'schedule',
+        ok: false,
+        found: `none of the ${what}`,
+        how: 'recipe-sweep schedule ensure',
+      };
+    }
+    found.push(`${what} there${schedule.state.paused ? ', paused' : ''}`);
   }
-  return { name: 'schedule', ok: true, found: schedule.state.paused ? 'there, paused' : 'there', how: '' };
+  return { name: 'schedule', ok: true, found: found.join('; '), how: '' };
 }
 
 function renderFindings(findings: readonly Finding[]): string {

@@ -1,39 +1,56 @@
 import type { ScheduleDescription } from '@temporalio/client';
 import type { Command } from 'commander';
-import { scheduleIdOf } from '../../workflows/protocol.ts';
+import { reconcileScheduleIdOf, scheduleIdOf } from '../../workflows/protocol.ts';
 import { scheduleUrl, workflowUrl } from '../ui.ts';
 import { ensureNamespaceReady } from '../namespace.ts';
 import { EXIT } from '../failure.ts';
 import { formatDuration, formatTime } from '../render/quantities.ts';
 import { safeLines } from '../render/terminal.ts';
-import { ensureSchedule, requireSchedule, triggerSchedule } from '../schedule.ts';
+import { describeSchedule, ensureSchedules, requireSchedule, triggerSchedule } from '../schedule.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';
 
 export function addScheduleCommands(program: Command, session: Session): void {
-  const schedule = program.command('schedule').description('the weekly sweep');
+  const schedule = program
+    .command('schedule')
+    .description('the weekly sweep, and the daily reconcile of live services');
   const { terminal } = session;
 
   schedule
     .command('ensure')
-    .description('create it, or make it what the configuration says; a pause stays')
+    .description('create both, or make them what the configuration says; a pause stays')
     .action(async (_options: unknown, command: Command) => {
       await withServer(session, command, async (server, config) => {
         await ensureNamespaceReady(server.connection, server.namespace);
-        const done = await ensureSchedule(server.client.schedule, config);
-        terminal.out(`${scheduleIdOf(config.host)}: ${done}`);
-        terminal.out(renderSchedule(shown(await requireSchedule(server.client.schedule, config.host))));
+        const done = await ensureSchedules(server.client.schedule, config);
+        for (const [id, what] of Object.entries(done)) {
+          terminal.out(`${id}: ${what}`);
+          const now = await describeSchedule(server.client.schedule, id);
+          if (now !== null) terminal.out(renderSchedule(shown(now)));
+        }
       });
     });
 
   ofHost(schedule.command('show'))
-    .description('its next and last times, and whether it is paused')
+    .description('next and last times, and what is paused')
     .option('--json')
     .action(async (options: { json?: true }, command: Command) => {
       await withServer(session, command, async (server, config) => {
-        const url = scheduleUrl(config, scheduleIdOf(config.host));
-        const now = shown(await requireSchedule(server.client.schedule, config.host));
-        if (options.json) printJson(session, { ...now, url });
-        else terminal.out(`${scheduleIdOf(config.host)}\n${renderSchedule(now)}\ntemporal  ${url}`);
+        const withUrl = (one: ShownSchedule): ShownSchedule & { url: string } => ({
+          ...one,
+          url: scheduleUrl(config, one.id),
+        });
+        const sweeps = withUrl(shown(await requireSchedule(server.client.schedule, config.host)));
+        const other = await describeSchedule(server.client.schedule, reconcileScheduleIdOf(config.host));
+        const reconciles = other && withUrl(shown(other));
+        if (options.json) {
+          printJson(session, { ...sweeps, reconcile: reconciles });
+          return;
+        }
+        for (const one of [sweeps, ...(reconciles ? [reconciles] : [])]) {
+          terminal.out(`${one.id}\n${renderSchedule(one)}\ntemporal  ${one.url}`);
+        }
+        if (reconciles === null)
+          terminal.out('no reconciles are scheduled yet: recipe-sweep schedule ensure');
       });
     });
 
@@ -76,7 +93,7 @@ export function addScheduleCommands(program: Command, session: Session): void {
     });
 }
 
-/** The shape of `schedule show --json`, without its url. */
+/** The shape of a schedule in `schedule show --json`, without its url. */
 export interface ShownSchedule {
   id: string;
   paused: boolean;
@@ -84,7 +101,8 @@ export interface ShownSchedule {
   timezone: string;
   catchupMs: number;
   next: string[];
-  recent: { sweep: string; at: string }[];
+  /** Workflow IDs. */
+  recent: { workflow: string; at: string }[];
   running: string[];
   skippedOverlap: number;
   missedCatchup: number;
@@ -99,7 +117,7 @@ function shown({ scheduleId, spec, state, policies, info }: ScheduleDescription)
     catchupMs: policies.catchupWindow,
     next: info.nextActionTimes.slice(0, 3).map((time) => time.toISOString()),
     recent: info.recentActions.map(({ action, takenAt }) => ({
-      sweep: action.workflow.workflowId,
+      workflow: action.workflow.workflowId,
       at: takenAt.toISOString(),
     })),
     running: info.runningActions.map(({ workflow }) => workflow.workflowId),
@@ -114,7 +132,7 @@ function renderSchedule(schedule: ShownSchedule): string {
   const last = recent.at(-1);
   const lines = [
     paused ? `paused    ${note ?? ''}` : `next      ${times || 'never'} (${schedule.timezone})`,
-    `last      ${last ? `${last.sweep} at ${formatTime(new Date(last.at))}` : 'never taken yet'}`,
+    `last      ${last ? `${last.workflow} at ${formatTime(new Date(last.at))}` : 'never taken yet'}`,
     `running   ${running.join(', ') || 'none'}`,
     `missed    ${missedCatchup} (longer than ${formatDuration(catchupMs)} without a server), skipped for overlap ${skippedOverlap}`,
   ];

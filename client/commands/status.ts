@@ -66,7 +66,7 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
     pollingWorkers(server, taskQueueOf(config.host)),
     runningSweeps(server, config.host),
     runningTests(server, config.host),
-    describeSchedule(server.client.schedule, config.host),
+    describeSchedule(server.client.schedule, scheduleIdOf(config.host)),
   ]);
   const never = new AbortController().signal;
   const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep, never)));

@@ -16,6 +16,10 @@ const domain = z
   .max(120)
   .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'a domain name in lower case, as in ci.example.org');
 
+const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
+
+const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day, as in 03:00');
+
 /** What may stand in the file. */
 export const CONFIG_SCHEMA = z.strictObject({
   host: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/, 'a host name'),
@@ -72,13 +76,8 @@ export const CONFIG_SCHEMA = z.strictObject({
     .prefault({}),
   schedule: z
     .strictObject({
-      day: z
-        .enum(['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'])
-        .prefault('sunday'),
-      time: z
-        .string()
-        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day, as in 03:00')
-        .prefault('03:00'),
+      day: z.enum(WEEKDAYS).prefault('sunday'),
+      time: timeOfDay.prefault('03:00'),
       timezone: z
         .string()
         .refine(
@@ -87,6 +86,12 @@ export const CONFIG_SCHEMA = z.strictObject({
         )
         .prefault('UTC'),
       catchup: duration.prefault('2d'),
+    })
+    .prefault({}),
+  reconcile: z
+    .strictObject({
+      day: z.enum(['daily', ...WEEKDAYS]).prefault('daily'),
+      time: timeOfDay.prefault('01:00'),
     })
     .prefault({}),
   limits: z

@@ -22,6 +22,7 @@ import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { createTools } from '../../host/tools.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createStore } from '../../host/store/store.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
@@ -63,9 +64,11 @@ const mirrors: Mirrors = {
   mergesToNothing: never,
   keep: never,
   keepOnly: never,
+  releaseNotes: never,
 };
 
 const canonicals = createCanonicals({ state, zone });
+const services = createServices({ state, zone });
 
 const toolsFor: World['toolsFor'] = (bonds) =>
   createTools({ config, canonicals, now }, deployingOnSwarm({ config, docker, ...bonds }), bonds);
@@ -80,6 +83,7 @@ const activities = createActivities({
   },
   ledger: createLedger(state),
   canonicals,
+  services,
   ...createStore(state),
   foreignWorker: async () => null,
   turns: { ask: async () => 'host', isOpen: async () => true },

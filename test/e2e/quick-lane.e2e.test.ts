@@ -33,6 +33,7 @@ import { processRunner } from '../../host/machine/process.ts';
 import { COMMAND_MARK } from '../../host/machine/processes.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createStore } from '../../host/store/store.ts';
 import { createTools } from '../../host/tools.ts';
 import { ensureProxyNetwork, ofZone } from './engine.ts';
@@ -88,10 +89,12 @@ const mirrors: Mirrors = {
   },
   keep: async () => true,
   keepOnly: async () => undefined,
+  releaseNotes: never,
 };
 
 const environment = declaredEnvironment(config);
 const canonicals = createCanonicals({ state, zone });
+const services = createServices({ state, zone });
 const ledger = createLedger(state);
 /** The workflow that is open. */
 let open = '';
@@ -101,6 +104,7 @@ const activities = createActivities({
   recipes: createRecipes(config.recipes),
   ledger,
   canonicals,
+  services,
   ...createStore(state),
   foreignWorker: async () => null,
   turns: { ask: async () => 'host', isOpen: async () => true },

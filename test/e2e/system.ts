@@ -8,10 +8,11 @@ import getPort from 'get-port';
 import { stringify } from 'yaml';
 import { connect, type TemporalServer } from '../../client/connect.ts';
 import { startDevServer, type DevServer } from '../../client/dev.ts';
+import { REGISTERED_ATTRIBUTES } from '../../client/search-attributes.ts';
 import { stackName } from '../../domain/names.ts';
 import { startService, type Service } from '../../host/machine/child.ts';
 import { ensureRegistry } from '../../setup/registry.ts';
-import { SEARCH_ATTRIBUTES, taskQueueOf } from '../../workflows/protocol.ts';
+import { taskQueueOf } from '../../workflows/protocol.ts';
 import { startImageRegistry, type ImageRegistry } from '../../fixtures/image-registry.ts';
 import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
 import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
@@ -191,7 +192,7 @@ export async function startSystem(
       uiPort,
       namespace: 'default',
       logFile: path.join(folder, 'temporal.log'),
-      searchAttributes: Object.keys(SEARCH_ATTRIBUTES),
+      searchAttributes: REGISTERED_ATTRIBUTES,
     });
   let server = beside === undefined ? await startServer() : null;
   for (const one of [port, Number(registry.host.split(':')[1])]) await engine?.letIn(one);

@@ -1,7 +1,7 @@
 import { ScheduleOverlapPolicy } from '@temporalio/client';
 import { describe, expect, test } from 'vitest';
 import { devServerArgs, devServerSettings } from '../../client/dev.ts';
-import { scheduleOptions } from '../../client/schedule.ts';
+import { reconcileScheduleOptions, scheduleOptions } from '../../client/schedule.ts';
 
 describe('the weekly schedule', () => {
   const options = scheduleOptions({
@@ -36,6 +36,28 @@ describe('the weekly schedule', () => {
   });
 });
 
+describe('the schedule of reconciles', () => {
+  const schedule = { day: 'sunday', time: '03:00', timezone: 'Europe/Berlin', catchup: 1 } as const;
+  const on = (day: 'daily' | 'friday') =>
+    reconcileScheduleOptions({ host: 'ci-1', schedule, reconcile: { day, time: '01:30' } });
+
+  test('fires each day, or once a week, in the time zone of the sweep', () => {
+    expect(on('daily').spec).toEqual({
+      calendars: [{ hour: 1, minute: 30, comment: 'the reconcile of live services' }],
+      timezone: 'Europe/Berlin',
+    });
+    expect(on('friday').spec.calendars).toMatchObject([{ dayOfWeek: 'FRIDAY', hour: 1 }]);
+  });
+
+  test('starts what an operator would: every live service', () => {
+    expect(on('daily')).toMatchObject({
+      scheduleId: 'recipe-sweep-reconcile-ci-1',
+      action: { workflowType: 'reconcileWorkflow', workflowId: 'reconcile-ci-1', args: [{}] },
+      policies: { overlap: ScheduleOverlapPolicy.SKIP },
+    });
+  });
+});
+
 describe('the development server', () => {
   const temporal = { address: '127.0.0.1:7233', ui: 'http://localhost:8233', namespace: 'default' };
 
@@ -55,7 +77,11 @@ describe('the development server', () => {
   });
 
   test('gets its whole command line as arguments', () => {
-    const settings = { dbFile: '/db', port: 1, uiPort: 2, namespace: 'sweeps', searchAttributes: ['Recipe'] };
+    const ATTRIBUTES = [
+      { name: 'Recipe', type: 'Keyword' },
+      { name: 'ServiceOutcome', type: 'KeywordList' },
+    ] as const;
+    const settings = { dbFile: '/db', port: 1, uiPort: 2, namespace: 'sweeps', searchAttributes: ATTRIBUTES };
     expect(devServerArgs(settings)).toEqual([
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', '1', '--ui-port', '2'],
       ...['--db-filename', '/db', '--namespace', 'sweeps', '--log-level', 'warn', '--log-format', 'json'],
@@ -64,6 +90,7 @@ describe('the development server', () => {
       ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
       ...['--sqlite-pragma', 'journal_mode=wal'],
       ...['--search-attribute', 'Recipe=Keyword'],
+      ...['--search-attribute', 'ServiceOutcome=KeywordList'],
     ]);
   });
 });

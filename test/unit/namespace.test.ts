@@ -12,7 +12,9 @@ const PERMISSION_DENIED = 7;
 
 /** A server that has the namespace, and lets nobody register search attributes. */
 function connectionTo(calls: { describe?: Error; add?: Error; has?: readonly string[] }): Connection {
-  const customAttributes = Object.fromEntries((calls.has ?? []).map((name) => [name, 2]));
+  const customAttributes = Object.fromEntries(
+    (calls.has ?? []).map((name) => [name, name === 'ServiceOutcome' ? 7 : 2]),
+  );
   return {
     workflowService: {
       async describeNamespace() {
@@ -36,13 +38,22 @@ it('who may not register search attributes is told what to ask for', async () =>
     'sweeps',
   );
   await expect(ready).rejects.toThrow(
-    'namespace sweeps lacks the search attributes RecipeOutcome, SweepVerdict, and this user may not change that. Whoever runs the Temporal server types:\n' +
-      '  temporal operator search-attribute create --namespace sweeps --name RecipeOutcome --type Keyword\n',
+    'namespace sweeps lacks the search attributes RecipeOutcome, ServiceOutcome, SweepVerdict, and this user may not change that. Whoever runs the Temporal server types:\n' +
+      '  temporal operator search-attribute create --namespace sweeps --name RecipeOutcome --type Keyword\n' +
+      '  temporal operator search-attribute create --namespace sweeps --name ServiceOutcome --type KeywordList\n',
   );
 });
 
 it('a namespace that is there is asked no more than that', async () => {
-  const has = ['Recipe', 'SweepId', 'RecipeOutcome', 'TestMode', 'PullRequest', 'SweepVerdict'];
+  const has = [
+    'Recipe',
+    'SweepId',
+    'RecipeOutcome',
+    'TestMode',
+    'PullRequest',
+    'ServiceOutcome',
+    'SweepVerdict',
+  ];
   const add = answer(PERMISSION_DENIED, 'Request unauthorized.');
   await expect(ensureNamespaceReady(connectionTo({ add, has }), 'sweeps')).resolves.toBeUndefined();
 });

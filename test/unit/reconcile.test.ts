@@ -79,7 +79,7 @@ function publish(machine: Machine, version: string, quality: Quality = 'good'): 
 /** A death of the worker when so many boundaries were passed; what it did is tried again, or its workflow terminated. */
 interface Death {
   at: number;
-  then: 'tried again' | 'terminated';
+  and: 'tried again' | 'terminated';
 }
 
 class Terminated extends Error {}
@@ -112,7 +112,7 @@ async function play<T>(
       );
       const end = await Promise.race([attempt, death_]);
       if (end === 'died') {
-        if (death?.then === 'terminated') throw new Terminated();
+        if (death?.and === 'terminated') throw new Terminated();
         worker = { dead: false };
       } else if ('value' in end) return end.value;
       else if (number >= attempts || (end.error as { nonRetryable?: boolean }).nonRetryable) throw end.error;
@@ -265,14 +265,14 @@ describe('a newer release', () => {
         publish(again.machine, NEW, quality);
         const { result: done } = await play(again.machine, () => reconcileWorkflow(), {
           at,
-          then: 'tried again',
+          and: 'tried again',
         });
         expect([at, done?.services[0]?.outcome]).toEqual([at, outcome]);
         await judge(again);
 
         const gone = await createAdopted(`gone-${at}`);
         publish(gone.machine, NEW, quality);
-        await play(gone.machine, () => reconcileWorkflow(), { at, then: 'terminated' });
+        await play(gone.machine, () => reconcileWorkflow(), { at, and: 'terminated' });
         const next = await reconcile(gone.machine);
         expect([at, next?.version]).toEqual([at, version]);
         await judge(gone);

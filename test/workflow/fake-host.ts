@@ -55,9 +55,20 @@ export interface FakeRecipe {
   dataDropped?: string;
 }
 
+/** A live service as the fake host knows it. */
+export interface FakeService {
+  at: string;
+  /** Newer releases, oldest first: one that is not good is rolled back, and one that is a major step held. */
+  newer?: { version: string; unhealthy?: string; held?: string }[];
+  approved?: string;
+  /** Nothing of it can be put back. */
+  lost?: boolean;
+}
+
 export interface FakeHost {
   activities: Omit<Activities, 'askForTurn' | 'endedWorkflows'>;
   recipes: Record<string, FakeRecipe>;
+  services: Record<string, FakeService>;
   /** Every step that was asked for, in order: `<recipe> <step>`. */
   calls: string[];
   results: Map<string, RecipeResult>;
@@ -96,6 +107,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
   const failures = new Map<string, number>();
   const host: FakeHost = {
     recipes,
+    services: {},
     calls: [],
     results: new Map(),
     canonicals: new Map(),
@@ -300,6 +312,65 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         host.said.push({ at: Date.now(), word, request });
         return { comment: said.comment ?? 1000 + request };
       },
+      async openReconcile({ services: names, holder }) {
+        await call('reconcile', 'open');
+        claim(holder);
+        const unknown = (names ?? []).filter((name) => !host.services[name]);
+        if (unknown.length > 0) throw fault('BadInput', `no live service: ${unknown.join()}`);
+        const { attempts, sweepMs } = host;
+        const settings = { attempts, sweepMs, tierMs: 60_000, promoteMs: 60_000 };
+        return { services: names ?? Object.keys(host.services), settings };
+      },
+      async observeService({ service }) {
+        await call(service, 'observe');
+        const { at, newer = [], approved } = serviceOf(service);
+        const lastGood = { version: at, commit: commitOf(at) };
+        const latest = newer.at(-1);
+        if (latest === undefined || latest.version === at) {
+          const reason = `healthy at ${at}, the latest release`;
+          return { decision: { decision: 'noop', reason }, lastGood, undone: null };
+        }
+        const release = { version: latest.version, commit: commitOf(latest.version) };
+        const reason = `${at} → ${latest.version}`;
+        if (latest.held !== undefined && approved !== latest.version) {
+          const notes = `release/${latest.version}:\n${latest.held}`;
+          return { decision: { decision: 'hold-major', release, reason, notes }, lastGood, undone: null };
+        }
+        return { decision: { decision: 'upgrade', to: release, reason }, lastGood, undone: null };
+      },
+      async recoverService({ service }) {
+        await call(service, 'recover');
+        return { healthy: true };
+      },
+      async upgradeService({ run: { service }, to }) {
+        await call(service, `upgrade to ${to.version}`);
+        const known = serviceOf(service);
+        const why = known.newer?.find(({ version }) => version === to.version)?.unhealthy;
+        if (why !== undefined) return { healthy: false, begun: true, why, evidence: '/evidence' };
+        known.at = to.version;
+        return { healthy: true };
+      },
+      async rollBackService({ service }) {
+        await call(service, 'roll back');
+        const { at, newer = [], lost } = serviceOf(service);
+        const latest = newer.at(-1);
+        if (latest === undefined || latest.version === at) return null;
+        const [from, to] = [latest.version, at].map((version) => ({ version, commit: commitOf(version) }));
+        if (from === undefined || to === undefined) return null;
+        const why = latest.unhealthy ?? null;
+        return lost
+          ? { back: false, from, to, why: 'no disk', evidence: '/evidence' }
+          : { back: true, from, to, why, evidence: '/evidence' };
+      },
+      async tellService({ run: { service }, outcome }) {
+        await call(service, `tell ${outcome}`);
+        return serviceOf(service).at;
+      },
+      async orderService({ run: { service }, order }) {
+        await call(service, order.order);
+        if (order.order === 'approve') serviceOf(service).approved = order.version;
+        return `${order.order} ${service}`;
+      },
       async giveBackHost({ holder }) {
         await call('sweep', 'give back');
         if (lock?.workflowId === holder.workflowId) lock = null;
@@ -317,6 +388,12 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
     },
   };
+
+  function serviceOf(name: string): FakeService {
+    const service = host.services[name];
+    if (service === undefined) throw fault('BadInput', `no live service: ${name}`);
+    return service;
+  }
 
   function claim(holder: Holder): void {
     if (lock !== null && lock.workflowId !== holder.workflowId && !host.ended.has(lock.workflowId)) {

@@ -15,7 +15,7 @@ import {
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { startDevServer, type DevServer, type DevServerSettings } from '../../client/dev.ts';
 import { runningSweeps } from '../../client/running.ts';
-import { ensureSchedule, requireSchedule, triggerSchedule } from '../../client/schedule.ts';
+import { ensureSchedules, requireSchedule, triggerSchedule } from '../../client/schedule.ts';
 import { scheduleIdOf, taskQueueOf } from '../../workflows/protocol.ts';
 import { lookAtSweep } from '../../client/watch.ts';
 
@@ -52,11 +52,12 @@ afterAll(async () => {
 const weekly = (time: string) => ({
   host: 'ci-1',
   schedule: { day: 'sunday' as const, time, timezone: 'UTC', catchup: 172_800_000 },
+  reconcile: { day: 'daily' as const, time: '01:00' },
 });
 
 describe('a namespace', () => {
   test('gets the search attributes that it lacks, once', async () => {
-    expect(await missingSearchAttributes(server)).toHaveLength(6);
+    expect(await missingSearchAttributes(server)).toHaveLength(7);
     await ensureNamespaceReady(server.connection, 'sweeps');
     await ensureNamespaceReady(server.connection, 'sweeps');
     expect(await missingSearchAttributes(server)).toEqual([]);
@@ -74,7 +75,7 @@ describe('a namespace', () => {
     await ensureNamespace({ temporal }, (done) => made.push(done));
     expect(made).toEqual([
       'created; it keeps closed workflows for 90 days',
-      'search attributes registered: Recipe, SweepId, RecipeOutcome, TestMode, PullRequest, SweepVerdict',
+      'search attributes registered: Recipe, SweepId, RecipeOutcome, TestMode, PullRequest, ServiceOutcome, SweepVerdict',
     ]);
     await ensureNamespace({ temporal }, (done) => made.push(done));
     expect(made).toHaveLength(2);
@@ -114,8 +115,10 @@ describe('the schedule', () => {
   });
 
   test('is created, and then made what the configuration says', async () => {
-    expect(await ensureSchedule(server.client.schedule, weekly('03:00'))).toBe('created');
-    expect(await ensureSchedule(server.client.schedule, weekly('04:30'))).toBe('updated');
+    const ensured = async (time: string): Promise<string[]> =>
+      Object.values(await ensureSchedules(server.client.schedule, weekly(time)));
+    expect(await ensured('03:00')).toEqual(['created', 'created']);
+    expect(await ensured('04:30')).toEqual(['updated', 'updated']);
     const { spec, policies, action, info } = await requireSchedule(server.client.schedule, 'ci-1');
     expect(spec.calendars).toMatchObject([{ hour: [{ start: 4 }], minute: [{ start: 30 }] }]);
     expect(policies).toMatchObject({ overlap: 'SKIP', catchupWindow: 172_800_000 });
@@ -125,7 +128,7 @@ describe('the schedule', () => {
 
   test('stays paused, with its note, when it is ensured again', async () => {
     await server.client.schedule.getHandle(scheduleIdOf('ci-1')).pause('the host moves');
-    await ensureSchedule(server.client.schedule, weekly('03:00'));
+    await ensureSchedules(server.client.schedule, weekly('03:00'));
     const { state } = await requireSchedule(server.client.schedule, 'ci-1');
     expect(state).toMatchObject({ paused: true, note: 'the host moves' });
   });
