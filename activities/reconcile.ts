@@ -233,10 +233,16 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   await goBack(world, opened);
 
   const app = await appOf(world, opened, to, `upgrade to ${to.version}`, null);
-  const refuse = async (why: string, evidence = app.evidence): Promise<ServiceUpgraded> => {
-    await services.order(service, {
-      rolledBack: { version: to.version, why, evidence, ts: world.now().toISOString() },
+  /** An approval has had its try. */
+  const notAgain = (why: string, evidence: string): Promise<void> => {
+    const ts = world.now().toISOString();
+    return services.order(service, {
+      approved: null,
+      rolledBack: { version: to.version, why, evidence, ts },
     });
+  };
+  const refuse = async (why: string, evidence = app.evidence): Promise<ServiceUpgraded> => {
+    await notAgain(why, evidence);
     await removeCheckouts(world, app.stack);
     return { healthy: false, begun: false, why, evidence };
   };
@@ -285,8 +291,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   if (!deployed.ok) {
     const { reason: why, evidence } = deployed;
     // First what is not tried again: whoever comes next must know it, also when this dies over the rollback.
-    const ts = world.now().toISOString();
-    await services.order(service, { rolledBack: { version: to.version, why, evidence, ts } });
+    await notAgain(why, evidence);
     await services.begin(service, { ...begun, snapshot, unhealthy: { why, evidence } });
     passBoundary('reconcile.after-verdict');
     return { healthy: false, begun: true, why, evidence };

@@ -18,8 +18,8 @@ interface Needed {
 }
 
 /**
- * Throws away what has had its time: sweeps, evidence, alerts that are over and images that we pulled. Never what a
- * canonical's record or an open alert names, and nothing of the sweep that does it; where one of them cannot be read,
+ * Throws away what has had its time: sweeps, evidence, alerts that are over and images that we pulled. Never what the
+ * record of a canonical or of a live service, or an open alert names, and nothing of the sweep that does it; where one of them cannot be read,
  * nothing that it might name. Only for who holds the host: then no running test needs any of it. What could not be
  * done is answered, and stops nothing.
  */
@@ -84,15 +84,21 @@ export async function throwAwayOld(
 
   async function whatIsNeeded(): Promise<Needed> {
     const found: Needed = { runs: [], recipes: new Set(), digests: new Set() };
-    for (const recipe of await world.canonicals.list()) {
-      try {
-        const record = await world.canonicals.read(recipe);
-        if (record === null) continue;
-        found.runs.push(record.run);
-        for (const { digest } of Object.values(record.images)) found.digests.add(digest);
-      } catch (error) {
-        if (!(error instanceof Fault) || error.type !== 'RecordUnreadable') throw error;
-        found.recipes.add(recipe);
+    const { canonicals, services } = world;
+    for (const [recipes, read] of [
+      [await canonicals.list(), canonicals.read],
+      [await services.list(), services.lastGood],
+    ] as const) {
+      for (const recipe of recipes) {
+        try {
+          const record = await read(recipe);
+          if (record === null) continue;
+          found.runs.push(record.run);
+          for (const { digest } of Object.values(record.images)) found.digests.add(digest);
+        } catch (error) {
+          if (!(error instanceof Fault) || error.type !== 'RecordUnreadable') throw error;
+          found.recipes.add(recipe);
+        }
       }
     }
     const { alerts: open, unreadable } = await alerts.open();

@@ -181,8 +181,8 @@ export async function ended(
   await attempt.guard();
   // That of the last upgrade stays, for an operator who wants to go back by hand.
   await tools.snapshots.prune(services.snapshotsFolder(service), begun?.snapshot?.id ?? null);
-  await services.end(service);
-  passBoundary('reconcile.after-end');
   await world.mirrorsFor(attempt.commands).keepOnly(service, commit);
   await removeCheckouts(world, ref.stack);
+  await services.end(service);
+  passBoundary('reconcile.after-end');
 }

@@ -21,6 +21,7 @@ const BY_HAND: readonly RegExp[] = [
 /** What says so of nothing: that there is none of it, or a book of that name. */
 const NOT_SO: readonly RegExp[] = [
   /\b(?:no|non|not|zero|without\s+any)[\s-]+(?:manual|breaking)(?:\s+(?:changes?|migrations?|steps?|work|actions?|interventions?))?\b/g,
+  /\b(?:nothing|no\s+\w+)\s+(?:(?:to|needs?|needed|has|have|must|is|are|be|do|done)\s+)*by hand\b/g,
   /\bno\s+(?:actions?|interventions?|migrations?)\s+(?:is\s+|are\s+)?(?:required|needed|necessary)\b/g,
   /\b(?:the|this|user|users'|admin|reference|online)\s+manual\b(?!\s+(?:migration|step|work|action|intervention|upgrade))/g,
 ];

@@ -49,7 +49,7 @@ export interface LintedFiles extends Pick<RecipeFiles, 'sample' | 'exported' | '
 
 /** What the rules find in the release in `app.checkout`. An overlay of ours is no part of it. */
 export async function lintCheckout(
-  app: Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env' | 'version'>,
+  app: Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env' | 'version' | 'lifetime'>,
 ): Promise<LintProblem[]> {
   const checkout = await openCheckout(app.checkout);
   const has = async (file: string): Promise<boolean> =>

@@ -64,7 +64,7 @@ export interface PrepareSettings {
 }
 
 /** What is read of an app to prepare it. */
-export type Preparable = Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env'> & {
+export type Preparable = Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env' | 'lifetime'> & {
   settings: Pick<App['settings'], 'allow' | 'overlay'>;
 };
 

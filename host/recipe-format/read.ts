@@ -25,12 +25,14 @@ const MOST_FILES = 20;
 
 /** Reads what `.env.sample` leads to. Throws RecipeProblem. */
 export async function readRecipe(
-  app: Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env'>,
+  app: Pick<App, 'recipe' | 'checkout' | 'domain' | 'stack' | 'env' | 'lifetime'>,
 ): Promise<RecipeFiles> {
   const checkout = await openCheckout(app.checkout);
   const own = { DOMAIN: app.domain, STACK_NAME: app.stack };
+  // A certificate of a public authority is what people visit a live service with, and no throw-away domain's to ask for.
+  const certificate = app.lifetime === 'live' ? {} : { LETS_ENCRYPT_ENV: '' };
   const given = new Map(
-    Object.entries({ LETS_ENCRYPT_ENV: '', ...app.env, ...own }).map(([name, value]) => [
+    Object.entries({ ...certificate, ...app.env, ...own }).map(([name, value]) => [
       name,
       value.replaceAll(/\$\{(DOMAIN|STACK_NAME)\}/g, (_, variable: keyof typeof own) => own[variable]),
     ]),

@@ -313,7 +313,12 @@ export async function until(isSo: () => Promise<boolean>, timeoutMs = 60_000, ev
 
 /** The tests' own broom, so that a fault of the product's leaves nothing on the machine. */
 export async function removeZone(docker: Dockerode, zone: string): Promise<void> {
-  const filters = { label: [`recipe-sweep.zone=${zone}`] };
+  return removeLabelled(docker, `recipe-sweep.zone=${zone}`);
+}
+
+/** The same of whatever carries a label. */
+export async function removeLabelled(docker: Dockerode, label: string): Promise<void> {
+  const filters = { label: [label] };
   const json = JSON.stringify(filters);
   for (const { ID } of await docker.listServices({ filters: json })) await docker.getService(ID).remove();
   await until(async () => (await docker.listContainers({ all: true, filters })).length === 0, 120_000);

@@ -230,6 +230,8 @@ describe('recipe show', () => {
       upstream: '/srv/plain.git',
       exception: null,
       hold: 'later',
+      live: false,
+      stateful: null,
       env: {},
       upgradeEnv: { A: 'b' },
       preReleases: false,

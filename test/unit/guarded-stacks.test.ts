@@ -7,6 +7,7 @@ import type { App } from '../../domain/app.ts';
 import { LABEL } from '../../domain/labels.ts';
 import type { Lifetime } from '../../domain/lifetime.ts';
 import { deployingOnSwarm, type Deploying } from '../../host/deploy/deploying.ts';
+import type { ReconciledStack } from '../../host/engine/ownership.ts';
 import { createStackRemoval } from '../../host/engine/stack-removal.ts';
 import { STACK_LABEL } from '../../host/engine/stack-label.ts';
 import { openSwarm } from '../../host/engine/swarm.ts';
@@ -71,7 +72,7 @@ const access = () => ({
   commandMark: '',
 });
 
-function deploying(changes: { docker?: Dockerode } = {}): Deploying {
+function deploying(changes: { docker?: Dockerode; reconciled?: ReconciledStack | null } = {}): Deploying {
   return deployingOnSwarm({
     ...access(),
     ...changes,
@@ -118,20 +119,38 @@ services:
   };
 }
 
-const PATHS: [what: string, change: (lifetime: Lifetime) => Promise<unknown>][] = [
-  ['deploy', (lifetime) => deploying().deployer.deploy(app(lifetime))],
-  ['undeploy', (lifetime) => deploying().deployer.undeploy({ stack: STACK, lifetime })],
-  ['remove', (lifetime) => deploying().deployer.remove({ stack: STACK, lifetime })],
-  ['trim', (lifetime) => deploying().stacks.trim({ stack: STACK, lifetime }, { volumes: [], secrets: [] })],
-  ['ensureVolume', (lifetime) => deploying().stacks.ensureVolume({ stack: STACK, lifetime }, 'thing', DATA)],
+type Reconciled = ReconciledStack | null;
+
+/** Everything that changes a stack, or what is kept of it; for a reconcile of that stack, or for anybody else. */
+const PATHS: [what: string, change: (lifetime: Lifetime, reconciled?: Reconciled) => Promise<unknown>][] = [
+  ['deploy', (lifetime, reconciled = null) => deploying({ reconciled }).deployer.deploy(app(lifetime))],
+  [
+    'undeploy',
+    (lifetime, reconciled = null) => deploying({ reconciled }).deployer.undeploy({ stack: STACK, lifetime }),
+  ],
+  [
+    'remove',
+    (lifetime, reconciled = null) => deploying({ reconciled }).deployer.remove({ stack: STACK, lifetime }),
+  ],
+  [
+    'trim',
+    (lifetime, reconciled = null) =>
+      deploying({ reconciled }).stacks.trim({ stack: STACK, lifetime }, { volumes: [], secrets: [] }),
+  ],
+  [
+    'ensureVolume',
+    (lifetime, reconciled = null) =>
+      deploying({ reconciled }).stacks.ensureVolume({ stack: STACK, lifetime }, 'thing', DATA),
+  ],
   [
     'discard',
-    (lifetime) =>
-      createStackRemoval({ swarm: openSwarm(access()), zone: ZONE, report: () => undefined }).discard(
-        { stack: STACK, lifetime },
-        ['volume'],
-        () => true,
-      ),
+    (lifetime, reconciled = null) =>
+      createStackRemoval({
+        swarm: openSwarm(access()),
+        zone: ZONE,
+        reconciled,
+        report: () => undefined,
+      }).discard({ stack: STACK, lifetime }, ['volume'], () => true),
   ],
 ];
 
@@ -162,6 +181,32 @@ describe.each(PATHS)('%s', (_what, change) => {
     labels = [saying('cold', 'other.example.org')];
     await expect(change('cold')).rejects.toMatchObject({ type: 'NotOurs' });
     expect(touched).toEqual([]);
+  });
+
+  /** What a service that was adopted consists of, once it was upgraded: ours, and what somebody made. */
+  const ADOPTED = [saying('live'), { 'com.docker.stack.namespace': STACK }];
+
+  test.each<[string, Lifetime, Reconciled, Record<string, string>[]]>([
+    ['of another service', 'live', { stack: 'warm-other_ci_example_org', adopted: true }, [saying('live')]],
+    ['that takes it for a warm app', 'warm', { stack: STACK, adopted: true }, [saying('live')]],
+    ['that takes it for a cold app', 'cold', { stack: STACK, adopted: true }, [saying('live')]],
+    ['of what nobody adopted', 'live', { stack: STACK, adopted: false }, ADOPTED],
+    ['of another zone', 'live', { stack: STACK, adopted: true }, [saying('live', 'other.example.org')]],
+    ['of a canonical', 'live', { stack: STACK, adopted: true }, [saying('warm')]],
+  ])('leaves alone a live service for the reconcile %s', async (_whose, taken, reconciled, says) => {
+    labels = says;
+    await expect(change(taken, reconciled)).rejects.toMatchObject({ type: 'NotOurs' });
+    expect(touched).toEqual([]);
+  });
+
+  test.each([
+    ['that it deployed', { stack: STACK, adopted: false }, [saying('live')]],
+    ['that it adopted', { stack: STACK, adopted: true }, [{ 'com.docker.stack.namespace': STACK }]],
+    ['that it adopted and upgraded', { stack: STACK, adopted: true }, ADOPTED],
+  ])('goes on for the reconcile of a live service %s', async (_which, reconciled, says) => {
+    labels = says;
+    await expect(change('live', reconciled)).rejects.toThrow();
+    expect(touched).not.toEqual([]);
   });
 
   test('goes on where the stack is what it is taken for', async () => {

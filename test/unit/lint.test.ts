@@ -54,7 +54,16 @@ async function lint(changes: Changes, version: string | null = VERSION): Promise
     await writeFile(path.join(checkout, name), text);
   }
   const domain = 'thing.example.org';
-  const app = { recipe: 'thing', checkout, domain, stack: 'thing_example_org', env: {}, version };
+  const lifetime = 'cold';
+  const app = {
+    recipe: 'thing',
+    checkout,
+    domain,
+    stack: 'thing_example_org',
+    env: {},
+    version,
+    lifetime,
+  } as const;
   const problems = await lintCheckout(app);
   return problems.map(({ rule, file, line, what }) => `${rule} ${file}:${line ?? '-'} ${what}`);
 }

@@ -41,9 +41,13 @@ interface Given {
   allow?: string[];
   /** What stands beside the checkout, in the recipe's folder of ours. */
   folder?: Files;
+  lifetime?: 'cold' | 'live';
 }
 
-async function prepare(files: Files, { env = {}, allow = [], folder }: Given = {}): Promise<PreparedRecipe> {
+async function prepare(
+  files: Files,
+  { env = {}, allow = [], folder, lifetime = 'cold' }: Given = {},
+): Promise<PreparedRecipe> {
   await write(files);
   const ours = path.join(scratch, 'recipes', 'thing');
   for (const [name, text] of Object.entries(folder ?? {})) {
@@ -56,17 +60,23 @@ async function prepare(files: Files, { env = {}, allow = [], folder }: Given = {
     domain: 'thing.example.org',
     stack: 'thing_example_org',
     env,
+    lifetime,
     settings: { allow, overlay: folder === undefined ? null : path.join(ours, 'overlay.yml') },
   };
   return prepareRecipe(app, { clientVariables: new Set(['LANG', 'PATH']) });
 }
 
 /** The service app of a recipe whose compose.yml has these lines under it. */
-async function appWith(lines: string, files: Files = {}, env: Record<string, string> = {}): Promise<unknown> {
+async function appWith(
+  lines: string,
+  files: Files = {},
+  env: Record<string, string> = {},
+  lifetime: 'cold' | 'live' = 'cold',
+): Promise<unknown> {
   const indented = lines.replaceAll(/^/gm, '    ');
   const recipe = await prepare(
     { 'compose.yml': `services:\n  app:\n    image: x\n${indented}\n`, ...files },
-    { env },
+    { env, lifetime },
   );
   const [file] = recipe.files;
   if (file === undefined) throw new Error('no compose file was read');
@@ -360,7 +370,15 @@ services:
 
   it('is refused without .env.sample', async () => {
     const settings = { allow: [], overlay: null };
-    const app = { recipe: 'a', checkout, domain: 'a.b', stack: 'a_b', env: {}, settings };
+    const app = {
+      recipe: 'a',
+      checkout,
+      domain: 'a.b',
+      stack: 'a_b',
+      env: {},
+      lifetime: 'cold' as const,
+      settings,
+    };
     await expect(prepareRecipe(app, { clientVariables: new Set() })).rejects.toThrow(
       '.env.sample: the recipe has none',
     );
@@ -428,6 +446,13 @@ describe('a recipe', () => {
         { TITLE: 'ours' },
       ),
     ).toMatchObject({ command: 'thing.example.org thing_example_org <> ours sample' });
+  });
+
+  it('leaves a live service the certificate resolver that its people have', async () => {
+    const files = { '.env.sample': 'LETS_ENCRYPT_ENV=production\n' };
+    expect(await appWith('command: "$LETS_ENCRYPT_ENV"', files, {}, 'live')).toMatchObject({
+      command: 'production',
+    });
   });
 
   it('merges the files that COMPOSE_FILE names, as far as it is asked', async () => {

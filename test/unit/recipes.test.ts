@@ -43,11 +43,13 @@ async function mistakesOf(recipe: string): Promise<string[]> {
 const SCRIPT = '#!/bin/sh\n';
 
 describe('our own recipes', () => {
-  test('are 21, all enrolled but keycloak', async () => {
+  test('are 21 and traefik, all enrolled but the live services', async () => {
     const all = await createRecipes(OURS).all();
-    expect(all).toHaveLength(21);
-    expect(all.filter(({ exception }) => exception !== null).map(({ recipe }) => recipe)).toEqual([
-      'keycloak',
+    expect(all).toHaveLength(22);
+    const left = all.filter(({ exception }) => exception !== null);
+    expect(left.map(({ recipe, live }) => [recipe, live])).toEqual([
+      ['keycloak', true],
+      ['traefik', true],
     ]);
   });
 
@@ -82,6 +84,8 @@ describe('the example', () => {
       upstream: 'https://git.coopcloud.tech/coop-cloud/hedgedoc.git',
       exception: null,
       hold: null,
+      live: false,
+      stateful: null,
       preReleases: false,
       oneShot: ['migrate'],
       env: {
@@ -108,13 +112,18 @@ describe('the example', () => {
   });
 
   test('also where a key is put out of use', async () => {
-    const lines = (await example()).split('\n').filter((line) => line.match(OUT_OF_USE));
+    const all = (await example()).split('\n').filter((line) => line.match(OUT_OF_USE));
+    const ofServices = /^#(?:live|stateful):/;
+    const lines = all.filter((line) => !ofServices.test(line));
     await write('mumble', `upstream: /srv/mumble.git\n${lines.join('\n').replaceAll(OUT_OF_USE, '')}`);
     expect(await createRecipes(folder).one('mumble')).toMatchObject({
-      exception: 'its warm domain is the live shared provider',
+      exception: 'nobody maintains it any more',
       hold: '2.0.0 waits for a new host',
       probe: { protocol: 'tcp', port: 64_738, service: 'voice', tls: true, send: '0a0d', expect: '^0000' },
     });
+    const service = all.filter((line) => ofServices.test(line)).map((line) => line.slice(1));
+    await write('traefik', `upstream: /srv/traefik.git\n${service.join('\n')}\n`);
+    expect(await createRecipes(folder).one('traefik')).toMatchObject({ live: true, stateful: true });
   });
 });
 
@@ -133,6 +142,8 @@ test('a recipe.yml that says no more than its upstream has these settings', asyn
     upstream: '/srv/one.git',
     exception: null,
     hold: null,
+    live: false,
+    stateful: null,
     preReleases: false,
     oneShot: [],
     env: {},

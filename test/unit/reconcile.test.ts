@@ -280,6 +280,18 @@ describe('a newer release', () => {
     },
   );
 
+  test('that is rolled back although it was approved is not tried again', async () => {
+    const { machine } = await createAdopted('approved');
+    publish(machine, NEW, 'red');
+    await order(machine, { order: 'approve', version: NEW });
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'rolled-back', version: OLD });
+    const deployments = machine.deployed.length;
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'noop', version: OLD });
+    expect(machine.deployed).toHaveLength(deployments);
+    await order(machine, { order: 'approve', version: NEW });
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'rolled-back', version: OLD });
+  });
+
   test('that is a major step waits, untouched, until that very version is approved', async () => {
     const { machine } = await createAdopted('major');
     publish(machine, '11.0.0+27.0.0');

@@ -17,6 +17,7 @@ import { outlived, type KeptRun, type KeptSweep } from '../../domain/retention.t
 import type { Outcome } from '../../domain/outcome.ts';
 import { UNTESTED, type RecipeResult } from '../../domain/report.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { folderName } from '../../host/store/places.ts';
 import { createReports } from '../../host/store/reports.ts';
@@ -244,6 +245,25 @@ describe('a sweep that opens', () => {
       renameSync(file, path.join(seen, path.basename(file)));
     await open();
     expect(sweeps()).toEqual(['lately', 'proven']);
+  });
+
+  it('keeps the images that a live service goes back to, and what found it healthy', async () => {
+    await createServices({ state: machine.state, zone: ZONE }).commit({
+      schema: 1,
+      service: 'keycloak',
+      version: '10.0.0+26.0.8',
+      commit: 'c'.repeat(40),
+      ts: new Date().toISOString(),
+      run: 'reconcile/keycloak',
+      domain: `warm-keycloak.${ZONE}`,
+      env: {},
+      images: { app: { image: 'keycloak:26.0.8', digest: 'sha256:last-good' } },
+    });
+    await ended('reconcile', 900, undefined, 'keycloak');
+    await ended('lately', 1);
+    await open();
+    expect(sweeps()).toEqual(['lately', 'reconcile']);
+    expect([...(machine.imagesKept[0]?.digests ?? [])]).toEqual(['sha256:last-good']);
   });
 
   it('keeps everything of a recipe whose record cannot be read, and every image', async () => {

@@ -56,7 +56,7 @@ export interface FakeRecipe {
 }
 
 /** A live service as the fake host knows it. */
-export interface FakeService {
+export interface FakeService extends Pick<FakeRecipe, 'faults' | 'hangs' | 'slow'> {
   at: string;
   /** Newer releases, oldest first: one that is not good is rolled back, and one that is a major step held. */
   newer?: { version: string; unhealthy?: string; held?: string }[];
@@ -406,14 +406,15 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     const name = `${recipe} ${step}`;
     host.calls.push(name);
     for (const waiter of waiters) if (waiter.call === name) waiter.resolve();
-    const planned = recipe === 'sweep' ? host.faults[step] : recipes[recipe]?.faults?.[step];
+    const known = recipes[recipe] ?? host.services[recipe];
+    const planned = recipe === 'sweep' ? host.faults[step] : known?.faults?.[step];
     const failed = failures.get(name) ?? 0;
     if (planned && failed < (planned.times ?? Infinity)) {
       failures.set(name, failed + 1);
       throw fault(planned.type, `${step} is broken`);
     }
-    if (recipes[recipe]?.hangs === step) await untilCancelled();
-    if (recipes[recipe]?.slow === step) await sleep(300);
+    if (known?.hangs === step) await untilCancelled();
+    if (known?.slow === step) await sleep(300);
   }
 
   /** As the step does it: what the record says is what became of a promotion. */
