@@ -11,7 +11,7 @@ import { createStop } from './git-stop.ts';
  *
  * - a fetch, since no file that it writes may be larger than the configuration says: prlimit sets that limit and
  *   becomes git, and simple-git starts no program but git with its arguments;
- * - flock, which is no git (repository-lock.ts).
+ * - flock, which is no git (../machine/file-lock.ts).
  *
  * It cannot give a git a process group either: what a git started is found by its mark (git-stop.ts), and Ctrl-C at a
  * worker's own terminal ends its gits as well.

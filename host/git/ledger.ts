@@ -44,7 +44,7 @@ export interface Acceptance extends LedgerEntry, Accepted {
  * Which commit each tag of a recipe has: `<state>/ledger/<recipe>.jsonl`, only ever added to. The first line of a tag
  * (schema 1) says where it was first seen, each further one (schema 2) where it went. It is what a release's tag that
  * moved is found out by: only an operator's word moves one on here. Whoever writes has the lock of
- * the recipe's repositories (host/git/repository-lock.ts).
+ * the recipe's repositories (host/machine/file-lock.ts).
  */
 export interface Ledger {
   /** By tag; empty for a recipe never seen. Throws Fault RecordUnreadable. */

@@ -4,6 +4,7 @@ import type { GitUrl } from '../../domain/git-url.ts';
 import { mirrorUrl, type Config } from '../config/config.ts';
 import { withForgeToken } from '../config/forge-access.ts';
 import type { Release } from '../../domain/release.ts';
+import { lockFile } from '../machine/file-lock.ts';
 import type { ProcessRunner } from '../machine/process.ts';
 import { createQueue, type Queue } from '../machine/queue.ts';
 import { accept, refuseToAccept, type AskedAcceptance } from './acceptance.ts';
@@ -13,7 +14,6 @@ import { createGit } from './git.ts';
 import { bringAgain, bringHead, type Head, type HeadTools } from './heads.ts';
 import { createKeptCommits } from './kept-commits.ts';
 import type { Ledger, Moved } from './ledger.ts';
-import { lockRepository } from './repository-lock.ts';
 import { explained } from './sync-fault.ts';
 import { sync, type Synced } from './sync.ts';
 import { place, placeOfUpstream } from './upstream.ts';
@@ -93,7 +93,7 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
     return queueOf(folder)(async () => {
       const advice = `Look at ${path.dirname(folder)}.`;
       const lock = await explained(recipe, 'waiting for its repositories', advice, () =>
-        lockRepository(folder.replace(/git$/, 'lock'), { commands, endOrphans }),
+        lockFile(folder.replace(/git$/, 'lock'), { commands, endOrphans }),
       );
       try {
         return await task();

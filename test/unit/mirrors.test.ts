@@ -37,7 +37,7 @@ import {
 } from '../../host/git/commands.ts';
 import { createLedger, type Ledger } from '../../host/git/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
-import { lockRepository } from '../../host/git/repository-lock.ts';
+import { lockFile } from '../../host/machine/file-lock.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
 import { createGitRecorder, type GitRecorder } from '../fixtures/git-recorder.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
@@ -534,7 +534,7 @@ describe('an operator who accepts that a tag moved', () => {
 
   test('waits for a sync that goes on', async () => {
     const { commit } = await moved();
-    const lock = await lockRepository(path.join(state, 'work', `${RECIPE}.lock`), {
+    const lock = await lockFile(path.join(state, 'work', `${RECIPE}.lock`), {
       commands,
       endOrphans: async () => undefined,
     });
@@ -1053,7 +1053,7 @@ describe('a commit that is kept', () => {
 describe('two workers', () => {
   test('never touch one recipe at once: who comes second waits, and finds what the first one left', async () => {
     await upstream.git('tag', '1.0.0+v1');
-    const lock = await lockRepository(path.join(state, 'work', `${RECIPE}.lock`), {
+    const lock = await lockFile(path.join(state, 'work', `${RECIPE}.lock`), {
       commands,
       endOrphans: async () => undefined,
     });

@@ -3,14 +3,14 @@ import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../domain/fault.ts';
-import { tryJson } from '../machine/durable-file.ts';
-import { CommandFailed, type ProcessRunner } from '../machine/process.ts';
-import { end, ownName, ownPlace } from '../machine/processes.ts';
+import { tryJson } from './durable-file.ts';
+import { CommandFailed, type ProcessRunner } from './process.ts';
+import { end, ownName, ownPlace } from './processes.ts';
 
 /**
- * The lock of a recipe's repositories, which one process at a time has, of all on this host: flock(2) on a file, which
- * the kernel gives back when the process that has it ends, however it ends. Who has it stands in the file while it
- * lasts, and touches it, so that whoever waits can tell a long task from a process that stands still.
+ * A lock which one process at a time has, of all on this host: flock(2) on a file, which the kernel gives back when the
+ * process that has it ends, however it ends. Who has it stands in the file while it lasts, and touches it, so that
+ * whoever waits can tell a long task from a process that stands still.
  */
 
 const holderSchema = z.strictObject({
@@ -27,7 +27,7 @@ export interface LockSettings {
   patienceMs?: number;
 }
 
-export interface RepositoryLock {
+export interface FileLock {
   giveBack(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ const TAKEN = 9;
  * Waits for the lock at this file, which is made if it is missing. Throws CommandFailed and what the disk does, and
  * Fault HostBusy when a process in another container has it and stands still, which cannot be ended from here.
  */
-export async function lockRepository(file: string, settings: LockSettings): Promise<RepositoryLock> {
+export async function lockFile(file: string, settings: LockSettings): Promise<FileLock> {
   await mkdir(path.dirname(file), { recursive: true });
   const handle = await open(file, constants.O_RDWR | constants.O_CREAT, 0o644);
   let touching: NodeJS.Timeout | undefined;

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { processRunner } from '../../host/machine/process.ts';
-import { lockRepository, type RepositoryLock } from '../../host/git/repository-lock.ts';
+import { lockFile, type FileLock } from '../../host/machine/file-lock.ts';
 
 const commands = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
 const CLONE = fileURLToPath(new URL('../../', import.meta.url));
@@ -29,9 +29,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function take(patienceMs = 60_000): Promise<RepositoryLock> {
+function take(patienceMs = 60_000): Promise<FileLock> {
   const endOrphans = async (): Promise<void> => void (orphansEnded += 1);
-  return lockRepository(file, { commands, endOrphans, patienceMs });
+  return lockFile(file, { commands, endOrphans, patienceMs });
 }
 
 /** Another worker, which has the lock and keeps it. */
@@ -41,9 +41,9 @@ async function another(): Promise<ChildProcess> {
   await writeFile(
     script,
     `import { processRunner } from ${from('machine/process.ts')};
-     import { lockRepository } from ${from('git/repository-lock.ts')};
+     import { lockFile } from ${from('machine/file-lock.ts')};
      const commands = processRunner({ environment: { PATH: '/usr/local/bin:/usr/bin:/bin' } });
-     await lockRepository(${JSON.stringify(file)}, { commands, endOrphans: async () => undefined });
+     await lockFile(${JSON.stringify(file)}, { commands, endOrphans: async () => undefined });
      console.log('taken');
      setInterval(() => undefined, 1_000);`,
   );
@@ -56,7 +56,7 @@ async function another(): Promise<ChildProcess> {
   return child;
 }
 
-describe("the lock of a recipe's repositories", () => {
+describe('the lock of a file', () => {
   it('is had by one process at a time, and by the next when it is given back', async () => {
     const first = await take();
     let taken = false;
