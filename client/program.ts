@@ -18,6 +18,7 @@ const COMMANDS: readonly { adds: readonly string[]; load: () => Promise<Add> }[]
     load: async () => (await import('./commands/steer.ts')).addSteerCommands,
   },
   { adds: ['results'], load: async () => (await import('./commands/results.ts')).addResultsCommand },
+  { adds: ['alert'], load: async () => (await import('./commands/alert.ts')).addAlertCommands },
   { adds: ['canonical'], load: async () => (await import('./commands/canonical.ts')).addCanonicalCommands },
   { adds: ['service'], load: async () => (await import('./commands/service.ts')).addServiceCommands },
   { adds: ['ledger'], load: async () => (await import('./commands/ledger.ts')).addLedgerCommands },

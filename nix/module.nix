@@ -18,7 +18,14 @@ let
   command = "${cfg.package}/bin/recipe-sweep";
 
   # JSON is YAML. What was left out is no key of the file.
-  withoutNulls = lib.filterAttrsRecursive (_: value: value != null);
+  withoutNulls =
+    value:
+    if builtins.isAttrs value then
+      lib.mapAttrs (_: withoutNulls) (lib.filterAttrs (_: one: one != null) value)
+    else if builtins.isList value then
+      map withoutNulls value
+    else
+      value;
   settingsJson = builtins.toJSON (withoutNulls cfg.settings);
   # What the command would refuse is refused here, all at once, when the system is built.
   checked =

@@ -8,13 +8,17 @@ let
     builtins.fromJSON (builtins.readFile ./options.json)
   );
 
+  textOf = type: if type.pattern == null then types.str else types.strMatching type.pattern;
+
   typeOf =
     entry:
     {
-      text = if entry.type.pattern == null then types.str else types.strMatching entry.type.pattern;
+      text = textOf entry.type;
+      texts = types.listOf (textOf entry.type);
       choice = types.enum entry.type.of;
       number = types.ints.between entry.type.min entry.type.max;
       group = types.submodule { options = below entry.at; };
+      groups = types.listOf (types.submodule { options = below entry.at; });
     }
     .${entry.type.kind};
 
@@ -29,11 +33,15 @@ let
         type = if mayBeLeftOut then types.nullOr (typeOf entry) else typeOf entry;
       }
       // lib.optionalAttrs (!entry.required) { inherit (entry) default; }
-      // lib.optionalAttrs (entry.example != null) { inherit (entry) example; }
+      // lib.optionalAttrs (entry.example != null) {
+        example = if entry.type.kind == "texts" then [ entry.example ] else entry.example;
+      }
     );
 
-  # A group that may be left out is one option, with those of its keys inside its type.
-  groups = map (entry: entry.at) (builtins.filter (entry: entry.type.kind == "group") entries);
+  # A group that may be left out is one option, with those of its keys inside its type; so is a list of groups.
+  groups = map (entry: entry.at) (
+    builtins.filter (entry: entry.type.kind == "group" || entry.type.kind == "groups") entries
+  );
   startsWith = at: start: lib.take (builtins.length start) at == start && at != start;
 
   # The options below a group of keys, without those inside a group of their own.

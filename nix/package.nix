@@ -34,6 +34,7 @@ buildNpmPackage {
     fileset = lib.fileset.unions [
       ../LICENSE
       ../activities
+      ../alerts
       ../bin
       ../client
       ../docs

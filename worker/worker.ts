@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import Dockerode from 'dockerode';
 import { createActivities } from '../activities/index.ts';
+import { relayAlerts } from '../alerts/relay.ts';
 import { createForge } from '../forge/gitea.ts';
 import { createAttempts } from '../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../host/machine/processes.ts';
@@ -46,7 +47,8 @@ const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.me
 
 /** Runs a worker until the signal, and first of all reaps what crashed runs left on this host. */
 export async function runWorker(config: Config, { signal, logFile, onReady }: WorkerOptions): Promise<void> {
-  Runtime.install({ logger: temporalLogger(openLog(config.host, logFile)), shutdownSignals: [] });
+  const log = openLog(config.host, logFile);
+  Runtime.install({ logger: temporalLogger(log), shutdownSignals: [] });
   await createAttempts(config.state).endOrphans();
   const { namespace } = config.temporal;
   const access = await temporalAccess(config.temporal);
@@ -68,6 +70,9 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
       defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE,
     });
     const running = worker.run();
+    // By this process and no workflow: it changes nothing of the host, and its secrets are for no history.
+    const ending = new AbortController();
+    const relaying = relayAlerts(config, { log, signal: ending.signal });
     const stop = (): void => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
     };
@@ -81,7 +86,8 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
       throw error;
     } finally {
       // What runs is let end before the connections close under it.
-      await running;
+      await running.finally(() => ending.abort());
+      await relaying;
     }
   } finally {
     await clientConnection.close();

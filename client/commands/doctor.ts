@@ -21,6 +21,7 @@ import { createThings } from '../../host/engine/things.ts';
 import { installationOf } from '../../host/lock/installation.ts';
 import { foreignFound, foreignWorkers, pollingWorkers } from '../../worker/pollers.ts';
 import { reconcileScheduleIdOf, scheduleIdOf, taskQueueOf } from '../../workflows/protocol.ts';
+import { checkAlertTargets } from '../alert-targets.ts';
 import { connect, type TemporalServer } from '../connect.ts';
 import { creationCommand, lookAtNamespace, missingSearchAttributes, RETENTION_DAYS } from '../namespace.ts';
 import { EXIT } from '../failure.ts';
@@ -49,6 +50,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkCanonicals(config),
         await checkReports(config),
         await checkAlerts(config),
+        await checkAlertTargets(config, new Date()),
         await checkZones(config),
         await checkUnit(config, configFile),
         ...(await checkTemporal(config)),

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { overdueAlerts } from '../../alerts/overdue.ts';
 import { NOBODY, type TurnRequest, type Turns } from '../../domain/turn.ts';
 import type { Config } from '../../host/config/config.ts';
 import { isNotFound, isUnanswered } from '../temporal-failure.ts';
@@ -16,7 +17,9 @@ import { lookAtSweep, lookAtTest } from '../watch.ts';
 
 export function addStatusCommand(program: Command, session: Session): void {
   ofHost(program.command('status'))
-    .description('who holds this host, running sweeps and tests and their steps, the schedule, the worker')
+    .description(
+      'who holds this host, running sweeps and tests and their steps, the schedule, the worker, alerts that do not arrive',
+    )
     .option('--json')
     .action(async (options: { json?: true }, command: Command) => {
       const status = await withServer(session, command, readStatus);
@@ -59,7 +62,7 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
     isOpen: (holder) => isOpenWorkflow(server.client, holder),
     now: () => new Date(),
   });
-  const [locked, turns, workers, sweeps, tests, schedule] = await Promise.all([
+  const [locked, turns, workers, sweeps, tests, schedule, overdue] = await Promise.all([
     // The lock knows the step, and what holds the host without having asked; it is on the host's own disk.
     local ? lock.current() : null,
     readTurns(server, config.host),
@@ -67,6 +70,13 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
     runningSweeps(server, config.host),
     runningTests(server, config.host),
     describeSchedule(server.client.schedule, scheduleIdOf(config.host)),
+    // What cannot be read of them says `doctor`.
+    local
+      ? overdueAlerts(config, new Date()).then(
+          (found) => found.overdue,
+          () => null,
+        )
+      : null,
   ]);
   const never = new AbortController().signal;
   const looks = await Promise.all(sweeps.map(async ({ sweep }) => lookAtSweep(server, sweep, never)));
@@ -108,5 +118,6 @@ export async function readStatus(server: TemporalServer, config: Config, local: 
             note: schedule.state.note || null,
             next: schedule.state.paused ? null : (schedule.info.nextActionTimes[0]?.toISOString() ?? null),
           },
+    overdue,
   };
 }

@@ -1,4 +1,5 @@
 import { bold, yellow } from 'yoctocolors';
+import type { Overdue } from '../../alerts/overdue.ts';
 import type { RecipeProgress, StepProgress, SweepProgress } from '../../workflows/protocol.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { formatDuration, formatTime } from './quantities.ts';
@@ -16,6 +17,8 @@ export interface Status {
   sweeps: SweepStatus[];
   tests: TestStatus[];
   schedule: { id: string; paused: boolean; note: string | null; next: string | null } | null;
+  /** Alerts that a target should have been told of more than a day ago. Null of another host, and where it cannot be read. */
+  overdue: Overdue[] | null;
 }
 
 export interface SweepStatus {
@@ -55,12 +58,18 @@ export function renderStatus(status: Status, now: number): string {
             .join('; ')
     }`,
     `schedule  ${scheduleLine(schedule)}`,
+    ...(status.overdue ?? []).map((one) => yellow(overdueLine(one))),
   ];
   if (status.sweeps.length === 0) lines.push('sweeps    none running');
   for (const sweep of status.sweeps) lines.push('', renderSweep(sweep, now), `  ${sweep.url}`);
   for (const { test, step, note, url } of status.tests)
     lines.push('', liveTestView({ test, step, note }, now), `  ${url}`);
   return lines.join('\n');
+}
+
+function overdueLine({ alert, target, since, error }: Overdue): string {
+  const why = error ?? 'nothing was tried: is there a worker?';
+  return oneLine(`alert     ${alert} is owed to ${target} since ${formatTime(new Date(since))}: ${why}`);
 }
 
 function holderLine({ holder, waiting }: Status): string {

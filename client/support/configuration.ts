@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { alertAccess, alertTargets, secretsOfAccess } from '../../host/config/alert-targets.ts';
 import { mirrorUrl, type Config } from '../../host/config/config.ts';
 import { forgeAccess } from '../../host/config/forge-access.ts';
 import { webhookSecret } from '../../host/config/webhook-secret.ts';
@@ -27,8 +28,12 @@ export async function secretsOf(config: Config): Promise<string[]> {
     () => '',
   );
   const webhook = await webhookSecret(config.serve).catch(() => '');
+  const told = await Promise.all(
+    alertTargets(config.alerts).map(async (target) => alertAccess(target).then(secretsOfAccess, () => [])),
+  );
   return [
     ...[token, webhook].filter((secret) => secret !== ''),
+    ...told.flat(),
     ...credentialsIn(texts),
     ...settingsToMask(set, [host, zone, state, recipes, ...names]),
   ];

@@ -23,7 +23,7 @@ export async function addState(bundle: Bundle, state: string): Promise<void> {
   await addListing(bundle, 'state.txt', state);
   for (const file of ['installation.json', 'unreached.json', 'images.json'])
     await addRecord(bundle, state, file);
-  for (const folder of ['alerts', 'alerts/ended', 'ledger', 'index', 'lock', 'attempts']) {
+  for (const folder of ['alerts', 'alerts/ended', 'alerts/relayed', 'ledger', 'index', 'lock', 'attempts']) {
     await addRecords(bundle, state, folder, RECORD);
   }
   for (const recipe of await foldersIn(bundle, state, 'canonicals')) {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { duration } from '../machine/duration.ts';
 import { readYamlFile } from '../machine/yaml-file.ts';
+import { ALERT_TARGETS_SCHEMA, withAbsoluteAlertFiles } from './alert-targets.ts';
 
 /** The one configuration file. Every key is explained in recipe-sweep.example.yml, which a test validates. */
 
@@ -46,6 +47,7 @@ export const CONFIG_SCHEMA = z.strictObject({
       webhookSecretFile: z.string().min(1).exactOptional(),
     })
     .prefault({}),
+  alerts: ALERT_TARGETS_SCHEMA.prefault([]),
   docker: z
     .strictObject({
       socket: z.string().startsWith('/').prefault('/var/run/docker.sock'),
@@ -136,6 +138,7 @@ export async function readConfig(file: string): Promise<Config> {
       ? {}
       : { forge: { ...config.forge, tokenFile: path.resolve(folder, config.forge.tokenFile) } }),
     serve: withAbsoluteSecret(config.serve, folder),
+    alerts: withAbsoluteAlertFiles(config.alerts, folder),
   };
 }
 

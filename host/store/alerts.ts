@@ -1,4 +1,4 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import {
@@ -28,9 +28,14 @@ export interface KeptAlert extends Alert {
   advice: string;
 }
 
+export interface AlertInFile extends KeptAlert {
+  file: string;
+}
+
 /**
  * Alerts are one JSON file each below `<state>/alerts/`: those that hold there, under a name that says kind and
- * subject; those that are over in `ended/`; and in `seen/` whatever was moved there by who delivered it, or saw to it.
+ * subject; those that are over in `ended/`; and in `seen/` whatever was moved there once everybody was told, or by who saw to
+ * it.
  */
 export interface Alerts {
   /** From then on it holds; one that holds already is the same, seen again. */
@@ -38,7 +43,11 @@ export interface Alerts {
   /** It is over. Does nothing where it does not hold. */
   end(kind: AlertKind, subject: AlertSubject, now: Date): Promise<void>;
   /** Those that hold, by file, and what is wrong with those that cannot be read. */
-  open(): Promise<{ alerts: (KeptAlert & { file: string })[]; unreadable: string[] }>;
+  open(): Promise<{ alerts: AlertInFile[]; unreadable: string[] }>;
+  /** The same of those that are over and were not archived. One that still stands as one that holds does hold. */
+  over(): Promise<{ alerts: AlertInFile[]; unreadable: string[] }>;
+  /** Moves one that is over to `seen/`. Does nothing where somebody did. */
+  archive(alert: AlertInFile): Promise<void>;
   /** Throws away those that were over, or seen, before then. What does not go holds no other up. */
   discardOver(before: Date): Promise<void>;
 }
@@ -80,12 +89,12 @@ export function createAlerts(state: string): Alerts {
   const folder = path.join(state, 'alerts');
   const [ended, seen] = [path.join(folder, 'ended'), path.join(folder, 'seen')];
 
-  async function read(isOne: (name: string) => boolean): ReturnType<Alerts['open']> {
-    const alerts: (KeptAlert & { file: string })[] = [];
+  async function read(place: string, isOne = (_name: string): boolean => true): ReturnType<Alerts['open']> {
+    const alerts: AlertInFile[] = [];
     const unreadable: string[] = [];
-    const names = await readdir(folder).catch(noneIfMissing);
+    const names = await readdir(place).catch(noneIfMissing);
     for (const name of names.filter((one) => one.endsWith('.json') && isOne(one)).sort()) {
-      const file = path.join(folder, name);
+      const file = path.join(place, name);
       try {
         const alert = await readJson(file, alertSchema);
         if (alert) alerts.push({ ...alert, file });
@@ -96,8 +105,8 @@ export function createAlerts(state: string): Alerts {
     return { alerts, unreadable };
   }
 
-  async function holding(kind: AlertKind, subject: AlertSubject): Promise<(KeptAlert & { file: string })[]> {
-    const { alerts } = await read((name) => name.startsWith(`${kind}-`));
+  async function holding(kind: AlertKind, subject: AlertSubject): Promise<AlertInFile[]> {
+    const { alerts } = await read(folder, (name) => name.startsWith(`${kind}-`));
     return alerts.filter((alert) => alert.kind === kind && isSameSubject(alert.subject, subject));
   }
 
@@ -114,14 +123,29 @@ export function createAlerts(state: string): Alerts {
     async end(kind, subject, now) {
       for (const { file, ...alert } of await holding(kind, subject)) {
         // By when it began, so that whoever does it again after a crash does the same.
-        const name = `${nameOf(alert)}-${alert.since.replace(/[^0-9TZ]/g, '')}.json`;
+        const name = `${alertId(alert)}.json`;
         await writeJson(path.join(ended, name), { ...alert, ended: now.toISOString() });
         await rm(file, { force: true });
         await syncFolder(folder);
       }
     },
     async open() {
-      return read(() => true);
+      return read(folder);
+    },
+    async over() {
+      const holds = new Set((await read(folder)).alerts.map(alertId));
+      const { alerts, unreadable } = await read(ended);
+      return { alerts: alerts.filter((alert) => !holds.has(alertId(alert))), unreadable };
+    },
+    async archive({ file }) {
+      await mkdir(seen, { recursive: true });
+      try {
+        await rename(file, path.join(seen, path.basename(file)));
+        await syncFolder(seen);
+        await syncFolder(ended);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
     },
     async discardOver(before) {
       const files: string[] = [];
@@ -140,7 +164,12 @@ export function createAlerts(state: string): Alerts {
   };
 }
 
-/** What it is known by, as the name of a file. */
+/** What it is known by from its beginning to its end: by its kind, its subject and since when, as the name of a file. */
+export function alertId(alert: KeptAlert): string {
+  return `${nameOf(alert)}-${alert.since.replace(/[^0-9TZ]/g, '')}`;
+}
+
+/** What it is known by while it holds. */
 function nameOf({ kind, subject }: Pick<Alert, 'kind' | 'subject'>): string {
   return subject.is === 'host' ? `${kind}-host` : `${kind}-recipe-${folderName(subject.name)}`;
 }

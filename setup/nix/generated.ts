@@ -54,7 +54,11 @@ function typeWords({ type }: Option): string {
       return type.of.map((one) => `\`${one}\``).join(', ');
     case 'number':
       return `${type.min} to ${type.max}`;
+    case 'texts':
+      return 'list of texts';
     case 'group':
       return 'group';
+    case 'groups':
+      return 'list of groups';
   }
 }

@@ -1,4 +1,4 @@
-import { isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, isSeq, parseDocument, type YAMLMap } from 'yaml';
 import { z } from 'zod';
 import { CONFIG_SCHEMA } from '../../host/config/config.ts';
 
@@ -13,11 +13,14 @@ type OptionType =
   | { kind: 'text'; pattern: string | null }
   | { kind: 'choice'; of: string[] }
   | { kind: 'number'; min: number; max: number }
+  | { kind: 'texts'; pattern: string | null }
   /** A group that may be left out, which is not the same as one without keys. */
-  | { kind: 'group' };
+  | { kind: 'group' }
+  /** Any number of groups with the same keys. */
+  | { kind: 'groups' };
 
 export interface Option {
-  /** Dotted. A group comes before its keys. */
+  /** Dotted. A group, or a list of groups, comes before its keys. */
   key: string;
   type: OptionType;
   /** Whether the configuration is refused without it. */
@@ -25,7 +28,7 @@ export interface Option {
   /** Null where there is none. */
   default: string | number | null;
   description: string;
-  /** Null where the default says it. */
+  /** Null where the default says it; of a list of texts, one of them. */
   example: string | number | null;
 }
 
@@ -53,6 +56,12 @@ const schemaNode = z.union([
     maxLength: z.number().optional(),
     format: z.enum(['uri', 'starts_with', 'includes']).optional(),
     default: z.string().optional(),
+  }),
+  z.strictObject({
+    type: z.literal('array'),
+    items: z.unknown(),
+    minItems: z.number().optional(),
+    default: z.tuple([]).optional(),
   }),
 ]);
 
@@ -84,6 +93,8 @@ function groupOptions(schema: unknown, prefix: string, explained: ReadonlyMap<st
       ];
     }
     if (description === '') throw new Error(`recipe-sweep.example.yml does not explain ${key}`);
+    if (node.type === 'array')
+      return listOptions(node.items, { key, required, description, value }, explained);
     const shown = typeof value === 'string' || typeof value === 'number' ? value : null;
     return [
       {
@@ -98,7 +109,27 @@ function groupOptions(schema: unknown, prefix: string, explained: ReadonlyMap<st
   });
 }
 
-function typeOf(node: Exclude<z.output<typeof schemaNode>, { type: 'object' }>): OptionType {
+/** Of a list: of groups with their keys, or of texts. */
+function listOptions(
+  items: unknown,
+  { key, required, description, value }: Explained & { key: string; required: boolean },
+  explained: ReadonlyMap<string, Explained>,
+): Option[] {
+  const node = schemaNode.parse(items);
+  const list = (type: OptionType, example: string | null): Option => {
+    return { key, type, required, default: null, description, example };
+  };
+  if ('properties' in node) {
+    return [list({ kind: 'groups' }, null), ...groupOptions(items, `${key}.`, explained)];
+  }
+  if (node.type === 'array') throw new Error(`${key} is a list of lists`);
+  const type = typeOf(node);
+  if (type.kind !== 'text') throw new Error(`${key} is no list of texts`);
+  const [example = null] = Array.isArray(value) ? (value as string[]) : [];
+  return [list({ kind: 'texts', pattern: type.pattern }, example)];
+}
+
+function typeOf(node: Exclude<z.output<typeof schemaNode>, { type: 'object' | 'array' }>): OptionType {
   if ('enum' in node) return { kind: 'choice', of: node.enum };
   if (node.type === 'integer') return { kind: 'number', min: node.minimum, max: node.maximum };
   const { pattern, minLength } = node;
@@ -127,11 +158,21 @@ function explanations(example: string): Map<string, Explained> {
       if (!isScalar(key)) throw new Error(`recipe-sweep.example.yml: not a key below ${prefix}`);
       const name = `${prefix}${String(key.value)}`;
       const comment = key.commentBefore ?? (index === 0 ? map.commentBefore : null) ?? '';
-      found.set(name, {
-        description: sentences(comment),
-        value: isScalar(value) ? value.value : null,
-      });
+      const description = sentences(comment);
+      // Of a key that several items of a list have, the first one says what it is.
+      if (description !== '' || !found.has(name)) {
+        found.set(name, {
+          description,
+          value: isScalar(value) ? value.value : isSeq(value) ? value.toJSON() : null,
+        });
+      }
       if (isMap(value)) visit(value, `${name}.`);
+      if (!isSeq(value)) return;
+      value.items.forEach((item, at) => {
+        if (!isMap(item)) return;
+        if (at === 0) item.commentBefore ??= value.commentBefore ?? null;
+        visit(item, `${name}.`);
+      });
     });
   };
   if (!isMap(contents)) throw new Error('recipe-sweep.example.yml is no map');
@@ -139,10 +180,26 @@ function explanations(example: string): Map<string, Explained> {
   return found;
 }
 
+const PUT_OUT_OF_USE = [
+  ...[
+    'tls',
+    'ca',
+    'cert',
+    'key',
+    'serverName',
+    'apiKeyFile',
+    'forge',
+    'url',
+    'tokenFile',
+    'webhookSecretFile',
+  ],
+  ...['alerts', 'webhook', 'mail', 'ntfy', 'urlFile', 'to', 'from', 'server', 'user', 'passwordFile'],
+];
+
 /** With the keys that stand in comments, `# tls:` and what is indented below it. */
 function inUse(example: string): string {
   return example.replaceAll(
-    /^( *)# ((?: {2})*(?:tls|ca|cert|key|serverName|apiKeyFile|forge|url|tokenFile|webhookSecretFile):.*| {2}# .*)$/gm,
+    RegExp(`^( *)# ((?: {2})*(?:- )?(?:${PUT_OUT_OF_USE.join('|')}):.*|(?: {2})+# .*)$`, 'gm'),
     '$1$2',
   );
 }

@@ -139,13 +139,22 @@ let
     ];
     arguments = { inherit lib pkgs; };
   };
+
+  withoutNulls =
+    value:
+    if builtins.isAttrs value then
+      builtins.mapAttrs (_: withoutNulls) (lib.filterAttrs (_: one: one != null) value)
+    else if builtins.isList value then
+      map withoutNulls value
+    else
+      value;
 in
 {
   inherit (config.systemd) services;
   tmpfiles = config.systemd.tmpfiles.rules;
   refused = map (each: each.message) (builtins.filter (each: !each.assertion) config.assertions);
   settings = lib.optionalAttrs config.services.recipe-sweep.enable (
-    lib.filterAttrsRecursive (_: value: value != null) config.services.recipe-sweep.settings
+    withoutNulls config.services.recipe-sweep.settings
   );
   temporal = config.services.temporal.settings;
   inherit (config.services.postgresql) authentication ensureDatabases ensureUsers;

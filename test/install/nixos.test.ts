@@ -184,9 +184,18 @@ test('every key of the configuration may be said', async () => {
   const said: Record<string, Setting> = Object.fromEntries(
     options.flatMap(({ key, example, default: usual }) => {
       const value = example ?? usual;
-      return value === null ? [] : [[key, value]];
+      // Those of a list of groups are said below.
+      return value === null || key.startsWith('alerts.') ? [] : [[key, value]];
     }),
   );
+  const exampleOf = (key: string) => options.find((option) => option.key === `alerts.${key}`)?.example;
+  const mail = ['from', 'server', 'user', 'passwordFile'].map((key) => [key, exampleOf(`mail.${key}`)]);
+  const alerts = [
+    { webhook: { url: exampleOf('webhook.url'), tokenFile: exampleOf('webhook.tokenFile') } },
+    { webhook: { urlFile: exampleOf('webhook.urlFile') } },
+    { mail: { to: [exampleOf('mail.to')], ...Object.fromEntries(mail) } },
+    { ntfy: { url: exampleOf('ntfy.url'), tokenFile: exampleOf('ntfy.tokenFile') } },
+  ];
   said['recipes'] = '/etc/recipes';
   said['mirrors'] = '/home/git/mirrors/{recipe}.git';
   said['limits.attempts'] = 7;
@@ -198,6 +207,7 @@ test('every key of the configuration may be said', async () => {
      virtualisation.docker.daemon.settings.data-root = "/home/docker";
      services.recipe-sweep.enable = true;
      services.recipe-sweep.tools = [ pkgs.chromium ];
+     services.recipe-sweep.settings.alerts = builtins.fromJSON ''${JSON.stringify(alerts)}'';
      ${lines.join('\n')}`,
   );
   expect(error).toBe('');
@@ -208,6 +218,7 @@ test('every key of the configuration may be said', async () => {
       .reduce<unknown>((group, name) => (group as Record<string, unknown>)[name], host.settings);
     expect([key, found]).toEqual([key, value]);
   }
+  expect(host.settings['alerts']).toEqual(alerts);
   expect(host.services['recipe-sweep']?.serviceConfig['ReadWritePaths']).toEqual([
     '-/var/lib/recipe-sweep',
     '-/home/docker',

@@ -13,6 +13,9 @@ import { workflowUrl } from '../../client/ui.ts';
 import { explain } from '../../client/temporal-failure.ts';
 import { meantSweep } from '../../client/running.ts';
 import type { SweepReport } from '../../domain/report.ts';
+import { createRelay } from '../../alerts/relay.ts';
+import { sender } from '../../alerts/send.ts';
+import { readConfig } from '../../host/config/config.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals, type CanonicalRecord } from '../../host/store/canonicals.ts';
 import { createReports } from '../../host/store/reports.ts';
@@ -424,6 +427,112 @@ test('doctor names strays, what cannot be read, and what was left behind', async
   expect(wrong.get('left behind')).toContain('since 1970-01-01 00:00:00Z: stack gite-1 was not removed');
   expect(findings.find(({ name }) => name === 'left behind')?.how).toContain('remove by hand');
   expect(wrong.get('left behind')).not.toContain('read-only');
+});
+
+describe('who is told of alerts', () => {
+  let heard: string[];
+  let url: string;
+  let server: ReturnType<typeof createServer>;
+  const file = (): string => path.join(folder, 'recipe-sweep.yml');
+  beforeEach(async () => {
+    heard = [];
+    server = createServer((request, response) => {
+      request.setEncoding('utf8');
+      request.on('data', (text: string) => heard.push(text));
+      request.on('end', () => response.writeHead(request.url === '/gone' ? 404 : 200).end('no such hook'));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterEach(() => server.close());
+
+  const tell = async (...targets: object[]): Promise<void> => {
+    const text = (await readFile(file(), 'utf8')).replace(/\nalerts: .*/, '');
+    await writeFile(file(), `${text}\nalerts: ${JSON.stringify(targets)}\n`);
+  };
+  const raise = async (at: Date): Promise<void> =>
+    createAlerts(path.join(folder, 'state')).raise(
+      {
+        kind: 'promote-failed',
+        subject: { is: 'recipe', name: 'gitea' },
+        message: 'read-only\u001b[31m',
+        evidence: null,
+        run: 'sweep-1/gitea',
+      },
+      at,
+    );
+
+  test('alert test tells each target, and says of each how it went', async () => {
+    await tell({ webhook: { url: `${url}/hook` } }, { ntfy: { urlFile: 'none' } });
+    const { status, out } = await type('alert', 'test');
+    expect(status).toBe(2);
+    const lines = stripVTControlCharacters(out).split('\n');
+    expect(lines[1]).toMatch(/^delivered +webhook at http:/);
+    expect(lines[2]).toMatch(/^NOT +ntfy of .*alerts\.1\.ntfy\.urlFile/);
+    expect(parseDocument('webhook', heard.join(''))).toMatchObject({
+      event: 'test',
+      host: 'ci-1',
+      alert: null,
+    });
+    await tell({ webhook: { url: `${url}/hook` } });
+    expect(await type('alert', 'test')).toMatchObject({ status: 0 });
+    await tell({ webhook: { url: `${url}/gone` } });
+    const gone = await type('alert', 'test');
+    expect(gone).toMatchObject({ status: 2 });
+    expect(gone.out).toContain('404, no such hook; nothing is there: look at the URL');
+  });
+
+  test('alert test without a target says so', async () => {
+    expect(await type('alert', 'test')).toMatchObject({
+      status: 2,
+      err: expect.stringContaining('names no target') as string,
+    });
+  });
+
+  test('alert list shows what holds', async () => {
+    expect(await type('alert', 'list')).toMatchObject({ status: 0, out: 'none' });
+    await raise(new Date(0));
+    const { out } = await type('alert', 'list');
+    expect(stripVTControlCharacters(out)).toMatch(
+      /1970-01-01 00:00:00Z +promote-failed +gitea +read-only; open/,
+    );
+    expect(out).not.toContain('\u001b[31m');
+    expect(parseDocument('alert list', (await type('alert', 'list', '--json')).out)).toHaveLength(1);
+  });
+
+  test('doctor says what is overdue, which secrets are missing, and whom no worker knows', async () => {
+    const config = async () => readConfig(file());
+    const found = async () => {
+      const findings = parseDocument('doctor', (await type('doctor', '--json')).out);
+      return findings.find(({ name }) => name === 'alert targets');
+    };
+    expect(await found()).toMatchObject({ ok: true, found: expect.stringContaining('none') as string });
+    await tell({ webhook: { url: `${url}/gone` } });
+    expect(await found()).toMatchObject({
+      ok: false,
+      found: expect.stringContaining('start the worker') as string,
+    });
+    const started = new Date(Date.now() - 2 * 86_400_000);
+    await raise(started);
+    const read = await config();
+    const relay = createRelay({
+      config: read,
+      log: { info: () => undefined, warn: () => undefined },
+      lock: async () => ({ giveBack: async () => undefined }),
+      send: sender(read),
+      now: () => started,
+      random: () => 1,
+    });
+    for (const target of relay.targets) await relay.deliver(target);
+    const late = await found();
+    expect(late).toMatchObject({ ok: false, how: expect.stringContaining('alert test') as string });
+    expect(late?.found).toContain(
+      'alerts/promote-failed-recipe-gitea.json: owed to webhook at http://127.0.0.1',
+    );
+    expect(late?.found).toContain('404, no such hook');
+    await tell({ webhook: { urlFile: 'none' } });
+    expect((await found())?.found).toContain('alerts.0.webhook.urlFile');
+  });
 });
 
 test('doctor says what to do where a forge and serve are half set up', async () => {

@@ -186,7 +186,22 @@ describe('status', () => {
     sweeps: [],
     tests: [],
     schedule: null,
+    overdue: [],
   };
+
+  test('names an alert that somebody should have been told of', () => {
+    const overdue = [
+      {
+        alert: '/state/alerts/tag-moved-recipe-gitea.json',
+        target: 'mail to ops@example.org',
+        since: '1970-01-01T00:00:00.000Z',
+        error: 'refused\u001b[2J',
+      },
+    ];
+    expect(plain(renderStatus({ ...quiet, overdue }, 0))).toContain(
+      'alert     /state/alerts/tag-moved-recipe-gitea.json is owed to mail to ops@example.org since 1970-01-01 00:00:00Z: refused',
+    );
+  });
 
   test('of a host where nothing is set up says what to do', () => {
     const lines = plain(renderStatus(quiet, 0)).split('\n');

@@ -17,9 +17,12 @@ async function loadsClient(file: string): Promise<boolean> {
   return stdout === 'true';
 }
 
-test.each(['results', 'canonical', 'ledger', 'recipe'])('%s reads files without it', async (name) => {
-  expect(await loadsClient(`client/commands/${name}.ts`)).toBe(false);
-});
+test.each(['alert', 'results', 'canonical', 'ledger', 'recipe'])(
+  '%s reads files without it',
+  async (name) => {
+    expect(await loadsClient(`client/commands/${name}.ts`)).toBe(false);
+  },
+);
 
 test('what asks the server has it', async () => {
   expect(await loadsClient('client/commands/sweep.ts')).toBe(true);

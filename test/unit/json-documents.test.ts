@@ -19,7 +19,9 @@ const EXAMPLES: readonly DocumentName[] = [
   'recipe check',
   'recipe show',
   'doctor',
+  'alert list',
   'alert',
+  'webhook',
 ];
 
 const examples = [...page.matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);

@@ -15,6 +15,7 @@ import { createHostLock } from '../../host/lock/host-lock.ts';
 import { installationOf } from '../../host/lock/installation.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
+import { createRelayed } from '../../host/store/relayed.ts';
 import { createSeenComments } from '../../host/store/seen-comments.ts';
 import { createStore } from '../../host/store/store.ts';
 
@@ -76,6 +77,7 @@ interface Kind {
 
 /** What a document has of these depends on its kind. */
 interface Written {
+  alerts: object;
   commit: string;
   holder: object | null;
   id: string;
@@ -89,6 +91,7 @@ interface Written {
   step: string;
   sweep: string;
   tag: string;
+  target: string;
   version: string;
   volumes: unknown[];
 }
@@ -206,6 +209,16 @@ const KINDS: Record<string, Kind> = {
     },
     expected: (written) =>
       expect.arrayContaining(eachLike(written, ({ message, run }) => ({ message, run }))),
+  },
+  relayed: {
+    files: /^alerts\/relayed\/[^/]+\.json$/,
+    source: 'store/relayed.ts',
+    schemas: [1],
+    async read(state, file) {
+      const found = await createRelayed(state).read(path.basename(file, '.json'));
+      return { target: found?.target, since: found?.since, alerts: Object.keys(found?.alerts ?? {}) };
+    },
+    expected: ([{ target, since, alerts } = NOTHING]) => ({ target, since, alerts: namesOf(alerts) }),
   },
   ledger: {
     files: /^ledger\/[^/]+\.jsonl$/,

@@ -34,6 +34,16 @@ const CONFIG = {
   mirrors: `https://robot:${SECRET}%20mirror@git.example.org/mirrors/{recipe}.git`,
   path: process.env['PATH'],
   docker: { socket: '/nonsuch' },
+  alerts: [
+    { webhook: { url: `https://chat.example.org/hooks/${SECRET}-hook` } },
+    { ntfy: { urlFile: './ntfy-url', tokenFile: './ntfy-token' } },
+    {
+      mail: {
+        ...{ to: ['ops@example.org'], from: 'ci@example.org', server: 'smtps://mail.example.org:465' },
+        ...{ user: 'ci', passwordFile: './mail-password' },
+      },
+    },
+  ],
   // Nobody listens there.
   temporal: { address: '127.0.0.1:9', tls: {}, apiKeyFile: './api-key' },
 };
@@ -71,6 +81,12 @@ const RECORD = {
 async function plant(): Promise<void> {
   await write('recipe-sweep.yml', `# ${SECRET}-comment\n${stringify(CONFIG)}`);
   await write('api-key', `${SECRET}-api-key`);
+  await write('ntfy-url', `https://ntfy.example.org/${SECRET}-topic`);
+  await write('ntfy-token', `${SECRET}-ntfy`);
+  await write('mail-password', `${SECRET}-mail`);
+  await write('state/alerts/relayed/ntfy-1.json', {
+    failing: { error: `/${SECRET}-topic, ${SECRET}-ntfy and ${SECRET}-mail were refused` },
+  });
   await write(
     'recipes/gitea/recipe.yml',
     stringify({

@@ -55,6 +55,7 @@ test('a worker that cannot start its reaper ends what runs before it closes its 
     path: '/usr/bin',
     temporal: { address: 'nowhere:1', namespace: 'default' },
     docker: { socket: '/nonsuch' },
+    alerts: [],
   } as unknown as Config;
   const logFile = path.join(folder, 'worker.log');
   const running = runWorker(config, { signal: new AbortController().signal, logFile });
