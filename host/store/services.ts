@@ -8,6 +8,7 @@ import { Fault } from '../../domain/fault.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import {
   appendDurably,
+  newerSchema,
   noneIfMissing,
   readJson,
   syncFolder,
@@ -111,7 +112,7 @@ export interface Services {
   order(service: string, change: Partial<Omit<Orders, 'schema'>>): Promise<void>;
   /** Adds what a reconcile did. */
   tell(service: string, event: Omit<ServiceEvent, 'schema'>): Promise<void>;
-  /** What reconciles did, oldest first; of a line that cannot be read nothing. */
+  /** What reconciles did, oldest first; of a line that was cut nothing. Throws Fault RecordUnreadable. */
   history(service: string): Promise<ServiceEvent[]>;
   /** Services that have a folder here, by name. */
   list(): Promise<string[]>;
@@ -169,10 +170,14 @@ export function createServices({ state, zone }: { state: string; zone: string })
       await appendDurably(file(service, 'history.jsonl'), line);
     },
     async history(service) {
-      const lines = (await textIfThere(file(service, 'history.jsonl'))).split('\n');
-      return lines.flatMap((line) => {
-        const read = eventSchema.safeParse(tryJson(line));
-        return read.success ? [read.data] : [];
+      const written = file(service, 'history.jsonl');
+      return (await textIfThere(written)).split('\n').flatMap((line) => {
+        const event = tryJson(line);
+        const read = eventSchema.safeParse(event);
+        if (read.success) return [read.data];
+        const newer = newerSchema(written, event, read.error);
+        if (newer !== null) throw newer;
+        return [];
       });
     },
     async list() {

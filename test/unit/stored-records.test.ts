@@ -16,6 +16,7 @@ import { installationOf } from '../../host/lock/installation.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createRelayed } from '../../host/store/relayed.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createSeenComments } from '../../host/store/seen-comments.ts';
 import { createStore } from '../../host/store/store.ts';
 
@@ -274,6 +275,36 @@ const KINDS: Record<string, Kind> = {
     schemas: [1],
     read: async (state) => [...(await createSeenComments(state).read()).keys()],
     expected: ([{ recipes } = NOTHING]) => namesOf(recipes),
+  },
+  'last-good release of a service': {
+    files: /^services\/[^/]+\/last-good\.json$/,
+    source: 'store/services.ts',
+    schemas: [1],
+    read: async (state, _file, [, service = '']) =>
+      createServices({ state, zone: await zoneOf(state) }).lastGood(service),
+    expected: ([{ version, commit, images } = NOTHING], [, service]) =>
+      like({ service, version, commit, images }),
+  },
+  'change of a service': {
+    files: /^services\/[^/]+\/underway\.json$/,
+    source: 'store/services.ts',
+    schemas: [1],
+    read: async (state, _file, [, service = '']) => createServices({ state, zone: '' }).underway(service),
+    expected: ([{ run } = NOTHING]) => like({ run, snapshot: like({}), unhealthy: like({}) }),
+  },
+  'orders for a service': {
+    files: /^services\/[^/]+\/orders\.json$/,
+    source: 'store/services.ts',
+    schemas: [1],
+    read: async (state, _file, [, service = '']) => createServices({ state, zone: '' }).orders(service),
+    expected: () => like({ approved: like({}), rolledBack: like({}) }),
+  },
+  'history of a service': {
+    files: /^services\/[^/]+\/history\.jsonl$/,
+    source: 'store/services.ts',
+    schemas: [1],
+    read: async (state, _file, [, service = '']) => createServices({ state, zone: '' }).history(service),
+    expected: (written) => eachLike(written, ({ version }) => ({ version })),
   },
   installation: {
     files: /^installation\.json$/,
