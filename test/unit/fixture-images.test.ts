@@ -10,8 +10,8 @@ import { standIns } from '../../setup/images/stand-ins.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const RECIPES = path.join(ROOT, 'fixtures/recipes');
 
-/** Named by a release that is to fail. */
-const MISSING = 'localhost/recipe-sweep/nginx:1.99';
+/** Named by releases that are to fail. */
+const MISSING = ['localhost/recipe-sweep/nginx:1.99', 'localhost/recipe-sweep/keycloak:26.9.9'];
 
 async function imagesOfRecipes(): Promise<string[]> {
   const files = (await readdir(RECIPES, { recursive: true })).filter((file) => /compose.*\.yml$/.test(file));
@@ -22,7 +22,7 @@ async function imagesOfRecipes(): Promise<string[]> {
 describe('the images of the fixture recipes', () => {
   it('are those that the recipes name', async () => {
     const named = new Set(await imagesOfRecipes());
-    named.delete(MISSING);
+    for (const image of MISSING) named.delete(image);
     expect([...named].sort()).toEqual(ALL_IMAGES.map(reference).sort());
   });
 

@@ -260,7 +260,9 @@ describe('a newer release', () => {
       expect(undisturbed.machine.deployed).toHaveLength(deployments);
       await judge(undisturbed);
 
-      for (let at = 1; at <= passes; at++) {
+      // What is rolled back for another reason passes the same boundaries.
+      const every = quality === 'good' || quality === 'fails its checks' ? 1 : 4;
+      for (let at = 1; at <= passes; at += every) {
         const again = await createAdopted(`again-${at}`);
         publish(again.machine, NEW, quality);
         const { result: done } = await play(again.machine, () => reconcileWorkflow(), {
