@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
+import { secretVariables, withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
 import { isSame, type Revision } from '../domain/release.ts';
 import { runName, type NamedRun, type RunRef } from '../domain/run.ts';
@@ -87,10 +87,24 @@ export async function prepareApp(
     written,
     settings,
     dependencies,
+    secrets: await secretsFor(world, dependencies),
     resolvedImages: resolvedImagesFile(folder),
     provenImages: proven?.images ?? null,
     evidence,
   };
+}
+
+/** The secrets of the realms that were made for the run. */
+async function secretsFor(
+  world: Pick<World, 'realmKey'>,
+  dependencies: readonly ProvidedDependency[],
+): Promise<App['secrets']> {
+  const secrets: Record<string, string> = {};
+  for (const { recipe, realm } of dependencies) {
+    if (realm === undefined) continue;
+    Object.assign(secrets, secretVariables(recipe, await world.realmKey.secretsOf(realm)));
+  }
+  return secrets;
 }
 
 /** A tier to ask of the run's deployment. */

@@ -10,14 +10,17 @@ import type { DependencyProvider, Need } from './dependency-provider.ts';
 import { syncMirror } from './mirror-sync.ts';
 import type { World } from './world.ts';
 
+/** The throw-away domain of a run's dependency; another one than the run's own, also of the same recipe. */
+export function dependencyDomain(
+  { config }: Pick<World, 'config'>,
+  { run, recipe }: Pick<Need, 'run' | 'recipe'>,
+): string {
+  const mark = createHash('sha256').update(`${run.workflow.runId}/${recipe}`).digest('hex');
+  return coldDomain(recipe, config.zone, mark);
+}
+
 /** Provides each dependency as a cold deployment of its own, which lives and dies with the run. */
 export function coldDependencies(world: World): DependencyProvider {
-  /** The throw-away domain of a run's dependency; another one than the run's own, also of the same recipe. */
-  function domainOf({ run, recipe }: Pick<Need, 'run' | 'recipe'>): string {
-    const mark = createHash('sha256').update(`${run.workflow.runId}/${recipe}`).digest('hex');
-    return coldDomain(recipe, world.config.zone, mark);
-  }
-
   /** The release that is proven, or else the latest one. A lost record stops its own recipe, not those that need it. */
   async function releaseOf(attempt: Attempt, { run, recipe }: Need): Promise<Release> {
     const { releases } = await syncMirror(world, attempt, recipe, run);
@@ -42,7 +45,7 @@ export function coldDependencies(world: World): DependencyProvider {
           run,
           recipe,
           step: `dependency ${recipe}`,
-          domain: domainOf(need),
+          domain: dependencyDomain(world, need),
           lifetime: 'cold',
           dependencies: need.dependencies.filter((one) => needed.has(one.recipe)),
           upgraded: false,
@@ -64,7 +67,7 @@ export function coldDependencies(world: World): DependencyProvider {
     },
 
     async takeBack(attempt, need) {
-      await removeColdStack(world, attempt, stackName(domainOf(need)));
+      await removeColdStack(world, attempt, stackName(dependencyDomain(world, need)));
     },
   };
 }

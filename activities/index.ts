@@ -1,10 +1,10 @@
 import { answer } from './answer.ts';
 import { backup } from './backup.ts';
 import { canonical } from './canonical.ts';
-import { coldDependencies } from './cold-dependency.ts';
 import { coldTest } from './cold-test.ts';
 import { custom } from './custom.ts';
 import { dependencies } from './dependencies.ts';
+import { liveOrColdDependencies } from './live-or-cold.ts';
 import { ledger } from './ledger.ts';
 import { lint } from './lint.ts';
 import { mirrorSync } from './mirror-sync.ts';
@@ -24,7 +24,7 @@ import type { World } from './world.ts';
 
 /** Every step, bound to the outside world: the only way in. */
 export function createActivities(world: World) {
-  const provider = coldDependencies(world);
+  const provider = liveOrColdDependencies(world);
   return {
     ...sweep(world),
     ...mirrorSync(world),

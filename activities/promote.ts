@@ -8,6 +8,7 @@ import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { changedImages, type ImageSeen } from '../domain/app.ts';
 import { prepareApp } from './app.ts';
 import { holdersOf, holdingHost } from './attempt.ts';
+import { refuseWithoutLive } from './live-dependency.ts';
 import { reattach } from './reattach.ts';
 import type { World } from './world.ts';
 
@@ -35,6 +36,7 @@ export function promote(world: World) {
       return holdingHost(world, holdersOf(run), `${runName(run)}: promote`, async (attempt) => {
         const { warm, deployer, stacks, guard, report } = attempt;
         const { recipe } = run;
+        const since = world.now();
         const domain = warmDomain(recipe, world.config.zone);
         const resultFolder = await world.results.runFolder(runName(run));
         const refuse = (why: string, evidence = resultFolder): PromoteResult => ({
@@ -77,12 +79,16 @@ export function promote(world: World) {
           report(`${step} at ${domain}`);
           const proven = await prepareApp(world, attempt, { ...where, step, upgraded: false }, base);
           const reattached = await reattach(attempt, proven, base, 'lasts');
-          if (!reattached.ok) return refuse(reattached.reason, reattached.evidence);
+          if (!reattached.ok) {
+            await refuseWithoutLive(world, attempt, proven, since, reattached);
+            return refuse(reattached.reason, reattached.evidence);
+          }
           passBoundary('promote.after-reattach');
         }
         report(`promote at ${domain}`);
         const installed = await deployer.deploy(app, base ? 'upgrade' : 'deploy');
         if (!installed.ok) {
+          await refuseWithoutLive(world, attempt, app, since, installed);
           const how = base ? `upgrading the canonical's data from ${base.version}` : 'a fresh install';
           return refuse(`${how} at ${domain}: ${installed.reason}`, installed.evidence);
         }

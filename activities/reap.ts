@@ -4,11 +4,13 @@ import path from 'node:path';
 import { isSameSubject, type AlertKind, type AlertSubject } from '../domain/alert.ts';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
+import { KEYCLOAK } from '../domain/realm.ts';
 import { removeBackups } from '../host/data/backups.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
 import { endAlertsThat, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt, type HostAttempt } from './attempt.ts';
+import { reapRealms } from './run-realm.ts';
 import { goBack, openService } from './service.ts';
 import type { World } from './world.ts';
 
@@ -30,7 +32,8 @@ export interface Left {
 
 /**
  * Removes what crashed runs left, judged by our labels alone: cold stacks, warm apps that still run, data in
- * use when its run died. Only for who holds the host: then nothing of the kind can belong to a living run.
+ * use when its run died. Only for who holds the host: then nothing of the kind can belong to a living run. Of
+ * the realms at a live Keycloak it removes those whose run is over.
  * What does not go stops nothing: it is answered, and an alert; the first attempt fails instead where another
  * may do better.
  */
@@ -85,6 +88,7 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       await putServiceBack(world, attempt, service, run);
     });
   }
+  await reaping(KEYCLOAK, 'the realms of ended runs were not removed', () => reapRealms(world, attempt));
   await reaping(null, 'checkouts of ended runs were not removed', () =>
     rm(path.join(world.config.state, 'checkouts'), { recursive: true, force: true }),
   );

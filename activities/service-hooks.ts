@@ -89,7 +89,7 @@ export async function runHooks(
   hooks: readonly ServiceHook[],
 ): Promise<TierFailure | null> {
   const evidence = path.join(app.evidence, `${tier}-hooks.txt`);
-  const fit = async (text: string): Promise<string> => (await kept.fit(app.stack, text)).trimEnd();
+  const fit = async (text: string): Promise<string> => (await kept.fit(app, text)).trimEnd();
   for (const { hook, service, command } of hooks) {
     const what = `${hook} of service ${service}`;
     report(what);

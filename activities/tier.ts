@@ -6,6 +6,7 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { App, ImageSeen } from '../domain/app.ts';
 import type { Deployment } from '../host/deploy/deployer.ts';
 import type { HostAttempt } from './attempt.ts';
+import { refuseWithoutLive } from './live-dependency.ts';
 import type { World } from './world.ts';
 
 export type TierFailure = {
@@ -26,15 +27,17 @@ export type TierPass = { result: 'pass'; note?: string };
 
 /**
  * Asks one tier: the recipe's hook before it, the question itself, the hook after it unless it failed; and keeps
- * what is learned of the deployment, however it went.
+ * what is learned of the deployment, however it went. Throws Fault Dependency where it failed and a live service that
+ * the app uses was not well.
  */
 export async function askTier<Answer extends TierAnswer>(
-  world: Pick<World, 'now'>,
-  { scripts, evidence }: Pick<HostAttempt, 'scripts' | 'evidence'>,
+  world: World,
+  attempt: HostAttempt,
   app: App,
   tier: Tier,
   body: () => Promise<Answer>,
 ): Promise<Answer | TierFailure> {
+  const { scripts, evidence } = attempt;
   const since = world.now();
   const hook = async (name: TierHook): Promise<TierFailure | null> =>
     failureOf(await scripts.hook(app, name, { environment: { TIER: tier } }));
@@ -57,6 +60,7 @@ export async function askTier<Answer extends TierAnswer>(
     throw error;
   }
   await evidence.keepEvidence(app, since);
+  if (answer.result === 'fail') await refuseWithoutLive(world, attempt, app, since, answer);
   return answer;
 }
 

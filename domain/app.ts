@@ -21,6 +21,8 @@ export interface App extends Revision {
   settings: Pick<RecipeSettings, 'probe' | 'allow' | 'overlay' | 'hooks' | 'checks' | 'timeouts' | 'oneShot'>;
   /** Apps that were provided for this one. */
   dependencies: readonly ProvidedDependency[];
+  /** What hooks and checks are told besides, by its name in their environment, and nothing that is kept has. */
+  secrets: Readonly<Record<string, string>>;
   /** The file that says what the run's images were when it first looked; may not be there yet. */
   resolvedImages: string;
   /** The images that it was proven on, by service; of a canonical only. */

@@ -34,12 +34,16 @@ export function warmDomain(recipe: string, zone: string): string {
 }
 
 /**
- * A run in one short word: the recipe's first four letters and six hex digits from the end of the workflow's
- * run ID, which is random there (its beginning may be a time). The same for every attempt of a run.
+ * By what the names of a run end: six hex digits from the end of the workflow's run ID, which is random there (its
+ * beginning may be a time). The same for every attempt of a run.
  */
+export function runDigits(runId: string): string {
+  return runId.replace(/[^0-9a-f]/g, '').slice(-6);
+}
+
+/** A run in one short word: the recipe's first four letters and the run's six hex digits. */
 export function runShortName(recipe: string, runId: string): string {
-  const hex = runId.replace(/[^0-9a-f]/g, '').slice(-6);
-  return `${recipe.replace(/-/g, '').slice(0, 4)}-${hex}`;
+  return `${recipe.replace(/-/g, '').slice(0, 4)}-${runDigits(runId)}`;
 }
 
 /** The throw-away domain of one run. */

@@ -4,6 +4,7 @@ import { createSnapshots, type Snapshots } from './data/snapshots.ts';
 import { createWarmData, type WarmData } from './data/warm-data.ts';
 import { createStackData, type StackData } from './data/stack-data.ts';
 import type { Deploying } from './deploy/deploying.ts';
+import { createRealmsAt, type RealmsAt } from './keycloak/realms-at.ts';
 import type { ReconciledStack } from './engine/ownership.ts';
 import type { ProcessRunner } from './machine/process.ts';
 import type { Canonicals } from './store/canonicals.ts';
@@ -29,10 +30,11 @@ export interface Tools extends Deploying {
   backups: Backups;
   warm: WarmData;
   data: StackData;
+  realmsAt: RealmsAt;
 }
 
 export interface ToolsSettings {
-  config: Pick<Config, 'zone' | 'state' | 'limits'>;
+  config: Pick<Config, 'zone' | 'state' | 'limits' | 'keycloak'>;
   canonicals: Canonicals;
   now(): Date;
 }
@@ -50,6 +52,7 @@ export function createTools(
   return {
     ...deploying,
     snapshots,
+    realmsAt: createRealmsAt({ config, stacks, signal, guard }),
     data: createStackData({ headroom, snapshots, stacks, guard }),
     backups: createBackups({ state, commands, signal, guard, report }),
     warm: createWarmData({

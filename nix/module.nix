@@ -88,6 +88,13 @@ let
         "webhookSecretFile"
       ];
     };
+    keycloak-password = {
+      option = "keycloakPassword";
+      key = [
+        "keycloak"
+        "passwordFile"
+      ];
+    };
     temporal-api-key = {
       option = "temporalApiKey";
       key = [

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { alertAccess, alertTargets, secretsOfAccess } from '../../host/config/alert-targets.ts';
 import { mirrorUrl, type Config } from '../../host/config/config.ts';
 import { forgeAccess } from '../../host/config/forge-access.ts';
+import { configuredAdmin } from '../../host/config/keycloak-admin.ts';
 import { webhookSecret } from '../../host/config/webhook-secret.ts';
 import { entriesBelow } from '../../host/machine/below-folder.ts';
 import { readYaml } from '../../host/machine/yaml-file.ts';
@@ -28,11 +29,15 @@ export async function secretsOf(config: Config): Promise<string[]> {
     () => '',
   );
   const webhook = await webhookSecret(config.serve).catch(() => '');
+  const admin = await configuredAdmin(config).then(
+    (login) => login?.password ?? '',
+    () => '',
+  );
   const told = await Promise.all(
     alertTargets(config.alerts).map(async (target) => alertAccess(target).then(secretsOfAccess, () => [])),
   );
   return [
-    ...[token, webhook].filter((secret) => secret !== ''),
+    ...[token, webhook, admin].filter((secret) => secret !== ''),
     ...told.flat(),
     ...credentialsIn(texts),
     ...settingsToMask(set, [host, zone, state, recipes, ...names]),

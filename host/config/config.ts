@@ -37,6 +37,7 @@ export const CONFIG_SCHEMA = z.strictObject({
   forge: z
     .strictObject({ url: z.url({ protocol: /^https?$/ }), tokenFile: z.string().min(1) })
     .exactOptional(),
+  keycloak: z.strictObject({ user: z.string().min(1), passwordFile: z.string().min(1) }).exactOptional(),
   serve: z
     .strictObject({
       listen: z
@@ -137,6 +138,14 @@ export async function readConfig(file: string): Promise<Config> {
     ...(config.forge === undefined
       ? {}
       : { forge: { ...config.forge, tokenFile: path.resolve(folder, config.forge.tokenFile) } }),
+    ...(config.keycloak === undefined
+      ? {}
+      : {
+          keycloak: {
+            ...config.keycloak,
+            passwordFile: path.resolve(folder, config.keycloak.passwordFile),
+          },
+        }),
     serve: withAbsoluteSecret(config.serve, folder),
     alerts: withAbsoluteAlertFiles(config.alerts, folder),
   };

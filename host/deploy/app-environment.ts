@@ -27,15 +27,12 @@ export function createAppEnvironment({ config, swarm, servicesOf }: AppEnvironme
 
   /** Of the service that speaks HTTP in a stack that is deployed. */
   async function deployedAddress(stack: string): Promise<string | null> {
-    const services = (await swarm.services(stack)).map(({ name, labels }) => ({
-      name,
-      labels: new Map(Object.entries(labels)),
-    }));
-    return addressOf(stack, httpService(services)?.service ?? MAIN_SERVICE);
+    const http = await deployedHttp(swarm, stack);
+    return addressOf(stack, http?.service ?? MAIN_SERVICE);
   }
 
   return async (app: App): Promise<Record<string, string>> => {
-    const { domain, stack, recipe, version, checkout, dependencies } = app;
+    const { domain, stack, recipe, version, checkout, dependencies, secrets } = app;
     const told = {
       APP_DOMAIN: domain,
       STACK_NAME: stack,
@@ -43,6 +40,7 @@ export function createAppEnvironment({ config, swarm, servicesOf }: AppEnvironme
       VERSION: version ?? '',
       RECIPE_DIR: checkout,
       ...dependencyVariables(dependencies),
+      ...secrets,
     };
     const services = await servicesOf(app);
     if (config.probe.via === 'proxy') {
@@ -66,4 +64,13 @@ export function createAppEnvironment({ config, swarm, servicesOf }: AppEnvironme
       ...Object.fromEntries(addresses.filter((entry): entry is [string, string] => entry[1] !== null)),
     };
   };
+}
+
+/** The service that speaks HTTP in a stack that is deployed, whoever deployed it; null where no label says which. */
+export async function deployedHttp(
+  swarm: Pick<Swarm, 'services'>,
+  stack: string,
+): Promise<ReturnType<typeof httpService>> {
+  const services = await swarm.services(stack);
+  return httpService(services.map(({ name, labels }) => ({ name, labels: new Map(Object.entries(labels)) })));
 }

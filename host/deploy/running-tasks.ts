@@ -22,6 +22,8 @@ export interface RunningTasks {
    * container ended.
    */
   goneTasks(stack: string, tasks: Readonly<Record<string, string>>): Promise<string[]>;
+  /** The services of which a task was made since then. */
+  startedSince(stack: string, since: Date): Promise<string[]>;
 }
 
 /** A task that runs for so long is at rest, in milliseconds. */
@@ -104,6 +106,13 @@ export function createRunningTasks({
       } finally {
         changes.close();
       }
+    },
+
+    async startedSince(stack, since) {
+      const { services } = await swarm.observe(stack);
+      return services.flatMap(({ name, tasks }) =>
+        tasks.some(({ created }) => created >= since.getTime()) ? [name] : [],
+      );
     },
   };
 }

@@ -15,8 +15,9 @@ import { STACK_LABEL } from '../engine/stack-label.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import type { Swarm } from '../engine/swarm.ts';
 import { volumesOf, type Volume } from '../engine/volumes.ts';
-import { createProber } from '../probe/prober.ts';
+import { createProber, taskAddress } from '../probe/prober.ts';
 import { longestDeployment } from './longest-deployment.ts';
+import { deployedHttp } from './app-environment.ts';
 import { createOldImages, type OldImages } from './old-images.ts';
 import type { PreparedRecipes } from './prepared-recipes.ts';
 import { createRunningApps, type RunningApps } from './running-app.ts';
@@ -41,6 +42,11 @@ export interface Stacks extends RunningTasks, RunningApps, OldImages {
   exec(stack: string, service: string, command: string, timeoutMs: number): Promise<ExecResult>;
   /** What hooks and checks of a deployed app are told; docs/recipes.md lists the names. */
   environment(app: App): Promise<Record<string, string>>;
+  /**
+   * Where this host itself speaks HTTP with what is deployed: with the task on this host, where there is one, else at its
+   * domain. Null where apps are asked at their tasks alone, and none is here.
+   */
+  origin(deployed: { stack: string; domain: string }): Promise<string | null>;
   /** The volumes of a stack, by name. */
   volumes(stack: string): Promise<Volume[]>;
   /**
@@ -110,6 +116,13 @@ export function createStacks(settings: StacksSettings): Stacks {
       const done = await swarm.exec(container, command, timeoutMs);
       refuseKilledCommand(stack, service, seen, done.status, killedBefore !== (await oomKills()));
       return done;
+    },
+
+    async origin({ stack, domain }) {
+      const http = await deployedHttp(swarm, stack);
+      const address = http && (await taskAddress(swarm, stack, await swarm.observe(stack), http.service));
+      if (http !== null && address !== null) return `${http.scheme}://${address}:${http.port}`;
+      return via === 'proxy' ? `https://${domain}` : null;
     },
 
     volumes: (stack) => volumesOf(docker, stack),

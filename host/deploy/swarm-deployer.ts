@@ -173,7 +173,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   ): Promise<Deployment> {
     refuseTakenPort(app.stack, reason);
     refusePlatformTrouble(app.stack, seen, killedBefore !== (await oomKills()));
-    const kept = { swarm, stack: app.stack, folder: app.evidence, since: null };
+    const kept = { swarm, app, folder: app.evidence, since: null };
     const file = await keepDeployment(kept, seen, service);
     return { ok: false, reason: quotableLine(reason), evidence: told ?? file };
   }

@@ -4,13 +4,13 @@ import { stripVTControlCharacters } from 'node:util';
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { endOf, printable } from '../../domain/printable.ts';
 import type { Observation, ServiceSeen } from '../../domain/convergence.ts';
-import { maskerOf, type Masker } from '../secrets/masker.ts';
+import { maskerOf, type Masked, type Masker } from '../secrets/masker.ts';
 import type { Swarm } from '../engine/swarm.ts';
 
 /** What is kept of a deployment, in the app's evidence folder. */
 export interface EvidenceSettings {
   swarm: Swarm;
-  stack: string;
+  app: Masked;
   folder: string;
   /** Nothing older is kept of the logs; null for all that there is. */
   since: Date | null;
@@ -32,9 +32,9 @@ export async function keep(folder: string, name: string, text: string): Promise<
   return file;
 }
 
-/** A text fit to be kept: without colours, the stack's secrets masked, and what else steers a terminal written out. */
-export async function fitToKeep(swarm: Swarm, stack: string, text: string): Promise<string> {
-  const masked = await maskerOf(swarm, stack);
+/** A text fit to be kept: without colours, the app's secrets masked, and what else steers a terminal written out. */
+export async function fitToKeep(swarm: Swarm, app: Masked, text: string): Promise<string> {
+  const masked = await maskerOf(swarm, app);
   return printable(await masked(text));
 }
 
@@ -47,11 +47,11 @@ export async function keepDeployment(
   seen: Observation,
   failedService: string | null,
 ): Promise<string> {
-  return writeDeployment(settings, seen, failedService, await maskerOf(settings.swarm, settings.stack));
+  return writeDeployment(settings, seen, failedService, await maskerOf(settings.swarm, settings.app));
 }
 
 async function writeDeployment(
-  { swarm, stack, folder, since }: EvidenceSettings,
+  { swarm, app: { stack }, folder, since }: EvidenceSettings,
   seen: Observation,
   failedService: string | null,
   masked: Masker,
@@ -97,7 +97,8 @@ export interface AllEvidence extends EvidenceSettings {
  * missing, and why. Throws only what says that the disk is full, and what ended the collecting.
  */
 export async function keepAll(settings: AllEvidence): Promise<void> {
-  const { swarm, stack, folder, since, signal, picture } = settings;
+  const { swarm, app, folder, since, signal, picture } = settings;
+  const { stack } = app;
   const missing: string[] = [];
   const collect = async (what: string, work: () => Promise<string | null>): Promise<void> => {
     try {
@@ -111,7 +112,7 @@ export async function keepAll(settings: AllEvidence): Promise<void> {
   };
 
   const deployed = (await readdir(folder)).filter((name) => COMPOSE.test(name));
-  const masker = maskerOf(swarm, stack);
+  const masker = maskerOf(swarm, app);
   await collect('tasks.txt, logs, images.json', async () => {
     const masked = await masker;
     const seen = await swarm.observe(stack);

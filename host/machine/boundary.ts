@@ -53,6 +53,12 @@ export const BOUNDARIES = [
   'dependency.after-remove',
   'dependency.after-deploy',
 
+  // a run's realm at a Keycloak, and on record where that is a live one
+  'realm.after-mark',
+  'realm.after-create',
+  'realm.after-remove',
+  'realm.after-clear',
+
   'cold-install.after-remove',
   'cold-install.after-deploy',
   'cold-install.after-markers',

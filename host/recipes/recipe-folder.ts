@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { dependencyVariables } from '../../domain/dependency.ts';
+import { dependencyVariables, secretVariables } from '../../domain/dependency.ts';
+import { KEYCLOAK } from '../../domain/realm.ts';
 import { messageOf } from '../../domain/fault.ts';
 import { isRecipeName } from '../../domain/names.ts';
 import { TIERS } from '../../domain/outcome.ts';
@@ -194,12 +195,22 @@ async function circleFrom(recipes: string, way: readonly string[]): Promise<stri
 /** `${DEP_…}` in the values of a key that stands for nothing, since no dependency has that name. */
 function unknownVariables(written: unknown, key: 'env' | 'upgrade_env', deps: readonly string[]): Mistake[] {
   const nowhere = { version: null, domain: '', stack: '', url: '' };
-  const known = Object.keys(dependencyVariables(deps.map((recipe) => ({ recipe, ...nowhere }))));
+  const realm = { name: '', issuer: '', clientId: '', user: '' };
+  const known = Object.keys(
+    dependencyVariables(
+      deps.map((recipe) => ({ recipe, ...nowhere, ...(recipe === KEYCLOAK ? { realm } : {}) })),
+    ),
+  );
+  const secret = new Set(Object.keys(secretVariables(KEYCLOAK, { clientSecret: '', password: '' })));
   const values = under(written, key);
   return Object.entries(isMapping(values) ? values : {}).flatMap(([name, value]): Mistake[] => {
-    const unknown = [...String(value).matchAll(/\$\{?DEP_\w*\}?/g)]
-      .map(([reference]) => reference)
-      .filter((reference) => !known.some((variable) => reference === `\${${variable}}`));
+    const written = [...String(value).matchAll(/\$\{?DEP_\w*\}?/g)].map(([reference]) => reference);
+    const secrets = written.filter((reference) => secret.has(reference.replaceAll(/[${}]/g, '')));
+    if (secrets.length > 0) {
+      const what = `${secrets.join(', ')} is a secret, and everybody reads env: have the hook install write it into $SECRETS_DIR/<key>, as a secret of the stack`;
+      return [{ path: `${key}.${name}`, what }];
+    }
+    const unknown = written.filter((reference) => !known.some((variable) => reference === `\${${variable}}`));
     if (unknown.length === 0) return [];
     const forms = known.map((variable) => `\${${variable}}`).join(', ');
     const what = `${unknown.join(', ')} stands for nothing; known here: ${forms || 'none, since deps names no recipe'}`;

@@ -12,6 +12,7 @@ import type { EngineWatch } from '../engine/watch-engine.ts';
 import { startOf } from '../machine/executable.ts';
 import { CommandFailed, type Finished, type ProcessRunner } from '../machine/process.ts';
 import { maskValues } from '../secrets/fingerprint.ts';
+import type { Masked } from '../secrets/masker.ts';
 import { endMarked, EXEC_MARK } from '../engine/exec.ts';
 
 /**
@@ -49,8 +50,8 @@ export interface AppScriptsSettings {
   commands: ProcessRunner;
   /** What the scripts of a deployed app are told; docs/recipes.md lists the names. */
   environment(app: App): Promise<Record<string, string>>;
-  /** The text fit to be kept: the stack's secrets masked, no colours. */
-  fit(stack: string, text: string): Promise<string>;
+  /** The text fit to be kept: the app's secrets masked, no colours. */
+  fit(app: Masked, text: string): Promise<string>;
   watchEngine(): Promise<EngineWatch>;
   /** Awaited before each script, since it may change things. */
   guard(): Promise<void>;
@@ -160,7 +161,7 @@ export function createAppScripts({
       : `exit status ${ended.status}`;
     const secrets = (await script.options.secrets?.()) ?? [];
     const printed = endOf(stripVTControlCharacters(ended.stdout), LONGEST_OUTPUT);
-    const said = await fit(app.stack, maskValues(printed, secrets));
+    const said = await fit(app, maskValues(printed, secrets));
     const { evidence } = script;
     const lines = [
       `== ${what}: ${file}`,

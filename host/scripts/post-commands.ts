@@ -13,6 +13,7 @@ import { POST_COMMANDS, type Post, type PostCommand } from '../recipe-format/pos
 import { runningContainer } from '../engine/containers.ts';
 import { ContainerEnded } from '../engine/exec.ts';
 import type { Swarm } from '../engine/swarm.ts';
+import type { Masked } from '../secrets/masker.ts';
 
 /**
  * Runs what a recipe has abra run once an app is deployed or upgraded, and as abra does (cli/internal, PostCmds and
@@ -26,7 +27,7 @@ export interface PostCommandsSettings {
   /** Awaited before each change. */
   guard(): Promise<void>;
   report(what: string): void;
-  fit(stack: string, text: string): Promise<string>;
+  fit(app: Masked, text: string): Promise<string>;
 }
 
 const COPY_MS = 60_000;
@@ -82,7 +83,7 @@ export function createPostCommands({ commands, swarm, guard, report, fit }: Post
     async run(app: App, { occasion, commands, abraSh }: Post, withinMs: number): Promise<ScriptResult> {
       const until = Date.now() + withinMs;
       const evidence = path.join(app.evidence, `post-${occasion}-commands.txt`);
-      const fits = async (text: string): Promise<string> => (await fit(app.stack, text)).trimEnd();
+      const fits = async (text: string): Promise<string> => (await fit(app, text)).trimEnd();
       for (const command of commands) {
         const what = `${POST_COMMANDS[occasion]}: ${await fits(`${command.service} ${command.call}`)}`;
         report(what);

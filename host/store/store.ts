@@ -1,6 +1,8 @@
 import { createAlerts, type Alerts } from './alerts.ts';
 import { createKept, type Kept } from './kept.ts';
 import { createReports, type Reports } from './reports.ts';
+import { createMadeRealms, type MadeRealms } from './made-realms.ts';
+import { createRealmKey, type RealmKey } from './realm-secrets.ts';
 import { createResults, type Results } from './results.ts';
 import { createRunIndex, type RunIndex } from './run-index.ts';
 
@@ -11,6 +13,8 @@ export interface Store {
   reports: Reports;
   kept: Kept;
   alerts: Alerts;
+  realmKey: RealmKey;
+  madeRealms: MadeRealms;
 }
 
 export function createStore(state: string): Store {
@@ -21,5 +25,7 @@ export function createStore(state: string): Store {
     reports: createReports(state),
     kept: createKept(state, index),
     alerts: createAlerts(state),
+    realmKey: createRealmKey(state),
+    madeRealms: createMadeRealms(state),
   };
 }

@@ -191,6 +191,7 @@ const PUT_OUT_OF_USE = [
     'forge',
     'url',
     'tokenFile',
+    'keycloak',
     'webhookSecretFile',
   ],
   ...['alerts', 'webhook', 'mail', 'ntfy', 'urlFile', 'to', 'from', 'server', 'user', 'passwordFile'],

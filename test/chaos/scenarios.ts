@@ -75,10 +75,18 @@ const ON_A_FORGE: readonly Boundary[] = [
 /** Passed only where an operator gives data up: test/unit/drop-data.test.ts strikes there. */
 const IN_DROP_DATA: readonly Boundary[] = ['drop.after-mark', 'drop.after-record'];
 
+/** Passed only where a run has a Keycloak beside it: test/unit/run-realm.test.ts strikes there. */
+const OF_A_REALM: readonly Boundary[] = [
+  'realm.after-mark',
+  'realm.after-create',
+  'realm.after-remove',
+  'realm.after-clear',
+];
+
+const ELSEWHERE = new Set<Boundary>([...ON_A_FORGE, ...IN_DROP_DATA, ...OF_A_REALM]);
+
 /** Where the campaign strikes. */
-export const STRUCK_AT = BOUNDARIES.filter(
-  (boundary) => !ON_A_FORGE.includes(boundary) && !IN_DROP_DATA.includes(boundary),
-);
+export const STRUCK_AT = BOUNDARIES.filter((boundary) => !ELSEWHERE.has(boundary));
 
 const isSweep = ({ test }: Scenario): boolean => test === null;
 const isQuick = ({ test }: Scenario): boolean => test === 'quick';

@@ -134,6 +134,7 @@ secrets:
       checks: [written('hooks/check', CHECK)],
     },
     dependencies: [],
+    secrets: {},
     resolvedImages: path.join(folder, 'images.json'),
     provenImages: null,
     evidence: path.join(folder, 'evidence'),

@@ -189,6 +189,7 @@ function app(name: string, written: Written = {}, changes: Partial<App> = {}): A
     env: {},
     settings: { ...plainSettings('thing'), probe: { ...ANY_ANSWER, contains: 'hello' } },
     dependencies: [],
+    secrets: {},
     resolvedImages: path.join(evidence, 'images.json'),
     provenImages: null,
     evidence,

@@ -75,6 +75,7 @@ async function released(files: Readonly<Record<string, RecipeFile>>): Promise<Ap
     env: {},
     settings: plainSettings('thing'),
     dependencies: [],
+    secrets: {},
     resolvedImages: path.join(evidence, 'images.json'),
     provenImages: null,
     evidence,

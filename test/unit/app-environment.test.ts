@@ -16,10 +16,12 @@ interface Situation {
   labels?: Record<string, string>;
   running?: Running;
   dependencies?: ProvidedDependency[];
+  secrets?: Record<string, string>;
   probe?: Probe;
 }
 
-async function told({ via, labels = {}, running = {}, dependencies = [], probe }: Situation) {
+async function told(situation: Situation) {
+  const { via, labels = {}, running = {}, dependencies = [], secrets = {}, probe } = situation;
   const of = (stack: string) => Object.entries(running[stack] ?? {});
   const environment = createAppEnvironment({
     config: { probe: { via } },
@@ -52,6 +54,7 @@ async function told({ via, labels = {}, running = {}, dependencies = [], probe }
     domain: 'thin.test',
     stack: 'thin_test',
     dependencies,
+    secrets,
     settings: { probe: probe ?? null },
   } as unknown as App);
   expect([APP_DOMAIN, STACK_NAME, RECIPE, VERSION, RECIPE_DIR]).toEqual([
@@ -112,5 +115,32 @@ it('dependencies are told, at the task with the address of what speaks HTTP in t
   expect(await told({ via: 'task', dependencies: [GITEA], running })).toEqual({
     ...named,
     DEP_GITEA_LTS_ADDRESS: '10.0.0.5',
+  });
+});
+
+it('of a Keycloak the realm of the run is told, with its secrets', async () => {
+  const keycloak = {
+    recipe: 'keycloak',
+    version: null,
+    domain: 'warm-keycloak.test',
+    stack: 'warm-keycloak_test',
+    url: 'https://warm-keycloak.test',
+    realm: {
+      name: 'thing-abcdef',
+      issuer: 'https://warm-keycloak.test/realms/thing-abcdef',
+      clientId: 'thing',
+      user: 'thing-abcdef',
+    },
+  };
+  const secrets = { DEP_KEYCLOAK_CLIENT_SECRET: 'c', DEP_KEYCLOAK_PASSWORD: 'p' };
+  expect(await told({ via: 'proxy', dependencies: [keycloak], secrets })).toEqual({
+    DEP_KEYCLOAK_DOMAIN: 'warm-keycloak.test',
+    DEP_KEYCLOAK_STACK_NAME: 'warm-keycloak_test',
+    DEP_KEYCLOAK_URL: 'https://warm-keycloak.test',
+    DEP_KEYCLOAK_REALM: 'thing-abcdef',
+    DEP_KEYCLOAK_ISSUER: 'https://warm-keycloak.test/realms/thing-abcdef',
+    DEP_KEYCLOAK_CLIENT_ID: 'thing',
+    DEP_KEYCLOAK_USER: 'thing-abcdef',
+    ...secrets,
   });
 });

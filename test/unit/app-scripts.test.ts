@@ -83,6 +83,7 @@ function app(script: string | Buffer, timeoutMs = 20_000): App {
       timeouts: { hook: timeoutMs, check: timeoutMs },
     },
     dependencies: [],
+    secrets: {},
     resolvedImages: path.join(folder, 'images.json'),
     provenImages: null,
     evidence: path.join(folder, 'evidence'),

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Fault } from '../../domain/fault.ts';
-import { keepAll, type AllEvidence } from '../../host/evidence/deploy-evidence.ts';
+import { fitToKeep, keepAll, type AllEvidence } from '../../host/evidence/deploy-evidence.ts';
 import { LABEL } from '../../domain/labels.ts';
 import { fingerprintOf } from '../../host/secrets/fingerprint.ts';
 import type { Swarm } from '../../host/engine/swarm.ts';
@@ -73,7 +73,7 @@ const swarm: Partial<Swarm> = {
 function keep(changes: Partial<Swarm> = {}, rest: Partial<AllEvidence> = {}): Promise<void> {
   return keepAll({
     swarm: { ...swarm, ...changes } as Swarm,
-    stack: 'gite-1_test',
+    app: { stack: 'gite-1_test', secrets: {} },
     folder,
     since: SINCE,
     signal: new AbortController().signal,
@@ -102,6 +102,15 @@ describe('evidence of a deployment', () => {
       name: 'app.1\\u{202e}',
       more: { exitCode: '1' },
     });
+  });
+
+  test('is without the secrets that hooks and checks were told, of which the stack knows nothing', async () => {
+    const secrets = { DEP_KEYCLOAK_PASSWORD: 'of-the-run', DEP_KEYCLOAK_CLIENT_SECRET: 'of-its-client' };
+    const app = { stack: 'gite-1_test', secrets };
+    const says = 'said of-its-client and\u001b[1m of-the\u001b[0m-run';
+    await keep({ logs: async () => `${says}\n` }, { app });
+    expect(await kept('app.log')).toContain('said *** and ***\n');
+    expect(await fitToKeep(swarm as Swarm, app, says)).toBe('said *** and ***');
   });
 
   test('says what is missing and why, and is kept without it', async () => {

@@ -74,6 +74,8 @@ export interface FakeEngine {
   idle: boolean;
   /** How often an app was up, so that each time it has a row more. */
   visitors: number;
+  /** Stacks of which a task was started while something was asked. */
+  restarted: Set<string>;
   /** How often the container of an app went. */
   crashes: number;
   /** Whether anything says how an app is asked if it serves. */
@@ -343,6 +345,13 @@ function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void
 
     async environment(app) {
       return { STACK_NAME: app.stack };
+    },
+
+    origin: async () => null,
+
+    async startedSince(stack) {
+      await stillAlive();
+      return engine.restarted.has(stack) ? ['app'] : [];
     },
 
     async removeOldImages(keep) {

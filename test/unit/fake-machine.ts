@@ -20,6 +20,7 @@ import { createStore } from '../../host/store/store.ts';
 import { createTools } from '../../host/tools.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 import { fakeDeploying, type FakeEngine, type Stack, type Tag } from './fake-engine.ts';
+import { fakeRealms, type FakeKeycloaks } from './fake-keycloak.ts';
 import { disk, mortality, stillAlive, type MortalProcess } from './mortal-fs.ts';
 
 /**
@@ -39,7 +40,7 @@ export const runOfSweep = (recipe: string): RunRef => ({
 
 export const DAY_MS = 24 * 60 * 60_000;
 
-export interface Machine extends FakeEngine {
+export interface Machine extends FakeEngine, FakeKeycloaks {
   state: string;
   upstreams: Map<string, Tag[]>;
   /** What release notes say, by version. */
@@ -242,7 +243,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     services: createServices(config),
     ...createStore(state),
     foreignWorker: async () => null,
-    turns: { ask: async () => 'host', isOpen: async () => true },
+    turns: { ask: async () => 'host', isOpen: async ({ id }) => open.has(id) },
     lock: createHostLock({
       host: 'model',
       state,
@@ -257,7 +258,10 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     },
     runnerFor: () => runner,
     mirrorsFor: () => mirrors,
-    toolsFor: (bonds) => createTools({ config, canonicals, now }, fakeDeploying(machine, bonds), bonds),
+    toolsFor: (bonds) => ({
+      ...createTools({ config, canonicals, now }, fakeDeploying(machine, bonds), bonds),
+      realmsAt: fakeRealms(machine, bonds),
+    }),
     now,
   });
 
@@ -267,6 +271,9 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     laterMs: 0,
     imagesKept: [],
     older: [],
+    restarted: new Set(),
+    realms: new Map(),
+    away: new Set(),
     differences: [],
     asked: true,
     restless: null,

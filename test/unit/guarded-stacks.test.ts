@@ -113,6 +113,7 @@ services:
     env: {},
     settings: plainSettings('thing'),
     dependencies: [],
+    secrets: {},
     resolvedImages: path.join(folder, 'images.json'),
     provenImages: null,
     evidence: folder,

@@ -64,6 +64,7 @@ async function ran({ copied = {}, exec = () => ({ status: 0, output: '' }), stat
     env: {},
     settings: plainSettings('thing'),
     dependencies: [],
+    secrets: {},
     resolvedImages: path.join(folder, 'images.json'),
     provenImages: null,
     evidence: folder,

@@ -305,6 +305,22 @@ describe('dependencies', () => {
       expect.stringContaining('recipe.yml: upgrade_env.A: $DEP_TWO_URL, ${DEP_TWO} stands for nothing'),
     ]);
   });
+
+  test('of which keycloak is known by its realm as well, and by no secret of it', async () => {
+    await write('keycloak', 'upstream: /srv/keycloak.git\n');
+    const known = ['REALM', 'ISSUER', 'CLIENT_ID', 'USER'].map((name) => `\${DEP_KEYCLOAK_${name}}`);
+    expect(await mistakes(`deps: [keycloak]\nenv: { A: "${known.join(' ')}" }`)).toEqual([]);
+    expect(
+      await mistakes(
+        'deps: [keycloak]\nenv: { A: "${DEP_KEYCLOAK_CLIENT_SECRET}" }\nupgrade_env: { B: "a $DEP_KEYCLOAK_PASSWORD" }',
+      ),
+    ).toEqual([
+      'recipe.yml: env.A: ${DEP_KEYCLOAK_CLIENT_SECRET} is a secret, and everybody reads env: have the hook install write it into $SECRETS_DIR/<key>, as a secret of the stack',
+      expect.stringContaining('recipe.yml: upgrade_env.B: $DEP_KEYCLOAK_PASSWORD is a secret'),
+    ]);
+    await write('two', 'upstream: /srv/two.git\n');
+    expect(await mistakes('deps: [two]\nenv: { A: "${DEP_TWO_REALM}" }')).toHaveLength(1);
+  });
 });
 
 describe('what stands in the folder', () => {

@@ -45,10 +45,16 @@ async function ask(situation: Situation, body: () => Promise<TierAnswer>) {
     },
   } as unknown as HostAttempt;
   const world = { now: () => new Date() } as World;
-  const answer = await askTier(world, attempt, {} as App, 'upgrade', async () => {
-    done.push('asked');
-    return body();
-  }).catch((error: unknown) => error);
+  const answer = await askTier(
+    world,
+    attempt,
+    { dependencies: [] } as unknown as App,
+    'upgrade',
+    async () => {
+      done.push('asked');
+      return body();
+    },
+  ).catch((error: unknown) => error);
   return { answer, done, attempt };
 }
 
