@@ -5,9 +5,17 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const MINUTE = 60_000;
 
 /** These take longest, and begin first: else all the others end, and one of these goes on alone. */
-const LONGEST = ['chaos', 'apps', 'swarm-deployer', 'sweep', 'compose', 'bench', 'move', 'demo'].map(
-  (name) => `${name}.e2e.test.ts`,
-);
+const LONGEST = [
+  'chaos',
+  'apps',
+  'swarm-deployer',
+  'sweep',
+  'compose',
+  'realms',
+  'bench',
+  'move',
+  'demo',
+].map((name) => `${name}.e2e.test.ts`);
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

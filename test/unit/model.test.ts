@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Outcome } from '../../domain/outcome.ts';
+import { createServices } from '../../host/store/services.ts';
 import type { Break, Quality, Tag } from './fake-engine.ts';
 import { createMachine, ZONE, type Machine } from './fake-machine.ts';
 import { createAsker, tally, type Strike } from './model-sweep.ts';
@@ -58,10 +59,12 @@ interface World {
   whole: Map<Recipe, string>;
 }
 
-function createWorld(folder: string): World {
+/** With a Keycloak that is live, or one that each run deploys for itself. */
+async function createWorld(folder: string, isLive: boolean): Promise<World> {
   const machine = createMachine(folder, [...RECIPES, NEEDED]);
   machine.listsOnly = true;
   machine.upstreams.set(NEEDED, [{ version: '1.0.0+1', commit: 'c'.repeat(40), quality: 'good' }]);
+  if (isLive) await goLive(machine);
   machine.settings.set('ghost', { deps: [NEEDED] });
   machine.settings.set('gitea', { checks: [CHECK] });
   machine.labels.set('gitea', {});
@@ -72,6 +75,28 @@ function createWorld(folder: string): World {
     return tag?.quality === 'fails its checks' ? 1 : 0;
   });
   return { machine, sweeps: 0, trials: new Set(), commits: 0, whole: new Map() };
+}
+
+const LIVE = stackName(warmDomain(NEEDED, ZONE));
+const STRANGERS = ['ghost-123456', 'master'];
+
+async function goLive(machine: Machine): Promise<void> {
+  machine.settings.set(NEEDED, { live: true });
+  const release = { version: '1.0.0+1', commit: 'c'.repeat(40) };
+  const domain = warmDomain(NEEDED, ZONE);
+  const ts = '2026-11-29T03:00:00.000Z';
+  const good = { service: NEEDED, ...release, ts, run: 'by-hand', domain, env: {}, images: {} };
+  await createServices({ state: machine.state, zone: ZONE }).commit({ ...good, schema: 1 });
+  machine.stacks.set(LIVE, {
+    stack: LIVE,
+    recipe: NEEDED,
+    lifetime: 'live',
+    running: true,
+    healthy: true,
+    ...release,
+    secrets: new Set(),
+  });
+  machine.realms.set(LIVE, new Map(STRANGERS.map((name) => [name, 'a stranger’s'])));
 }
 
 /** What the record says, read without the product. */
@@ -151,8 +176,15 @@ function judgeAtRest(
   const { machine } = world;
   const folder = folderOf(world, recipe);
   const stack = stackName(warmDomain(recipe, ZONE));
-  const left = [...machine.stacks.values()].filter(({ lifetime, running }) => lifetime === 'cold' || running);
+  const left = [...machine.stacks.values()].filter(
+    ({ lifetime, running }) => lifetime === 'cold' || (running && lifetime === 'warm'),
+  );
   expect(left.filter((one) => !told.includes(one.recipe))).toEqual([]);
+  const live = machine.stacks.get(LIVE);
+  expect(live === undefined || live.running).toBe(true);
+  if (live !== undefined && told.length === 0) {
+    expect([...(machine.realms.get(LIVE)?.keys() ?? [])].sort()).toEqual(STRANGERS);
+  }
   // Data whose secrets are lost stays as it is, whatever that is.
   if (known.secretLost) return;
   expect(existsSync(path.join(folder, 'attached.json'))).toBe(false);
@@ -609,8 +641,9 @@ test(
     await fc.assert(
       fc.asyncProperty(
         beginning,
+        fc.boolean(),
         fc.commands(COMMANDS, { maxCommands: 40, size: 'max' }),
-        async (begun, commands) => {
+        async (begun, isLive, commands) => {
           const folder = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'model-'));
           const fresh = (): Known => ({
             tags: [],
@@ -621,9 +654,9 @@ test(
             secretLost: false,
             rows: new Map(),
           });
-          const setUp = () => ({
+          const setUp = async () => ({
             model: { ghost: fresh(), gitea: fresh(), full: false },
-            real: createWorld(folder),
+            real: await createWorld(folder, isLive),
           });
           try {
             await fc.asyncModelRun(setUp, [...begun, ...commands, new Sweep(null)]);
