@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { messageOf } from '../../domain/fault.ts';
 import type { Config } from '../../host/config/config.ts';
 import { createRealmsAt } from '../../host/keycloak/realms-at.ts';
-import type { NewRealm, Realms } from '../../host/keycloak/realms.ts';
+import { createRealms, type NewRealm, type Realms } from '../../host/keycloak/realms.ts';
+import { selfSigned } from '../fixtures/certificates.ts';
 
 /** The realms of runs, asked of a Keycloak that is a server in this process. */
 
@@ -244,6 +246,29 @@ describe('a Keycloak', () => {
   test('of which no task is here, where it can be asked in no other way, is away', async () => {
     origin = null;
     await expect(at().ours()).rejects.toMatchObject({ type: 'Dependency' });
+  });
+
+  test('whose certificate nobody vouches for, on the way over its domain, is told no password', async () => {
+    const heard: string[] = [];
+    const proxy = createTlsServer(selfSigned(DOMAIN), (request) => void heard.push(request.url ?? ''));
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const asked = createRealms({
+      zone: ZONE,
+      place: async () => ({
+        domain: 'localhost',
+        origin: `https://localhost:${(proxy.address() as AddressInfo).port}`,
+      }),
+      login: async () => ({ ...ADMIN, from: '', how: '' }),
+      signal: new AbortController().signal,
+      guard: async () => undefined,
+    }).ours();
+    await expect(asked).rejects.toMatchObject({
+      type: 'Dependency',
+      message: expect.stringMatching(/certificate/),
+    });
+    expect(heard).toEqual([]);
+    await new Promise((resolve) => proxy.close(resolve));
   });
 
   test('that lets its admin do nothing is an operator’s to mend', async () => {
