@@ -2,10 +2,12 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { secretVariables, withDependencies, type ProvidedDependency } from '../domain/dependency.ts';
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
+import { KEYCLOAK } from '../domain/realm.ts';
 import { isSame, type Revision } from '../domain/release.ts';
 import { runName, type NamedRun, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
+import { configuredAdmin } from '../host/config/keycloak-admin.ts';
 import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
 import type { HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
@@ -87,7 +89,7 @@ export async function prepareApp(
     written,
     settings,
     dependencies,
-    secrets: await secretsFor(world, dependencies),
+    secrets: lifetime === 'live' ? await adminOf(world, recipe) : await secretsFor(world, dependencies),
     resolvedImages: resolvedImagesFile(folder),
     provenImages: proven?.images ?? null,
     evidence,
@@ -105,6 +107,12 @@ async function secretsFor(
     Object.assign(secrets, secretVariables(recipe, await world.realmKey.secretsOf(realm)));
   }
   return secrets;
+}
+
+/** What the checks of the live Keycloak log in with where the configuration says as whom; else they know themselves. */
+async function adminOf({ config }: Pick<World, 'config'>, service: string): Promise<App['secrets']> {
+  const admin = service === KEYCLOAK ? await configuredAdmin(config) : null;
+  return admin === null ? {} : { KEYCLOAK_ADMIN_USER: admin.user, KEYCLOAK_ADMIN_PASSWORD: admin.password };
 }
 
 /** A tier to ask of the run's deployment. */

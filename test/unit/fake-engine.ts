@@ -344,7 +344,7 @@ function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void
     },
 
     async environment(app) {
-      return { STACK_NAME: app.stack };
+      return { STACK_NAME: app.stack, ...app.secrets };
     },
 
     origin: async () => null,

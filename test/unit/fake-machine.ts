@@ -43,6 +43,7 @@ export const DAY_MS = 24 * 60 * 60_000;
 export interface Machine extends FakeEngine, FakeKeycloaks {
   state: string;
   upstreams: Map<string, Tag[]>;
+  config: Config;
   /** What release notes say, by version. */
   notes: Map<string, string>;
   /** Commits of a mirror that no tag names: heads that somebody proposes, by recipe. */
@@ -289,6 +290,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     stuck,
     breaks: [],
     upstreams,
+    config,
     notes: new Map(),
     proposed,
     stacks,

@@ -225,6 +225,21 @@ describe('a service that somebody deployed', () => {
   });
 });
 
+test('the checks of Keycloak log in as the configuration says, where it does', async () => {
+  const { machine } = createHost('login');
+  const told: (string | undefined)[] = [];
+  machine.programs.set(CHECK, ({ KEYCLOAK_ADMIN_USER, KEYCLOAK_ADMIN_PASSWORD }) => {
+    told.push(KEYCLOAK_ADMIN_USER, KEYCLOAK_ADMIN_PASSWORD);
+    return 1;
+  });
+  await expect(order(machine, { order: 'adopt' })).rejects.toThrow('not healthy');
+  const passwordFile = path.join(folder, 'password');
+  writeFileSync(passwordFile, 'changed since\n', { mode: 0o600 });
+  machine.config.keycloak = { user: 'root', passwordFile };
+  await expect(order(machine, { order: 'adopt' })).rejects.toThrow('not healthy');
+  expect(told).toEqual([undefined, undefined, 'root', 'changed since']);
+});
+
 describe('a newer release', () => {
   test.each<[Quality, string, ReconciledService['outcome'], string[]]>([
     ['good', NEW, 'upgraded', []],
