@@ -13,6 +13,7 @@ const LISTED = { ofOne: 200, ofAll: 5_000 };
 const FOLDER = /^[\w:%~+-][\w.:%~+-]*$/;
 const RECORD = /^[\w:%~+-][\w.:%~+-]*\.jsonl?$/;
 const OF_A_CANONICAL = /^(?:canonical|attached)\.json$|^history[\w-]*\.jsonl$/;
+const OF_A_SERVICE = /^(?:last-good|underway|orders)\.json$|^history\.jsonl$/;
 const OF_A_RUN = /^(?:result|resolved-images)\.json$/;
 
 /**
@@ -28,6 +29,9 @@ export async function addState(bundle: Bundle, state: string): Promise<void> {
   }
   for (const recipe of await foldersIn(bundle, state, 'canonicals')) {
     await addRecords(bundle, state, `canonicals/${recipe}`, OF_A_CANONICAL);
+  }
+  for (const service of await foldersIn(bundle, state, 'services')) {
+    await addRecords(bundle, state, `services/${service}`, OF_A_SERVICE);
   }
   for (const sweep of (await foldersIn(bundle, state, 'sweeps')).slice(0, SWEEPS)) {
     await addRecords(bundle, state, `sweeps/${sweep}`, /^report\.json$/);

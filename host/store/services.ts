@@ -37,7 +37,7 @@ const snapshot = z.strictObject({
   bytes: z.number().int().nonnegative(),
 });
 
-const lastGoodSchema = z.strictObject({
+export const lastGoodSchema = z.strictObject({
   schema: z.literal(1),
   service: z.string(),
   ...release,
@@ -71,7 +71,7 @@ const underwaySchema = z.strictObject({
 
 export type Underway = z.output<typeof underwaySchema>;
 
-const ordersSchema = z.strictObject({
+export const ordersSchema = z.strictObject({
   schema: z.literal(1),
   approved: z.strictObject({ version: z.string(), by: z.string(), ts: z.iso.datetime() }).nullable(),
   hold: z.strictObject({ reason: z.string(), by: z.string(), ts: z.iso.datetime() }).nullable(),
@@ -86,7 +86,7 @@ export type Orders = z.output<typeof ordersSchema>;
 
 const NO_ORDERS: Orders = { schema: 1, approved: null, hold: null, rolledBack: null, stopped: null };
 
-const eventSchema = z.strictObject({
+export const serviceEventSchema = z.strictObject({
   schema: z.literal(1),
   ts: z.iso.datetime(),
   run: z.string(),
@@ -96,7 +96,7 @@ const eventSchema = z.strictObject({
   version: z.string().nullable(),
 });
 
-export type ServiceEvent = z.output<typeof eventSchema>;
+export type ServiceEvent = z.output<typeof serviceEventSchema>;
 
 export interface Services {
   /** Null when it was never healthy under our eyes. Throws Fault RecordUnreadable, also for one of another domain. */
@@ -166,14 +166,14 @@ export function createServices({ state, zone }: { state: string; zone: string })
       await writeJson(file(service, 'orders.json'), changed);
     },
     async tell(service, event) {
-      const line = JSON.stringify(eventSchema.parse({ schema: 1, ...event }));
+      const line = JSON.stringify(serviceEventSchema.parse({ schema: 1, ...event }));
       await appendDurably(file(service, 'history.jsonl'), line);
     },
     async history(service) {
       const written = file(service, 'history.jsonl');
       return (await textIfThere(written)).split('\n').flatMap((line) => {
         const event = tryJson(line);
-        const read = eventSchema.safeParse(event);
+        const read = serviceEventSchema.safeParse(event);
         if (read.success) return [read.data];
         const newer = newerSchema(written, event, read.error);
         if (newer !== null) throw newer;

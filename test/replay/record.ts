@@ -12,11 +12,14 @@ import type {
 } from '../../workflows/index.ts';
 import {
   abortUpdate,
+  approveUpdate,
   CANONICAL_WORKFLOW,
   hostWorkflowId,
   pauseUpdate,
+  RECONCILE_WORKFLOW,
   recipeWorkflowId,
   resumeUpdate,
+  SERVICE_WORKFLOW,
   skipUpdate,
   type TestInput,
 } from '../../workflows/protocol.ts';
@@ -278,6 +281,29 @@ await server.withWorker(host, async () => {
     args: [{ recipe: 'no-new-version', tag: '1.0.0+1', reason: 'only the notes changed', by: 'ada@ci' }],
   });
   await save('ledger', 'ledger');
+  host.services = {
+    upgraded: { at: '1.0.0+1', newer: [{ version: '1.1.0+1' }] },
+    'rolled-back': { at: '1.0.0+1', newer: [{ version: '1.1.0+1', unhealthy: 'no answer' }] },
+    held: { at: '1.0.0+1', newer: [{ version: '2.0.0+2', held: 'Breaking.' }] },
+    broken: { at: '1.0.0+1', faults: { observe: { type: 'RecordUnreadable' } } },
+    down: { at: '1.0.0+1', down: true },
+  };
+  const reconcile = await server.client.workflow.start(RECONCILE_WORKFLOW, {
+    workflowId: 'reconcile',
+    taskQueue: TASK_QUEUE,
+    args: [{}],
+  });
+  await host.reached('down tell recovered');
+  await host.reached('sweep give back');
+  await reconcile.executeUpdate(approveUpdate, { args: [{ service: 'held', version: '2.0.0+2' }] });
+  await reconcile.result();
+  await save('reconcile', 'reconcile');
+  await server.client.workflow.execute(SERVICE_WORKFLOW, {
+    workflowId: 'service',
+    taskQueue: TASK_QUEUE,
+    args: [{ service: 'held', order: { order: 'hold', reason: 'a conference' }, by: 'ada@ci' }],
+  });
+  await save('service', 'service');
   await server.client.workflow.execute<typeof reapWorkflow>('reapWorkflow', {
     workflowId: 'reap',
     taskQueue: TASK_QUEUE,

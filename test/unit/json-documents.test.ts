@@ -16,6 +16,8 @@ const EXAMPLES: readonly DocumentName[] = [
   'canonical show',
   'canonical list',
   'schedule show',
+  'service show',
+  'service reconcile',
   'recipe check',
   'recipe show',
   'doctor',
@@ -28,8 +30,8 @@ const examples = [...page.matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, text 
 
 test('docs/json.md has an example of each document', () => {
   expect(examples).toHaveLength(EXAMPLES.length);
-  // A result stands in its report, and a history is records.
-  const elsewhere: DocumentName[] = ['canonical history', 'result.json'];
+  // A result stands in its report, and a history is records; services are listed as one is shown.
+  const elsewhere: DocumentName[] = ['canonical history', 'service list', 'result.json'];
   expect([...EXAMPLES, ...elsewhere].sort()).toEqual(Object.keys(DOCUMENTS).sort());
 });
 

@@ -63,6 +63,8 @@ export interface FakeService extends Pick<FakeRecipe, 'faults' | 'hangs' | 'slow
   approved?: string;
   /** Nothing of it can be put back. */
   lost?: boolean;
+  /** It does not serve, until it is deployed again. */
+  down?: boolean;
 }
 
 export interface FakeHost {
@@ -323,7 +325,15 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async observeService({ service }) {
         await call(service, 'observe');
-        const { at, newer = [], approved } = serviceOf(service);
+        const { at, newer = [], approved, down } = serviceOf(service);
+        if (down) {
+          const to = { version: at, commit: commitOf(at) };
+          return {
+            decision: { decision: 'recover', to, reason: `${at} does not serve` },
+            lastGood: to,
+            undone: null,
+          };
+        }
         const lastGood = { version: at, commit: commitOf(at) };
         const latest = newer.at(-1);
         if (latest === undefined || latest.version === at) {
@@ -340,6 +350,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async recoverService({ service }) {
         await call(service, 'recover');
+        serviceOf(service).down = false;
         return { healthy: true };
       },
       async upgradeService({ run: { service }, to }) {
