@@ -10,12 +10,6 @@ import { followEvents, isOfZone, startSystem, type System } from './system.ts';
 /** Both releases of each, and a check whose output says which version answered. */
 const APPS = {
   gitea: { first: '3.5.0+1.25.5', second: '3.6.0+1.26.0', check: 'version', says: 'the forge says 1.26.0' },
-  keycloak: {
-    first: '10.0.0+26.0.8',
-    second: '10.1.0+26.1.0',
-    check: 'version',
-    says: 'the server says 26.1.0',
-  },
   miniflux: { first: '2.0.0+2.0.51', second: '2.1.0+2.2.0', check: 'api-version', says: 'version 2.2.0' },
   mumble: {
     first: '1.0.0+1.3.4',
@@ -26,52 +20,31 @@ const APPS = {
 } as const;
 const NAMES = Object.keys(APPS) as (keyof typeof APPS)[];
 
-/**
- * Gitea has its database open, which is a file, and Keycloak remembers realms: neither looks again at what is put
- * beneath it, and neither recipe has a hook that would make it.
- */
-const NEEDS_RESTART = new Set<string>(['gitea', 'keycloak']);
+/** Gitea has its database open, which is a file: it does not look again at what is put beneath it, and no hook makes it. */
+const NEEDS_RESTART = new Set<string>(['gitea']);
 
-/**
- * Two systems, which sweep at the same time: each has a zone, a state folder and a worker of its own, and most of
- * a sweep is waiting.
- */
-const ENROLLED = [['keycloak'], ['custom-html', 'gitea', 'miniflux', 'mumble', 'pinboard', 'reading-room']];
+const ENROLLED = ['custom-html', 'gitea', 'miniflux', 'mumble', 'pinboard', 'reading-room'];
 
-let systems: System[];
+let system: System;
 /** Those of which the second release is out. */
 const published = new Set<string>();
 /** Containers made, and volumes mounted by which. */
 let events: Awaited<ReturnType<typeof followEvents>>;
 
 beforeAll(async () => {
-  systems = await Promise.all(
-    ENROLLED.map((recipes) => startSystem(inject('temporal'), recipes, { limits: { stable: '4s' } })),
-  );
-  events = await followEvents(anyEngine(), { type: ['container', 'volume'], event: ['create', 'mount'] });
-  for (const name of NAMES) await systemOf(name).upstreams.publish(name, APPS[name].first);
+  system = await startSystem(inject('temporal'), ENROLLED, { limits: { stable: '4s' } });
+  events = await followEvents(system.docker, { type: ['container', 'volume'], event: ['create', 'mount'] });
+  for (const name of NAMES) await system.upstreams.publish(name, APPS[name].first);
   for (const name of ['custom-html', 'pinboard', 'reading-room']) {
-    await systemOf(name).upstreams.publish(name, '1.0.0+1.22');
+    await system.upstreams.publish(name, '1.0.0+1.22');
   }
-  for (const system of systems) await system.startWorker();
+  await system.startWorker();
 }, 300_000);
 
 afterAll(async () => {
   events?.close();
-  await Promise.all((systems ?? []).map((system) => system.stop()));
+  await system?.stop();
 }, 180_000);
-
-function anyEngine(): System['docker'] {
-  const [system] = systems;
-  if (system === undefined) throw new Error('no system was started');
-  return system.docker;
-}
-
-function systemOf(recipe: string): System {
-  const system = systems[ENROLLED.findIndex((recipes) => recipes.includes(recipe))];
-  if (system === undefined) throw new Error(`${recipe} is not enrolled`);
-  return system;
-}
 
 /** Volumes that have no name of their own and were mounted by containers of ours, and that are still there. */
 async function namelessVolumes(): Promise<string[]> {
@@ -79,7 +52,7 @@ async function namelessVolumes(): Promise<string[]> {
   const ours = new Set(
     seen
       .filter(({ Type, Action }) => Type === 'container' && Action === 'create')
-      .filter((event) => systems.some(({ zone }) => isOfZone(event, zone)))
+      .filter((event) => isOfZone(event, system.zone))
       .map(({ Actor }) => Actor.ID),
   );
   const mounted = new Set(
@@ -91,28 +64,21 @@ async function namelessVolumes(): Promise<string[]> {
       .map(({ Actor }) => Actor.ID),
   );
   expect(mounted.size).toBeGreaterThan(0);
-  const { Volumes: found } = await anyEngine().listVolumes();
+  const { Volumes: found } = await system.docker.listVolumes();
   return found.map(({ Name }) => Name).filter((name) => /^[0-9a-f]{64}$/.test(name) && mounted.has(name));
 }
 
 /** Sweeps these recipes as an operator does, and answers the reports by recipe. */
 async function sweep(...recipes: string[]): Promise<Map<string, RecipeResult>> {
-  const found = await Promise.all(
-    systems.map(async (system) => {
-      const asked = recipes.filter((recipe) => systemOf(recipe) === system);
-      if (asked.length === 0) return [];
-      const { stdout, stderr } = await system.cli('sweep', '--json', ...asked);
-      expect(stdout, stderr).not.toBe('');
-      const { sweep: id } = JSON.parse(stdout) as { sweep: string };
-      const report = JSON.parse((await system.cli('results', id, '--json')).stdout) as SweepReport;
-      expect(
-        report.recipes.map(({ recipe }) => recipe),
-        stderr,
-      ).toEqual(asked.toSorted());
-      return report.recipes;
-    }),
-  );
-  return new Map(found.flat().map((result) => [result.recipe, result]));
+  const { stdout, stderr } = await system.cli('sweep', '--json', ...recipes);
+  expect(stdout, stderr).not.toBe('');
+  const { sweep: id } = JSON.parse(stdout) as { sweep: string };
+  const report = JSON.parse((await system.cli('results', id, '--json')).stdout) as SweepReport;
+  expect(
+    report.recipes.map(({ recipe }) => recipe),
+    stderr,
+  ).toEqual(recipes.toSorted());
+  return new Map(report.recipes.map((result) => [result.recipe, result]));
 }
 
 /** What the tiers said, each in a few words, and what came of it; of whatever is no pass why. */
@@ -130,18 +96,16 @@ function storyOf(result: RecipeResult | undefined): string[] {
 
 /** Only the data of canonicals stays between sweeps: nothing runs, and no archive or checkout lies about. */
 async function expectNothingLeft(): Promise<void> {
-  for (const system of systems) {
-    expect((await system.ours()).filter((thing) => !/^(volume|secret) warm-/.test(thing))).toEqual([]);
-    for (const folder of ['backups', 'checkouts']) {
-      expect(await readdir(path.join(system.state, folder)).catch(() => [])).toEqual([]);
-    }
+  expect((await system.ours()).filter((thing) => !/^(volume|secret) warm-/.test(thing))).toEqual([]);
+  for (const folder of ['backups', 'checkouts']) {
+    expect(await readdir(path.join(system.state, folder)).catch(() => [])).toEqual([]);
   }
   expect(await namelessVolumes()).toEqual([]);
 }
 
 /** Those whose canonical is not at that release yet: all of them, but where the test is tried once more. */
 async function notYetAt(release: 'first' | 'second'): Promise<(typeof NAMES)[number][]> {
-  const versions = await Promise.all(NAMES.map((name) => systemOf(name).canonical(name)));
+  const versions = await Promise.all(NAMES.map((name) => system.canonical(name)));
   return NAMES.filter((name, place) => versions[place]?.version !== APPS[name][release]);
 }
 
@@ -161,14 +125,14 @@ describe('real apps', () => {
         `PASS (promoted ${first})`,
       ]);
       expect([name, results.get(name)?.level]).toEqual([name, 1]);
-      expect((await systemOf(name).canonical(name))?.version).toBe(first);
+      expect((await system.canonical(name))?.version).toBe(first);
     }
     await expectNothingLeft();
   });
 
   test('the next releases keep the data through upgrade, backup and restore, and are promoted', async () => {
     for (const name of NAMES.filter((one) => !published.has(one))) {
-      await systemOf(name).upstreams.publish(name, APPS[name].second);
+      await system.upstreams.publish(name, APPS[name].second);
       published.add(name);
     }
     const names = await notYetAt('second');
@@ -185,7 +149,7 @@ describe('real apps', () => {
       expect([name, rules, result?.level]).toEqual(
         NEEDS_RESTART.has(name) ? [name, ['restore-needs-restart'], 4] : [name, [], 5],
       );
-      expect((await systemOf(name).canonical(name))?.version).toBe(second);
+      expect((await system.canonical(name))?.version).toBe(second);
       expect(await evidence(result, `check-${check}.txt`)).toContain(says);
     }
     await expectNothingLeft();
@@ -193,30 +157,23 @@ describe('real apps', () => {
 
   test('the third sweep has nothing to do, and makes nothing on the engine', async () => {
     let results = new Map<string, RecipeResult>();
-    const created: string[][] = [];
-    const watched = systems.reduce(
-      (body, system) => async () => {
-        created.push(await system.createdDuring(body));
-      },
-      async () => {
-        results = await sweep(...NAMES);
-      },
-    );
-    await watched();
+    const created = await system.createdDuring(async () => {
+      results = await sweep(...NAMES);
+    });
     for (const name of NAMES) {
       expect([name, results.get(name)?.outcome]).toEqual([
         name,
         expect.objectContaining({ kind: 'SKIP', because: 'no-new-version' }),
       ]);
     }
-    expect(created).toEqual(systems.map(() => []));
+    expect(created).toEqual([]);
     await expectNothingLeft();
   });
 });
 
 /** The text of a file of that name, wherever it is in the recipe's evidence. */
 async function evidence(result: RecipeResult | undefined, file: string): Promise<string> {
-  const { state } = systemOf(result?.recipe ?? '');
+  const { state } = system;
   const folder = path.join(state, 'runs', result?.workflow.id ?? '');
   const found = (await readdir(folder, { recursive: true })).find((name) => path.basename(name) === file);
   expect(found, `${file} in ${folder}`).toBeDefined();
@@ -234,7 +191,7 @@ test('a recipe that needs another one has one of its own for the run', async () 
     'PASS (promoted 1.0.0+1.22)',
   ]);
   // deployed for the run, it is no canonical
-  expect(await systemOf('custom-html').canonical('custom-html')).toBeNull();
+  expect(await system.canonical('custom-html')).toBeNull();
   await expectNothingLeft();
 });
 
@@ -275,7 +232,7 @@ describe('a release that works, and yet', () => {
       'text/html',
     ],
   ])('%s is red, and the canonical stays', async (_, version, tier, reason, kept) => {
-    await systemOf('pinboard').upstreams.publish('pinboard', version);
+    await system.upstreams.publish('pinboard', version);
     const result = (await sweep('pinboard')).get('pinboard');
     const place = TIERS.indexOf(tier);
     expect(storyOf(result)).toEqual([
@@ -286,7 +243,7 @@ describe('a release that works, and yet', () => {
     ]);
     const outcome = result?.outcome;
     expect(await readFile(outcome?.kind === 'FAIL' ? outcome.evidence : '', 'utf8')).toContain(kept);
-    expect((await systemOf('pinboard').canonical('pinboard'))?.version).toBe('1.0.0+1.22');
+    expect((await system.canonical('pinboard'))?.version).toBe('1.0.0+1.22');
     await expectNothingLeft();
   });
 });
