@@ -226,7 +226,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   const mirrors = world.mirrorsFor(attempt.commands);
   if (lastGood !== null && isSame(lastGood, to) && lastGood.run === runName({ recipe: service, asked })) {
     // An earlier attempt came as far as its commit point.
-    await ended(world, opened, to.commit);
+    await reached(world, opened, to);
     return { healthy: true };
   }
   // An earlier attempt may have got anywhere before it.
@@ -306,8 +306,14 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
     env: app.written,
     images: deployed.images,
   });
-  await ended(world, opened, to.commit);
+  await reached(world, opened, to);
   return { healthy: true };
+}
+
+/** What was said of the versions on the way there has been done, or is past. */
+async function reached(world: World, opened: Opened, to: Release): Promise<void> {
+  await world.services.order(opened.run.service, { approved: null, rolledBack: null });
+  await ended(world, opened, to.commit);
 }
 
 /** Whether a backup of it would hold anything. */

@@ -103,6 +103,13 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
         env: app.written,
         images,
       });
+      await world.services.tell(service, {
+        ts: world.now().toISOString(),
+        run: asked.id,
+        outcome: 'adopted',
+        why: `${release.version} runs at ${domain}, deployed by somebody else`,
+        version: release.version,
+      });
       return `${service} ${version} at ${domain} is looked after from now on; nothing of it was touched`;
     } finally {
       await removeCheckouts(world, app.stack);

@@ -48,8 +48,12 @@ export function addServiceCommands(program: Command, session: Session): void {
     .option('--json')
     .action(async (name: string, options: { json?: true }, command: Command) => {
       checkRecipeNames([name]);
-      const found = (await listServices(session, command)).find((one) => one.service === name);
-      if (found === undefined) throw new CommandStopped(`${name} is no live service: ${NONE}`);
+      const list = await listServices(session, command);
+      const found = list.find((one) => one.service === name);
+      if (found === undefined) {
+        const those = list.map(({ service: one }) => one).join(', ');
+        throw new CommandStopped(`${name} is no live service: ${those === '' ? NONE : `those are ${those}`}`);
+      }
       if (options.json) printJson(session, found);
       else terminal.out(renderService(found));
       if (found.error !== null) session.exitStatus = EXIT.none;

@@ -90,7 +90,7 @@ export const serviceEventSchema = z.strictObject({
   schema: z.literal(1),
   ts: z.iso.datetime(),
   run: z.string(),
-  outcome: z.enum([...SERVICE_OUTCOMES, 'adopted', 'installed']),
+  outcome: z.enum([...SERVICE_OUTCOMES, 'adopted']),
   why: z.string(),
   /** What is healthy there afterwards; null when nothing is known to be. */
   version: z.string().nullable(),

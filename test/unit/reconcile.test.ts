@@ -196,6 +196,11 @@ describe('a service that somebody deployed', () => {
     expect(await reconcile(machine)).toMatchObject({ outcome: 'noop', version: OLD });
     expect(machine.deployed).toEqual([]);
     expect(await alertsOf(machine)).toEqual([]);
+    expect((await services.history(SERVICE)).map(({ outcome }) => outcome)).toEqual([
+      'not-adopted',
+      'adopted',
+      'noop',
+    ]);
   });
 
   test.each<[string, (machine: Machine) => void, string]>([
@@ -310,7 +315,7 @@ describe('a newer release', () => {
   });
 
   test('that is a major step waits, untouched, until that very version is approved', async () => {
-    const { machine } = await createAdopted('major');
+    const { machine, services } = await createAdopted('major');
     publish(machine, '11.0.0+27.0.0');
     const held = { outcome: 'held-major', version: OLD, held: '11.0.0+27.0.0' };
     expect(await reconcile(machine)).toMatchObject(held);
@@ -324,6 +329,7 @@ describe('a newer release', () => {
       version: '11.0.0+27.0.0',
       held: null,
     });
+    expect(await services.orders(SERVICE)).toMatchObject({ approved: null, rolledBack: null });
     expect(await alertsOf(machine)).toEqual([]);
   });
 });
