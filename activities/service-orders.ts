@@ -1,12 +1,14 @@
+import type { App } from '../domain/app.ts';
 import { Fault } from '../domain/fault.ts';
 import { warmDomain } from '../domain/names.ts';
 import { runName } from '../domain/run.ts';
 import type { ServiceOrder } from '../domain/service.ts';
 import { compareVersions } from '../domain/version.ts';
+import type { LastGood } from '../host/store/services.ts';
 import { removeCheckouts } from './app.ts';
 import { runChecks } from './custom.ts';
 import { syncMirror } from './mirror-sync.ts';
-import { appOf, PATIENCE_MS, withService, type ServiceRun } from './service.ts';
+import { appOf, ended, PATIENCE_MS, withService, type Opened, type ServiceRun } from './service.ts';
 import type { World } from './world.ts';
 
 export function serviceOrders(world: World) {
@@ -35,15 +37,61 @@ export function serviceOrders(world: World) {
             return `${service} is held: ${order.reason}; no reconcile touches it until: recipe-sweep service resume ${service}`;
           });
         case 'resume':
-          return withService(world, run, 'resume', async () => {
-            const { hold, stopped } = await world.services.orders(service);
-            if (hold === null && stopped === null) throw new Fault('BadInput', `${service} is not held`);
-            await world.services.order(service, { hold: null, stopped: null });
-            return `${service} is looked after again, from its next reconcile on: recipe-sweep service reconcile ${service}`;
-          });
+          return withService(world, run, 'resume', (opened) => resume(world, opened));
       }
     },
   };
+}
+
+/**
+ * Ends a hold, and the stop after a rollback that failed: what was mended by hand stays as it is, and what was not is put
+ * back by the next reconcile.
+ */
+async function resume(world: World, opened: Opened): Promise<string> {
+  const { service } = opened.run;
+  const { services } = world;
+  const { hold, stopped } = await services.orders(service);
+  if (hold === null && stopped === null) throw new Fault('BadInput', `${service} is not held`);
+  const next = `recipe-sweep service reconcile ${service}`;
+  let said = `${service} is looked after again, from its next reconcile on: ${next}`;
+  if (stopped !== null && opened.lastGood !== null) {
+    const { lastGood } = opened;
+    const why = await whyNotAt(world, opened, lastGood);
+    if (why === null) {
+      await ended(world, opened, lastGood.commit);
+      said = `${service} ${lastGood.version} is healthy, and looked after again`;
+    } else {
+      said = `${why}: the next reconcile puts ${service} back to ${lastGood.version}, with the data from before: ${next}`;
+    }
+  }
+  await services.order(service, { hold: null, stopped: null });
+  return said;
+}
+
+/** Why the service is not healthy at its last-good release; null when it is. */
+async function whyNotAt(world: World, opened: Opened, lastGood: LastGood): Promise<string | null> {
+  const found = await opened.tools.stacks.deployed(opened.ref.stack);
+  if (found === null) return `nothing of ${lastGood.version} runs`;
+  if (found.version !== lastGood.version) return `${found.version ?? 'what no label names'} runs`;
+  const app = await appOf(world, opened, lastGood, 'resume', lastGood);
+  try {
+    return await whyUnhealthy(world, opened, app);
+  } finally {
+    await removeCheckouts(world, app.stack);
+  }
+}
+
+/** Why what runs is not healthy, and the file that has the rest where there is one; null when it is. */
+async function whyUnhealthy(
+  world: World,
+  { tools, attempt }: Pick<Opened, 'tools' | 'attempt'>,
+  app: App,
+): Promise<string | null> {
+  const what = `${app.recipe} ${app.version} is not healthy`;
+  const serves = await tools.stacks.serves(app, PATIENCE_MS);
+  if (!serves.ok) return `${what}: ${serves.reason}`;
+  const checked = await runChecks(world, { scripts: tools.scripts, report: attempt.report }, app);
+  return checked.result === 'fail' ? `${what}: ${checked.reason}; see ${checked.evidence}` : null;
 }
 
 /** Takes over what somebody deployed at the service's domain, touching nothing of it. */
@@ -77,20 +125,16 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
           `what runs as ${ref.stack} is not what would be deployed: ${other.join('; ')}. Write what is to stay under "env" in recipes/${service}/recipe.yml`,
         );
       }
-      const serves = await tools.stacks.serves(app, PATIENCE_MS);
-      if (!serves.ok) throw new Fault('BadInput', `${service} ${version} is not healthy: ${serves.reason}`);
-      const checked = await runChecks(world, { scripts: tools.scripts, report: attempt.report }, app);
-      if (checked.result === 'fail') {
-        throw new Fault(
-          'BadInput',
-          `${service} ${version} is not healthy: ${checked.reason}; see ${checked.evidence}`,
-        );
-      }
+      const why = await whyUnhealthy(world, opened, app);
+      if (why !== null) throw new Fault('BadInput', why);
       if (!(await world.mirrorsFor(attempt.commands).keep(service, release.commit)))
         throw new Fault(
           'MirrorSync',
           `the commit ${release.commit} of ${service} ${version} is not there to be kept`,
         );
+      // What runs is right, says the operator: nothing is to be put back over it.
+      await ended(world, opened, release.commit);
+      await world.services.order(service, { approved: null, rolledBack: null, stopped: null });
       await attempt.guard();
       await world.services.commit({
         schema: 1,

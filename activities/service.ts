@@ -116,7 +116,8 @@ export async function deployAndCheck(
 
 /**
  * Ends what was begun: of a change that came as far as its commit point what is left over goes; of any other the
- * last-good release is put back, with the data from before. Null when nothing was begun.
+ * last-good release is put back, with the data from before. Null when nothing was begun. Touches nothing where that failed
+ * before: since then somebody may have mended it by hand.
  */
 export async function goBack(world: World, opened: Opened): Promise<Undone | null> {
   const { run, attempt, lastGood, ref, tools } = opened;
@@ -128,6 +129,11 @@ export async function goBack(world: World, opened: Opened): Promise<Undone | nul
   if (lastGood !== null && isSame(lastGood, to)) {
     await ended(world, opened, lastGood.commit);
     return null;
+  }
+  const { stopped } = await services.orders(service);
+  if (stopped !== null) {
+    const was = lastGood && releaseOf(lastGood);
+    return { back: false, from: to, to: was, why: stopped.why, evidence: stopped.evidence };
   }
   attempt.report(`going back from ${to.version}`);
   const why = unhealthy?.why ?? null;
@@ -162,8 +168,10 @@ export async function goBack(world: World, opened: Opened): Promise<Undone | nul
   await attempt.guard();
   if (!deployed.ok) {
     const failed = `${lastGood.version}, which was healthy before ${to.version}, is not: ${deployed.reason}`;
-    await services.order(service, { stopped: { why: failed, ts: world.now().toISOString() } });
-    return { back: false, from: to, to: releaseOf(lastGood), why: failed, evidence: deployed.evidence };
+    const { evidence } = deployed;
+    await services.order(service, { stopped: { why: failed, evidence, ts: world.now().toISOString() } });
+    passBoundary('reconcile.after-verdict');
+    return { back: false, from: to, to: releaseOf(lastGood), why: failed, evidence };
   }
   await ended(world, opened, lastGood.commit);
   return back;

@@ -79,7 +79,7 @@ export const ordersSchema = z.strictObject({
     .strictObject({ version: z.string(), why: z.string(), evidence: z.string(), ts: z.iso.datetime() })
     .nullable(),
   /** Since a rollback failed nothing is reconciled. */
-  stopped: z.strictObject({ why: z.string(), ts: z.iso.datetime() }).nullable(),
+  stopped: z.strictObject({ why: z.string(), evidence: z.string(), ts: z.iso.datetime() }).nullable(),
 });
 
 export type Orders = z.output<typeof ordersSchema>;

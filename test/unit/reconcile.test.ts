@@ -314,6 +314,60 @@ describe('a newer release', () => {
     expect(await reconcile(machine)).toMatchObject({ outcome: 'rolled-back', version: OLD });
   });
 
+  describe('after which the one before is unhealthy, too,', () => {
+    const mended = 'mended';
+    async function createStopped(name: string): Promise<ReturnType<typeof createHost>> {
+      const host = await createAdopted(name);
+      const { machine, services } = host;
+      publish(machine, NEW, 'red');
+      Object.assign(machine.upstreams.get(SERVICE)?.[0] ?? {}, { quality: 'red' });
+      expect(await reconcile(machine)).toMatchObject({ outcome: 'rollback-failed', version: null });
+      expect(await services.lastGood(SERVICE)).toMatchObject({ version: OLD });
+      const deployments = machine.deployed.length;
+      expect(await reconcile(machine)).toMatchObject({ outcome: 'rollback-failed' });
+      // Somebody mends it, while reconciles and reapers come and go.
+      Object.assign(machine.upstreams.get(SERVICE)?.[0] ?? {}, { quality: 'good' });
+      writeFileSync(path.join(machine.volume(`${STACK}_data`), mended), 'by hand');
+      expect(await reconcile(machine)).toMatchObject({ outcome: 'rollback-failed' });
+      expect(machine.deployed).toHaveLength(deployments);
+      expect(await alertsOf(machine)).toContain('service-down');
+      return host;
+    }
+
+    test('what is mended by hand stays as it is', async () => {
+      const { machine, services } = await createStopped('mended');
+      Object.assign(machine.stacks.get(STACK) ?? {}, { healthy: true });
+      expect(await order(machine, { order: 'resume' })).toContain(
+        `${OLD} is healthy, and looked after again`,
+      );
+      expect(await services.underway(SERVICE)).toBeNull();
+      expect(await reconcile(machine)).toMatchObject({ outcome: 'noop', version: OLD });
+      expect(readdirSync(machine.volume(`${STACK}_data`))).toContain(mended);
+      expect(await alertsOf(machine)).not.toContain('service-down');
+    });
+
+    test('what is not is put back from the snapshot', async () => {
+      const { machine, services } = await createStopped('not-mended');
+      Object.assign(machine.stacks.get(STACK) ?? {}, { healthy: false });
+      expect(await order(machine, { order: 'resume' })).toContain(`puts ${SERVICE} back to ${OLD}`);
+      // By the reaper, with which each reconcile opens.
+      expect(await reconcile(machine)).toMatchObject({ outcome: 'noop', version: OLD });
+      expect(await services.underway(SERVICE)).toBeNull();
+      expect(readdirSync(machine.volume(`${STACK}_data`))).not.toContain(mended);
+    });
+
+    test('what is adopted in its place stays as it is', async () => {
+      const { machine, services } = await createStopped('adopted');
+      publish(machine, '10.2.0+26.1.0');
+      const commit = machine.upstreams.get(SERVICE)?.at(-1)?.commit ?? '';
+      Object.assign(machine.stacks.get(STACK) ?? {}, { healthy: true, version: '10.2.0+26.1.0', commit });
+      await order(machine, { order: 'adopt' });
+      expect(await services.underway(SERVICE)).toBeNull();
+      expect(await reconcile(machine)).toMatchObject({ outcome: 'noop', version: '10.2.0+26.1.0' });
+      expect(readdirSync(machine.volume(`${STACK}_data`))).toContain(mended);
+    });
+  });
+
   test('that is a major step waits, untouched, until that very version is approved', async () => {
     const { machine, services } = await createAdopted('major');
     publish(machine, '11.0.0+27.0.0');

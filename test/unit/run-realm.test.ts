@@ -207,7 +207,7 @@ describe('a live Keycloak', () => {
     ['that is being changed', () => services.begin('keycloak', BEGUN)],
     [
       'that could not be put back',
-      () => services.order('keycloak', { stopped: { why: 'no', ts: BEGUN.ts } }),
+      () => services.order('keycloak', { stopped: { evidence: '', why: 'no', ts: BEGUN.ts } }),
     ],
     ['that makes no realms', () => machine.away.add(LIVE)],
   ])('%s says nothing of who needs it, and is not taken down with the run', async (_, make) => {
