@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -12,6 +12,8 @@ import {
   CHAOS_RECIPES,
   createPublisher,
   forgetCanonical,
+  forgetService,
+  LIVE_RECIPE,
   needsLeftovers,
   passesOf,
   QUIET_RECIPE,
@@ -19,6 +21,7 @@ import {
   type Publisher,
   type Scenario,
   STRUCK_AT,
+  takeDown,
 } from './scenarios.ts';
 import { startStage, type Stage } from './stage.ts';
 import { readJson, type Strike, type Struck } from './strike.ts';
@@ -27,7 +30,7 @@ import { readJson, type Strike, type Struck } from './strike.ts';
 export interface Plan {
   scenario: Scenario;
   fault: FaultName;
-  /** Null for a fault that comes after the sweep, or the test. */
+  /** Null for a fault that comes after the sweep, test or reconcile. */
   at: { boundary: Boundary; nth: number } | null;
   dice: Dice;
 }
@@ -35,7 +38,7 @@ export interface Plan {
 export interface Verdict {
   number: number;
   plan: Plan;
-  /** Outcome of the sweep or test that was struck, then of those after it. */
+  /** Outcome of the sweep, test or reconcile that was struck, then of those after it. */
   outcomes: string[];
   /** Empty when all is well. */
   breaches: string[];
@@ -68,11 +71,13 @@ export function plansOf(
   seed: number,
   from: number,
   runs: number,
-  fixed: { at?: { boundary: Boundary; nth: number | null }; fault?: FaultName },
+  fixed: { at?: { boundary: Boundary; nth: number | null }; fault?: FaultName; story?: string },
 ): Plan[] {
-  const { fault: always } = fixed;
+  const { fault: always, story = '' } = fixed;
   const scenariosOf = (boundary: Boundary | null): readonly Scenario[] =>
-    scenariosFor(boundary).filter((one) => always === undefined || faultsFor(boundary, one).includes(always));
+    scenariosFor(boundary)
+      .filter(({ name }) => name.includes(story))
+      .filter((one) => always === undefined || faultsFor(boundary, one).includes(always));
   const order = diceOf(seed)
     .shuffle(STRUCK_AT)
     .filter((boundary) => scenariosOf(boundary).length > 0);
@@ -142,7 +147,7 @@ interface Open {
 }
 
 async function open(temporal: string): Promise<Open> {
-  const stage = await startStage(temporal, CHAOS_RECIPES);
+  const stage = await startStage(temporal, [...CHAOS_RECIPES, LIVE_RECIPE]);
   const publisher = createPublisher(stage);
   const { system, neighbour, files } = stage;
   const checker = createChecker({
@@ -150,6 +155,7 @@ async function open(temporal: string): Promise<Open> {
     zone: system.zone,
     upstreams: path.join(system.folder, 'upstreams'),
     recipes: CHAOS_RECIPES,
+    services: [LIVE_RECIPE],
     neighbour,
     passed: files.passed,
   });
@@ -161,17 +167,18 @@ async function open(temporal: string): Promise<Open> {
 async function play(open: Open, number: number, plan: Plan, outcomes: string[]): Promise<string[]> {
   const { stage, publisher, checker } = open;
   const { scenario } = plan;
-  const { recipe, test } = scenario;
+  const { recipe, test, live } = scenario;
   const breaches: string[] = [];
   await setScene(open, number, scenario);
   const before = versionOf(stage, recipe);
   if (test !== null) checker.hold(recipe);
   const head = test === null ? null : await publisher.propose(scenario);
-  const release = head?.version ?? (await publisher.publishNext(scenario));
-  const begin = async (id: string): Promise<void> =>
-    head === null
-      ? stage.startSweep(id, [recipe])
-      : stage.startTest(id, { recipe, ref: head.commit, quick: test === 'quick' });
+  const release = head?.version ?? (await publish(open, number, scenario, before));
+  const begin = async (id: string): Promise<void> => {
+    if (live !== null) return stage.startReconcile(id, [recipe]);
+    if (head === null) return stage.startSweep(id, [recipe]);
+    return stage.startTest(id, { recipe, ref: head.commit, quick: test === 'quick' });
+  };
 
   const forgotten = await strikeAt(open, number, plan, begin, { outcomes, breaches });
   if (head !== null) {
@@ -184,29 +191,53 @@ async function play(open: Open, number: number, plan: Plan, outcomes: string[]):
   const promoted = scenario.promoted || (forgotten && test === null);
   const done = (): boolean => versionOf(stage, recipe) === (promoted ? release : before);
   if (!isDone(scenario, promoted, outcomes) || !done()) {
-    await sweepThrough(stage, `chaos-${number}-next`, [recipe]);
+    await through(stage, scenario, `chaos-${number}-next`);
     outcomes.push(await outcomeOf(stage, `chaos-${number}-next`, recipe));
   }
   if (!done()) {
-    breaches.push(
-      `the canonical of ${recipe} is ${versionOf(stage, recipe)}, not as it must be after ${release}`,
-    );
+    const what = live === null ? 'the canonical of' : 'the service';
+    breaches.push(`${what} ${recipe} is ${versionOf(stage, recipe)}, not as it must be after ${release}`);
   }
   // And one more at once, which makes nothing.
   const last = `chaos-${number}-last`;
-  const quiet = scenario.fails ? [QUIET_RECIPE] : [recipe, QUIET_RECIPE];
-  const created = await createdDuring(stage, () => sweepThrough(stage, last, quiet));
-  for (const thing of created) breaches.push(`I4: a second sweep made ${thing}`);
+  const quiet = live === null ? [QUIET_RECIPE] : [];
+  if (!scenario.fails || live !== null) quiet.push(recipe);
+  const nothing = live === null ? 'SKIP' : 'noop';
+  const created = await createdDuring(stage, () => through(stage, scenario, last, quiet));
+  for (const thing of created) breaches.push(`I4: a second one made ${thing}`);
   for (const name of quiet) {
     const outcome = await outcomeOf(stage, last, name);
-    if (outcome !== 'SKIP') breaches.push(`I4: a second sweep says ${outcome} of ${name}`);
+    if (outcome !== nothing) breaches.push(`I4: a second one says ${outcome} of ${name}`);
   }
   breaches.push(...(await checker.audit()));
   return breaches;
 }
 
+/** What the maintainers of a recipe have published when it begins; answers the latest. */
+async function publish(
+  { stage, publisher, checker }: Open,
+  number: number,
+  scenario: Scenario,
+  before: string | null,
+): Promise<string> {
+  const { recipe, live, fails } = scenario;
+  if (live === 'recover' && before !== null) {
+    await takeDown(stage, recipe);
+    return before;
+  }
+  const release = await publisher.publishNext(scenario);
+  if (live !== null && fails) checker.refuse(recipe, release);
+  if (live === 'install')
+    await stage.order(`chaos-${number}-approve`, recipe, { order: 'approve', version: release });
+  return release;
+}
+
+/** After these a service is known to be healthy. */
+const HEALTHY = new Set(['noop', 'upgraded', 'rolled-back', 'recovered']);
+
 /** Whether nothing has to be tried again: what is left of a test, any sweep reaps. */
-function isDone({ test, promoted: wanted }: Scenario, promoted: boolean, outcomes: string[]): boolean {
+function isDone({ test, live, promoted: wanted }: Scenario, promoted: boolean, outcomes: string[]): boolean {
+  if (live !== null) return HEALTHY.has(outcomes.at(-1) ?? '');
   if (test !== null) return !wanted;
   return outcomes.at(-1)?.startsWith(promoted ? 'PASS' : 'GREEN') === true;
 }
@@ -241,8 +272,8 @@ async function strikeAt(
   return struck !== null && (await mended(open, target, number, plan, outcomes));
 }
 
-function targetOf(stage: Stage, asker: string, { recipe, test }: Scenario, dice: Dice): Target {
-  const run = test === null ? recipeWorkflowId(asker, recipe) : asker;
+function targetOf(stage: Stage, asker: string, { recipe, test, live }: Scenario, dice: Dice): Target {
+  const run = test === null && live === null ? recipeWorkflowId(asker, recipe) : asker;
   return { stage, asker, run, recipe, dice, isOver: () => stage.isOver(asker, [recipe]) };
 }
 
@@ -269,37 +300,42 @@ async function tested(
 }
 
 /**
- * A sweep that has to live with what struck, whose report comes all the same; then an operator mends it. Answers
+ * A sweep, or reconcile, that has to live with what struck, whose report comes all the same; then an operator mends it. Answers
  * whether the canonical was given up for it.
  */
 async function mended(
   { stage, checker }: Open,
   target: Target,
   number: number,
-  { fault }: Plan,
+  { scenario, fault }: Plan,
   outcomes: string[],
 ): Promise<boolean> {
   const { mend }: Fault = FAULTS[fault];
   if (mend === undefined) return false;
   const { recipe } = target;
   const unmended = `chaos-${number}-unmended`;
-  await sweepThrough(stage, unmended, [recipe]);
+  await through(stage, scenario, unmended);
   outcomes.push(await outcomeOf(stage, unmended, recipe));
   const { forgotten } = await mend(target);
   if (forgotten) checker.forget(recipe);
   return forgotten;
 }
 
-/** The recipe has a canonical, or has none, as its story begins. */
+/** The recipe has a canonical, or the service runs, or not, as its story begins. */
 async function setScene(
   { stage, publisher, checker }: Open,
   number: number,
   scenario: Scenario,
 ): Promise<void> {
-  const { recipe, first } = scenario;
+  const { recipe, first, live } = scenario;
   if (first) {
-    await forgetCanonical(stage, recipe);
+    await (live === null ? forgetCanonical(stage, recipe) : forgetService(stage, recipe));
     checker.forget(recipe);
+  } else if (live !== null && versionOf(stage, recipe) === null) {
+    const version = await publisher.publishFirst(recipe);
+    await stage.order(`chaos-${number}-scene-approve`, recipe, { order: 'approve', version });
+    await through(stage, scenario, `chaos-${number}-scene`);
+    if (versionOf(stage, recipe) === null) throw new Error(`no service ${recipe} to begin with`);
   } else if (versionOf(stage, recipe) === null) {
     await publisher.publishFirst(recipe);
     await sweepThrough(stage, `chaos-${number}-scene`, [recipe]);
@@ -307,7 +343,7 @@ async function setScene(
   }
 }
 
-/** A crash that nothing cleaned up after: the worker killed, its sweep or test terminated. */
+/** A crash that nothing cleaned up after: the worker killed, its sweep, test or reconcile terminated. */
 async function leave(
   struck: Target,
   scenario: Scenario,
@@ -315,7 +351,8 @@ async function leave(
   begin: (id: string) => Promise<void>,
 ): Promise<void> {
   const { stage } = struck;
-  const inUse: Boundary = scenario.test === 'quick' ? 'quick-lane.after-data' : 'promote.after-upgrade';
+  const promoting = scenario.test === 'quick' ? 'quick-lane.after-data' : 'promote.after-upgrade';
+  const inUse: Boundary = scenario.live === null ? promoting : 'reconcile.after-deploy';
   const at: Boundary = boundary === 'reap.after-remove' ? 'cold-install.after-deploy' : inUse;
   const id = `${struck.asker}-left`;
   stage.arm({ id, boundary: at, nth: 1, action: 'kill' });
@@ -367,6 +404,28 @@ async function sweepThrough(stage: Stage, id: string, recipes: readonly string[]
   }
 }
 
+/** A sweep of the recipe, or of those recipes; a reconcile where it is a live service. */
+async function through(
+  stage: Stage,
+  { recipe, live }: Scenario,
+  id: string,
+  recipes: readonly string[] = [recipe],
+): Promise<void> {
+  if (live === null) return sweepThrough(stage, id, recipes);
+  await stage.startReconcile(id, recipes);
+  await until(() => stage.isOver(id, []), SETTLED_MS, ASK_MS);
+  const told = eventsOf(stage, recipe).filter(({ run }) => run === id);
+  if (told.length !== 1) throw new Error(`I10: ${id} says ${told.length} outcomes of ${recipe}`);
+}
+
+/** What reconciles said of a live service. */
+function eventsOf({ system }: Stage, service: string): { run: string; outcome: string }[] {
+  const file = path.join(system.state, 'services', service, 'history.jsonl');
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
+  return lines.flatMap((line) => (line === '' ? [] : [JSON.parse(line) as { run: string; outcome: string }]));
+}
+
 function sweepFolder({ system }: Stage, id: string): string {
   return path.join(system.state, 'sweeps', id);
 }
@@ -376,11 +435,16 @@ async function outcomeOf(stage: Stage, sweep: string, recipe: string): Promise<s
   const file = path.join(stage.system.state, 'runs', sweep, recipe, 'result.json');
   const result = readJson<{ outcome: { kind: string; cause?: string } }>(file);
   if (result) return [result.outcome.kind, result.outcome.cause].filter(Boolean).join(' ');
+  const told = eventsOf(stage, recipe).findLast(({ run }) => run === sweep);
+  if (told) return told.outcome;
   return `no outcome (sweep ${(await stage.statusOf(sweep)) ?? 'unknown'})`;
 }
 
 function versionOf({ system }: Stage, recipe: string): string | null {
-  const file = path.join(system.state, 'canonicals', recipe, 'canonical.json');
+  const file =
+    recipe === LIVE_RECIPE
+      ? path.join(system.state, 'services', recipe, 'last-good.json')
+      : path.join(system.state, 'canonicals', recipe, 'canonical.json');
   return readJson<{ version: string }>(file)?.version ?? null;
 }
 

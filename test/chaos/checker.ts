@@ -14,6 +14,8 @@ export interface Host {
   /** Bare repositories `<recipe>.git`. */
   upstreams: string;
   recipes: readonly string[];
+  /** Shared live services. */
+  services: readonly string[];
   neighbour: { stack: string; volume: string; secret: string; text: string };
   /** A line for each boundary passed. */
   passed: string;
@@ -30,6 +32,11 @@ interface Passed {
 /** What a judge remembers from one audit to the next. */
 interface Memory {
   canonicals: Map<string, { version: string; snapshot: string; rows: Set<string> }>;
+  services: Map<string, { version: string; volumes: string; secrets: string; rows: Set<string> }>;
+  /** Alerts about services that were judged, by file. */
+  alerts: Set<string>;
+  /** Releases that are unhealthy: `<service> <version>`. */
+  refused: Set<string>;
   neighbour: string | null;
   /** The sums of what is held, by recipe and file. */
   held: Map<string, Map<string, string>>;
@@ -60,11 +67,26 @@ interface ResultOnDisk {
   workflow: { id: string };
 }
 
+/** The specification of a swarm service, as far as it is judged. */
+interface ServiceOnEngine {
+  Labels: Record<string, string>;
+  TaskTemplate: {
+    ContainerSpec: {
+      Configs?: { ConfigName: string }[];
+      Secrets?: { SecretName: string }[];
+      Mounts?: { Source: string }[];
+    };
+    Networks: { Target: string }[];
+  };
+}
+
 export interface Checker {
   /** Judges the host at rest: no sweep runs, and one reaper pass has been. Answers each breach in a line. */
   audit(): Promise<string[]>;
-  /** The recipe's canonical was given up by its operator. */
+  /** The recipe's canonical, or the live service, was given up by its operator. */
   forget(recipe: string): void;
+  /** That release of a live service is unhealthy: it is never what the service is at. */
+  refuse(service: string, version: string): void;
   /** From now on only tests of the recipe run: record, history and snapshot stay as they are, byte for byte. */
   hold(recipe: string): void;
   /** Until now. Answers each breach in a line. */
@@ -83,10 +105,20 @@ const CHANGING = [
   'settle.mid-restore',
   'settle.after-restore',
   'settle.after-clear',
+  'reconcile.after-begin',
+  'reconcile.after-commit',
+  'reconcile.after-put-back',
 ];
 
 export function createChecker(host: Host): Checker {
-  const memory: Memory = { canonicals: new Map(), neighbour: null, held: new Map() };
+  const memory: Memory = {
+    canonicals: new Map(),
+    services: new Map(),
+    alerts: new Set(),
+    refused: new Set(),
+    neighbour: null,
+    held: new Map(),
+  };
   const inNames = host.zone.replaceAll('.', '_');
   let breaches: string[] = [];
   const breach = (invariant: string, what: string): void => {
@@ -138,7 +170,142 @@ export function createChecker(host: Host): Checker {
     memory.canonicals.set(recipe, { version: record.version, snapshot: snapshot?.id ?? '', rows });
   }
 
-  async function auditCommit(recipe: string, { version, commit }: RecordOnDisk): Promise<void> {
+  /** It is healthy at its last-good release, which is as good as the one before or newer; and nobody's data is lost. */
+  async function auditService(service: string): Promise<void> {
+    const folder = path.join(host.state, 'services', service);
+    const stack = `warm-${service}_${inNames}`;
+    const before = memory.services.get(service);
+    auditAlerts(service, folder);
+    const file = path.join(folder, 'last-good.json');
+    if (!existsSync(file)) {
+      if (before)
+        breach('S1', `${service}: it is not known any more to have been healthy at ${before.version}`);
+      const left = await thingsOf(stack);
+      if (left.length > 0) breach('I7', `${service}: never healthy, but there is ${left.join(', ')}`);
+      return;
+    }
+    const good = JSON.parse(readFileSync(file, 'utf8')) as { version: string; commit: string };
+    const { version } = good;
+    if (memory.refused.has(`${service} ${version}`)) breach('S1', `${service}: ${version} is unhealthy`);
+    if (before && version !== before.version && !isNewer(version, before.version))
+      breach('S1', `${service} went from ${before.version} to ${version}`);
+    await auditCommit(service, good);
+    for (const name of ['underway.json', ...litter(folder)].filter((one) =>
+      existsSync(path.join(folder, one)),
+    ))
+      breach('S2', `${service}: ${name} is left`);
+    for (const left of litter(path.join(host.state, 'canonicals', service)))
+      breach('S2', `${service}: ${left} of a kept commit is left`);
+    const snapshots = entries(path.join(folder, 'snapshots'));
+    if (snapshots.length > 1) breach('S2', `${service}: snapshots ${snapshots.join()}`);
+    await auditServing(service, stack, version);
+    const things = await thingsOf(stack);
+    const of = (kind: string): string[] => things.filter((thing) => thing.startsWith(`${kind} `));
+    const rows = await rowsOf(stack);
+    const [volumes, secrets] = [of('volume').join(), of('secret').join()];
+    if (before) {
+      if (volumes !== before.volumes) breach('S3', `${service}: ${before.volumes} before, now ${volumes}`);
+      if (secrets !== before.secrets) breach('S3', `${service}: ${before.secrets} before, now ${secrets}`);
+      for (const row of before.rows) if (!rows.has(row)) breach('S3', `${service}: ${row} is lost`);
+    }
+    for (const row of rows) {
+      const [, visited] = /visit-.*-of-(.*)$/.exec(row) ?? [];
+      if (visited !== undefined && memory.refused.has(`${service} ${visited}`))
+        breach('S3', `${service}: ${row} was left while ${visited} ran, which is unhealthy`);
+    }
+    const kept = new Set([...rows].filter((row) => row.includes(' row-')));
+    memory.services.set(service, { version, volumes, secrets, rows: kept });
+  }
+
+  /** Its one service runs that release, and answers; what else there is of it, that one uses. */
+  async function auditServing(service: string, stack: string, version: string): Promise<void> {
+    const filter = ['--filter', `label=com.docker.stack.namespace=${stack}`];
+    const format = '{{.Name}} {{.Replicas}}';
+    const listed = await docker('service', 'ls', ...filter, '--format', format);
+    if (listed.join() !== `${stack}_app 1/1`)
+      return breach('S1', `${service}: ${listed.join() || 'it is down'}`);
+    const inspected = await docker('service', 'inspect', '--format', '{{json .Spec}}', `${stack}_app`);
+    const spec = JSON.parse(inspected.join('')) as ServiceOnEngine;
+    const runs = spec.Labels[`coop-cloud.${stack}.version`];
+    if (runs !== version) breach('S1', `${service}: ${runs} runs, and ${version} is its last good release`);
+    const { ContainerSpec: container, Networks: networks } = spec.TaskTemplate;
+    const used = [
+      ...(container.Configs ?? []).map(({ ConfigName }) => `config ${ConfigName}`),
+      ...(container.Secrets ?? []).map(({ SecretName }) => `secret ${SecretName}`),
+      ...(container.Mounts ?? []).map(({ Source }) => `volume ${Source}`),
+    ];
+    for (const thing of await thingsOf(stack)) {
+      const [kind, name, id] = thing.split(' ');
+      const isUsed =
+        kind === 'network' ? networks.some(({ Target }) => Target === id) : used.includes(`${kind} ${name}`);
+      if (kind !== 'service' && !isUsed) breach('I7', `${service}: ${thing} is of no use to it`);
+    }
+    const [one] = await docker(
+      'ps',
+      '--quiet',
+      '--filter',
+      `label=com.docker.swarm.service.name=${stack}_app`,
+    );
+    const asked = await execa('docker', ['exec', one ?? '', 'curl', '-fsS', 'http://localhost/'], {
+      reject: false,
+    });
+    if (!asked.stdout.includes('is open')) breach('S1', `${service} answers ${asked.stdout}${asked.stderr}`);
+  }
+
+  /** `<kind> <name> <id>` of all there is of a stack. */
+  async function thingsOf(stack: string): Promise<string[]> {
+    const found: string[] = [];
+    const filter = ['--filter', `label=com.docker.stack.namespace=${stack}`];
+    for (const kind of ['service', 'network', 'config', 'secret', 'volume']) {
+      const format = kind === 'volume' ? '{{.Name}} {{.Name}}' : '{{.Name}} {{.ID}}';
+      const more = kind === 'network' ? ['--no-trunc'] : [];
+      const listed = await docker(kind, 'ls', ...more, ...filter, '--format', format);
+      found.push(...listed.sort().map((line) => `${kind} ${line}`));
+    }
+    return found;
+  }
+
+  /** `<volume> <file>` of all that visitors left. */
+  async function rowsOf(stack: string): Promise<Set<string>> {
+    const rows = new Set<string>();
+    for (const name of await docker('volume', 'ls', '--quiet', '--filter', `name=^${stack}_`)) {
+      const [mountpoint = ''] = await docker('volume', 'inspect', '--format', '{{.Mountpoint}}', name);
+      for (const file of entries(mountpoint))
+        if (/^(row|visit)-/.test(file)) rows.add(`${name.slice(stack.length + 1)} ${file}`);
+    }
+    return rows;
+  }
+
+  /** What is told of a healthy service is a release that was rolled back, for as long as it is the newer one. */
+  function auditAlerts(service: string, folder: string): void {
+    const alerts = path.join(host.state, 'alerts');
+    const orders = readOrEmpty(path.join(folder, 'orders.json'));
+    const good = readOrEmpty(path.join(folder, 'last-good.json'));
+    const of = (text: string): string => (JSON.parse(text) as { version: string }).version;
+    const { rolledBack = null } = (orders === '' ? {} : JSON.parse(orders)) as {
+      rolledBack?: { version: string } | null;
+    };
+    const isBehind = rolledBack !== null && good !== '' && isNewer(rolledBack.version, of(good));
+    const holding = entries(alerts).filter((name) => name.endsWith(`-recipe-${service}.json`));
+    const wanted = isBehind ? `service-rolled-back-recipe-${service}.json` : '';
+    if (holding.join() !== wanted) breach('S4', `${service}: alerts ${holding.join()}, not ${wanted}`);
+    const kinds = ['.', 'ended', 'seen'].flatMap((place) =>
+      entries(path.join(alerts, place)).flatMap((name) => {
+        const file = path.join(alerts, place, name);
+        if (!name.endsWith('.json') || !name.includes(`-recipe-${service}`)) return [];
+        const { kind, since } = JSON.parse(readFileSync(file, 'utf8')) as { kind: string; since: string };
+        const isNew = !memory.alerts.has(`${kind} ${since}`);
+        memory.alerts.add(`${kind} ${since}`);
+        return isNew ? [kind] : [];
+      }),
+    );
+    if (new Set(kinds).size !== kinds.length) breach('S4', `${service}: told of ${kinds.join()}`);
+  }
+
+  async function auditCommit(
+    recipe: string,
+    { version, commit }: Pick<RecordOnDisk, 'version' | 'commit'>,
+  ): Promise<void> {
     const ledger = readFileSync(path.join(host.state, 'ledger', `${recipe}.jsonl`), 'utf8');
     const listed = ledger
       .trimEnd()
@@ -242,6 +409,7 @@ export function createChecker(host: Host): Checker {
 
   async function auditLeftovers(): Promise<void> {
     const mine = (name: string): boolean => name.includes(inNames) || name.includes(host.zone);
+    const live = host.services.map((service) => `warm-${service}_${inNames}`);
     const retained = new RegExp(`^warm-(${host.recipes.join('|')})_${inNames}_`);
     const kinds: [string, string[]][] = [
       ['container', await docker('ps', '--all', '--format', '{{.Names}}')],
@@ -254,6 +422,8 @@ export function createChecker(host: Host): Checker {
     for (const [kind, names] of kinds) {
       for (const name of names) {
         if (!mine(name) || name.startsWith(host.neighbour.stack)) continue;
+        // What there is of a service is judged with it.
+        if (live.some((stack) => name.startsWith(`${stack}_`))) continue;
         if ((kind === 'volume' || kind === 'secret') && retained.test(name)) continue;
         breach('I7', `${kind} ${name} is left`);
       }
@@ -387,6 +557,13 @@ export function createChecker(host: Host): Checker {
           breach('I5', `${recipe}: cannot be judged: ${String(error)}`);
         }
       }
+      for (const service of host.services) {
+        try {
+          await auditService(service);
+        } catch (error) {
+          breach('S1', `${service}: cannot be judged: ${String(error)}`);
+        }
+      }
       await auditLeftovers();
       await auditNeighbour();
       auditResults();
@@ -395,6 +572,10 @@ export function createChecker(host: Host): Checker {
     },
     forget(recipe) {
       memory.canonicals.delete(recipe);
+      memory.services.delete(recipe);
+    },
+    refuse(service, version) {
+      memory.refused.add(`${service} ${version}`);
     },
     endOfTest(id, recipe) {
       const file = path.join(host.state, 'runs', id, recipe, 'result.json');

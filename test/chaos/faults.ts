@@ -6,16 +6,16 @@ import { execa } from 'execa';
 import type { Boundary } from '../../host/machine/boundary.ts';
 import { until } from '../e2e/system.ts';
 import type { Dice } from './dice.ts';
-import type { Scenario } from './scenarios.ts';
+import { LIVE_RECIPE, type Scenario } from './scenarios.ts';
 import type { Stage } from './stage.ts';
 import type { Strike, Struck } from './strike.ts';
 
 /** What a fault may strike at. */
 export interface Target {
   stage: Stage;
-  /** The workflow that is struck: a sweep, or a test. */
+  /** The workflow that is struck: a sweep, a test, or a reconcile. */
   asker: string;
-  /** The recipe's run: the sweep's child, or the test itself. */
+  /** The recipe's run: the sweep's child, or the test or reconcile itself. */
   run: string;
   recipe: string;
   dice: Dice;
@@ -180,13 +180,24 @@ export const FAULTS = {
       return { forgotten: false };
     },
   },
-  /** The record of the canonical is lost; its operator writes it anew from the history. */
+  /**
+   * The record of the canonical is lost, and its operator writes it anew from the history; or that of what a live service
+   * is at, and it is taken over again.
+   */
   'record-lost': {
     action: null,
     async strike({ stage, recipe }) {
-      rmSync(path.join(canonicalFolder(stage, recipe), 'canonical.json'), { force: true });
+      const file =
+        recipe === LIVE_RECIPE
+          ? path.join(stage.system.state, 'services', recipe, 'last-good.json')
+          : path.join(canonicalFolder(stage, recipe), 'canonical.json');
+      rmSync(file, { force: true });
     },
     async mend({ stage, recipe }) {
+      if (recipe === LIVE_RECIPE) {
+        await type(stage, 'service', 'adopt', recipe);
+        return { forgotten: false };
+      }
       if (!existsSync(path.join(canonicalFolder(stage, recipe), 'history.jsonl')))
         return { forgotten: false };
       await type(stage, 'canonical', 'rebuild', recipe);
@@ -239,10 +250,13 @@ export function faultsFor(boundary: Boundary | null, scenario: Scenario): FaultN
   );
 }
 
-function fits(name: FaultName, { test, fails }: Scenario): boolean {
-  if (name === 'reset-sweep') return test === null;
-  // What is given up is installed anew at the latest release, whose data fails no later one.
-  if (name === 'secrets-lost') return !fails;
+function fits(name: FaultName, { test, live, fails }: Scenario): boolean {
+  if (name === 'reset-sweep') return test === null && live === null;
+  // What stands in the stack of a service that is looked after counts as the service's.
+  if (name === 'foreign-volume') return live === null || live === 'install';
+  // What is given up is installed anew at the latest release, whose data fails no later one. Those of a live service
+  // are in use.
+  if (name === 'secrets-lost') return !fails && live === null;
   return true;
 }
 

@@ -4,7 +4,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { execFileSync } from 'node:child_process';
 import { BOUNDARY_CHANNEL, type Boundary, type Passed } from '../../host/machine/boundary.ts';
 import { killCommand } from './kill-command.ts';
-import { readStrike, strikeFiles } from './strike.ts';
+import { readJson, readStrike, strikeFiles } from './strike.ts';
 
 /**
  * Loaded into the operator's own worker (`node --import`), it listens on the boundary channel: it keeps a list
@@ -25,6 +25,14 @@ const WRITTEN_AT: Partial<Record<Boundary, 'row' | 'trial'>> = {
   'upgrade.after-deploy': 'trial',
 };
 
+/** The campaign's live service, and where it may be visited. */
+const SERVICE = 'front-desk';
+const SERVED_AT: readonly Boundary[] = [
+  'reconcile.after-deploy',
+  'reconcile.after-commit',
+  'reconcile.after-end',
+];
+
 const files = strikeFiles(folder);
 let counted = { strike: '', passes: 0 };
 let rows = 0;
@@ -39,6 +47,7 @@ function onPassed(message: unknown): void {
   );
   const kind = WRITTEN_AT[boundary];
   if (kind !== undefined) writeRows(kind);
+  if (SERVED_AT.includes(boundary)) visitService();
   const strike = readStrike(files.armed);
   if (strike?.boundary !== boundary) return;
   if (counted.strike !== strike.id) counted = { strike: strike.id, passes: 0 };
@@ -63,6 +72,37 @@ function writeRows(kind: 'row' | 'trial'): void {
   for (const { recipe, stack, volumes } of attached()) {
     for (const volume of volumes) writeFileSync(path.join(volume, row), `${row}\n`);
     if (recipe === 'webdis') setInRedis(`${stack}_db`, row);
+  }
+}
+
+/**
+ * What visitors of the live service leave in each of its volumes: a row while it is at its last-good release and nothing
+ * of it is to be undone, else a visit, whose name says which release was visited.
+ */
+function visitService(): void {
+  const stack = `warm-${SERVICE}_${zone}`;
+  const running = versionOfService(`${stack}_app`, `coop-cloud.${stack}.version`);
+  if (running === null) return;
+  const records = path.join(state, 'services', SERVICE);
+  const good = readJson<{ version: string }>(path.join(records, 'last-good.json'))?.version;
+  const underway = readJson<{ to: { version: string } }>(path.join(records, 'underway.json'));
+  const isSettled = running === good && (underway === null || underway.to.version === good);
+  const name = `${readFileSync(files.run, 'utf8').trim()}-${process.pid}-${++rows}`;
+  const row = isSettled ? `row-${name}` : `visit-${name}-of-${running}`;
+  for (const volume of readdirSync(VOLUMES).filter((one) => one.startsWith(`${stack}_`)))
+    writeFileSync(path.join(VOLUMES, volume, '_data', row), `${row}\n`);
+}
+
+/** Null where there is none. */
+function versionOfService(service: string, label: string): string | null {
+  const format = `{{index .Spec.Labels "${label}"}}`;
+  try {
+    return execFileSync('docker', ['service', 'inspect', '--format', format, service], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return null;
   }
 }
 

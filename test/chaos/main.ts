@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { stopSignal } from '../../client/signals.ts';
 import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
-import { STRUCK_AT } from './scenarios.ts';
+import { SCENARIOS, STRUCK_AT } from './scenarios.ts';
 import { openCampaign, plansOf, verdictLine } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { parsePlace } from './strike.ts';
@@ -15,6 +15,7 @@ interface Options {
   from: number;
   at?: ReturnType<typeof parsePlace>;
   fault?: FaultName;
+  story?: string;
   keep?: string;
 }
 
@@ -36,6 +37,11 @@ function faultName(text: string): FaultName {
   return text as FaultName;
 }
 
+function story(text: string): string {
+  if (SCENARIOS.some(({ name }) => name.includes(text))) return text;
+  throw new InvalidArgumentError(`part of one of: ${SCENARIOS.map(({ name }) => name).join(', ')}`);
+}
+
 const program = new Command('npm run chaos --')
   .description(
     'sweeps and tests on the real swarm and server, one fault each, judged from disk, docker and git',
@@ -45,12 +51,17 @@ const program = new Command('npm run chaos --')
   .option('--from <n>', "the number of the campaign's first run to play", whole, 1)
   .option('--at <boundary[#nth]>', 'strike always there', place)
   .option('--fault <name>', 'strike always so', faultName)
+  .option('--story <part>', 'only stories with this in their names', story)
   .option('--keep <folder>', 'where to keep what a breach left')
   .parse();
-const { runs, seed, from, at, fault, keep } = program.opts<Options>();
+const { runs, seed, from, at, fault, story: part, keep } = program.opts<Options>();
 
 const { temporal } = await setUp(console.log, { images: SMALL_IMAGES, tests: true });
-const plans = plansOf(seed, from, runs, { ...(at ? { at } : {}), ...(fault ? { fault } : {}) });
+const plans = plansOf(seed, from, runs, {
+  ...(at ? { at } : {}),
+  ...(fault ? { fault } : {}),
+  ...(part ? { story: part } : {}),
+});
 console.log(`seed ${seed}, runs ${from} to ${from + runs - 1}`);
 const { signal: stop } = stopSignal();
 stop.addEventListener('abort', () => console.log('ending after this run'));

@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import type { TestMode } from '../../domain/recipe-test.ts';
 import type { Release } from '../../domain/release.ts';
 import { BOUNDARIES, type Boundary } from '../../host/machine/boundary.ts';
+import { until, type System } from '../e2e/system.ts';
 import type { Stage } from './stage.ts';
 
 /** What the recipes' maintainers did before what is struck, and what must come of it in the end. */
@@ -14,26 +15,36 @@ export interface Scenario {
   first: boolean;
   /** The fixture whose tree the new release has, or the head that is tested. */
   like: string;
-  /** How the head is tested, where what is struck is a test of it; null where it is a sweep of a new release. */
+  /** How the head is tested, where what is struck is a test of it; null where it is a sweep or a reconcile. */
   test: TestMode | null;
-  /** Whether it passes its cold test and then fails on the canonical's data. */
+  /** What a reconcile has to do, where what is struck is one; null where it is none. */
+  live: LiveStory | null;
+  /** Whether it passes its cold test and then fails on the canonical's data; of a live service: is unhealthy there. */
   fails: boolean;
-  /** Whether the new release becomes the canonical, once nothing strikes any more; a head is released after its test. */
+  /**
+   * Whether the new release becomes the canonical, or what the service is at, once nothing strikes any more; a head is
+   * released after its test.
+   */
   promoted: boolean;
 }
 
-const SWEEP = { test: null, fails: false, promoted: true } as const;
+/** The service is installed, since its first release was approved; taken to a newer one; or found to be down. */
+export type LiveStory = 'install' | 'upgrade' | 'recover';
+
+const SWEEP = { test: null, live: null, fails: false, promoted: true } as const;
 const FIRST = { ...SWEEP, first: true } as const;
 const UPGRADE = { ...SWEEP, first: false } as const;
-const COLD = { test: 'cold', first: false, fails: false, promoted: false } as const;
+const COLD = { test: 'cold', live: null, first: false, fails: false, promoted: false } as const;
 const QUICK = { ...COLD, test: 'quick' } as const;
 const FAILING = {
   recipe: 'notice-board',
   like: '1.1.0+1.26',
   first: false,
+  live: null,
   fails: true,
   promoted: false,
 } as const;
+const LIVE = { recipe: 'front-desk', like: '1.1.0+1.26', first: false, ...SWEEP } as const;
 
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'first custom-html', recipe: 'custom-html', like: '1.1.0+1.26', ...FIRST },
@@ -46,16 +57,30 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'quick custom-html', recipe: 'custom-html', like: '1.1.0+1.26', ...QUICK },
   { name: 'quick webdis', recipe: 'webdis', like: '1.1.0+0.1.22', ...QUICK, promoted: true },
   { name: 'quick notice-board', ...FAILING, test: 'quick' },
+  { name: 'install front-desk', ...LIVE, live: 'install', first: true },
+  { name: 'reconcile front-desk', ...LIVE, live: 'upgrade' },
+  {
+    name: 'failing front-desk',
+    ...LIVE,
+    live: 'upgrade',
+    like: '1.2.0+1.26',
+    fails: true,
+    promoted: false,
+  },
+  { name: 'recover front-desk', ...LIVE, live: 'recover', promoted: false },
 ];
 
 /** Always up to date: a sweep of it alone reaps, and makes nothing. */
 export const QUIET_RECIPE = 'custom-html-tiny';
 export const CHAOS_RECIPES = ['custom-html', 'custom-html-tiny', 'notice-board', 'webdis'] as const;
+/** A live service, which has reconciles of its own. */
+export const LIVE_RECIPE = 'front-desk';
 
 /** The first releases, and the app version that later ones carry on. */
 const FIRST_RELEASES: Readonly<Record<string, string>> = {
   'custom-html': '1.0.0+1.22',
   'custom-html-tiny': '1.0.0+1.22',
+  'front-desk': '1.0.0+1.22',
   'notice-board': '1.0.0+1.22',
   webdis: '1.0.0+0.1.9',
 };
@@ -88,41 +113,60 @@ const ELSEWHERE = new Set<Boundary>([...ON_A_FORGE, ...IN_DROP_DATA, ...OF_A_REA
 /** Where the campaign strikes. */
 export const STRUCK_AT = BOUNDARIES.filter((boundary) => !ELSEWHERE.has(boundary));
 
-const isSweep = ({ test }: Scenario): boolean => test === null;
+const isLive = ({ live }: Scenario): boolean => live !== null;
+const isSweep = ({ test, live }: Scenario): boolean => test === null && live === null;
 const isQuick = ({ test }: Scenario): boolean => test === 'quick';
 const isPromotion = (scenario: Scenario): boolean => isSweep(scenario) && scenario.promoted;
+/** Whether it installs something cold. */
+const isCold = (scenario: Scenario): boolean => isSweep(scenario) || scenario.test === 'cold';
 /** Only data that is put back passes these. */
 const putsBack = (scenario: Scenario): boolean => scenario.fails && scenario.test !== 'cold';
+/** Takes a live service to another release. */
+const changesService = ({ live }: Scenario): boolean => live === 'install' || live === 'upgrade';
 
 /** Which stories pass a boundary, or a family of them, that not all pass. */
 const PASSED_BY: Readonly<Record<string, (scenario: Scenario) => boolean>> = {
   open: isSweep,
   close: isSweep,
-  'mirror-sync.after-push': isSweep,
-  'reap.after-remove': (scenario) => !isQuick(scenario),
-  // What is left for the reaper to settle, a promote leaves on its way to a new canonical, or a quick lane.
-  'reap.after-settle': (scenario) => isPromotion(scenario) || isQuick(scenario),
-  remove: (scenario) => !isQuick(scenario),
+  // An install's was brought here when its release was approved.
+  'mirror-sync.after-push': (scenario) => isSweep(scenario) || scenario.live === 'upgrade',
+  'reap.after-remove': isCold,
+  // What is left for the reaper to settle, a promote leaves on its way to a new canonical, a quick lane, or a reconcile.
+  'reap.after-settle': (scenario) => isPromotion(scenario) || isQuick(scenario) || changesService(scenario),
+  resolve: (scenario) => !isLive(scenario),
+  record: (scenario) => !isLive(scenario),
+  tier: (scenario) => !isLive(scenario),
+  stop: (scenario) => scenario.live === null || scenario.live === 'upgrade',
+  remove: isCold,
   // See giveMoreToDo in stage.ts.
   dependency: ({ recipe }) => recipe === 'notice-board',
-  'custom.after-checks': (scenario) => scenario.recipe === 'notice-board' && !isQuick(scenario),
-  'cold-install': (scenario) => !isQuick(scenario),
-  upgrade: ({ first }) => !first,
-  'upgrade.after-markers': (scenario) => !scenario.first && !(scenario.fails && isQuick(scenario)),
-  backup: (scenario) => !isQuick(scenario),
-  restore: (scenario) => !isQuick(scenario),
-  teardown: (scenario) => !isQuick(scenario),
+  'custom.after-checks': ({ recipe, test }) => recipe === 'notice-board' && test !== 'quick',
+  'cold-install': isCold,
+  upgrade: ({ first, live }) => !first && live === null,
+  'upgrade.after-markers': (scenario) =>
+    !scenario.first && !isLive(scenario) && !(scenario.fails && isQuick(scenario)),
+  backup: isCold,
+  restore: isCold,
+  teardown: isCold,
   'quick-lane': isQuick,
   'quick-lane.after-undeploy': (scenario) => isQuick(scenario) && !scenario.fails,
   promote: isPromotion,
   'promote.after-reattach': (scenario) => isPromotion(scenario) && !scenario.first,
-  settle: ({ test }) => test !== 'cold',
-  'settle.after-mark': putsBack,
+  settle: (scenario) => scenario.test !== 'cold' && !isLive(scenario),
+  'settle.after-mark': (scenario) => putsBack(scenario) && !isLive(scenario),
   'settle.after-trim': putsBack,
   'settle.after-volumes': putsBack,
   'settle.mid-restore': putsBack,
   'settle.after-restore': putsBack,
-  'settle.after-nothing': ({ first }) => first,
+  'settle.after-nothing': (scenario) => scenario.first && isSweep(scenario),
+  reconcile: changesService,
+  'reconcile.after-undeploy': ({ live }) => live === 'upgrade',
+  'reconcile.after-snapshot': ({ live }) => live === 'upgrade',
+  'reconcile.after-deploy': isLive,
+  'reconcile.after-gate': isLive,
+  'reconcile.after-verdict': (scenario) => isLive(scenario) && scenario.fails,
+  'reconcile.after-commit': (scenario) => isLive(scenario) && scenario.promoted,
+  'reconcile.after-put-back': (scenario) => isLive(scenario) && scenario.fails,
 };
 
 /** The scenarios that pass a boundary; all of them where it strikes afterwards. */
@@ -139,27 +183,59 @@ export function needsLeftovers(
   return boundary === 'reap.after-remove' || boundary === 'reap.after-settle';
 }
 
-type Story = 'first' | 'later' | 'cold' | 'quick';
+type Story = 'first' | 'later' | TestMode | LiveStory | 'rollback';
 
-/** How often one sweep of one recipe, or one test, passes a boundary at least; once where nothing is said. */
-const PASSES: Partial<Record<Boundary, Record<Story, number>>> = {
-  'lock.after-claim': { first: 5, later: 6, cold: 7, quick: 5 },
-  'guard.after-look': { first: 12, later: 25, cold: 15, quick: 12 },
-  'command.after-start': { first: 12, later: 20, cold: 12, quick: 8 },
-  'deploy.after-checkout': { first: 2, later: 4, cold: 2, quick: 2 },
-  'deploy.after-images': { first: 2, later: 4, cold: 2, quick: 2 },
-  'deploy.after-secrets': { first: 2, later: 4, cold: 2, quick: 2 },
-  'deploy.after-stack-deploy': { first: 2, later: 4, cold: 2, quick: 2 },
-  'deploy.after-converge': { first: 2, later: 4, cold: 2, quick: 1 },
-  'stop.before-service': { first: 3, later: 4, cold: 2, quick: 1 },
-  'stop.after-services': { first: 3, later: 4, cold: 2, quick: 2 },
-  'stop.after-containers': { first: 3, later: 4, cold: 2, quick: 2 },
-  'stop.after-networks': { first: 3, later: 4, cold: 2, quick: 2 },
+/**
+ * How often one sweep of one recipe, one test, or one reconcile of one service passes a boundary at least; once where
+ * nothing is said.
+ */
+const PASSES: Partial<Record<Boundary, Partial<Record<Story, number>>>> = {
+  'lock.after-claim': {
+    first: 5,
+    later: 6,
+    cold: 7,
+    quick: 5,
+    install: 3,
+    upgrade: 3,
+    rollback: 4,
+    recover: 4,
+  },
+  'guard.after-look': {
+    first: 12,
+    later: 25,
+    cold: 15,
+    quick: 12,
+    install: 6,
+    upgrade: 12,
+    rollback: 20,
+    recover: 5,
+  },
+  'command.after-start': {
+    first: 12,
+    later: 20,
+    cold: 12,
+    quick: 8,
+    install: 12,
+    upgrade: 16,
+    rollback: 24,
+    recover: 16,
+  },
+  'deploy.after-checkout': { first: 2, later: 4, cold: 2, quick: 2, rollback: 2 },
+  'deploy.after-images': { first: 2, later: 4, cold: 2, quick: 2, rollback: 2 },
+  'deploy.after-secrets': { first: 2, later: 4, cold: 2, quick: 2, rollback: 2 },
+  'deploy.after-stack-deploy': { first: 2, later: 4, cold: 2, quick: 2, rollback: 2 },
+  'deploy.after-converge': { first: 2, later: 4, cold: 2, quick: 1, rollback: 2 },
+  'stop.before-service': { first: 3, later: 4, cold: 2, quick: 1, rollback: 2 },
+  'stop.after-services': { first: 3, later: 4, cold: 2, quick: 2, rollback: 2 },
+  'stop.after-containers': { first: 3, later: 4, cold: 2, quick: 2, rollback: 2 },
+  'stop.after-networks': { first: 3, later: 4, cold: 2, quick: 2, rollback: 2 },
   'remove.after-volumes': { first: 2, later: 2, cold: 2, quick: 0 },
 };
 
-export function passesOf(boundary: Boundary, { first, test }: Scenario): number {
-  return PASSES[boundary]?.[test ?? (first ? 'first' : 'later')] ?? 1;
+export function passesOf(boundary: Boundary, { first, test, live, fails }: Scenario): number {
+  const sweep = first ? 'first' : 'later';
+  const story = live === 'upgrade' && fails ? 'rollback' : (live ?? test ?? sweep);
+  return PASSES[boundary]?.[story] ?? 1;
 }
 
 /** What maintainers publish and others propose, each newer than all before. */
@@ -204,10 +280,33 @@ export type Publisher = ReturnType<typeof createPublisher>;
 /** An operator gives a canonical up: the record and all that docker keeps for it. */
 export async function forgetCanonical({ system }: Stage, recipe: string): Promise<void> {
   await rm(path.join(system.state, 'canonicals', recipe), { recursive: true, force: true });
-  const filter = `label=com.docker.stack.namespace=warm-${recipe}_${system.zone.replaceAll('.', '_')}`;
-  for (const kind of ['volume', 'secret']) {
-    const { stdout } = await execa('docker', [kind, 'ls', '--quiet', '--filter', filter]);
-    const names = stdout.split('\n').filter((name) => name !== '');
-    if (names.length > 0) await execa('docker', [kind, 'rm', ...names]);
+  await removeStack(system, recipe, ['volume', 'secret']);
+}
+
+/** An operator takes a live service down, and all that is known of it. */
+export async function forgetService({ system }: Stage, recipe: string): Promise<void> {
+  await removeStack(system, recipe, ['service', 'network', 'config', 'volume', 'secret']);
+  await rm(path.join(system.state, 'services', recipe), { recursive: true, force: true });
+}
+
+/** Somebody takes a live service's containers away. */
+export async function takeDown({ system }: Stage, recipe: string): Promise<void> {
+  await removeStack(system, recipe, ['service']);
+}
+
+async function removeStack({ zone }: System, recipe: string, kinds: readonly string[]): Promise<void> {
+  const filter = `label=com.docker.stack.namespace=warm-${recipe}_${zone.replaceAll('.', '_')}`;
+  const list = async (...args: string[]): Promise<string[]> => {
+    const { stdout } = await execa('docker', [...args, '--quiet', '--filter', filter]);
+    return stdout.split('\n').filter((name) => name !== '');
+  };
+  for (const kind of kinds) {
+    await until(async () => {
+      const names = await list(kind, 'ls');
+      // A network is in use for a moment after the last container of it.
+      if (names.length > 0) await execa('docker', [kind, 'rm', ...names], { reject: kind !== 'network' });
+      return names.length === 0;
+    });
+    if (kind === 'service') await until(async () => (await list('ps', '--all')).length === 0);
   }
 }

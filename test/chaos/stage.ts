@@ -3,9 +3,12 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Service } from '../../host/machine/child.ts';
+import type { ServiceOrder } from '../../domain/service.ts';
 import {
   reapWorkflowId,
+  RECONCILE_WORKFLOW,
   recipeWorkflowId,
+  SERVICE_WORKFLOW,
   SWEEP_WORKFLOW,
   TEST_WORKFLOW,
   type TestInput,
@@ -30,7 +33,10 @@ export interface Stage {
   struck(): Struck | null;
   startSweep(id: string, recipes: readonly string[]): Promise<void>;
   startTest(id: string, input: TestInput): Promise<void>;
-  /** Whether the sweep or test, the sweep's runs and the reaper have all ended. */
+  startReconcile(id: string, services: readonly string[]): Promise<void>;
+  /** What an operator says of a live service; resolves once it is done. */
+  order(id: string, service: string, order: ServiceOrder): Promise<void>;
+  /** Whether the sweep, test or reconcile, the sweep's runs and the reaper have all ended. */
   isOver(id: string, recipes: readonly string[]): Promise<boolean>;
   /** The status of a workflow's last run in Temporal's words; null when the server does not know it. */
   statusOf(workflowId: string): Promise<string | null>;
@@ -136,6 +142,20 @@ export async function startStage(temporalBinary: string, recipes: readonly strin
         workflowId: id,
         taskQueue: system.taskQueue,
         args: [input],
+      });
+    },
+    async startReconcile(id, services) {
+      await client.workflow.start(RECONCILE_WORKFLOW, {
+        workflowId: id,
+        taskQueue: system.taskQueue,
+        args: [{ services: [...services] }],
+      });
+    },
+    async order(id, service, order) {
+      await client.workflow.execute(SERVICE_WORKFLOW, {
+        workflowId: id,
+        taskQueue: system.taskQueue,
+        args: [{ service, order, by: 'the campaign' }],
       });
     },
     async isOver(id, names) {

@@ -21,6 +21,7 @@ const RUNS: [scenario: string, fault: FaultName, at: string | null, seed: number
   ['quick notice-board', 'worker-kill', 'settle.mid-restore', 1],
   ['quick webdis', 'cancel', 'quick-lane.after-data', 1],
   ['failing notice-board', 'server-kill', 'settle.mid-restore', 1],
+  ['failing front-desk', 'terminate', 'reconcile.after-put-back', 1],
 ];
 
 let campaign: Campaign | undefined;

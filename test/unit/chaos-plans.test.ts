@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { plansOf } from '../chaos/campaign.ts';
-import { STRUCK_AT } from '../chaos/scenarios.ts';
+import { LIVE_RECIPE, STRUCK_AT, type Scenario } from '../chaos/scenarios.ts';
 
 const struck = (plans: ReturnType<typeof plansOf>): string[] =>
   [...new Set(plans.flatMap(({ at }) => (at === null ? [] : [at.boundary as string])))].sort();
@@ -12,13 +12,14 @@ describe('a campaign', () => {
     expect(plans.filter(({ at }) => at === null)).toHaveLength(16);
   });
 
-  test.each([0, 7, 301])('strikes sweeps and tests, cold and quick: seed %i', (seed) => {
+  test.each([0, 7, 301])('strikes sweeps, tests and reconciles: seed %i', (seed) => {
     const plans = plansOf(seed, 1, 100, {});
-    const share = (test: string | null): number =>
-      plans.filter(({ scenario }) => scenario.test === test).length / plans.length;
-    expect(share(null)).toBeGreaterThan(0.4);
-    expect(share('cold')).toBeGreaterThan(0.1);
-    expect(share('quick')).toBeGreaterThan(0.1);
+    const share = (of: (scenario: Scenario) => boolean): number =>
+      plans.filter(({ scenario }) => of(scenario)).length / plans.length;
+    expect(share(({ test, live }) => test === null && live === null)).toBeGreaterThan(0.35);
+    expect(share(({ test }) => test === 'cold')).toBeGreaterThan(0.1);
+    expect(share(({ test }) => test === 'quick')).toBeGreaterThan(0.1);
+    expect(share(({ live }) => live !== null)).toBeGreaterThan(0.1);
   });
 
   test('strikes in no story that does not come there', () => {
@@ -31,9 +32,14 @@ describe('a campaign', () => {
     expect(at(/^(cold-install|backup|restore)\./).map(({ scenario }) => scenario.test)).not.toContain(
       'quick',
     );
-    expect(plans.filter(({ fault, scenario }) => fault === 'reset-sweep' && scenario.test !== null)).toEqual(
-      [],
+    expect(new Set(at(/^reconcile\./).map(({ scenario }) => scenario.recipe))).toEqual(
+      new Set([LIVE_RECIPE]),
     );
+    expect(at(/^(promote|cold-install|record)\./).map(({ scenario }) => scenario.live)).not.toContain(
+      'upgrade',
+    );
+    const resets = plans.filter(({ fault }) => fault === 'reset-sweep');
+    expect(new Set(resets.map(({ scenario }) => scenario.test ?? scenario.live))).toEqual(new Set([null]));
   });
 
   test('plays the same runs however it is cut', () => {
@@ -44,6 +50,11 @@ describe('a campaign', () => {
   test('strikes always where or how it is asked to', () => {
     const sweeps = plansOf(7, 1, 24, { fault: 'reset-sweep' });
     expect(new Set(sweeps.map(({ scenario }) => scenario.test))).toEqual(new Set([null]));
+    const reconciles = plansOf(7, 1, 100, { story: LIVE_RECIPE });
+    expect(new Set(reconciles.map(({ scenario }) => scenario.live))).toEqual(
+      new Set(['install', 'upgrade', 'recover']),
+    );
+    expect(struck(reconciles).filter((name) => name.startsWith('reconcile.'))).toHaveLength(9);
     const there = plansOf(7, 1, 24, { at: { boundary: 'promote.after-snapshot', nth: null } });
     expect(struck(there)).toEqual(['promote.after-snapshot']);
     const so = plansOf(7, 1, 24, { fault: 'zombie' });
