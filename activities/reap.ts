@@ -51,7 +51,8 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       await guard();
       if (error instanceof Fault && FAULTS[error.type].retryable) passing = error;
       log.warn('not reaped', { recipe, what, error });
-      const kind = isUnusable(error) ? 'canonical-unreadable' : 'not-reaped';
+      const isOfCanonical = isUnusable(error) && !what.startsWith('the service ');
+      const kind = isOfCanonical ? 'canonical-unreadable' : 'not-reaped';
       left.push({ kind, recipe, what: `${what}: ${messageOf(error)}` });
     }
   };

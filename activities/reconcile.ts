@@ -17,18 +17,21 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { LastGood } from '../host/store/services.ts';
 import type { Tools } from '../host/tools.ts';
 import { removeCheckouts } from './app.ts';
+import { runChecks } from './custom.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import { syncMirror } from './mirror-sync.ts';
-import { refuseForeignWorker, refuseUnready, settingsOf } from './preflight.ts';
+import { refuseForeignWorker, settingsOf } from './preflight.ts';
 import { reapLeftovers } from './reap.ts';
 import {
   appOf,
   deployAndCheck,
+  deployAsItWas,
   ended,
   goBack,
   PATIENCE_MS,
   releaseOf,
+  strayVolumes,
   withService,
   type Opened,
   type ServiceRun,
@@ -53,8 +56,8 @@ export type ServiceUpgraded =
 export function reconcile(world: World) {
   return {
     /**
-     * Takes the host, checks what it must have, and reaps what crashes left. Answers the services among those wanted, all
-     * of them where none is named. Throws HostBusy, Preflight, or BadInput for what is no live service.
+     * Takes the host, and reaps what crashes left. Answers the services among those wanted, all
+     * of them where none is named, a proxy before those behind it. Throws HostBusy, or BadInput for what is no live service.
      */
     async openReconcile({
       services: wanted,
@@ -64,21 +67,23 @@ export function reconcile(world: World) {
       holder: Holder;
     }): Promise<{ services: string[]; settings: SweepSettings }> {
       return holdingHost(world, [holder], 'preflight', async (attempt) => {
+        // What a sweep must have first, such as room, is asked for where it is needed: to bring back what is down is not held
+        // up by it.
         await refuseForeignWorker(world);
-        await refuseUnready(world);
-        const all = (await world.recipes.all()).filter(({ live }) => live).map(({ recipe }) => recipe);
+        const all = await inOrder(world);
         const wrong = (wanted ?? []).filter((name) => !all.includes(name));
         if (wrong.length > 0) {
           const known = all.length === 0 ? 'none' : all.join(', ');
           throw new Fault('BadInput', `no live service: ${wrong.join(', ')}; those are: ${known}`);
         }
         await reapLeftovers(world, attempt, holder.workflowId);
-        return { services: wanted === null ? all : [...new Set(wanted)], settings: settingsOf(world) };
+        const services = all.filter((name) => wanted === null || wanted.includes(name));
+        return { services, settings: settingsOf(world) };
       });
     },
 
     /**
-     * Ends what an earlier reconcile began, brings the mirror to upstream, looks at what runs, and decides. Throws Fault
+     * Ends what an earlier reconcile began, looks at what runs, brings the mirror to upstream, and decides. Throws Fault
      * BadInput for a recipe that is no live service.
      */
     async observeService(run: ServiceRun): Promise<ServiceObserved> {
@@ -86,25 +91,28 @@ export function reconcile(world: World) {
         const undone = await goBack(world, opened);
         const { service } = run;
         const { attempt } = opened;
-        const { releases } = await syncMirror(world, attempt, service, null);
         // Also of a service that was just found, in what was undone.
         const lastGood = await world.services.lastGood(service);
-        const passed = releases.filter(
-          ({ version }) => lastGood !== null && compareVersions(version, lastGood.version) > 0,
-        );
-        attempt.report(`reading the notes of ${passed.length} releases`);
-        const notes = await world.mirrorsFor(attempt.commands).releaseNotes(service, passed);
         const { approved, hold, rolledBack, stopped } = await world.services.orders(service);
-        const decision = decideOnService({
+        const known = {
           seen: await look(world, { ...opened, lastGood }),
           lastGood,
-          releases,
-          notes,
           approved: approved?.version ?? null,
           rolledBack: rolledBack?.version ?? null,
           hold: hold?.reason ?? opened.settings.hold,
           stopped: stopped?.why ?? null,
-        });
+        };
+        let decision = decideOnService({ ...known, releases: [], notes: new Map() });
+        // What is down comes up again as it was, whether or not upstream can be reached.
+        if (decision.decision !== 'recover') {
+          const { releases } = await syncMirror(world, attempt, service, null);
+          const passed = releases.filter(
+            ({ version }) => lastGood !== null && compareVersions(version, lastGood.version) > 0,
+          );
+          attempt.report(`reading the notes of ${passed.length} releases`);
+          const notes = await world.mirrorsFor(attempt.commands).releaseNotes(service, passed);
+          decision = decideOnService({ ...known, releases, notes });
+        }
         return { decision, lastGood: lastGood && releaseOf(lastGood), undone };
       });
     },
@@ -113,9 +121,8 @@ export function reconcile(world: World) {
     async recoverService(run: ServiceRun): Promise<ServiceUpgraded> {
       return withService(world, run, 'recover', async (opened) => {
         const good = required(opened.lastGood, run.service);
-        const app = await appOf(world, opened, good, 'recover', good);
-        const deployed = await deployAndCheck(world, opened, app, 'restart');
-        await removeCheckouts(world, app.stack);
+        const deployed = await deployAsItWas(world, opened, good, 'recover');
+        await removeCheckouts(world, opened.ref.stack);
         return deployed.ok
           ? { healthy: true }
           : { healthy: false, begun: false, why: deployed.reason, evidence: deployed.evidence };
@@ -143,12 +150,15 @@ export function reconcile(world: World) {
       why,
       evidence,
       notes,
+      down,
     }: {
       run: ServiceRun;
       outcome: ServiceOutcome;
       why: string;
       evidence: string | null;
       notes: string | null;
+      /** It is not healthy, as far as anybody knows. */
+      down: boolean;
     }): Promise<string | null> {
       const { service, asked } = run;
       return inAttempt(world, async () => {
@@ -157,13 +167,13 @@ export function reconcile(world: World) {
         const ts = world.now().toISOString();
         await world.services.tell(service, { ts, run: asked.id, outcome, why, version });
         const subject = { is: 'recipe', name: service } as const;
-        const kind = ALERTS[outcome] ?? null;
+        const kind = down ? 'service-down' : (ALERTS[outcome] ?? null);
         if (kind !== null) {
           const message = notes === null ? why : `${why}\n\n${notes}`;
           await raiseAlert(world, { kind, subject, message, evidence, run: asked.id });
         }
-        // What an error left nobody knows.
-        if (outcome === 'error' || outcome === 'held') return version;
+        // What an error left nobody knows, but that it is not healthy where it says so.
+        if ((outcome === 'error' && !down) || outcome === 'held') return version;
         const { rolledBack } = await world.services.orders(service);
         // What was rolled back is to be seen to while the service is at the one before, whoever could tell of it then.
         if (rolledBack !== null && good !== null && compareVersions(rolledBack.version, good) > 0) {
@@ -171,7 +181,7 @@ export function reconcile(world: World) {
           const about = { subject, message, evidence: rolledBack.evidence, run: asked.id };
           await raiseAlert(world, { kind: 'service-rolled-back', ...about });
         } else await endAlert(world, 'service-rolled-back', subject);
-        for (const other of new Set(Object.values(ALERTS))) {
+        for (const other of OF_OUTCOMES) {
           if (other !== kind) await endAlert(world, other, subject);
         }
         return version;
@@ -190,9 +200,19 @@ const ALERTS: Partial<Record<ServiceOutcome, AlertKind>> = {
   'held-major': 'service-held',
   'held-manual-migration': 'service-held',
   'rollback-failed': 'service-down',
-  error: 'service-down',
+  error: 'service-not-reconciled',
   'not-adopted': 'service-not-adopted',
 };
+const OF_OUTCOMES = new Set<AlertKind>([...Object.values(ALERTS), 'service-down']);
+
+/** The live services: those without data first, since a proxy among them is what the others are asked through. */
+async function inOrder(world: Pick<World, 'recipes'>): Promise<string[]> {
+  const live = (await world.recipes.all()).filter((one) => one.live).map(({ recipe }) => recipe);
+  const withData = await Promise.all(
+    live.map(async (name) => (await world.recipes.one(name)).stateful !== false),
+  );
+  return [...live.filter((_, place) => !withData[place]), ...live.filter((_, place) => withData[place])];
+}
 
 /** Where nothing is known to be healthy. */
 const UNHEALTHY = new Set<ServiceOutcome>(['rollback-failed', 'not-deployed', 'not-adopted', 'error']);
@@ -213,7 +233,13 @@ async function look(world: World, opened: Opened): Promise<ServiceSeen> {
   const app = await appOf(world, opened, lastGood, 'observe', lastGood);
   try {
     const serves = await tools.stacks.serves(app, PATIENCE_MS);
-    return { is: serves.ok ? 'up' : 'down', version };
+    if (!serves.ok) return { is: 'down', version };
+    // A check may fail of a moment; what fails twice is not well.
+    for (let times = 0; times < 2; times++) {
+      const checked = await runChecks(world, { scripts: tools.scripts, report: opened.attempt.report }, app);
+      if (checked.result !== 'fail') return { is: 'up', version };
+    }
+    return { is: 'down', version };
   } finally {
     await removeCheckouts(world, app.stack);
   }
@@ -230,7 +256,9 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
     return { healthy: true };
   }
   // An earlier attempt may have got anywhere before it.
-  await goBack(world, opened);
+  const undone = await goBack(world, opened);
+  if (undone?.back === false)
+    return { healthy: false, begun: true, why: undone.why, evidence: undone.evidence };
 
   const app = await appOf(world, opened, to, `upgrade to ${to.version}`, null);
   /** An approval has had its try. */
@@ -250,6 +278,21 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   if (!ready.ok) return refuse(ready.reason, ready.evidence);
   const stateful = settings.stateful ?? (await keepsData(tools, app));
   const folder = services.snapshotsFolder(service);
+  const found = await tools.stacks.deployed(ref.stack);
+  const stray = await strayVolumes(opened, found?.volumes ?? []);
+  if (stray !== null) throw new Fault('BadInput', stray);
+  if (lastGood === null) {
+    const kept = [
+      ...(await tools.stacks.volumes(ref.stack)).map(({ name }) => name),
+      ...(await tools.stacks.secrets(ref.stack)),
+    ];
+    if (kept.length > 0) {
+      throw new Fault(
+        'BadInput',
+        `of an earlier ${service} there are ${kept.join(', ')}: deploy it by hand, and have it adopted; or remove them`,
+      );
+    }
+  }
   if (stateful && lastGood !== null) {
     const elsewhere = await tools.stacks.keptElsewhere(app);
     if (elsewhere.length > 0)
@@ -266,6 +309,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
     ts: world.now().toISOString(),
     run: asked.id,
     to: releaseOf(to),
+    fresh: lastGood === null,
     stateful,
     snapshot: null,
     unhealthy: null,
@@ -305,6 +349,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
     domain: warmDomain(service, config.zone),
     env: app.written,
     images: deployed.images,
+    volumes: (await tools.stacks.deployed(ref.stack))?.volumes ?? [],
   });
   await reached(world, opened, to);
   return { healthy: true };

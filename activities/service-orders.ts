@@ -8,7 +8,15 @@ import type { LastGood } from '../host/store/services.ts';
 import { removeCheckouts } from './app.ts';
 import { runChecks } from './custom.ts';
 import { syncMirror } from './mirror-sync.ts';
-import { appOf, ended, PATIENCE_MS, withService, type Opened, type ServiceRun } from './service.ts';
+import {
+  appOf,
+  ended,
+  PATIENCE_MS,
+  strayVolumes,
+  withService,
+  type Opened,
+  type ServiceRun,
+} from './service.ts';
 import type { World } from './world.ts';
 
 export function serviceOrders(world: World) {
@@ -104,7 +112,9 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
     if (found === null) {
       throw new Fault('BadInput', `nothing runs at ${domain}: there is no stack ${ref.stack} to adopt`);
     }
-    const { version, images } = found;
+    const { version, images, volumes } = found;
+    const stray = await strayVolumes(opened, volumes);
+    if (stray !== null) throw new Fault('BadInput', stray);
     if (lastGood !== null && lastGood.version === version) {
       throw new Fault('BadInput', `${service} ${version} is looked after already`);
     }
@@ -146,6 +156,7 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
         domain,
         env: app.written,
         images,
+        volumes,
       });
       await world.services.tell(service, {
         ts: world.now().toISOString(),
@@ -176,7 +187,7 @@ async function approve(
       throw new Fault('BadInput', `${service} ${is}: ${version} cannot be approved`);
     }
     if (lastGood !== null && compareVersions(lastGood.version, version) >= 0) {
-      throw new Fault('BadInput', `${service} is at ${lastGood.version} already`);
+      return `${service} is at ${lastGood.version} already`;
     }
     await world.services.order(service, { approved: { version, ...said } });
     return `${service} ${version} is approved`;

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { App } from '../domain/app.ts';
 import { Fault } from '../domain/fault.ts';
 import type { StackRef } from '../domain/lifetime.ts';
@@ -5,6 +6,7 @@ import { stackName, warmDomain } from '../domain/names.ts';
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
 import { isSame, type Release } from '../domain/release.ts';
 import type { Deployment, Occasion } from '../host/deploy/deployer.ts';
+import { STACK_LABEL } from '../host/engine/stack-label.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { LastGood } from '../host/store/services.ts';
 import type { Tools } from '../host/tools.ts';
@@ -114,6 +116,32 @@ export async function deployAndCheck(
   return { ok: false, reason: checked.reason, evidence: checked.evidence };
 }
 
+/** Deploys the last-good release as it was. Not ok, and nothing deployed, where a volume that it had is gone. */
+export async function deployAsItWas(
+  world: World,
+  opened: Opened,
+  lastGood: LastGood,
+  step: string,
+): Promise<Deployment> {
+  const app = await appOf(world, opened, lastGood, step, lastGood);
+  const there = (await opened.tools.stacks.volumes(app.stack)).map(({ name }) => name);
+  const gone = lastGood.volumes.filter((name) => !there.includes(name));
+  if (gone.length === 0) return deployAndCheck(world, opened, app, 'restart');
+  const reason = `what it had in ${gone.join(', ')} is gone, and without it ${app.recipe} would come up empty: put the volumes back`;
+  return { ok: false, reason, evidence: app.evidence };
+}
+
+/** Of the volumes that a service has mounted those that are not labelled as its stack's: no snapshot would have them. */
+export async function strayVolumes(
+  { tools, ref }: Pick<Opened, 'tools' | 'ref'>,
+  mounted: readonly string[],
+): Promise<string | null> {
+  const ours = (await tools.stacks.volumes(ref.stack)).map(({ name }) => name);
+  const stray = mounted.filter((name) => !ours.includes(name));
+  if (stray.length === 0) return null;
+  return `its volumes ${stray.join(', ')} lack the label ${STACK_LABEL}=${ref.stack}, so that no snapshot would have them: make them anew with it, and copy what is in them`;
+}
+
 /**
  * Ends what was begun: of a change that came as far as its commit point what is left over goes; of any other the
  * last-good release is put back, with the data from before. Null when nothing was begun. Touches nothing where that failed
@@ -145,26 +173,33 @@ export async function goBack(world: World, opened: Opened): Promise<Undone | nul
     evidence: unhealthy?.evidence ?? null,
   };
   if (lastGood === null) {
-    // Nothing was there before, so nothing is to be there now.
+    if (!begun.fresh) {
+      throw new Fault(
+        'RecordUnreadable',
+        `a change of ${service} to ${to.version} was begun, and the record of what it was before is gone: put back a good copy of last-good.json in ${path.dirname(services.snapshotsFolder(service))}`,
+      );
+    }
     await tools.deployer.remove(ref);
     await ended(world, opened, null);
     return back;
   }
   if (stateful) {
+    const folder = services.snapshotsFolder(service);
+    let manifest = null;
+    if (snapshot !== null) {
+      attempt.report(`verifying snapshot ${snapshot.id}`);
+      manifest = await tools.snapshots.verify(folder, snapshot);
+    }
     await tools.deployer.undeploy(ref);
     passBoundary('reconcile.after-undeploy');
-    if (snapshot !== null) {
-      const folder = services.snapshotsFolder(service);
-      attempt.report(`verifying snapshot ${snapshot.id}`);
-      const manifest = await tools.snapshots.verify(folder, snapshot);
+    if (snapshot !== null && manifest !== null) {
       attempt.report(`restoring snapshot ${snapshot.id}`);
       await attempt.guard();
       await tools.data.putBack(folder, manifest, ref);
       passBoundary('reconcile.after-put-back');
     }
   }
-  const app = await appOf(world, opened, lastGood, 'roll back', lastGood);
-  const deployed = await deployAndCheck(world, opened, app, 'restart');
+  const deployed = await deployAsItWas(world, opened, lastGood, 'roll back');
   await attempt.guard();
   if (!deployed.ok) {
     const failed = `${lastGood.version}, which was healthy before ${to.version}, is not: ${deployed.reason}`;
@@ -188,7 +223,8 @@ export async function ended(
   const begun = await services.underway(service);
   await attempt.guard();
   // That of the last upgrade stays, for an operator who wants to go back by hand.
-  await tools.snapshots.prune(services.snapshotsFolder(service), begun?.snapshot?.id ?? null);
+  const last = begun?.snapshot ?? null;
+  if (last !== null) await tools.snapshots.prune(services.snapshotsFolder(service), last.id);
   await world.mirrorsFor(attempt.commands).keepOnly(service, commit);
   await removeCheckouts(world, ref.stack);
   await services.end(service);

@@ -17,6 +17,8 @@ export const ALERT_KINDS = [
   'service-rolled-back',
   /** A service is not healthy, and its reconcile could not help it. */
   'service-down',
+  /** Nothing was learned of a service, or nothing could be done about it. */
+  'service-not-reconciled',
   /** What runs at a service's domain was not deployed by its reconcile. */
   'service-not-adopted',
   /** Something went wrong with a sweep beside its recipes' outcomes. */
@@ -64,6 +66,8 @@ const ADVICE: Readonly<Record<AlertKind, (name: string) => string>> = {
     `open the evidence and tell the maintainer. It is not tried again until there is a newer release, or: recipe-sweep service approve ${name} <version>. Over when it is at that release, or at a newer one`,
   'service-down': (name) =>
     `look at it now: recipe-sweep service show ${name}. Its runs wait. Once it is healthy at its last-good release: recipe-sweep service resume ${name}. Over when a reconcile finds it healthy`,
+  'service-not-reconciled': () =>
+    'read why; it is tried again with the next reconcile: recipe-sweep service reconcile. Over when one goes through',
   'service-not-adopted': (name) =>
     `have it looked after: recipe-sweep service adopt ${name}; or take "live" out of its recipe.yml. Over when it is adopted, or nothing runs there`,
   'sweep-problems': () =>

@@ -26,8 +26,8 @@ import {
 import { cleanupSteps, hostSteps, serviceSteps, UNREAD } from './steps.ts';
 import { openTurn } from './turn.ts';
 
-/** So long what is held can be approved here; the next reconcile holds it again. */
-const APPROVABLE = '23h';
+/** So long from its beginning what a reconcile holds can be approved here; the next day's holds it again. */
+const APPROVABLE_MS = 23 * 60 * 60 * 1000;
 
 /**
  * Takes each live service, or those named, to its latest release, one at a time. Then, where one is held back, waits for
@@ -35,6 +35,7 @@ const APPROVABLE = '23h';
  */
 export async function reconcileWorkflow(input?: ReconcileInput): Promise<ReconcileResult> {
   const wanted = parseReconcileInput(input);
+  const until = Date.now() + APPROVABLE_MS;
   const { workflowId: id, firstExecutionRunId: runId } = workflowInfo();
   const result: ReconcileResult = { reconcile: id, state: 'waiting for its turn', services: [] };
   const approved = new Set<string>();
@@ -60,7 +61,8 @@ export async function reconcileWorkflow(input?: ReconcileInput): Promise<Reconci
   const held = (): boolean => result.services.some((one) => one.held !== null);
   for (;;) {
     result.state = held() ? 'waiting for an approval' : 'done';
-    if (!held() || !(await condition(() => approved.size > 0, APPROVABLE))) break;
+    const leftMs = until - Date.now();
+    if (!held() || leftMs <= 0 || !(await condition(() => approved.size > 0, leftMs))) break;
     const services = [...approved];
     approved.clear();
     const versions = new Map(result.services.map((one) => [one.service, one.held]));
@@ -139,10 +141,12 @@ type Told = Pick<ReconciledService, 'outcome' | 'why' | 'held'> & {
   evidence: string | null;
   /** The notes that hold it, whole. */
   notes: string | null;
+  /** It is not healthy, as far as anybody knows. */
+  down: boolean;
 };
 
 function told(outcome: ReconciledService['outcome'], why: string, more: Partial<Told> = {}): Told {
-  return { outcome, why, held: null, evidence: null, notes: null, ...more };
+  return { outcome, why, held: null, evidence: null, notes: null, down: false, ...more };
 }
 
 async function act(run: ServiceRun, settings: SweepSettings): Promise<Told> {
@@ -158,6 +162,7 @@ async function act(run: ServiceRun, settings: SweepSettings): Promise<Told> {
     if (!again.healthy) {
       return told('error', `${reason}, and is not healthy when it is deployed again: ${again.why}`, {
         evidence: again.evidence,
+        down: true,
       });
     }
     recovered = `${reason}; ${to.version} was deployed again`;
@@ -174,7 +179,7 @@ async function act(run: ServiceRun, settings: SweepSettings): Promise<Told> {
 function undoing(undone: Undone | null): Told | null {
   if (undone === null) return null;
   const { from, to, evidence } = undone;
-  if (!undone.back) return told('rollback-failed', undone.why, { evidence });
+  if (!undone.back) return told('rollback-failed', undone.why, { evidence, down: true });
   if (undone.why === null) return null;
   return told('rolled-back', rolledBack(from, to, undone.why), { evidence });
 }
@@ -199,7 +204,7 @@ async function decided(
     case 'hold-manual-migration':
       return told('held-manual-migration', reason, { held: decision.release.version, notes: decision.notes });
     case 'recover':
-      return told('error', `${reason}, although it was deployed again just now`);
+      return told('error', `${reason}, although it was deployed again just now`, { down: true });
     case 'install':
     case 'upgrade':
       return upgrade(run, settings, decision.to, lastGood, reason);
@@ -215,6 +220,15 @@ async function upgrade(
 ): Promise<Told> {
   const { upgradeService } = serviceSteps(settings, `${run.service}: ${reason}`);
   const { rollBackService } = cleanupSteps(settings, `${run.service}: back from ${to.version}`);
+  /** What breaks off is tried again by the next reconcile, and until then nobody knows what runs. */
+  const back = async (): Promise<{ undone: Undone | null } | Told> => {
+    try {
+      return { undone: await CancellationScope.nonCancellable(() => rollBackService(run)) };
+    } catch (error) {
+      const why = `${to.version} is to be undone, and that broke off: ${reasonOf(error)}`;
+      return told('error', why, { down: true });
+    }
+  };
   try {
     const done = await upgradeService({ run, to });
     if (done.healthy) return told('upgraded', reason);
@@ -224,12 +238,14 @@ async function upgrade(
         evidence,
       });
     }
-    const undone = await CancellationScope.nonCancellable(() => rollBackService(run));
-    return undoing(undone) ?? told('rolled-back', rolledBack(to, lastGood, why), { evidence });
+    const undone = await back();
+    if ('outcome' in undone) return undone;
+    return undoing(undone.undone) ?? told('rolled-back', rolledBack(to, lastGood, why), { evidence });
   } catch (error) {
     // Of what broke off nothing is known; the service runs as before.
-    const undone = await CancellationScope.nonCancellable(() => rollBackService(run));
-    const failed = undoing(undone);
+    const undone = await back();
+    if ('outcome' in undone) return undone;
+    const failed = undoing(undone.undone);
     if (failed !== null) return failed;
     throw error;
   }

@@ -32,9 +32,11 @@ export async function releaseImages(
   const proven = Object.values(app.provenImages ?? {}).map(({ image, digest }) => [image, digest] as const);
   const known = app.provenImages === null ? await readResolved(app.resolvedImages) : new Map(proven);
   const remedy =
-    app.provenImages === null
-      ? 'the next sweep looks anew'
-      : `the canonical was proven on it: have the registry give it again, or begin anew: recipe-sweep canonical forget ${app.recipe}`;
+    app.lifetime === 'live'
+      ? 'have the registry give it again'
+      : app.provenImages === null
+        ? 'the next sweep looks anew'
+        : `the canonical was proven on it: have the registry give it again, or begin anew: recipe-sweep canonical forget ${app.recipe}`;
   const ensured = await all(
     names.map(async (name): Promise<EnsuredImage> => {
       const digest = known.get(name);

@@ -17,6 +17,8 @@ export interface Deployed {
   version: string | null;
   /** What its services run on. */
   images: Record<string, ImageSeen>;
+  /** The volumes that they have mounted, by name. */
+  volumes: string[];
 }
 
 export interface RunningApps {
@@ -32,7 +34,7 @@ export interface RunningApps {
 
 export interface RunningAppsSettings {
   via: Config['probe']['via'];
-  swarm: Pick<Swarm, 'observe' | 'specs'>;
+  swarm: Pick<Swarm, 'observe' | 'services' | 'specs'>;
   prober: Pick<Prober, 'ask'>;
   recipes: PreparedRecipes;
   running: Pick<RunningTasks, 'atRest'>;
@@ -54,6 +56,9 @@ export function createRunningApps(settings: RunningAppsSettings): RunningApps {
       return {
         version: app?.labels[`coop-cloud.${stack}.version`] ?? null,
         images: Object.fromEntries(services.map((service) => [service.name, imageOf(service)])),
+        volumes: [
+          ...new Set((await swarm.services(stack)).flatMap(({ mounts }) => mounts.map((one) => one.volume))),
+        ].sort(),
       };
     },
 

@@ -73,7 +73,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const watcher = { swarm, prober, pictures, signal, report, longestMs };
 
   /** What a deployment begins with, before anything of it is made. */
-  async function begin(app: App): Promise<{
+  async function begin(
+    app: App,
+    occasion: Occasion,
+  ): Promise<{
     recipe: PreparedRecipe;
     question: Question | null;
     images: Map<string, PresentImage>;
@@ -82,7 +85,8 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     checkVersion(app, recipe);
     checkWarmNames(app, recipe, zone);
     await checkSurroundings({ docker, zone, removal, reconciled }, app, recipe);
-    await checkRoom(docker, config);
+    // A live service that is put back, or comes up again, is not kept down for want of room.
+    if (app.lifetime !== 'live' || occasion !== 'restart') await checkRoom(docker, config);
     const question = questionFor(app.settings.probe, recipe, config.probe.via);
     return {
       recipe,
@@ -92,9 +96,10 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   }
 
   async function bringUp(app: App, occasion: Occasion, proof: Proof): Promise<Deployment> {
-    const { recipe, question, images } = await begin(app);
+    const { recipe, question, images } = await begin(app, occasion);
     const post = occasion === 'restart' ? null : recipe.post(occasion);
-    if (question !== null) await prober.checkFree(app, question);
+    // A live service may be the very proxy that is asked; what leads to it is its own.
+    if (question !== null && app.lifetime !== 'live') await prober.checkFree(app, question);
     passBoundary('deploy.after-images');
     const written = await runInstallHook(scripts, app);
     passBoundary('deploy.after-install-hook');
@@ -197,7 +202,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   return {
     makeReady: (app) =>
       asAnswer(app, async () => {
-        await begin(app);
+        await begin(app, 'upgrade');
         return { ok: true };
       }),
 

@@ -51,6 +51,8 @@ export const lastGoodSchema = z.strictObject({
   env: z.record(z.string(), z.string()),
   /** What its services ran on. */
   images: z.record(z.string(), z.strictObject({ image: z.string(), digest: z.string() })),
+  /** The volumes that they had mounted, by name: without them it would come up empty. */
+  volumes: z.array(z.string()),
 });
 
 export type LastGood = z.output<typeof lastGoodSchema>;
@@ -61,6 +63,8 @@ const underwaySchema = z.strictObject({
   run: z.string(),
   /** What is being deployed. */
   to: z.strictObject(release),
+  /** Whether nothing of it was there before, so that nothing is to be there when it is undone. */
+  fresh: z.boolean(),
   /** Whether it may change data. */
   stateful: z.boolean(),
   /** The data from before; null as long as nothing newer may have touched it, and of a service without data. */

@@ -316,7 +316,11 @@ function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void
       await stillAlive();
       const found = stacks.get(stack);
       if (!found?.running) return null;
-      return { version: found.version ?? null, images: imagesOf(found.commit ?? '') };
+      return {
+        version: found.version ?? null,
+        images: imagesOf(found.commit ?? ''),
+        volumes: volumesOf(stack),
+      };
     },
 
     differences: async () => engine.differences,

@@ -85,7 +85,7 @@ async function goLive(machine: Machine): Promise<void> {
   const release = { version: '1.0.0+1', commit: 'c'.repeat(40) };
   const domain = warmDomain(NEEDED, ZONE);
   const ts = '2026-11-29T03:00:00.000Z';
-  const good = { service: NEEDED, ...release, ts, run: 'by-hand', domain, env: {}, images: {} };
+  const good = { service: NEEDED, ...release, ts, run: 'by-hand', domain, env: {}, images: {}, volumes: [] };
   await createServices({ state: machine.state, zone: ZONE }).commit({ ...good, schema: 1 });
   machine.stacks.set(LIVE, {
     stack: LIVE,

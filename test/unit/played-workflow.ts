@@ -45,10 +45,10 @@ async function ask(name: string, { retry }: ActivityOptions, input: unknown): Pr
   }
 }
 
-/** Without its time-out, before which the play is over; but nothing comes for which hours are given. */
-async function until(isSo: () => boolean, timeout?: string): Promise<boolean> {
+/** Without its time-out, before which the play is over; but nothing comes that is waited for by the clock. */
+async function until(isSo: () => boolean, timeout?: string | number): Promise<boolean> {
   const { play, shielded } = current();
-  if (timeout?.endsWith('h')) return isSo();
+  if (typeof timeout === 'number') return isSo();
   while (!isSo()) {
     if (play.cancelled && !shielded) throw new CancelledFailure('the workflow was cancelled');
     await nextTurn();

@@ -245,6 +245,42 @@ test('the checks of Keycloak log in as the configuration says, where it does', a
   expect(told).toEqual([undefined, undefined, 'root', 'changed since']);
 });
 
+describe('a service that is gone', () => {
+  test('comes up again as it was, also where upstream cannot be reached', async () => {
+    const { machine } = await createAdopted('gone');
+    Object.assign(machine.stacks.get(STACK) ?? {}, { running: false });
+    machine.upstreams.set(SERVICE, machine.upstreams.get(SERVICE) ?? []);
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'recovered', version: OLD });
+    expect(seen(machine)).toEqual({ version: OLD, healthy: true, running: true });
+  });
+
+  test('is not deployed without the data that it had', async () => {
+    const { machine } = await createAdopted('empty');
+    machine.stacks.delete(STACK);
+    for (const volume of ['data', 'files']) rmSync(machine.volume(`${STACK}_${volume}`), { recursive: true });
+    const done = await reconcile(machine);
+    expect(done).toMatchObject({ outcome: 'error', version: null });
+    expect(done?.why).toContain(`what it had in ${STACK}_data, ${STACK}_files is gone`);
+    expect(machine.deployed).toEqual([]);
+    expect(await alertsOf(machine)).toEqual(['service-down']);
+  });
+
+  test('is not made anew over what is left of an earlier one', async () => {
+    const { machine } = await createAdopted('left');
+    publish(machine, '10.0.1+26.0.8');
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'upgraded' });
+    rmSync(path.join(machine.state, 'services', SERVICE, 'last-good.json'));
+    Object.assign(machine.stacks.get(STACK) ?? {}, { running: false });
+    publish(machine, NEW, 'red');
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'not-deployed' });
+    await order(machine, { order: 'approve', version: NEW });
+    const done = await reconcile(machine);
+    expect(done).toMatchObject({ outcome: 'error' });
+    expect(done?.why).toContain('of an earlier keycloak there are');
+    expect(machine.rows(STACK).size).toBe(2);
+  });
+});
+
 describe('a newer release', () => {
   test.each<[Quality, string, ReconciledService['outcome'], string[]]>([
     ['good', NEW, 'upgraded', []],
@@ -266,6 +302,7 @@ describe('a newer release', () => {
         }
         expect([...(machine.stacks.get(STACK)?.secrets ?? [])]).toContain(`${STACK}_admin_v1`);
         expect(await alertsOf(machine)).toEqual(alerts);
+        if (outcome === 'upgraded') expect(readdirSync(services.snapshotsFolder(SERVICE))).toHaveLength(1);
         const checkouts = path.join(machine.state, 'checkouts');
         expect(readdirSync(checkouts, { recursive: false })).toEqual([]);
       };
@@ -312,6 +349,40 @@ describe('a newer release', () => {
     expect(machine.deployed).toHaveLength(deployments);
     await order(machine, { order: 'approve', version: NEW });
     expect(await reconcile(machine)).toMatchObject({ outcome: 'rolled-back', version: OLD });
+  });
+
+  test('over which the worker dies, and the one before is unhealthy by then, is not tried on', async () => {
+    for (const at of [1, 2, 4, 8, 12, 16]) {
+      const { machine, services } = await createAdopted(`dies-${at}`);
+      publish(machine, NEW, 'red');
+      // Unhealthy as soon as anything was deployed.
+      const [first] = machine.upstreams.get(SERVICE) ?? [];
+      machine.started = () => Object.assign(first ?? {}, { quality: 'red' });
+      const { result } = await play(machine, () => reconcileWorkflow(), { at, and: 'tried again' });
+      expect([at, result?.services[0]?.outcome]).toEqual([at, 'rollback-failed']);
+      expect((await services.underway(SERVICE))?.snapshot).not.toBeNull();
+      expect(await alertsOf(machine)).toContain('service-down');
+    }
+  });
+
+  test('whose snapshot is damaged when it is needed runs on, and somebody is told', async () => {
+    const { machine, services } = await createAdopted('damaged');
+    publish(machine, NEW, 'fails its checks');
+    const snapshots = services.snapshotsFolder(SERVICE);
+    const judge = machine.programs.get(CHECK);
+    machine.programs.set(CHECK, (environment) => {
+      if (judge?.(environment) !== 1) return 0;
+      for (const id of readdirSync(snapshots)) {
+        for (const file of readdirSync(path.join(snapshots, id)))
+          writeFileSync(path.join(snapshots, id, file), 'bad');
+      }
+      return 1;
+    });
+    const done = await reconcile(machine);
+    expect(done).toMatchObject({ outcome: 'error', version: null });
+    expect(done?.why).toContain(`${NEW} is to be undone, and that broke off`);
+    expect(seen(machine)).toMatchObject({ running: true });
+    expect(await alertsOf(machine)).toContain('service-down');
   });
 
   describe('after which the one before is unhealthy, too,', () => {

@@ -19,6 +19,11 @@ test.each([
   'The upgrade is not possible without manual steps',
   '* manually run `abra app cmd`',
   'Intervention needed',
+  'Please run `docker exec db mysql_upgrade` after the upgrade',
+  'You have to generate a new secret',
+  'After upgrading, run the following commands:',
+  'Requires a database migration. Run: abra app cmd <domain> app migrate',
+  'Set the new env variable KC_PROXY_HEADERS in your .env',
 ])('speaks of work by hand: %s', (line) => {
   expect(linesByHand(`Keycloak 26.1\n\n  ${line}\r\nMore text\n`)).toEqual([line]);
 });

@@ -258,6 +258,7 @@ describe('a sweep that opens', () => {
       domain: `warm-keycloak.${ZONE}`,
       env: {},
       images: { app: { image: 'keycloak:26.0.8', digest: 'sha256:last-good' } },
+      volumes: [],
     });
     await ended('reconcile', 900, undefined, 'keycloak');
     await ended('lately', 1);

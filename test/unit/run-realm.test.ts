@@ -88,6 +88,7 @@ async function goLive(): Promise<void> {
     domain: warmDomain('keycloak', ZONE),
     env: {},
     images: {},
+    volumes: [],
   });
   machine.stacks.set(LIVE, {
     stack: LIVE,
@@ -196,6 +197,7 @@ describe('a live Keycloak', () => {
     ts: '2026-11-29T04:00:00.000Z',
     run: 'reconcile-2',
     to: { version: '10.1.0+26.1.0', commit: '3'.repeat(40) },
+    fresh: false,
     stateful: true,
     snapshot: null,
     unhealthy: null,
