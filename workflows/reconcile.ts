@@ -166,7 +166,12 @@ async function act(run: ServiceRun, settings: SweepSettings): Promise<Told> {
       });
     }
     recovered = `${reason}; ${to.version} was deployed again`;
-    observed = await steps.observeService(run);
+    try {
+      observed = await steps.observeService(run);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      return told('recovered', `${recovered}; what is newer nobody knows: ${reasonOf(error)}`);
+    }
   }
   const done = await decided(run, settings, observed);
   // What happened tells more than that nothing is left to be done.

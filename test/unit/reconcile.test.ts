@@ -246,12 +246,18 @@ test('the checks of Keycloak log in as the configuration says, where it does', a
 });
 
 describe('a service that is gone', () => {
-  test('comes up again as it was, also where upstream cannot be reached', async () => {
+  test('comes up again as it was, also where upstream cannot be trusted', async () => {
     const { machine } = await createAdopted('gone');
+    publish(machine, NEW);
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'upgraded' });
+    Object.assign(machine.upstreams.get(SERVICE)?.[0] ?? {}, { commit: 'f'.repeat(40) });
+    expect(await reconcile(machine)).toMatchObject({ outcome: 'error' });
+    expect(await alertsOf(machine)).toEqual(['service-not-reconciled']);
     Object.assign(machine.stacks.get(STACK) ?? {}, { running: false });
-    machine.upstreams.set(SERVICE, machine.upstreams.get(SERVICE) ?? []);
-    expect(await reconcile(machine)).toMatchObject({ outcome: 'recovered', version: OLD });
-    expect(seen(machine)).toEqual({ version: OLD, healthy: true, running: true });
+    const done = await reconcile(machine);
+    expect(done).toMatchObject({ outcome: 'recovered', version: NEW });
+    expect(done?.why).toContain('moved');
+    expect(seen(machine)).toEqual({ version: NEW, healthy: true, running: true });
   });
 
   test('is not deployed without the data that it had', async () => {
