@@ -10,6 +10,7 @@ const LONGEST = [
   'apps',
   'swarm-deployer',
   'sweep',
+  'services',
   'compose',
   'realms',
   'bench',
