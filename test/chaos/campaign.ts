@@ -7,6 +7,7 @@ import { recipeWorkflowId } from '../../workflows/protocol.ts';
 import { until } from '../e2e/system.ts';
 import { createChecker, type Checker } from './checker.ts';
 import { diceOf, type Dice } from './dice.ts';
+import { KEYCLOAK, keycloakOf, REALM_RECIPE, STRANGERS } from './keycloak.ts';
 import { FAULTS, faultsFor, type Fault, type FaultName, type Target } from './faults.ts';
 import {
   CHAOS_RECIPES,
@@ -328,6 +329,7 @@ async function setScene(
   scenario: Scenario,
 ): Promise<void> {
   const { recipe, first, live } = scenario;
+  if (recipe === REALM_RECIPE) await ensureKeycloak(stage, publisher, number);
   if (first) {
     await (live === null ? forgetCanonical(stage, recipe) : forgetService(stage, recipe));
     checker.forget(recipe);
@@ -341,6 +343,20 @@ async function setScene(
     await sweepThrough(stage, `chaos-${number}-scene`, [recipe]);
     if (versionOf(stage, recipe) === null) throw new Error(`no canonical of ${recipe} to begin with`);
   }
+}
+
+/** It is there from the first run that needs it, and has realms of somebody else's. */
+async function ensureKeycloak(stage: Stage, publisher: Publisher, number: number): Promise<void> {
+  if (versionOf(stage, KEYCLOAK) !== null) return;
+  const version = await publisher.publishFirst(KEYCLOAK);
+  await stage.order(`chaos-${number}-keycloak-approve`, KEYCLOAK, { order: 'approve', version });
+  const id = `chaos-${number}-keycloak`;
+  await stage.startReconcile(id, [KEYCLOAK]);
+  await until(() => stage.isOver(id, []), SETTLED_MS, ASK_MS);
+  if (versionOf(stage, KEYCLOAK) === null)
+    throw new Error(`no Keycloak: ${await outcomeOf(stage, id, KEYCLOAK)}`);
+  const keycloak = keycloakOf(stage.system.zone);
+  for (const [realm, user] of Object.entries(STRANGERS)) await keycloak.makeRealm(realm, user);
 }
 
 /** A crash that nothing cleaned up after: the worker killed, its sweep, test or reconcile terminated. */
@@ -442,7 +458,7 @@ async function outcomeOf(stage: Stage, sweep: string, recipe: string): Promise<s
 
 function versionOf({ system }: Stage, recipe: string): string | null {
   const file =
-    recipe === LIVE_RECIPE
+    recipe === LIVE_RECIPE || recipe === KEYCLOAK
       ? path.join(system.state, 'services', recipe, 'last-good.json')
       : path.join(system.state, 'canonicals', recipe, 'canonical.json');
   return readJson<{ version: string }>(file)?.version ?? null;

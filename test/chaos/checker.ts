@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { execa } from 'execa';
+import { KEYCLOAK, keycloakOf, STRANGERS } from './keycloak.ts';
 
 /**
  * The judge: whether the invariants hold, from disk, docker and git alone. It shares no code with the product
@@ -33,6 +34,8 @@ interface Passed {
 interface Memory {
   canonicals: Map<string, { version: string; snapshot: string; rows: Set<string> }>;
   services: Map<string, { version: string; volumes: string; secrets: string; rows: Set<string> }>;
+  /** Keycloak's containers; null before it is there. */
+  keycloak: string | null;
   /** Alerts about services that were judged, by file. */
   alerts: Set<string>;
   /** Releases that are unhealthy: `<service> <version>`. */
@@ -114,6 +117,7 @@ export function createChecker(host: Host): Checker {
   const memory: Memory = {
     canonicals: new Map(),
     services: new Map(),
+    keycloak: null,
     alerts: new Set(),
     refused: new Set(),
     neighbour: null,
@@ -407,9 +411,28 @@ export function createChecker(host: Host): Checker {
     if (trial) breach('I8', `${name}: the snapshot has ${trial}, which a test left`);
   }
 
+  /** Nobody touches it, and it has no realm but its own and those of somebody else. */
+  async function auditKeycloak(): Promise<void> {
+    const keycloak = keycloakOf(host.zone);
+    const containers = (await keycloak.containers()).join();
+    if (memory.keycloak === null && containers === '') return;
+    memory.keycloak ??= containers;
+    if (containers !== memory.keycloak)
+      return breach('R1', `keycloak ran in ${memory.keycloak}, and runs in ${containers}`);
+    const realms = (await keycloak.realms()).join();
+    const wanted = ['master', ...Object.keys(STRANGERS)].sort().join();
+    if (realms !== wanted) breach('R1', `keycloak has the realms ${realms}, not ${wanted}`);
+    for (const [realm, user] of Object.entries(STRANGERS)) {
+      const users = (await keycloak.users(realm)).join();
+      if (users !== user) breach('R1', `the realm ${realm} has the users ${users}, not ${user}`);
+    }
+    const marked = entries(path.join(host.state, 'realms'));
+    if (marked.length > 0) breach('R1', `realms that may be there: ${marked.join()}`);
+  }
+
   async function auditLeftovers(): Promise<void> {
     const mine = (name: string): boolean => name.includes(inNames) || name.includes(host.zone);
-    const live = host.services.map((service) => `warm-${service}_${inNames}`);
+    const live = [...host.services, KEYCLOAK].map((service) => `warm-${service}_${inNames}`);
     const retained = new RegExp(`^warm-(${host.recipes.join('|')})_${inNames}_`);
     const kinds: [string, string[]][] = [
       ['container', await docker('ps', '--all', '--format', '{{.Names}}')],
@@ -563,6 +586,11 @@ export function createChecker(host: Host): Checker {
         } catch (error) {
           breach('S1', `${service}: cannot be judged: ${String(error)}`);
         }
+      }
+      try {
+        await auditKeycloak();
+      } catch (error) {
+        breach('R1', `keycloak: cannot be judged: ${String(error)}`);
       }
       await auditLeftovers();
       await auditNeighbour();

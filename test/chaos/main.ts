@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { stopSignal } from '../../client/signals.ts';
-import { SMALL_IMAGES } from '../../setup/images/catalogue.ts';
+import { ALL_IMAGES, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
+import { REALM_RECIPE } from './keycloak.ts';
 import { SCENARIOS, STRUCK_AT } from './scenarios.ts';
 import { openCampaign, plansOf, verdictLine } from './campaign.ts';
 import { FAULTS, type FaultName } from './faults.ts';
@@ -56,12 +57,16 @@ const program = new Command('npm run chaos --')
   .parse();
 const { runs, seed, from, at, fault, story: part, keep } = program.opts<Options>();
 
-const { temporal } = await setUp(console.log, { images: SMALL_IMAGES, tests: true });
 const plans = plansOf(seed, from, runs, {
   ...(at ? { at } : {}),
   ...(fault ? { fault } : {}),
   ...(part ? { story: part } : {}),
 });
+const keycloak = plans.some(({ scenario }) => scenario.recipe === REALM_RECIPE)
+  ? ['keycloak', 'postgres']
+  : [];
+const images = [...SMALL_IMAGES, ...ALL_IMAGES.filter(({ name }) => keycloak.includes(name))];
+const { temporal } = await setUp(console.log, { images, tests: true });
 console.log(`seed ${seed}, runs ${from} to ${from + runs - 1}`);
 const { signal: stop } = stopSignal();
 stop.addEventListener('abort', () => console.log('ending after this run'));

@@ -5,6 +5,7 @@ import type { TestMode } from '../../domain/recipe-test.ts';
 import type { Release } from '../../domain/release.ts';
 import { BOUNDARIES, type Boundary } from '../../host/machine/boundary.ts';
 import { until, type System } from '../e2e/system.ts';
+import { KEYCLOAK, REALM_RECIPE } from './keycloak.ts';
 import type { Stage } from './stage.ts';
 
 /** What the recipes' maintainers did before what is struck, and what must come of it in the end. */
@@ -68,11 +69,19 @@ export const SCENARIOS: readonly Scenario[] = [
     promoted: false,
   },
   { name: 'recover front-desk', ...LIVE, live: 'recover', promoted: false },
+  { name: 'first pinboard', recipe: REALM_RECIPE, like: '1.0.0+1.22', ...FIRST },
+  { name: 'cold pinboard', recipe: REALM_RECIPE, like: '1.0.0+1.22', ...COLD },
 ];
 
 /** Always up to date: a sweep of it alone reaps, and makes nothing. */
 export const QUIET_RECIPE = 'custom-html-tiny';
-export const CHAOS_RECIPES = ['custom-html', 'custom-html-tiny', 'notice-board', 'webdis'] as const;
+export const CHAOS_RECIPES = [
+  'custom-html',
+  'custom-html-tiny',
+  'notice-board',
+  REALM_RECIPE,
+  'webdis',
+] as const;
 /** A live service, which has reconciles of its own. */
 export const LIVE_RECIPE = 'front-desk';
 
@@ -81,7 +90,9 @@ const FIRST_RELEASES: Readonly<Record<string, string>> = {
   'custom-html': '1.0.0+1.22',
   'custom-html-tiny': '1.0.0+1.22',
   'front-desk': '1.0.0+1.22',
+  [KEYCLOAK]: '10.0.0+26.0.8',
   'notice-board': '1.0.0+1.22',
+  [REALM_RECIPE]: '1.0.0+1.22',
   webdis: '1.0.0+0.1.9',
 };
 
@@ -100,15 +111,15 @@ const ON_A_FORGE: readonly Boundary[] = [
 /** Passed only where an operator gives data up: test/unit/drop-data.test.ts strikes there. */
 const IN_DROP_DATA: readonly Boundary[] = ['drop.after-mark', 'drop.after-record'];
 
-/** Passed only where a run has a Keycloak beside it: test/unit/run-realm.test.ts strikes there. */
-const OF_A_REALM: readonly Boundary[] = [
+/** Passed only where a run has a realm at a live Keycloak: struck by the long campaign alone, since that takes long to start. */
+export const OF_A_REALM: readonly Boundary[] = [
   'realm.after-mark',
   'realm.after-create',
   'realm.after-remove',
   'realm.after-clear',
 ];
 
-const ELSEWHERE = new Set<Boundary>([...ON_A_FORGE, ...IN_DROP_DATA, ...OF_A_REALM]);
+const ELSEWHERE = new Set<Boundary>([...ON_A_FORGE, ...IN_DROP_DATA]);
 
 /** Where the campaign strikes. */
 export const STRUCK_AT = BOUNDARIES.filter((boundary) => !ELSEWHERE.has(boundary));
@@ -169,11 +180,16 @@ const PASSED_BY: Readonly<Record<string, (scenario: Scenario) => boolean>> = {
   'reconcile.after-put-back': (scenario) => isLive(scenario) && scenario.fails,
 };
 
-/** The scenarios that pass a boundary; all of them where it strikes afterwards. */
+/**
+ * The scenarios that pass a boundary; all of them where it strikes afterwards. Those that need a Keycloak are played where
+ * no other passes it.
+ */
 export function scenariosFor(boundary: Boundary | null): readonly Scenario[] {
-  if (boundary === null) return SCENARIOS;
+  const ofRealm = boundary !== null && OF_A_REALM.includes(boundary);
+  const scenarios = SCENARIOS.filter(({ recipe }) => (recipe === REALM_RECIPE) === ofRealm);
+  if (boundary === null) return scenarios;
   const passes = PASSED_BY[boundary] ?? PASSED_BY[boundary.split('.')[0] ?? ''] ?? (() => true);
-  return SCENARIOS.filter(passes);
+  return scenarios.filter(passes);
 }
 
 /** Boundaries that only a sweep after a crash passes, since there is something to reap. */

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -14,6 +14,7 @@ import {
   type TestInput,
 } from '../../workflows/protocol.ts';
 import { startSystem, until, type System } from '../e2e/system.ts';
+import { KEYCLOAK, REALM_RECIPE } from './keycloak.ts';
 import { readJson, strikeFiles, type Strike, type Struck } from './strike.ts';
 
 /** The system that the campaign strikes at: the e2e tests' own, on a small disk, beside a neighbour. */
@@ -55,6 +56,7 @@ export interface Neighbour {
 }
 
 const STATE_MEGABYTES = 256;
+const SSO = path.resolve(import.meta.dirname, '../../fixtures/sso/keycloak');
 const LISTENER = import.meta.resolve('./listen.mjs');
 
 export async function startStage(temporalBinary: string, recipes: readonly string[]): Promise<Stage> {
@@ -65,6 +67,7 @@ export async function startStage(temporalBinary: string, recipes: readonly strin
     workerEnv,
   });
   giveMoreToDo(path.join(system.folder, 'recipes', 'notice-board'));
+  enrolKeycloak(system);
   const folder = path.join(system.folder, 'chaos');
   mkdirSync(folder);
   Object.assign(workerEnv, { CHAOS_FOLDER: folder, CHAOS_STATE: system.state, CHAOS_ZONE: system.zone });
@@ -181,6 +184,15 @@ function giveMoreToDo(folder: string): void {
   mkdirSync(path.join(folder, 'checks'), { recursive: true });
   const check = '#!/bin/sh\nexec curl -fsS "$APP_URL/"\n';
   writeFileSync(path.join(folder, 'checks', 'answers'), check, { mode: 0o755 });
+}
+
+/** As the live service that it is once it was approved; one of the recipes needs a realm there. */
+function enrolKeycloak({ folder, upstreams }: System): void {
+  const ours = path.join(folder, 'recipes', KEYCLOAK);
+  cpSync(SSO, ours, { recursive: true });
+  const file = path.join(ours, 'recipe.yml');
+  writeFileSync(file, `upstream: ${upstreams.url(KEYCLOAK)}\n${readFileSync(file, 'utf8')}`);
+  appendFileSync(path.join(folder, 'recipes', REALM_RECIPE, 'recipe.yml'), `deps: [${KEYCLOAK}]\n`);
 }
 
 /** Named so that it looks like ours to whoever goes by names. */

@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { plansOf } from '../chaos/campaign.ts';
+import { REALM_RECIPE } from '../chaos/keycloak.ts';
 import { LIVE_RECIPE, STRUCK_AT, type Scenario } from '../chaos/scenarios.ts';
 
 const struck = (plans: ReturnType<typeof plansOf>): string[] =>
   [...new Set(plans.flatMap(({ at }) => (at === null ? [] : [at.boundary as string])))].sort();
 
 describe('a campaign', () => {
-  test.each([0, 7, 301])('of 100 runs strikes at every boundary: seed %i', (seed) => {
-    const plans = plansOf(seed, 1, 100, {});
+  test.each([0, 7, 301])('of 120 runs strikes at every boundary: seed %i', (seed) => {
+    const plans = plansOf(seed, 1, 120, {});
     expect(struck(plans)).toEqual([...STRUCK_AT].sort());
-    expect(plans.filter(({ at }) => at === null)).toHaveLength(16);
+    expect(plans.filter(({ at }) => at === null)).toHaveLength(20);
   });
 
   test.each([0, 7, 301])('strikes sweeps, tests and reconciles: seed %i', (seed) => {
@@ -38,6 +39,9 @@ describe('a campaign', () => {
     expect(at(/^(promote|cold-install|record)\./).map(({ scenario }) => scenario.live)).not.toContain(
       'upgrade',
     );
+    expect(new Set(at(/^realm\./).map(({ scenario }) => scenario.recipe))).toEqual(new Set([REALM_RECIPE]));
+    const others = plans.filter((plan) => plan.at?.boundary.startsWith('realm.') !== true);
+    expect(others.filter(({ scenario }) => scenario.recipe === REALM_RECIPE)).toEqual([]);
     const resets = plans.filter(({ fault }) => fault === 'reset-sweep');
     expect(new Set(resets.map(({ scenario }) => scenario.test ?? scenario.live))).toEqual(new Set([null]));
   });
