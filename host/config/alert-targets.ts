@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import path from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../domain/fault.ts';
+import { withAbsoluteFiles } from './absolute-files.ts';
 import { readSecretFile } from './secret-file.ts';
 
 /** Who is told of alerts: what the configuration says of each, and what delivering to it needs. */
@@ -186,14 +186,7 @@ export function secretsOfAccess(access: AlertAccess): string[] {
 
 /** With its files absolute: relative paths start at that folder. */
 export function withAbsoluteAlertFiles(settings: Settings, folder: string): Settings {
-  const absolute = <Part extends object>(part: Part): Part =>
-    Object.fromEntries(
-      Object.entries(part).map(([name, value]: [string, unknown]) => [
-        name,
-        name.endsWith('File') ? path.resolve(folder, String(value)) : value,
-      ]),
-    ) as Part;
   return settings.map((target) =>
-    Object.fromEntries(Object.entries(target).map(([is, part]) => [is, absolute(part)])),
+    Object.fromEntries(Object.entries(target).map(([is, part]) => [is, withAbsoluteFiles(part, folder)])),
   );
 }

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { duration } from '../machine/duration.ts';
 import { readYamlFile } from '../machine/yaml-file.ts';
+import { withAbsoluteFiles } from './absolute-files.ts';
 import { ALERT_TARGETS_SCHEMA, withAbsoluteAlertFiles } from './alert-targets.ts';
 
 /** The one configuration file. Every key is explained in recipe-sweep.example.yml, which a test validates. */
@@ -134,45 +135,22 @@ export async function readConfig(file: string): Promise<Config> {
     ...config,
     state: path.resolve(folder, config.state),
     recipes: path.resolve(folder, config.recipes),
-    temporal: withAbsoluteFiles(config.temporal, folder),
-    ...(config.forge === undefined
-      ? {}
-      : { forge: { ...config.forge, tokenFile: path.resolve(folder, config.forge.tokenFile) } }),
-    ...(config.keycloak === undefined
-      ? {}
-      : {
-          keycloak: {
-            ...config.keycloak,
-            passwordFile: path.resolve(folder, config.keycloak.passwordFile),
-          },
-        }),
-    serve: withAbsoluteSecret(config.serve, folder),
+    temporal: withAbsoluteTls(withAbsoluteFiles(config.temporal, folder), folder),
+    ...(config.forge === undefined ? {} : { forge: withAbsoluteFiles(config.forge, folder) }),
+    ...(config.keycloak === undefined ? {} : { keycloak: withAbsoluteFiles(config.keycloak, folder) }),
+    serve: withAbsoluteFiles(config.serve, folder),
     alerts: withAbsoluteAlertFiles(config.alerts, folder),
   };
 }
 
-function withAbsoluteSecret(
-  { webhookSecretFile, ...rest }: Config['serve'],
-  folder: string,
-): Config['serve'] {
-  return webhookSecretFile === undefined
-    ? rest
-    : { ...rest, webhookSecretFile: path.resolve(folder, webhookSecretFile) };
-}
-
-function withAbsoluteFiles(
-  { tls, apiKeyFile, ...rest }: Config['temporal'],
-  folder: string,
-): Config['temporal'] {
-  const absolute = (file: string): string => path.resolve(folder, file);
-  const { serverName, ...files } = tls ?? {};
-  const named = Object.entries(files).map(([name, file]) => [name, absolute(file)]);
+/** Whose keys are files but for the server's name. */
+function withAbsoluteTls({ tls, ...rest }: Config['temporal'], folder: string): Config['temporal'] {
+  if (tls === undefined) return rest;
+  const { serverName, ...files } = tls;
+  const named = Object.entries(files).map(([name, file]) => [name, path.resolve(folder, file)]);
   return {
     ...rest,
-    ...(tls === undefined
-      ? {}
-      : { tls: { ...Object.fromEntries(named), ...(serverName === undefined ? {} : { serverName }) } }),
-    ...(apiKeyFile === undefined ? {} : { apiKeyFile: absolute(apiKeyFile) }),
+    tls: { ...Object.fromEntries(named), ...(serverName === undefined ? {} : { serverName }) },
   };
 }
 
