@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 import { messageOf } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
+import { beginningOf } from '../host/machine/answer-body.ts';
 import { redact } from '../host/machine/process.ts';
 import { Undelivered } from './undelivered.ts';
 
@@ -62,14 +63,7 @@ async function answerOf(dispatcher: Agent, { url, token, id, body }: Omit<Postin
     signal: AbortSignal.timeout(WHOLE_MS),
   });
   const { location } = headers;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > LARGEST_ANSWER) break;
-  }
-  const text = Buffer.concat(chunks).toString();
+  const { text } = await beginningOf(answer as AsyncIterable<Buffer>, LARGEST_ANSWER);
   return { status, location: typeof location === 'string' ? location : null, text };
 }
 

@@ -2,6 +2,8 @@ import { Agent, request } from 'undici';
 import { z } from 'zod';
 import { Fault, messageOf } from '../../domain/fault.ts';
 import { quotableLine } from '../../domain/printable.ts';
+import { beginningOf } from '../machine/answer-body.ts';
+import { tryJson } from '../machine/durable-file.ts';
 import { trustedAuthorities } from '../probe/certificate.ts';
 import type { AdminLogin } from '../config/keycloak-admin.ts';
 
@@ -140,14 +142,9 @@ async function openHttp({ domain, origin }: KeycloakPlace, signal: AbortSignal, 
         body: sent?.body ?? null,
         signal: AbortSignal.any([signal, AbortSignal.timeout(WHOLE_MS)]),
       });
-      const pieces: Buffer[] = [];
-      let size = 0;
-      for await (const piece of answer.body as AsyncIterable<Buffer>) {
-        size += piece.length;
-        if (size > LARGEST_ANSWER) throw new Error(`an answer of more than ${LARGEST_ANSWER} bytes`);
-        pieces.push(piece);
-      }
-      return { status: answer.statusCode, text: Buffer.concat(pieces).toString('utf8') };
+      const { text, isWhole } = await beginningOf(answer.body as AsyncIterable<Buffer>, LARGEST_ANSWER);
+      if (!isWhole) throw new Error(`an answer of more than ${LARGEST_ANSWER} bytes`);
+      return { status: answer.statusCode, text };
     } catch (error) {
       signal.throwIfAborted();
       throw away(`${method} ${url.pathname}: ${messageOf(error)}`);
@@ -161,17 +158,9 @@ async function openHttp({ domain, origin }: KeycloakPlace, signal: AbortSignal, 
     /** Throws where it is not what was asked for. */
     read<T>(status: number, text: string, schema: z.ZodType<T>, what: string): T {
       if (status < 200 || status >= 300) throw away(`${what}: ${said(status, text)}`);
-      const parsed = schema.safeParse(json(text));
+      const parsed = schema.safeParse(tryJson(text));
       if (parsed.success) return parsed.data;
       throw away(`${what}: no answer of a Keycloak's: ${parsed.error.issues[0]?.message ?? ''}`);
     },
   };
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

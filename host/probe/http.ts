@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, request } from 'undici';
 import { quotableLine } from '../../domain/printable.ts';
 import type { HttpProbe } from '../../domain/recipe-settings.ts';
+import { beginningOf } from '../machine/answer-body.ts';
 import { connectionError, refused, type Answer } from './answer.ts';
 import { distrustOf, trustedAuthorities } from './certificate.ts';
 import { cachedBy, defaultPageOf, header, isProxyPage, titleOf, type Page } from './pages.ts';
@@ -122,14 +123,7 @@ async function read(
     },
     signal,
   });
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of response.body as AsyncIterable<Buffer>) {
-    pieces.push(piece);
-    size += piece.length;
-    if (size >= LARGEST_BODY) break;
-  }
-  const body = Buffer.concat(pieces).subarray(0, LARGEST_BODY).toString('utf8');
+  const { text: body } = await beginningOf(response.body as AsyncIterable<Buffer>, LARGEST_BODY);
   return { status: response.statusCode, headers: response.headers, body };
 }
 
