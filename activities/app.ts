@@ -8,6 +8,7 @@ import { runName, type NamedRun, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
 import { configuredAdmin } from '../host/config/keycloak-admin.ts';
+import type { LastGood } from '../host/store/services.ts';
 import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
 import type { HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
@@ -94,6 +95,19 @@ export async function prepareApp(
     provenImages: proven?.images ?? null,
     evidence,
   };
+}
+
+/** The last-good release of a live service as it was deployed, whoever needs it. */
+export async function asItWas(
+  world: World,
+  attempt: HostAttempt,
+  run: NamedRun,
+  { service: recipe, version, commit, domain, env, images }: LastGood,
+  step: string,
+): Promise<PreparedApp> {
+  const where = { run, recipe, step, domain, lifetime: 'live', dependencies: [], upgraded: false } as const;
+  const app = await prepareApp(world, attempt, where, { version, commit });
+  return { ...app, env, written: env, provenImages: images };
 }
 
 /** The secrets of the realms that were made for the run. */

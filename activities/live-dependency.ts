@@ -4,7 +4,7 @@ import { Fault } from '../domain/fault.ts';
 import { parseRecipeRunId, warmDomain } from '../domain/names.ts';
 import type { NamedRun } from '../domain/run.ts';
 import type { LastGood } from '../host/store/services.ts';
-import { prepareApp, removeCheckouts } from './app.ts';
+import { asItWas, removeCheckouts } from './app.ts';
 import type { HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
@@ -27,7 +27,7 @@ export async function provideLive(
 ): Promise<ProvidedDependency> {
   const lastGood = await undisturbed(world, recipe);
   if (typeof lastGood === 'string') throw away(recipe, warmDomain(recipe, world.config.zone), lastGood);
-  const app = await liveApp(world, attempt, run, lastGood);
+  const app = await asItWas(world, attempt, run, lastGood, `dependency ${recipe}`);
   try {
     attempt.report(`waiting for the live ${recipe} at ${app.domain}`);
     const serves = await attempt.stacks.serves(app, world.config.limits.deploy);
@@ -75,7 +75,7 @@ async function unwell(
   if (typeof lastGood === 'string') return lastGood;
   const named = parseRecipeRunId(runLabel);
   const run = { recipe: named?.recipe ?? recipe, asked: { id: named?.asker ?? runLabel } };
-  const app = await liveApp(world, attempt, run, lastGood);
+  const app = await asItWas(world, attempt, run, lastGood, `dependency ${recipe}`);
   try {
     const serves = await attempt.stacks.serves(app, 0);
     if (!serves.ok) return `does not serve: ${serves.reason}`;
@@ -96,15 +96,6 @@ async function undisturbed(
   const { stopped } = await services.orders(recipe);
   if (stopped !== null) return `could not be put back: ${stopped.why}`;
   return (await services.lastGood(recipe)) ?? 'is not looked after any more';
-}
-
-/** As it runs there. */
-async function liveApp(world: World, attempt: HostAttempt, run: NamedRun, lastGood: LastGood): Promise<App> {
-  const { service: recipe, version, commit, domain, env, images } = lastGood;
-  const step = `dependency ${recipe}`;
-  const where = { run, recipe, step, domain, lifetime: 'live', dependencies: [], upgraded: false } as const;
-  const app = await prepareApp(world, attempt, where, { version, commit });
-  return { ...app, env, provenImages: images };
 }
 
 function away(recipe: string, domain: string, why: string): Fault {

@@ -41,7 +41,12 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
   const { deployer, stacks, warm, report, signal, guard } = attempt;
   const left: Left[] = [];
   let passing: Fault | null = null;
-  const reaping = async (recipe: string | null, what: string, body: () => Promise<void>): Promise<void> => {
+  const reaping = async (
+    recipe: string | null,
+    what: string,
+    body: () => Promise<void>,
+    unusable: Left['kind'] = 'not-reaped',
+  ): Promise<void> => {
     report(`reaping: ${what}`);
     try {
       await body();
@@ -51,8 +56,7 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
       await guard();
       if (error instanceof Fault && FAULTS[error.type].retryable) passing = error;
       log.warn('not reaped', { recipe, what, error });
-      const isOfCanonical = isUnusable(error) && !what.startsWith('the service ');
-      const kind = isOfCanonical ? 'canonical-unreadable' : 'not-reaped';
+      const kind = isUnusable(error) ? unusable : 'not-reaped';
       left.push({ kind, recipe, what: `${what}: ${messageOf(error)}` });
     }
   };
@@ -78,10 +82,12 @@ export async function reapLeftovers(world: World, attempt: HostAttempt, run: str
     if (await world.canonicals.isAttached(recipe)) unsettled.add(recipe);
   }
   for (const recipe of unsettled) {
-    await reaping(recipe, `the warm data of ${recipe} was not put back`, () => settle(recipe));
+    const what = `the warm data of ${recipe} was not put back`;
+    await reaping(recipe, what, () => settle(recipe), 'canonical-unreadable');
   }
   for (const recipe of canonicals.filter((name) => !unsettled.has(name))) {
-    await reaping(recipe, `the canonical of ${recipe} cannot be used`, () => warm.check(recipe));
+    const what = `the canonical of ${recipe} cannot be used`;
+    await reaping(recipe, what, () => warm.check(recipe), 'canonical-unreadable');
   }
   for (const service of await world.services.list()) {
     await reaping(service, `the service ${service} was not put back`, async () => {

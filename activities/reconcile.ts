@@ -7,6 +7,7 @@ import { isSame, type Release } from '../domain/release.ts';
 import { runName, type SweepSettings } from '../domain/run.ts';
 import {
   decideOnService,
+  servicesAmong,
   type ServiceDecision,
   type ServiceOutcome,
   type ServiceSeen,
@@ -16,7 +17,7 @@ import type { Holder } from '../host/lock/host-lock.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { LastGood } from '../host/store/services.ts';
 import type { Tools } from '../host/tools.ts';
-import { removeCheckouts } from './app.ts';
+import { asItWas, removeCheckouts } from './app.ts';
 import { runChecks } from './custom.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
@@ -31,6 +32,7 @@ import {
   goBack,
   PATIENCE_MS,
   releaseOf,
+  runOf,
   strayVolumes,
   withService,
   type Opened,
@@ -56,8 +58,8 @@ export type ServiceUpgraded =
 export function reconcile(world: World) {
   return {
     /**
-     * Takes the host, and reaps what crashes left. Answers the services among those wanted, all
-     * of them where none is named, a proxy before those behind it. Throws HostBusy, or BadInput for what is no live service.
+     * Takes the host, and reaps what crashes left. Answers the services among those wanted, all of them where none is
+     * named, a proxy before those behind it. Throws HostBusy, or BadInput for what is no live service.
      */
     async openReconcile({
       services: wanted,
@@ -70,7 +72,7 @@ export function reconcile(world: World) {
         // What a sweep must have first, such as room, is asked for where it is needed: to bring back what is down is not held
         // up by it.
         await refuseForeignWorker(world);
-        const all = await inOrder(world);
+        const all = servicesAmong(await world.recipes.all(), await world.services.list());
         const wrong = (wanted ?? []).filter((name) => !all.includes(name));
         if (wrong.length > 0) {
           const known = all.length === 0 ? 'none' : all.join(', ');
@@ -205,15 +207,6 @@ const ALERTS: Partial<Record<ServiceOutcome, AlertKind>> = {
 };
 const OF_OUTCOMES = new Set<AlertKind>([...Object.values(ALERTS), 'service-down']);
 
-/** The live services: those without data first, since a proxy among them is what the others are asked through. */
-async function inOrder(world: Pick<World, 'recipes'>): Promise<string[]> {
-  const live = (await world.recipes.all()).filter((one) => one.live).map(({ recipe }) => recipe);
-  const withData = await Promise.all(
-    live.map(async (name) => (await world.recipes.one(name)).stateful !== false),
-  );
-  return [...live.filter((_, place) => !withData[place]), ...live.filter((_, place) => withData[place])];
-}
-
 /** Where nothing is known to be healthy. */
 const UNHEALTHY = new Set<ServiceOutcome>(['rollback-failed', 'not-deployed', 'not-adopted', 'error']);
 
@@ -230,7 +223,7 @@ async function look(world: World, opened: Opened): Promise<ServiceSeen> {
   const { version } = found;
   // Of what nobody looks after, and of what another deployed, it says nothing whether it serves.
   if (lastGood === null || version !== lastGood.version) return { is: 'up', version };
-  const app = await appOf(world, opened, lastGood, 'observe', lastGood);
+  const app = await asItWas(world, opened.attempt, runOf(opened.run), lastGood, 'observe');
   try {
     const serves = await tools.stacks.serves(app, PATIENCE_MS);
     if (!serves.ok) return { is: 'down', version };
@@ -250,7 +243,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   const { service, asked } = run;
   const { services, config } = world;
   const mirrors = world.mirrorsFor(attempt.commands);
-  if (lastGood !== null && isSame(lastGood, to) && lastGood.run === runName({ recipe: service, asked })) {
+  if (lastGood !== null && isSame(lastGood, to) && lastGood.run === runName(runOf(run))) {
     // An earlier attempt came as far as its commit point.
     await reached(world, opened, to);
     return { healthy: true };
@@ -260,7 +253,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
   if (undone?.back === false)
     return { healthy: false, begun: true, why: undone.why, evidence: undone.evidence };
 
-  const app = await appOf(world, opened, to, `upgrade to ${to.version}`, null);
+  const app = await appOf(world, opened, to, `upgrade to ${to.version}`);
   /** An approval has had its try. */
   const notAgain = (why: string, evidence: string): Promise<void> => {
     const ts = world.now().toISOString();
@@ -345,7 +338,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
     service,
     ...releaseOf(to),
     ts: world.now().toISOString(),
-    run: runName({ recipe: service, asked }),
+    run: runName(runOf(run)),
     domain: warmDomain(service, config.zone),
     env: app.written,
     images: deployed.images,

@@ -19,9 +19,9 @@ interface Needed {
 
 /**
  * Throws away what has had its time: sweeps, evidence, alerts that are over and images that we pulled. Never what the
- * record of a canonical or of a live service, or an open alert names, and nothing of the sweep that does it; where one of them cannot be read,
- * nothing that it might name. Only for who holds the host: then no running test needs any of it. What could not be
- * done is answered, and stops nothing.
+ * record of a canonical or of a live service, or an open alert names, and nothing of the sweep that does it; where one
+ * of them cannot be read, nothing that it might name. Only for who holds the host: then no running test needs any of it.
+ * What could not be done is answered, and stops nothing.
  */
 export async function throwAwayOld(
   world: World,

@@ -5,13 +5,14 @@ import { runName } from '../domain/run.ts';
 import type { ServiceOrder } from '../domain/service.ts';
 import { compareVersions } from '../domain/version.ts';
 import type { LastGood } from '../host/store/services.ts';
-import { removeCheckouts } from './app.ts';
+import { asItWas, removeCheckouts } from './app.ts';
 import { runChecks } from './custom.ts';
 import { syncMirror } from './mirror-sync.ts';
 import {
   appOf,
   ended,
   PATIENCE_MS,
+  runOf,
   strayVolumes,
   withService,
   type Opened,
@@ -81,7 +82,7 @@ async function whyNotAt(world: World, opened: Opened, lastGood: LastGood): Promi
   const found = await opened.tools.stacks.deployed(opened.ref.stack);
   if (found === null) return `nothing of ${lastGood.version} runs`;
   if (found.version !== lastGood.version) return `${found.version ?? 'what no label names'} runs`;
-  const app = await appOf(world, opened, lastGood, 'resume', lastGood);
+  const app = await asItWas(world, opened.attempt, runOf(opened.run), lastGood, 'resume');
   try {
     return await whyUnhealthy(world, opened, app);
   } finally {
@@ -126,7 +127,7 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
         version === null ? `has no label ${label}` : `says ${label}=${version}, no release of ${service}`;
       throw new Fault('BadInput', `what runs as ${ref.stack} ${said}: deploy a release there first`);
     }
-    const app = await appOf(world, { ...opened, lastGood: null }, release, 'adopt', null);
+    const app = await appOf(world, { ...opened, lastGood: null }, release, 'adopt');
     try {
       const other = await tools.stacks.differences(app);
       if (other.length > 0) {
@@ -152,7 +153,7 @@ async function adopt(world: World, run: ServiceRun): Promise<string> {
         version: release.version,
         commit: release.commit,
         ts: world.now().toISOString(),
-        run: runName({ recipe: service, asked }),
+        run: runName(runOf(run)),
         domain,
         env: app.written,
         images,

@@ -5,12 +5,13 @@ import type { StackRef } from '../domain/lifetime.ts';
 import { stackName, warmDomain } from '../domain/names.ts';
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
 import { isSame, type Release } from '../domain/release.ts';
+import type { NamedRun } from '../domain/run.ts';
 import type { Deployment, Occasion } from '../host/deploy/deployer.ts';
 import { STACK_LABEL } from '../host/engine/stack-label.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { LastGood } from '../host/store/services.ts';
 import type { Tools } from '../host/tools.ts';
-import { prepareApp, removeCheckouts, type PreparedApp } from './app.ts';
+import { asItWas, prepareApp, removeCheckouts, type PreparedApp } from './app.ts';
 import { holdingHost, type HostAttempt } from './attempt.ts';
 import { runChecks } from './custom.ts';
 import type { World } from './world.ts';
@@ -74,30 +75,23 @@ export async function openService(world: World, attempt: HostAttempt, run: Servi
   return { run, attempt, settings, lastGood, ref: { stack, lifetime: 'live' }, tools };
 }
 
-/** A release of the service, ready to be deployed at its domain; as it was where it ran before. */
+/** What its evidence and records are called by. */
+export function runOf({ service, asked }: ServiceRun): NamedRun {
+  return { recipe: service, asked };
+}
+
+/** A release of the service, ready to be deployed at its domain. */
 export async function appOf(
   world: World,
   { run, attempt, lastGood }: Pick<Opened, 'run' | 'attempt' | 'lastGood'>,
   release: Release,
   step: string,
-  as: LastGood | null,
 ): Promise<PreparedApp> {
-  const { service, asked } = run;
-  const app = await prepareApp(
-    world,
-    attempt,
-    {
-      run: { recipe: service, asked },
-      recipe: service,
-      step,
-      domain: warmDomain(service, world.config.zone),
-      lifetime: 'live',
-      dependencies: [],
-      upgraded: lastGood !== null,
-    },
-    releaseOf(release),
-  );
-  return as === null ? app : { ...app, env: as.env, written: as.env, provenImages: as.images };
+  const { service } = run;
+  const domain = warmDomain(service, world.config.zone);
+  const upgraded = lastGood !== null;
+  const where = { recipe: service, step, domain, lifetime: 'live', dependencies: [], upgraded } as const;
+  return prepareApp(world, attempt, { run: runOf(run), ...where }, releaseOf(release));
 }
 
 /** Deploys, judges, and has the service's own checks say that it is healthy. */
@@ -123,7 +117,7 @@ export async function deployAsItWas(
   lastGood: LastGood,
   step: string,
 ): Promise<Deployment> {
-  const app = await appOf(world, opened, lastGood, step, lastGood);
+  const app = await asItWas(world, opened.attempt, runOf(opened.run), lastGood, step);
   const there = (await opened.tools.stacks.volumes(app.stack)).map(({ name }) => name);
   const gone = lastGood.volumes.filter((name) => !there.includes(name));
   if (gone.length === 0) return deployAndCheck(world, opened, app, 'restart');

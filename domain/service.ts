@@ -32,6 +32,24 @@ export const SERVICE_OUTCOMES = [
 ] as const;
 export type ServiceOutcome = (typeof SERVICE_OUTCOMES)[number];
 
+/**
+ * The live services among the recipes that have a folder, by name, and those without data first: a proxy among them is
+ * what the others are asked through. One whose folder has a mistake is a service still where it was looked after before
+ * (`known`): its own reconcile says so.
+ */
+export function servicesAmong(
+  recipes: readonly { recipe: string; live: boolean; stateful: boolean | null; problem: string | null }[],
+  known: readonly string[],
+): string[] {
+  const services = recipes.filter(
+    ({ recipe, live, problem }) => live || (problem !== null && known.includes(recipe)),
+  );
+  const withoutData = services.filter(({ stateful }) => stateful === false);
+  return [...withoutData, ...services.filter((one) => !withoutData.includes(one))].map(
+    ({ recipe }) => recipe,
+  );
+}
+
 /** What is there at a service's domain. */
 export type ServiceSeen =
   | { is: 'nothing' }

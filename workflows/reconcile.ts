@@ -14,7 +14,8 @@ import type { ServiceRun, Undone } from '../activities/service.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
 import type { Release } from '../domain/release.ts';
 import type { SweepSettings } from '../domain/run.ts';
-import { parseReconcileInput, reasonOf, rootFailure } from './input.ts';
+import { inTurnByHand } from './by-hand.ts';
+import { parseReconcileInput, reasonOf } from './input.ts';
 import {
   approveUpdate,
   SEARCH_ATTRIBUTES,
@@ -23,15 +24,14 @@ import {
   type ReconcileInput,
   type ReconcileResult,
 } from './protocol.ts';
-import { cleanupSteps, hostSteps, serviceSteps, UNREAD } from './steps.ts';
-import { openTurn } from './turn.ts';
+import { cleanupSteps, hostSteps, serviceSteps } from './steps.ts';
 
 /** So long from its beginning what a reconcile holds can be approved here; the next day's holds it again. */
 const APPROVABLE_MS = 23 * 60 * 60 * 1000;
 
 /**
  * Takes each live service, or those named, to its latest release, one at a time. Then, where one is held back, waits for
- * an operator to approve it, and lets go of the host meanwhile. Failed at once on a wrong input or an unready host.
+ * an operator to approve it, and lets go of the host meanwhile. Failed at once on a wrong input.
  */
 export async function reconcileWorkflow(input?: ReconcileInput): Promise<ReconcileResult> {
   const wanted = parseReconcileInput(input);
@@ -85,30 +85,17 @@ async function inTurn(
   approvedOf: (service: string) => string | null,
 ): Promise<void> {
   const holder = { workflowId: asked.id, runId: asked.runId, what: 'reconcile' };
-  const turn = openTurn({ asker: 'hand', what: 'reconcile' });
   result.state = 'waiting for its turn';
-  await turn.take();
-  try {
+  await inTurnByHand(holder, 'reconcile', async () => {
     result.state = 'reconciling';
-    const { services, settings } = await hostSteps('take the host, preflight, reap').openReconcile({
-      services: wanted,
-      holder,
-    });
+    const { openReconcile } = hostSteps('take the host, reap');
+    const { services, settings } = await openReconcile({ services: wanted, holder });
     for (const service of services) {
       const done = await reconcileService({ service, asked }, settings, approvedOf(service));
       result.services = [...result.services.filter((one) => one.service !== service), done];
       show(result);
     }
-  } catch (error) {
-    throw rootFailure(error);
-  } finally {
-    const { giveBackHost } = cleanupSteps(UNREAD, 'give the host back');
-    try {
-      await CancellationScope.nonCancellable(() => giveBackHost({ holder }));
-    } finally {
-      await turn.giveBack();
-    }
-  }
+  });
 }
 
 /** One service, and its one outcome, on record. */
@@ -225,10 +212,10 @@ async function upgrade(
 ): Promise<Told> {
   const { upgradeService } = serviceSteps(settings, `${run.service}: ${reason}`);
   const { rollBackService } = cleanupSteps(settings, `${run.service}: back from ${to.version}`);
-  /** What breaks off is tried again by the next reconcile, and until then nobody knows what runs. */
-  const back = async (): Promise<{ undone: Undone | null } | Told> => {
+  /** Null where nothing unhealthy was undone. What breaks off the next reconcile tries again; until then nobody knows what runs. */
+  const back = async (): Promise<Told | null> => {
     try {
-      return { undone: await CancellationScope.nonCancellable(() => rollBackService(run)) };
+      return undoing(await CancellationScope.nonCancellable(() => rollBackService(run)));
     } catch (error) {
       const why = `${to.version} is to be undone, and that broke off: ${reasonOf(error)}`;
       return told('error', why, { down: true });
@@ -238,19 +225,12 @@ async function upgrade(
     const done = await upgradeService({ run, to });
     if (done.healthy) return told('upgraded', reason);
     const { why, evidence } = done;
-    if (!done.begun) {
-      return told('rolled-back', `${to.version} cannot be deployed: ${why}; nothing was touched`, {
-        evidence,
-      });
-    }
-    const undone = await back();
-    if ('outcome' in undone) return undone;
-    return undoing(undone.undone) ?? told('rolled-back', rolledBack(to, lastGood, why), { evidence });
+    if (done.begun) return (await back()) ?? told('rolled-back', rolledBack(to, lastGood, why), { evidence });
+    const untouched = `${to.version} cannot be deployed: ${why}; nothing was touched`;
+    return told('rolled-back', untouched, { evidence });
   } catch (error) {
-    // Of what broke off nothing is known; the service runs as before.
-    const undone = await back();
-    if ('outcome' in undone) return undone;
-    const failed = undoing(undone.undone);
+    // Nothing is known of what broke off, and what it began is undone.
+    const failed = await back();
     if (failed !== null) return failed;
     throw error;
   }

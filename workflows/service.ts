@@ -1,8 +1,8 @@
-import { CancellationScope, workflowInfo } from '@temporalio/workflow';
-import { parseServiceOrder, rootFailure } from './input.ts';
+import { workflowInfo } from '@temporalio/workflow';
+import { inTurnByHand } from './by-hand.ts';
+import { parseServiceOrder } from './input.ts';
 import type { ServiceOrderInput } from './protocol.ts';
 import { cleanupSteps, UNREAD } from './steps.ts';
-import { openTurn } from './turn.ts';
 
 /**
  * What an operator says of a live service by hand, in its turn on the host; answers what was done. Failed, with the reason,
@@ -11,19 +11,9 @@ import { openTurn } from './turn.ts';
 export async function serviceWorkflow(input: ServiceOrderInput): Promise<string> {
   const { service, order, by } = parseServiceOrder(input);
   const { workflowId: id, firstExecutionRunId: runId } = workflowInfo();
-  const { orderService, giveBackHost } = cleanupSteps(UNREAD, `${order.order} ${service}`);
-  const turn = openTurn({ asker: 'hand', what: `service ${order.order} of ${service}` });
-  await turn.take();
-  try {
-    return await orderService({ run: { service, asked: { id, runId } }, order, by });
-  } catch (error) {
-    throw rootFailure(error);
-  } finally {
-    const holder = { workflowId: id, runId, what: 'reconcile' };
-    try {
-      await CancellationScope.nonCancellable(() => giveBackHost({ holder }));
-    } finally {
-      await turn.giveBack();
-    }
-  }
+  const { orderService } = cleanupSteps(UNREAD, `${order.order} ${service}`);
+  const holder = { workflowId: id, runId, what: 'reconcile' };
+  return inTurnByHand(holder, `service ${order.order} of ${service}`, () =>
+    orderService({ run: { service, asked: { id, runId } }, order, by }),
+  );
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../domain/fault.ts';
-import type { ServiceOrder } from '../../domain/service.ts';
+import { servicesAmong, type ServiceOrder } from '../../domain/service.ts';
 import { parseVersion } from '../../domain/version.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
 import { createServices, type LastGood, type Orders, type ServiceEvent } from '../../host/store/services.ts';
@@ -132,16 +132,18 @@ export interface ListedService {
   orders: Omit<Orders, 'schema'> | null;
   /** What reconciles did, oldest first. */
   history: ServiceEvent[];
-  /** Why its records cannot be read, else null. */
+  /** Why its records or its folder cannot be read, else null. */
   error: string | null;
 }
 
 async function listServices(session: Session, command: Command): Promise<ListedService[]> {
   const config = await configOf(session, command);
   const services = createServices(config);
-  const live = (await createRecipes(config.recipes).all()).filter((one) => one.live);
+  const recipes = await createRecipes(config.recipes).all();
+  const problems = new Map(recipes.map(({ recipe, problem }) => [recipe, problem]));
   return Promise.all(
-    live.map(async ({ recipe: service }): Promise<ListedService> => {
+    servicesAmong(recipes, await services.list()).map(async (service): Promise<ListedService> => {
+      const error = problems.get(service) ?? null;
       try {
         const [lastGood, underway, { schema: _, ...orders }, history] = await Promise.all([
           services.lastGood(service),
@@ -149,10 +151,10 @@ async function listServices(session: Session, command: Command): Promise<ListedS
           services.orders(service),
           services.history(service),
         ]);
-        return { service, lastGood, underway: underway !== null, orders, history, error: null };
-      } catch (error) {
+        return { service, lastGood, underway: underway !== null, orders, history, error };
+      } catch (cause) {
         const nothing = { lastGood: null, underway: false, orders: null, history: [] };
-        return { service, ...nothing, error: messageOf(error) };
+        return { service, ...nothing, error: messageOf(cause) };
       }
     }),
   );

@@ -8,8 +8,9 @@ import { isMapping, scalarText, type ComposeFile } from '../recipe-format/compos
 const OF_RELEASE = new Set(['TYPE', 'RECIPE']);
 
 /**
- * In what that which runs is another than what would be deployed, as far as an operator chose it: services, their
- * environment, their secrets and volumes. Names alone, since values may be secret. None where nothing is.
+ * In what that which runs is another than what would be deployed, as far as an operator chose it: its services and their
+ * environment, where abra has the versions of secrets and the names of compose files, too. Names alone, since values may
+ * be secret. None where nothing is.
  */
 export function differences(
   app: App,

@@ -4,7 +4,6 @@ import { Fault } from '../../domain/fault.ts';
 import { LABEL } from '../../domain/labels.ts';
 import type { Config } from '../config/config.ts';
 import { engine } from '../engine/daemon.ts';
-import type { ReconciledStack } from '../engine/ownership.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import { STACK_LABEL } from '../engine/stack-label.ts';
 import { freeBytes, gigabytes } from '../machine/headroom.ts';
@@ -20,28 +19,19 @@ export interface Surroundings {
   docker: Dockerode;
   zone: string;
   removal: Pick<StackRemoval, 'ours'>;
-  reconciled: ReconciledStack | null;
 }
 
 /** Nothing of others stands where the stack goes, and what it expects of the host is there. */
 export async function checkSurroundings(
-  { docker, zone, removal, reconciled }: Surroundings,
+  { docker, zone, removal }: Surroundings,
   app: App,
   recipe: PreparedRecipe,
 ): Promise<void> {
   await removal.ours(app);
   const { Volumes: volumes } = await engine('listing volumes', () => docker.listVolumes());
-  // What an adopted service mounts may lack every label, as a volume of `docker volume create` does.
-  const isOurs = (labels: Labels): boolean =>
-    labels?.[LABEL.zone] === zone && labels[STACK_LABEL] === app.stack;
-  const isAdopted = (labels: Labels): boolean =>
-    app.lifetime === 'live' &&
-    reconciled?.adopted === true &&
-    labels?.[LABEL.zone] === undefined &&
-    [undefined, app.stack].includes(labels?.[STACK_LABEL]);
+  // What carries the stack's label was looked at with the stack.
   const foreign = volumes.find(
-    ({ Name, Labels }) =>
-      recipe.volumes.includes(Name) && !isOurs(Labels as Labels) && !isAdopted(Labels as Labels),
+    ({ Name, Labels }) => recipe.volumes.includes(Name) && (Labels as Labels)?.[STACK_LABEL] !== app.stack,
   );
   if (foreign) {
     throw new Fault(

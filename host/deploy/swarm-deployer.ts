@@ -11,7 +11,6 @@ import type { PresentImage } from '../engine/images.ts';
 import { oomKills, refusePlatformTrouble } from '../engine/platform-trouble.ts';
 import { createPulledImages } from '../engine/pulled-images.ts';
 import { STACK_LABEL } from '../engine/stack-label.ts';
-import type { ReconciledStack } from '../engine/ownership.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import type { Swarm } from '../engine/swarm.ts';
 import { watchEngine } from '../engine/watch-engine.ts';
@@ -50,7 +49,6 @@ export interface SwarmDeployerSettings extends EngineAccess {
   commands: ProcessRunner;
   swarm: Swarm;
   removal: StackRemoval;
-  reconciled: ReconciledStack | null;
   recipes: PreparedRecipes;
   scripts: Pick<AppScripts, 'hook'>;
   pictures: Pictures;
@@ -63,7 +61,7 @@ export interface SwarmDeployerSettings extends EngineAccess {
 
 export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const { config, commands, docker, signal, guard, report, until } = settings;
-  const { swarm, removal, reconciled, recipes, scripts, pictures, evidence } = settings;
+  const { swarm, removal, recipes, scripts, pictures, evidence } = settings;
   const { zone } = config;
   const longestMs = (): number => longestDeployment(until);
   const access = { docker, signal, guard };
@@ -84,7 +82,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     const recipe = await recipes.of(app);
     checkVersion(app, recipe);
     checkWarmNames(app, recipe, zone);
-    await checkSurroundings({ docker, zone, removal, reconciled }, app, recipe);
+    await checkSurroundings({ docker, zone, removal }, app, recipe);
     // A live service that is put back, or comes up again, is not kept down for want of room.
     if (app.lifetime !== 'live' || occasion !== 'restart') await checkRoom(docker, config);
     const question = questionFor(app.settings.probe, recipe, config.probe.via);

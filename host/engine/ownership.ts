@@ -26,9 +26,9 @@ export interface ReconciledStack {
 /**
  * The one guard of all that changes a stack, or what is kept of it; `things` are all of it. Throws Fault NotOurs, naming
  * what stands in the way, unless each carries our zone's label and the very lifetime that it is taken for: nothing of
- * the stack may be touched then. A live service is refused to everybody but its own reconcile. But a network that has no label beside the
- * stack's, in a stack of which other things carry ours, is one that `docker stack deploy` made for us without being
- * told to.
+ * the stack may be touched then. A live service is refused to everybody but its own reconcile. But a network that has no
+ * label beside the stack's, in a stack of which other things carry ours, is one that `docker stack deploy` made for us
+ * without being told to.
  */
 export function checkOurs(
   things: readonly Labelled[],

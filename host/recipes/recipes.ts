@@ -12,6 +12,8 @@ export interface Enrolment {
   exception: string | null;
   /** Whether it is a live service, which is never enrolled. */
   live: boolean;
+  /** Of a live service, whether an upgrade may change its data; null where its labels say it. */
+  stateful: boolean | null;
   /** What is wrong with its folder. Its own run says so and ends; the other recipes do not mind. */
   problem: string | null;
 }
@@ -56,8 +58,11 @@ export function createRecipes(folder: string): Recipes {
         if (is !== 'folder' || !isRecipeName(recipe)) continue;
         found.push(
           await one(recipe).then(
-            ({ exception, live }) => ({ recipe, exception, live, problem: null }),
-            (error: unknown) => ({ recipe, exception: null, live: false, problem: messageOf(error) }),
+            ({ exception, live, stateful }) => ({ recipe, exception, live, stateful, problem: null }),
+            (error: unknown) => {
+              const unknown = { exception: null, live: false, stateful: null };
+              return { recipe, ...unknown, problem: messageOf(error) };
+            },
           ),
         );
       }

@@ -18,6 +18,7 @@ import { sender } from '../../alerts/send.ts';
 import { readConfig } from '../../host/config/config.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals, type CanonicalRecord } from '../../host/store/canonicals.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
 import { createResults } from '../../host/store/results.ts';
@@ -369,6 +370,42 @@ describe('canonical', () => {
     const { status, out } = await type('canonical', 'list', '--json');
     expect(status).toBe(2);
     expect(parseDocument('canonical list', out)).toMatchObject([{ recipe: 'ghost', record: null }]);
+  });
+});
+
+describe('service', () => {
+  test('whose folder has a mistake is listed with it, since its reconcile does nothing else', async () => {
+    const recipes = path.join(folder, 'recipes');
+    const keycloak = path.join(recipes, 'keycloak', 'recipe.yml');
+    await mkdir(path.dirname(keycloak), { recursive: true });
+    await writeFile(keycloak, 'upstream: /srv/keycloak.git\nlive: true\n');
+    const services = createServices({ state: path.join(folder, 'state'), zone: 'ci.example.org' });
+    await services.commit({
+      schema: 1,
+      service: 'keycloak',
+      version: '10.0.0+26.0.8',
+      commit: 'a'.repeat(40),
+      ts: '2025-03-02T04:00:00.000Z',
+      run: 'reconcile-1/keycloak',
+      domain: 'warm-keycloak.ci.example.org',
+      env: {},
+      images: {},
+      volumes: [],
+    });
+    const good = await type('service', 'list', '--json');
+    expect(good.status).toBe(0);
+    expect(parseDocument('service list', good.out)).toMatchObject([{ service: 'keycloak', error: null }]);
+    await writeFile(keycloak, 'upstream: /srv/keycloak.git\nlive: true\nstatefull: true\n');
+    const { status, out } = await type('service', 'list', '--json');
+    expect(status).toBe(2);
+    expect(parseDocument('service list', out)).toMatchObject([
+      {
+        service: 'keycloak',
+        lastGood: { version: '10.0.0+26.0.8' },
+        error: expect.stringContaining('statefull'),
+      },
+    ]);
+    expect((await type('service', 'show', 'keycloak')).out).toContain('statefull');
   });
 });
 

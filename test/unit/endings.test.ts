@@ -260,6 +260,23 @@ describe('what a crashed run left and cannot be removed', () => {
     expect(await open()).toEqual([['promote-failed', 'ghost']]);
   });
 
+  test('of a service whose records cannot be read is no word about canonicals, and holds up nothing else', async () => {
+    const alerts = createAlerts(machine.state);
+    const open = async () => (await alerts.open()).alerts.map(({ kind, subject }) => [kind, subject.name]);
+    const keycloak = path.join(machine.state, 'services', 'keycloak');
+    mkdirSync(keycloak, { recursive: true });
+    writeFileSync(path.join(keycloak, 'underway.json'), '{');
+    writeFileSync(path.join(keycloak, 'last-good.json'), '{');
+    cold('a-1', 'ghost');
+    const left = await reap(2);
+    expect(machine.stacks.has('a-1')).toBe(false);
+    expect(left.map(({ kind, recipe }) => [kind, recipe])).toEqual([
+      ['not-reaped', 'keycloak'],
+      ['not-reaped', 'keycloak'],
+    ]);
+    expect(await open()).toEqual([['not-reaped', 'keycloak']]);
+  });
+
   test('of a record that could not be read there is an alert until it can be, or was given up', async () => {
     const alerts = createAlerts(machine.state);
     const open = async () => (await alerts.open()).alerts.map(({ kind }) => kind);

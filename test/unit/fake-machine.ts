@@ -234,8 +234,8 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       strays: async () => [],
       all: async () =>
         recipes.map((recipe) => {
-          const { exception = null, live = false } = settings.get(recipe) ?? {};
-          return { recipe, exception, live, problem: null };
+          const { exception = null, live = false, stateful = null } = settings.get(recipe) ?? {};
+          return { recipe, exception, live, stateful, problem: null };
         }),
       one: async (recipe) => ({ ...plainSettings(recipe), ...settings.get(recipe) }),
     },

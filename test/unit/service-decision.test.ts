@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decideOnService, type ServiceFacts } from '../../domain/service.ts';
+import { decideOnService, servicesAmong, type ServiceFacts } from '../../domain/service.ts';
 import { compareVersions, majorStep } from '../../domain/version.ts';
 
 const at = (version: string) => ({ version, commit: `commit of ${version}` });
@@ -167,4 +167,34 @@ test.each([
   ['1.0.0+02.1', '1.0.1+2.2', null],
 ])('from %s to %s: %s', (from, to, step) => {
   expect(majorStep(from, to)).toBe(step);
+});
+
+describe('the live services', () => {
+  const folder = (recipe: string, more: Partial<Parameters<typeof servicesAmong>[0][number]> = {}) => ({
+    recipe,
+    live: true,
+    stateful: null,
+    problem: null,
+    ...more,
+  });
+
+  test('are those that say so, and what is without data comes first', () => {
+    const recipes = [
+      folder('keycloak', { stateful: true }),
+      folder('hedgedoc', { live: false }),
+      folder('mail'),
+      folder('traefik', { stateful: false }),
+    ];
+    expect(servicesAmong(recipes, [])).toEqual(['traefik', 'keycloak', 'mail']);
+  });
+
+  test('stay services where their folder has a mistake, once they were looked after; no other recipe becomes one', () => {
+    const broken = { live: false, problem: 'recipe.yml: …' };
+    const recipes = [
+      folder('ghost', broken),
+      folder('keycloak', broken),
+      folder('hedgedoc', { live: false }),
+    ];
+    expect(servicesAmong(recipes, ['hedgedoc', 'keycloak', 'long-gone'])).toEqual(['keycloak']);
+  });
 });
