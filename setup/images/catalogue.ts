@@ -1,3 +1,6 @@
+import path from 'node:path';
+import { copyNode, whatIsCopied } from '../node.ts';
+import { fingerprintOf } from './cache.ts';
 import { debian, type FileSystem } from './file-system.ts';
 import { goProgram } from './go-program.ts';
 import { keycloakDistribution } from './keycloak.ts';
@@ -151,3 +154,25 @@ const APP_IMAGES: readonly FixtureImage[] = [
 ];
 
 export const ALL_IMAGES: readonly FixtureImage[] = [...SMALL_IMAGES, ...APP_IMAGES];
+
+/** This machine's Node. What it is made of is known only where npm started us. */
+export const nodePart: Part = {
+  get fingerprint() {
+    return fingerprintOf(whatIsCopied());
+  },
+  putInto: (context) => copyNode(path.join(context, 'node')),
+};
+
+/** What servers that stand in for apps are written for: Node, and what asks databases. */
+function standIn(suite: FileSystem['suite'], tag: string): FixtureImage {
+  const packages = ['ca-certificates', 'curl', 'libatomic1', 'libstdc++6', 'postgresql-client', 'sqlite3'];
+  const versionCommand = ['cat', '/etc/debian_version'];
+  return { name: 'stand-in', tag, base: debian(suite, ...packages), part: nodePart, versionCommand };
+}
+
+/** What `fixtures/catalogue` names. */
+export const CATALOGUE_IMAGES: readonly FixtureImage[] = [
+  ...ALL_IMAGES,
+  standIn('bookworm', '12'),
+  standIn('trixie', '13'),
+];

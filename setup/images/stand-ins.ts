@@ -1,8 +1,5 @@
-import path from 'node:path';
-import { ALL_IMAGES, type FixtureImage } from './catalogue.ts';
+import { ALL_IMAGES, nodePart, type FixtureImage } from './catalogue.ts';
 import { debian } from './file-system.ts';
-import { copyNode, whatIsCopied } from '../node.ts';
-import { fingerprintOf } from './cache.ts';
 import { goProgram, type GoProgram } from './go-program.ts';
 
 /**
@@ -54,12 +51,14 @@ function postgres(): FixtureImage {
 }
 
 function node(): FixtureImage {
-  const part = {
-    fingerprint: fingerprintOf(whatIsCopied()),
-    putInto: (context: string) => copyNode(path.join(context, 'node')),
-  };
   const base = debian('trixie', 'ca-certificates', 'libatomic1', 'libstdc++6');
-  return { name: 'node', tag: process.versions.node, base, part, versionCommand: ['node', '--version'] };
+  return {
+    name: 'node',
+    tag: process.versions.node,
+    base,
+    part: nodePart,
+    versionCommand: ['node', '--version'],
+  };
 }
 
 /** Needs to be started by npm. */

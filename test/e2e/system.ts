@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
@@ -14,8 +14,8 @@ import { startService, type Service } from '../../host/machine/child.ts';
 import { ensureRegistry } from '../../setup/registry.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
 import { startImageRegistry, type ImageRegistry } from '../../fixtures/image-registry.ts';
-import { writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
-import { createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
+import { SHIPPED_FOLDERS, writeRecipesFolder } from '../../fixtures/recipes-folder.ts';
+import { CATALOGUE_SOURCES, createUpstreams, type Upstreams } from '../../fixtures/upstreams.ts';
 import { ofZone } from './engine.ts';
 import { startFront, type Front } from './front.ts';
 import type { SecondEngine } from './second-engine.ts';
@@ -78,6 +78,8 @@ export interface SystemOptions {
   /** Megabytes of a disk of its own for the state folder. */
   stateMegabytes?: number;
   limits?: Readonly<Record<string, unknown>>;
+  /** Enrolled are recipes of `recipes/`, with the upstreams that stand in for theirs; else fixture recipes. */
+  recipes?: 'shipped';
   /** Recipes name images that are on this engine alone; else they are pulled from the registry. */
   images?: 'local';
   /** Apps are asked at their domains, through a proxy; else each at its task's own address. */
@@ -163,9 +165,14 @@ export async function startSystem(
   const front = options.proxy ? await startFront(docker, zone, path.join(folder, 'front')) : null;
   const pulls = options.images !== 'local';
   const command = options.command ?? COMMAND;
+  const shipped = options.recipes === 'shipped';
+  const sources = shipped ? CATALOGUE_SOURCES : undefined;
   const upstreams =
-    world?.upstreams ?? createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined);
-  await writeRecipesFolder(path.join(folder, 'recipes'), upstreams, enrolled);
+    world?.upstreams ??
+    createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined, sources);
+  const recipes = path.join(folder, 'recipes');
+  await writeRecipesFolder(recipes, upstreams, enrolled, shipped ? SHIPPED_FOLDERS : undefined);
+  if (shipped) await cp(path.join(SHIPPED_FOLDERS, 'client.sh'), path.join(recipes, 'client.sh'));
   const configFile = path.join(folder, 'recipe-sweep.yml');
   const port = beside?.temporalPort ?? (await getPort());
   const uiPort = await getPort();

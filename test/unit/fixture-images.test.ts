@@ -3,27 +3,39 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { readCatalogue } from '../../fixtures/catalogue.ts';
 import { cached } from '../../setup/images/cache.ts';
-import { ALL_IMAGES, reference, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
+import { ALL_IMAGES, CATALOGUE_IMAGES, reference, SMALL_IMAGES } from '../../setup/images/catalogue.ts';
 import { standIns } from '../../setup/images/stand-ins.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const RECIPES = path.join(ROOT, 'fixtures/recipes');
 
 /** Named by releases that are to fail. */
 const MISSING = ['localhost/recipe-sweep/nginx:1.99', 'localhost/recipe-sweep/keycloak:26.9.9'];
 
-async function imagesOfRecipes(): Promise<string[]> {
-  const files = (await readdir(RECIPES, { recursive: true })).filter((file) => /compose.*\.yml$/.test(file));
-  const texts = await Promise.all(files.map((file) => readFile(path.join(RECIPES, file), 'utf8')));
+async function imagesOf(folder: string): Promise<string[]> {
+  const recipes = path.join(ROOT, 'fixtures', folder);
+  const files = (await readdir(recipes, { recursive: true })).filter((file) => /compose.*\.yml$/.test(file));
+  const texts = await Promise.all(files.map((file) => readFile(path.join(recipes, file), 'utf8')));
   return texts.flatMap((text) => [...text.matchAll(/^ *image: (\S+)/gm)].map(([, image = '']) => image));
 }
 
 describe('the images of the fixture recipes', () => {
   it('are those that the recipes name', async () => {
-    const named = new Set(await imagesOfRecipes());
+    const named = new Set(await imagesOf('recipes'));
     for (const image of MISSING) named.delete(image);
     expect([...named].sort()).toEqual(ALL_IMAGES.map(reference).sort());
+  });
+
+  it('are those that the catalogue names, and the second releases of its apps', async () => {
+    const composed = await imagesOf('catalogue');
+    const changed = readCatalogue().flatMap(({ changes }) => Object.values(changes));
+    const known = CATALOGUE_IMAGES.map(reference);
+    expect(composed.filter((image) => !known.includes(image))).toEqual([]);
+    const own = CATALOGUE_IMAGES.filter((image) => !ALL_IMAGES.includes(image)).map(reference);
+    const isNamed = (image: string): boolean =>
+      composed.includes(image) || changed.some((change) => image.endsWith(change));
+    expect(own.filter((image) => !isNamed(image))).toEqual([]);
   });
 
   it('of the demo need nothing but Debian', () => {

@@ -1,0 +1,57 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { stopSignal } from '../../client/signals.ts';
+import { readCatalogue, type CatalogueEntry } from '../../fixtures/catalogue.ts';
+import { setUp } from '../../setup/main.ts';
+import { CATALOGUE_IMAGES } from '../../setup/images/catalogue.ts';
+import { differencesOf, evidenceOf, openStage, toldOf } from './stage.ts';
+
+/**
+ * `npm run catalogue [-- recipe…]`: sweeps the recipes of `recipes/` twice, with a release each and then a second one.
+ * See docs/catalogue.md. Exits 0 only if each says what it must.
+ */
+
+const catalogue = readCatalogue();
+/** Keycloak is a service, which no sweep takes through a cold test. */
+const swept = catalogue.filter(({ recipe }) => recipe !== 'keycloak');
+
+function entryNamed(name: string, before: readonly CatalogueEntry[] = []): CatalogueEntry[] {
+  const entry = swept.find(({ recipe }) => recipe === name);
+  if (!entry) throw new InvalidArgumentError(`one of ${swept.map(({ recipe }) => recipe).join(', ')}`);
+  return [...before, entry];
+}
+
+const program = new Command('npm run catalogue --')
+  .description('sweeps the recipes of recipes/ twice, around the apps themselves or what stands in for them')
+  .argument('[recipes...]', 'only these', entryNamed, [])
+  .parse();
+const [named] = program.processedArgs as [CatalogueEntry[]];
+const entries = named.length > 0 ? named : swept;
+
+const { temporal } = await setUp(console.log, { images: CATALOGUE_IMAGES, tests: true });
+const { signal: stop } = stopSignal();
+stop.addEventListener('abort', () => console.log('ending after this sweep'));
+const wrong: string[] = [];
+const stage = await openStage(temporal, entries, catalogue);
+try {
+  for (const release of [0, 1] as const) {
+    if (stop.aborted) break;
+    console.log(`\n== sweep ${release + 1}: ${entries.length} recipes`);
+    const results = await stage.sweep(entries, release);
+    for (const entry of entries) {
+      const result = results.get(entry.recipe);
+      if (result === undefined) throw new Error(`the report says nothing of ${entry.recipe}`);
+      const took = Math.round((Date.parse(result.ended) - Date.parse(result.started)) / 1000);
+      console.log(`\n${entry.recipe} ${entry.releases[release]}, ${entry.app}, ${took} s`);
+      for (const line of toldOf(result)) console.log(`  ${line}`);
+      const differences = differencesOf(entry, release, result);
+      if (differences.length === 0) continue;
+      wrong.push(entry.recipe);
+      for (const line of differences) console.log(`  WRONG: ${line}`);
+      console.log(await evidenceOf(result));
+    }
+  }
+} finally {
+  await stage.close();
+}
+console.log(wrong.length === 0 ? `\nall say what they must` : `\nwrong: ${[...new Set(wrong)].join(', ')}`);
+process.exit(wrong.length === 0 && !stop.aborted ? 0 : 1);
