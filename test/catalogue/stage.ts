@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { outcomeEvidence, outcomeReason, outcomeTitle, TIERS } from '../../domain/outcome.ts';
 import type { RecipeResult, SweepReport } from '../../domain/report.ts';
 import type { CatalogueEntry } from '../../fixtures/catalogue.ts';
+import { CATALOGUE_SOURCES } from '../../fixtures/upstreams.ts';
 import { startSystem, type System } from '../e2e/system.ts';
 
 /** The recipes of `recipes/` taken through sweeps, with the upstreams of fixtures/catalogue. */
@@ -42,6 +44,11 @@ export async function openStage(
   }
 
   try {
+    for (const { recipe, overlay } of all) {
+      if (overlay === undefined) continue;
+      const source = path.join(CATALOGUE_SOURCES, recipe, overlay);
+      await cp(source, path.join(system.folder, 'recipes', recipe, 'overlay.yml'));
+    }
     for (const entry of all) await publish(entry, 0);
     await system.startWorker();
   } catch (error) {
