@@ -170,9 +170,36 @@ function standIn(suite: FileSystem['suite'], tag: string): FixtureImage {
   return { name: 'stand-in', tag, base: debian(suite, ...packages), part: nodePart, versionCommand };
 }
 
+/** Who carries sound and pictures, and lets people in by what the app signed for them. */
+function livekit(version: string, sum: string): FixtureImage {
+  const part = goProgram({
+    name: 'livekit-server',
+    module: 'github.com/livekit/livekit-server',
+    version,
+    sum,
+    takes: '2 minutes',
+    programs: { './cmd/server': 'livekit-server' },
+    versionVariable: null,
+    tags: [],
+    cgo: false,
+    files: {},
+    generate: [],
+    folders: {},
+  });
+  const base = debian('bookworm', 'ca-certificates', 'curl');
+  return { name: 'livekit', tag: version, base, part, versionCommand: ['livekit-server', '--version'] };
+}
+
 /** What `fixtures/catalogue` names. */
 export const CATALOGUE_IMAGES: readonly FixtureImage[] = [
   ...ALL_IMAGES,
   standIn('bookworm', '12'),
   standIn('trixie', '13'),
+  livekit('1.8.4', 'h1:WYb3nX4vcZ6DesBobdATvcwh3Y+kYberRG/3aM/BwZU='),
+  {
+    name: 'mail',
+    tag: '12',
+    base: debian('bookworm', 'ca-certificates', 'curl', 'dovecot-imapd', 'dovecot-lmtpd', 'postfix'),
+    versionCommand: ['cat', '/etc/debian_version'],
+  },
 ];
