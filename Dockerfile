@@ -2,7 +2,7 @@
 
 ARG NODE=node:20.20.2-trixie-slim
 
-# What doctor asks for. A docker client speaks to the host's engine; there is none in here.
+# What doctor asks for, and what recipes name in `tools`. A docker client speaks to the host's engine; there is none in here.
 FROM ${NODE} AS tools
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \

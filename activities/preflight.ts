@@ -1,6 +1,7 @@
 import { Fault } from '../domain/fault.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { checkPrerequisites } from '../host/prerequisites.ts';
+import { lackOf, recipeTools } from '../host/recipe-tools.ts';
 import type { World } from './world.ts';
 
 /** What must be so before anything is deployed on this host. */
@@ -16,6 +17,15 @@ export async function refuseForeignWorker(world: Pick<World, 'foreignWorker'>): 
 /** Throws Fault Preflight, naming all that this host lacks. */
 export async function refuseUnready({ config }: Pick<World, 'config'>): Promise<void> {
   refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
+}
+
+/** Throws Fault Preflight, naming what the hooks and checks of a recipe need and this host lacks. */
+export async function refuseWithoutTools(
+  { config, recipes }: Pick<World, 'config' | 'recipes'>,
+  recipe: string,
+): Promise<void> {
+  const lack = lackOf(await recipeTools(recipes, [recipe], config.path), config.path);
+  if (lack !== null) throw new Fault('Preflight', lack);
 }
 
 function refuse(missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): void {

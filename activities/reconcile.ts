@@ -22,7 +22,7 @@ import { runChecks } from './custom.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import { syncMirror } from './mirror-sync.ts';
-import { refuseForeignWorker, settingsOf } from './preflight.ts';
+import { refuseForeignWorker, refuseWithoutTools, settingsOf } from './preflight.ts';
 import { reapLeftovers } from './reap.ts';
 import {
   appOf,
@@ -114,6 +114,9 @@ export function reconcile(world: World) {
           attempt.report(`reading the notes of ${passed.length} releases`);
           const notes = await world.mirrorsFor(attempt.commands).releaseNotes(service, passed);
           decision = decideOnService({ ...known, releases, notes });
+        }
+        if (decision.decision === 'upgrade' || decision.decision === 'install') {
+          await refuseWithoutTools(world, service);
         }
         return { decision, lastGood: lastGood && releaseOf(lastGood), undone };
       });

@@ -1,5 +1,6 @@
 import { Fault } from '../domain/fault.ts';
 import type { Found } from '../domain/run.ts';
+import { lackOf, recipeTools } from '../host/recipe-tools.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { inAttempt } from './attempt.ts';
 import { dependenciesOf } from './dependencies.ts';
@@ -7,24 +8,28 @@ import type { World } from './world.ts';
 
 export function resolve(world: World) {
   return {
-    /** Looks on disk: the canonical's record, whether the recipe is held, and what it needs. Throws Fault BadInput for an exception. */
+    /** Looks at this host: the canonical's record, whether the recipe is held, what it needs, and what of that is not here. Throws Fault BadInput for an exception. */
     async resolve({ recipe }: { recipe: string }): Promise<Found> {
       return inAttempt(world, async (attempt) => {
-        const [canonical, { hold, exception }, needed] = await Promise.all([
+        const { path } = world.config;
+        const [canonical, { hold, exception }, needed, tools] = await Promise.all([
           world.canonicals.read(recipe),
           world.recipes.one(recipe),
           dependenciesOf(world, recipe),
+          recipeTools(world.recipes, [recipe], path),
         ]);
         if (exception !== null)
           throw new Fault('BadInput', `${recipe} is not enrolled, it is an exception: ${exception}`);
         // Of a canonical from before commits were kept, or one whose copy was lost.
         if (canonical) await world.mirrorsFor(attempt.commands).keep(recipe, canonical.commit);
+        const lack = lackOf(tools, path);
         passBoundary('resolve.after-look');
         return {
           canonical: canonical && { version: canonical.version, commit: canonical.commit },
           dataDropped: canonical?.dropped ?? null,
           hold,
           deps: needed,
+          ...(lack === null ? {} : { lack }),
         };
       });
     },

@@ -74,6 +74,8 @@ export interface RecipeSettings {
   oneShot: string[];
   /** Recipes that must run beside it; each has a cold deployment of its own for the run. */
   deps: string[];
+  /** Programs that its hooks and checks need beside those that every host has. */
+  tools: string[];
   /** Null: HTTP as the proxy's labels say, else the tasks alone are judged. */
   probe: Probe | null;
   /** Names of policy findings that this recipe may have: `docker-socket`, `host-path:/srv/media`. */

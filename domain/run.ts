@@ -57,4 +57,6 @@ export interface Found {
   hold: string | null;
   /** Every recipe that must run beside it, its dependencies' own included, each before those that need it. */
   deps: string[];
+  /** What hooks and checks, of it or of one of those, need and this host lacks, and what to do; left out where nothing is. */
+  lack?: string;
 }

@@ -1,9 +1,9 @@
-import { constants } from 'node:fs';
-import { access, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import Dockerode from 'dockerode';
 import { messageOf } from '../domain/fault.ts';
 import type { Config } from './config/config.ts';
+import { findTool, howToGet, TOOLS } from './environment.ts';
 import { freeBytes, gigabytes } from './machine/headroom.ts';
 import { BROWSERS } from './evidence/screenshot.ts';
 
@@ -16,30 +16,6 @@ export interface Prerequisite {
   /** How to get it; empty when it is there. */
   how: string;
 }
-
-/** The programs that recipes' hooks and checks, and we, may call; spec §2. */
-const TOOLS = [
-  'git',
-  'git-lfs',
-  'docker',
-  'bash',
-  'curl',
-  'find',
-  'flock',
-  'jq',
-  'openssl',
-  'prlimit',
-  'tar',
-  'zstd',
-] as const;
-
-/** Where the package has another name. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  docker: 'docker.io',
-  find: 'findutils',
-  flock: 'util-linux',
-  prlimit: 'util-linux',
-};
 
 /** Checks everything at once, so that an operator fixes it in one go. Never throws. */
 export async function checkPrerequisites(config: Config): Promise<Prerequisite[]> {
@@ -55,20 +31,9 @@ export async function checkPrerequisites(config: Config): Promise<Prerequisite[]
 }
 
 async function checkTool(name: string, searchPath: string): Promise<Prerequisite> {
-  for (const folder of searchPath.split(':')) {
-    const file = path.join(folder, name);
-    const there = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (there) return { name, ok: true, found: file, how: '' };
-  }
-  return {
-    name,
-    ok: false,
-    found: `not on ${searchPath}`,
-    how: `install it (apt-get install ${PACKAGES[name] ?? name}), or set "path" in the configuration`,
-  };
+  const file = await findTool(name, searchPath);
+  if (file !== null) return { name, ok: true, found: file, how: '' };
+  return { name, ok: false, found: `not on ${searchPath}`, how: howToGet(name) };
 }
 
 /** Nothing but a picture is missing without it. */

@@ -48,7 +48,7 @@ let
       map ({ name, value, ... }: lib.nameValuePair name value) (builtins.fromJSON (builtins.readFile file))
     );
 
-  # Every program that host/prerequisites.ts asks for, and what hooks and checks of recipes are written with.
+  # Every program that host/environment.ts and `tools` of the recipes name, and what hooks and checks are written with.
   programs = [
     config.virtualisation.docker.package
     pkgs.bash
@@ -65,6 +65,7 @@ let
     pkgs.gzip
     pkgs.hostname
     pkgs.jq
+    pkgs.nodejs
     pkgs.openssh
     pkgs.openssl
     pkgs.util-linux

@@ -10,7 +10,6 @@ import { aptInstall } from './apt.ts';
 /** Needed by a sweep's host: its preflight asks for them. */
 export const SWEEP_PROGRAMS = {
   git: 'git',
-  'git-lfs': 'git-lfs',
   bash: 'bash',
   curl: 'curl',
   jq: 'jq',
@@ -21,6 +20,8 @@ export const SWEEP_PROGRAMS = {
 
 /** Needed by the tests only. */
 export const TEST_PROGRAMS = {
+  /** The recipe gitea's hooks push with it. */
+  'git-lfs': 'git-lfs',
   /** In images that have nothing else, so it must need no library. */
   busybox: 'busybox-static',
   ps: 'procps',

@@ -227,6 +227,16 @@ function badInput(
   return ApplicationFailure.create({ type: 'BadInput', message, nonRetryable: true });
 }
 
+/** Ends a run before its turn on this host, for want of what its hooks and checks need; domain/run.ts: Found. */
+export function refuseWithout(lack: string | undefined): void {
+  if (lack === undefined) return;
+  throw ApplicationFailure.create({
+    type: 'Preflight' satisfies FaultType,
+    message: lack,
+    nonRetryable: true,
+  });
+}
+
 /** The failure that a step or a child ended with, without the wrappers around it. */
 export function rootFailure(error: unknown): unknown {
   return (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure) && error.cause

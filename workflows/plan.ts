@@ -1,7 +1,7 @@
 import { isCancellation } from '@temporalio/workflow';
 import { decideOn } from '../domain/decide.ts';
 import { openingSteps } from './steps.ts';
-import { parseSweepInput, reasonOf } from './input.ts';
+import { parseSweepInput, reasonOf, refuseWithout } from './input.ts';
 import type { PlanEntry, SweepInput } from './protocol.ts';
 
 /** What a sweep would do now and why: syncs the mirrors and deploys nothing. */
@@ -18,9 +18,10 @@ async function planRecipe(recipe: string): Promise<PlanEntry> {
   const steps = openingSteps(recipe);
   try {
     const { releases } = await steps.mirrorSync({ recipe, run: null });
-    const { canonical, hold } = await steps.resolve({ recipe });
+    const { canonical, hold, lack } = await steps.resolve({ recipe });
     const latest = releases.at(-1) ?? null;
     const { decision, reason } = decideOn({ latest, canonical, hold });
+    if (decision === 'run') refuseWithout(lack);
     return { recipe, latest, canonical: canonical?.version ?? null, decision, reason };
   } catch (error) {
     if (isCancellation(error)) throw error;

@@ -7,7 +7,7 @@ import { outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import { planTiers } from '../domain/tiers.ts';
 import type { UpgradeQuestion } from '../domain/upgrade-base.ts';
 import { coldTest } from './cold-test.ts';
-import { faultOf, parseRecipeSweepInput, reasonOf } from './input.ts';
+import { faultOf, parseRecipeSweepInput, reasonOf, refuseWithout } from './input.ts';
 import type { RecipeSweepInput, RecipeSweepResult } from './protocol.ts';
 import { runAttributes } from './publish.ts';
 import { noVerdict, record, withDependencies } from './run-end.ts';
@@ -26,7 +26,9 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
   try {
     const published = await run.ask('mirror-sync', recipe, (steps) => steps.mirrorSync({ recipe, run: ref }));
     run.notes = published.notes;
-    const { canonical, hold, deps } = await run.ask('resolve', recipe, (steps) => steps.resolve({ recipe }));
+    const { canonical, hold, deps, lack } = await run.ask('resolve', recipe, (steps) =>
+      steps.resolve({ recipe }),
+    );
     const { releases } = published;
     const head = (run.release = releases.at(-1) ?? null);
     run.enter('decide');
@@ -35,6 +37,7 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
       const because = decision.decision === 'skip' ? decision.because : 'never-released';
       return await record(run, { kind: 'SKIP', because, why: decision.reason });
     }
+    refuseWithout(lack);
     // A release is on main; its tip is the head or newer.
     const main = { commit: published.main, version: null, containsHead: true };
     const { outcome, cancelled } = await withDependencies(run, deps, (dependencies) =>

@@ -16,7 +16,7 @@ import type { Found, Published, SweepSettings } from '../domain/run.ts';
 import { planQuick, planTiers, quickOrCold, type TierPlan } from '../domain/tiers.ts';
 import { openAnswer } from './answer.ts';
 import { coldTest } from './cold-test.ts';
-import { faultOf, parseTestInput, reasonOf } from './input.ts';
+import { faultOf, parseTestInput, reasonOf, refuseWithout } from './input.ts';
 import type { RecipeSweepResult, RecipeTestResult, TestInput } from './protocol.ts';
 import { publishOutcome, showOutcome, testAttributes } from './publish.ts';
 import { quickLane } from './quick-lane.ts';
@@ -166,6 +166,7 @@ async function testHead(
   const published = await run.ask('mirror-sync', recipe, (steps) => steps.mirrorSync({ recipe, run: ref }));
   run.notes = published.notes;
   const found = await run.ask('resolve', recipe, (steps) => steps.resolve({ recipe }));
+  refuseWithout(found.lack);
   const tip = published.main;
   const tested = commit ?? tip;
   const head = await run.ask('head', tested, (steps) =>

@@ -12,6 +12,7 @@ import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createPulledImages } from '../../host/engine/pulled-images.ts';
 import { createRecipes, strayLine } from '../../host/recipes/recipes.ts';
+import { lackOf, recipeTools, type RecipeTool } from '../../host/recipe-tools.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
 import { isOfThisHost, reachableByContainers } from '../../host/exposure.ts';
@@ -47,6 +48,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
       const findings = [
         ...(await checkPrerequisites(config)),
         await checkRecipes(config),
+        await checkRecipeTools(config),
         await checkCanonicals(config),
         await checkReports(config),
         await checkAlerts(config),
@@ -87,6 +89,28 @@ async function checkRecipes({ recipes }: Config): Promise<Finding> {
   } catch (error) {
     return { name: 'recipes', ok: false, found: explain(error), how: 'set "recipes" in the configuration' };
   }
+}
+
+/** Of every recipe that is swept, and of what is deployed beside it; what is wrong with a folder says checkRecipes. */
+async function checkRecipeTools({ recipes, path: searchPath }: Config): Promise<Finding> {
+  const name = 'tools of recipes';
+  const folders = createRecipes(recipes);
+  const found = new Map<string, RecipeTool>();
+  for (const { recipe, exception, live } of await folders.all().catch(() => [])) {
+    if (exception !== null && !live) continue;
+    for (const tool of await recipeTools(folders, [recipe], searchPath).catch(() => [])) {
+      const by = [...new Set([...(found.get(tool.name)?.by ?? []), ...tool.by])];
+      found.set(tool.name, { ...tool, by });
+    }
+  }
+  const tools = [...found.values()];
+  const lack = lackOf(tools, searchPath);
+  if (lack !== null) {
+    const how = 'until then the outcome of each recipe that needs it is ERROR infrastructure';
+    return { name, ok: false, found: lack, how };
+  }
+  const there = tools.map(({ file, by }) => `${file} for ${by.join(', ')}`);
+  return { name, ok: true, found: there.join('; ') || 'none beside those that every host has', how: '' };
 }
 
 async function checkCanonicals(config: Config): Promise<Finding> {

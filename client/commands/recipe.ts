@@ -4,7 +4,13 @@ import { green, red } from 'yoctocolors';
 import { checkGitUrl } from '../../domain/git-url.ts';
 import type { Probe, RecipeSettings } from '../../domain/recipe-settings.ts';
 import { mirrorUrl, type Config } from '../../host/config/config.ts';
-import { mistakeLines, readRecipeFolder, type FolderMistake } from '../../host/recipes/recipe-folder.ts';
+import { findTool, howToGet } from '../../host/environment.ts';
+import {
+  mistakeLines,
+  readRecipeFolder,
+  SETTINGS,
+  type FolderMistake,
+} from '../../host/recipes/recipe-folder.ts';
 import { createRecipeFolder } from '../../host/recipes/recipe-template.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
@@ -42,8 +48,7 @@ export function addRecipeCommands(program: Command, session: Session): void {
     .argument('[recipe...]')
     .option('--json')
     .action(async (asked: string[], options: { json?: true }, command: Command) => {
-      const { recipes } = await configOf(session, command);
-      const checked = await checkFolders(recipes, asked);
+      const checked = await checkFolders(await configOf(session, command), asked);
       if (options.json) printJson(session, checked);
       else terminal.out(renderChecked(checked));
       if (checked.some(({ ok }) => !ok)) session.exitStatus = EXIT.red;
@@ -89,7 +94,10 @@ export interface CheckedFolder {
   mistakes: FolderMistake[];
 }
 
-async function checkFolders(recipes: string, asked: readonly string[]): Promise<CheckedFolder[]> {
+async function checkFolders(
+  { recipes, path: searchPath }: Pick<Config, 'recipes' | 'path'>,
+  asked: readonly string[],
+): Promise<CheckedFolder[]> {
   const folder = createRecipes(recipes);
   const there = (await folder.all()).map(({ recipe }) => recipe);
   if (there.length === 0)
@@ -102,7 +110,8 @@ async function checkFolders(recipes: string, asked: readonly string[]): Promise<
   const checked = await Promise.all(
     (asked.length > 0 ? asked : there).map(async (recipe): Promise<CheckedFolder> => {
       const read = await readRecipeFolder(recipes, recipe);
-      return { recipe, ok: read.ok, mistakes: read.ok ? [] : read.mistakes };
+      const mistakes = read.ok ? await lackingTools(read.settings, searchPath) : read.mistakes;
+      return { recipe, ok: mistakes.length === 0, mistakes };
     }),
   );
   const strays = asked.length > 0 ? [] : await folder.strays();
@@ -114,6 +123,16 @@ async function checkFolders(recipes: string, asked: readonly string[]): Promise<
       mistakes: [{ file: '.', path: null, what }],
     })),
   ];
+}
+
+/** Hooks and checks of the recipe would end for want of them, here. */
+async function lackingTools({ tools }: RecipeSettings, searchPath: string): Promise<FolderMistake[]> {
+  const looked = tools.map(async (name, at): Promise<FolderMistake[]> => {
+    if ((await findTool(name, searchPath)) !== null) return [];
+    const what = `${name} is not on ${searchPath}: ${howToGet(name)}`;
+    return [{ file: SETTINGS, path: `tools.${at}`, what }];
+  });
+  return (await Promise.all(looked)).flat();
 }
 
 function renderChecked(checked: readonly CheckedFolder[]): string {
@@ -140,8 +159,8 @@ function shown({ timeouts, upstream, ...rest }: RecipeSettings): ShownRecipe {
 }
 
 function renderSettings(settings: ShownRecipe, folder: string, cwd: string): string {
-  const { exception, hold, env, upgradeEnv, preReleases, oneShot, deps, allow, timeouts, hooks, checks } =
-    settings;
+  const { exception, hold, env, upgradeEnv, preReleases, oneShot, deps, tools } = settings;
+  const { allow, timeouts, hooks, checks } = settings;
   const variables = (values: Readonly<Record<string, string>>): string[] =>
     Object.entries(values).map(([name, value]) => `${name}=${value}`);
   const rows: [string, readonly string[]][] = [
@@ -154,6 +173,7 @@ function renderSettings(settings: ShownRecipe, folder: string, cwd: string): str
     ['prereleases', [preReleases ? 'tested too' : 'not tested']],
     ['one-shot', oneShot],
     ['deps', deps],
+    ['tools', tools],
     ['probe', [probeWords(settings.probe)]],
     ['allow', allow],
     ['timeouts', [`hook ${formatDuration(timeouts.hookMs)}, check ${formatDuration(timeouts.checkMs)}`]],

@@ -132,6 +132,11 @@ function distinct(written: readonly string[]): boolean {
   return new Set(written).size === written.length;
 }
 
+/** No path, and nothing that a shell or a program would read as more than a name. */
+const tool = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, "a program's name, as in git-lfs: no path and no argument");
+
 export const recipeYml = z.strictObject({
   upstream: z
     .string({ error: "the git URL of the recipe's home repository is needed" })
@@ -154,6 +159,7 @@ export const recipeYml = z.strictObject({
     .array(z.string().refine(isRecipeName, 'not a recipe name (a-z, 0-9 and single hyphens)'))
     .refine(distinct, 'the same recipe twice')
     .prefault([]),
+  tools: z.array(tool).refine(distinct, 'the same tool twice').prefault([]),
   probe: probe.optional(),
   allow: z.array(allowance).refine(distinct, 'the same finding twice').prefault([]),
   timeouts: z.strictObject({ hook: timeout.prefault('5m'), check: timeout.prefault('10m') }).prefault({}),

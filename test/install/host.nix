@@ -27,6 +27,7 @@ let
     gzip = named "gzip";
     hostname = named "hostname";
     jq = named "jq";
+    nodejs = named "nodejs";
     openssh = named "openssh";
     openssl = named "openssl";
     util-linux = named "util-linux";

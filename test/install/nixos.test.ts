@@ -2,6 +2,9 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { TOOLS } from '../../host/environment.ts';
+import { recipeTools } from '../../host/recipe-tools.ts';
+import { createRecipes } from '../../host/recipes/recipes.ts';
 import { optionsOf } from '../../setup/nix/options.ts';
 import { openNixStore, type NixStore } from './nix-store.ts';
 import { verifyUnits } from './unit-judge.ts';
@@ -138,19 +141,22 @@ describe('a host of whose configuration little is said', () => {
   });
 
   test('has a package on its path for every program that doctor asks for', async () => {
-    const text = await readFile(path.join(ROOT, 'host/prerequisites.ts'), 'utf8');
-    const tools = /const TOOLS = \[([^\]]*)\]/.exec(text)?.[1]?.match(/[a-z-]+(?=')/g) ?? [];
-    expect(tools.length).toBeGreaterThan(10);
+    const folders = createRecipes(path.join(ROOT, 'recipes'));
+    const recipes = (await folders.all()).map(({ recipe }) => recipe);
+    const named = await recipeTools(folders, recipes, '');
+    const tools: string[] = [...TOOLS, ...named.map(({ name }) => name)];
+    expect(tools).toContain('git-lfs');
     const from: Record<string, string> = {
       find: 'findutils',
       flock: 'util-linux',
+      node: 'nodejs',
       prlimit: 'util-linux',
       tar: 'gnutar',
     };
-    const folders = String(host.settings['path'])
+    const bins = String(host.settings['path'])
       .split(':')
       .map((bin) => path.basename(path.dirname(bin)));
-    expect(tools.filter((tool) => !folders.includes(from[tool] ?? tool))).toEqual([]);
+    expect(tools.filter((tool) => !bins.includes(from[tool] ?? tool))).toEqual([]);
   });
 
   test('has the settings of the unit that install prints', async () => {

@@ -105,6 +105,16 @@ describe('recipe new', () => {
   });
 });
 
+test('recipe check names a tool that is not on this host, and recipe show those that are needed', async () => {
+  await write('thing', 'upstream: /srv/thing.git\ntools: [sh, no-such-tool]\n');
+  const { status, out } = await type('recipe', 'check');
+  expect(status).toBe(1);
+  expect(out).toContain('WRONG  thing');
+  expect(out).toMatch(/recipe\.yml: tools\.1: no-such-tool is not on \S+: install it \(apt-get install no-/);
+  expect(out).not.toContain('tools.0');
+  expect((await type('recipe', 'show', 'thing')).out).toMatch(/^tools +sh\n +no-such-tool$/m);
+});
+
 describe('the check that a new recipe begins with', () => {
   const ANSWERS = path.resolve(import.meta.dirname, '../../host/recipes/recipe-template/checks/answers');
 
@@ -193,6 +203,7 @@ describe('recipe show', () => {
         'prereleases  not tested',
         'one-shot     none',
         'deps         none',
+        'tools        none',
         'probe        GET / answers a 2xx or 3xx, where compose has a service for the proxy; else its tasks are judged',
         'allow        none',
         'timeouts     hook 5m 00s, check 10m 00s',
@@ -237,6 +248,7 @@ describe('recipe show', () => {
       preReleases: false,
       oneShot: [],
       deps: [],
+      tools: [],
       probe: null,
       allow: [],
       timeouts: { hookMs: 300_000, checkMs: 600_000 },

@@ -95,6 +95,7 @@ describe('the example', () => {
       },
       upgradeEnv: { CMD_ALLOW_EMAIL_REGISTER: 'false' },
       deps: ['keycloak'],
+      tools: ['git-lfs'],
       probe: {
         protocol: 'http',
         path: '/status',
@@ -149,6 +150,7 @@ test('a recipe.yml that says no more than its upstream has these settings', asyn
     env: {},
     upgradeEnv: {},
     deps: [],
+    tools: [],
     probe: null,
     allow: [],
     timeouts: { hook: 300_000, check: 600_000 },
@@ -157,6 +159,16 @@ test('a recipe.yml that says no more than its upstream has these settings', asyn
     overlay: null,
   });
 });
+
+test.each(['../../bin/sh', '/usr/bin/node', 'git lfs', '-x', '', 'a$b', '12'.repeat(40)])(
+  'a tool is the name of a program, and not %j',
+  async (tool) => {
+    await write('one', `upstream: /srv/one.git\ntools: [node, ${JSON.stringify(tool)}]\n`);
+    await expect(createRecipes(folder).one('one')).rejects.toThrow(
+      "recipe.yml: tools.1: a program's name, as in git-lfs",
+    );
+  },
+);
 
 test('hooks, checks and the overlay are those that stand in the folder; samples and hidden files are not', async () => {
   await write('one', 'upstream: /srv/one.git\n', {

@@ -29,6 +29,8 @@ export interface FakeRecipe {
   skips?: Partial<Record<Step, string>>;
   /** Recipes that must run beside it. */
   deps?: string[];
+  /** A tool that it needs and the host lacks. */
+  lack?: string;
   /** What lint finds in its release. */
   lint?: LintProblem[];
   /** Steps that throw a fault, as often as said (always, when not). */
@@ -174,13 +176,14 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async resolve({ recipe }) {
         await call(recipe, 'resolve');
-        const { canonical, hold } = recipes[recipe] ?? {};
+        const { canonical, hold, lack } = recipes[recipe] ?? {};
         const version = host.canonicals.get(recipe) ?? canonical ?? null;
         return {
           canonical: version ? { version, commit: commitOf(version) } : null,
           dataDropped: recipes[recipe]?.dataDropped ?? null,
           hold: hold ?? null,
           deps: recipes[recipe]?.deps ?? [],
+          ...(lack === undefined ? {} : { lack }),
         };
       },
       async provide({ run, recipe }) {

@@ -201,6 +201,17 @@ describe('outcomes', () => {
     expect(fake.calls.at(-1)).toBe('sweep give back');
   });
 
+  test('without a tool that the recipe needs there is no verdict, and nothing is deployed', async () => {
+    const lack = 'git-lfs, which gitea names in "tools", is not on /usr/bin: install it';
+    const fake = fakeHost({ hedgedoc: { ...NEXT, lack } });
+    await server.withWorker(fake, async () => {
+      const run = await start({ recipe: 'hedgedoc', ref: HEAD });
+      expect((await failureOf(run.result())).message).toBe(`ERROR infrastructure: ${lack}`);
+      await idle();
+    });
+    expect(fake.calls.slice(-3)).toEqual(['hedgedoc resolve', 'hedgedoc record', 'sweep give back']);
+  });
+
   test('an unready host has no verdict, and is given back', async () => {
     const fake = fakeHost({ hedgedoc: { ...NEXT, faults: { 'open test': { type: 'Preflight' } } } });
     await server.withWorker(fake, async () => {

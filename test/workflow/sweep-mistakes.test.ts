@@ -18,6 +18,33 @@ import { outcomes, sweepsOn, type Sweep } from './sweeps.ts';
 const server = await openWorkflowServer();
 const { withSweep, sweepOf, progressOf } = sweepsOn(server);
 
+test('a tool that one recipe needs and the host lacks costs that recipe alone its verdict', async () => {
+  const lack = 'git-lfs, which gitea names in "tools", is not on /usr/bin: install it';
+  const host = fakeHost({
+    drone: { releases: ['1.0.0+1'], deps: ['gitea'], lack },
+    ghost: { releases: ['1.0.0+1'] },
+    held: { releases: ['1.0.0+1'], hold: 'later', lack },
+    old: { releases: ['1.0.0+1'], canonical: '1.0.0+1', lack },
+  });
+  await withSweep(host, {}, async (sweep) => {
+    expect(outcomes(await sweep.result())).toEqual({
+      drone: 'ERROR infrastructure',
+      ghost: 'PASS (promoted 1.0.0+1)',
+      held: 'SKIP held (later)',
+      old: 'SKIP no-new-version',
+    });
+    expect(host.results.get(`${sweep.workflowId}/drone`)?.outcome).toMatchObject({
+      why: `at decide: ${lack}`,
+    });
+    // Nothing was deployed, not even what it needs.
+    expect(host.calls.filter((call) => call.startsWith('drone'))).toEqual([
+      'drone mirror-sync',
+      'drone resolve',
+      'drone record',
+    ]);
+  });
+});
+
 describe('a clean-up that fails costs no verdict', () => {
   const fails = (step: string) => ({ faults: { [step]: { type: 'Daemon' as const } } });
   const red = { releases: ['1.0.0+1'], red: { 'cold-test: install': 'never healthy' } } as const;

@@ -187,6 +187,7 @@ describe('plan and reap', () => {
       old: { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
       fresh: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1' },
       gone: { faults: { 'mirror-sync': { type: 'TagMoved' } } },
+      lacking: { releases: ['1.0.0+1'], lack: 'git-lfs is not on /bin' },
     });
     const plan = await server.withWorker(host, () =>
       server.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
@@ -199,6 +200,7 @@ describe('plan and reap', () => {
       { recipe: 'old', decision: 'skip', canonical: '1.0.0+1' },
       { recipe: 'fresh', decision: 'run', latest: { version: '1.1.0+1' }, canonical: '1.0.0+1' },
       { recipe: 'gone', decision: 'error', reason: 'mirror-sync is broken' },
+      { recipe: 'lacking', decision: 'error', reason: 'git-lfs is not on /bin' },
     ]);
     expect(host.calls.filter((call) => /cold-test|promote|record/.test(call))).toEqual([]);
   });
