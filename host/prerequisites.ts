@@ -3,7 +3,7 @@ import path from 'node:path';
 import Dockerode from 'dockerode';
 import { messageOf } from '../domain/fault.ts';
 import type { Config } from './config/config.ts';
-import { findTool, howToGet, TOOLS } from './environment.ts';
+import { findTool, howToGet, TOOLS } from './config/environment.ts';
 import { freeBytes, gigabytes } from './machine/headroom.ts';
 import { BROWSERS } from './evidence/screenshot.ts';
 

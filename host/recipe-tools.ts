@@ -1,5 +1,5 @@
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
-import { findTool, howToGet } from './environment.ts';
+import { findTool, howToGet } from './config/environment.ts';
 
 /** The programs that recipes name in `tools`, beside those that every host has: whether they are on the declared path. */
 

@@ -48,7 +48,7 @@ let
       map ({ name, value, ... }: lib.nameValuePair name value) (builtins.fromJSON (builtins.readFile file))
     );
 
-  # Every program that host/environment.ts and `tools` of the recipes name, and what hooks and checks are written with.
+  # Every program that host/config/environment.ts and `tools` of the recipes name, and what hooks and checks are written with.
   programs = [
     config.virtualisation.docker.package
     pkgs.bash

@@ -4,7 +4,7 @@ import { green, red } from 'yoctocolors';
 import { checkGitUrl } from '../../domain/git-url.ts';
 import type { Probe, RecipeSettings } from '../../domain/recipe-settings.ts';
 import { mirrorUrl, type Config } from '../../host/config/config.ts';
-import { findTool, howToGet } from '../../host/environment.ts';
+import { findTool, howToGet } from '../../host/config/environment.ts';
 import {
   mistakeLines,
   readRecipeFolder,

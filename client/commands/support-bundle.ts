@@ -1,7 +1,8 @@
 import os from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
-import { declaredEnvironment, type Config } from '../../host/config/config.ts';
+import type { Config } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { endOfFileBelow } from '../../host/machine/below-folder.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';

@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { duration } from '../machine/duration.ts';
 import { readYamlFile } from '../machine/yaml-file.ts';
@@ -159,26 +158,7 @@ export function mirrorUrl(config: Pick<Config, 'mirrors'>, recipe: string): stri
   return config.mirrors.replaceAll('{recipe}', recipe);
 }
 
-const GIT_CONFIG = fileURLToPath(new URL('../git/gitconfig', import.meta.url));
-
 /** Where `docker login` keeps its logins for the worker. */
 export function dockerFolder({ state }: Pick<Config, 'state'>): string {
   return path.join(state, 'home', '.docker');
-}
-
-/** The environment every command runs in: declared, so that it is the same whoever started the worker. */
-export function declaredEnvironment(
-  config: Pick<Config, 'path' | 'state' | 'docker'>,
-): Record<string, string> {
-  return {
-    PATH: config.path,
-    HOME: path.join(config.state, 'home'),
-    LANG: 'C.UTF-8',
-    DOCKER_HOST: `unix://${config.docker.socket}`,
-    DOCKER_CONFIG: dockerFolder(config),
-    GIT_TERMINAL_PROMPT: '0',
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_CONFIG_GLOBAL: GIT_CONFIG,
-    GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
-  };
 }

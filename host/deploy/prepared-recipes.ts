@@ -1,5 +1,5 @@
 import type { App } from '../../domain/app.ts';
-import { declaredEnvironment } from '../config/config.ts';
+import { declaredEnvironment } from '../config/environment.ts';
 import { COMMAND_MARK } from '../machine/processes.ts';
 import { prepareRecipe, type PreparedRecipe } from '../prepare/prepare.ts';
 import { RecipeProblem } from '../recipe-format/problem.ts';

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { declaredEnvironment, readConfig } from '../../host/config/config.ts';
+import { readConfig } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { listRemoteArgs, objectsArgs, refsArgs, refsOnMainArgs } from '../../host/git/commands.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { median, timed, type Figure, type Form } from './figure.ts';

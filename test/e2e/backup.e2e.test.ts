@@ -16,7 +16,7 @@ import type { RunRef } from '../../domain/run.ts';
 import { createAttempts } from '../../host/lock/attempts.ts';
 import { COMMAND_MARK } from '../../host/machine/processes.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';

@@ -15,7 +15,7 @@ import Dockerode from 'dockerode';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { stackName } from '../../domain/names.ts';
 import { ANY_ANSWER, type Hook } from '../../domain/recipe-settings.ts';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import type { App } from '../../domain/app.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';

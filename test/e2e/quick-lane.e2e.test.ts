@@ -23,7 +23,7 @@ import { Fault } from '../../domain/fault.ts';
 import { stackName, warmDomain } from '../../domain/names.ts';
 import type { Release } from '../../domain/release.ts';
 import type { RunRef } from '../../domain/run.ts';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import type { Mirrors } from '../../host/git/mirrors.ts';

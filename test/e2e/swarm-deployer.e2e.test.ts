@@ -23,7 +23,7 @@ import { stackName } from '../../domain/names.ts';
 import type { Deployer, Deployment } from '../../host/deploy/deployer.ts';
 import type { Stacks } from '../../host/deploy/stacks.ts';
 import type { App } from '../../domain/app.ts';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { oomKills } from '../../host/engine/platform-trouble.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { BROWSERS } from '../../host/evidence/screenshot.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type Dockerode from 'dockerode';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Fault } from '../../domain/fault.ts';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import type { App } from '../../domain/app.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import { createMirrors } from '../../host/git/mirrors.ts';

@@ -3,7 +3,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createAttempts } from '../../host/lock/attempts.ts';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { createHostLock } from '../../host/lock/host-lock.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';

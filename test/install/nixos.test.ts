@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { TOOLS } from '../../host/environment.ts';
+import { TOOLS } from '../../host/config/environment.ts';
 import { recipeTools } from '../../host/recipe-tools.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
 import { optionsOf } from '../../setup/nix/options.ts';

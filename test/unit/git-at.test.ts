@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { initBareArgs, listRemoteArgs, objectsArgs, refsArgs } from '../../host/git/commands.ts';
 import { withCredentials } from '../../host/git/credentials.ts';
 import { gitAt, type GitCommand } from '../../host/git/git-at.ts';

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import { createLedger } from '../../host/git/ledger.ts';
 import { createMirrors, type Mirrors } from '../../host/git/mirrors.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';

@@ -22,7 +22,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { request as undici } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brief } from '../../domain/outcome.ts';
-import { declaredEnvironment } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
 import {
   checkoutIndexArgs,
   fetchArgs,

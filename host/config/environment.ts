@@ -1,8 +1,14 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { dockerFolder, type Config } from './config.ts';
 
-/** What hooks, checks and our own commands may count on, on every host; docs/recipes.md has the table. */
+/**
+ * The one list of programs and variables that our own commands, and the hooks and checks of recipes, may count on,
+ * whoever started the worker. docs/recipes.md has it as tables, which a test compares. What else a recipe needs, its
+ * `tools` say; what a script is told of its app comes from host/deploy/app-environment.ts.
+ */
 
 /** The programs that are on the declared path of every host that sweeps; spec §2. */
 export const TOOLS = [
@@ -27,6 +33,25 @@ const PACKAGES: Readonly<Record<string, string>> = {
   node: 'nodejs',
   prlimit: 'util-linux',
 };
+
+const GIT_CONFIG = fileURLToPath(new URL('../git/gitconfig', import.meta.url));
+
+/** The environment that every command runs in. Nothing of the worker's own is added to it. */
+export function declaredEnvironment(
+  config: Pick<Config, 'path' | 'state' | 'docker'>,
+): Record<string, string> {
+  return {
+    PATH: config.path,
+    HOME: path.join(config.state, 'home'),
+    LANG: 'C.UTF-8',
+    DOCKER_HOST: `unix://${config.docker.socket}`,
+    DOCKER_CONFIG: dockerFolder(config),
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: GIT_CONFIG,
+    GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
+  };
+}
 
 /** The file that a program's name leads to on a path such as `/usr/bin:/bin`; null where there is none. */
 export async function findTool(name: string, searchPath: string): Promise<string | null> {
