@@ -17,6 +17,7 @@ import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 import { refuseForeignWorker, refuseUnready, settingsOf } from './preflight.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
+import { compareWithLast } from './last-sweep.ts';
 import { throwAwayOld } from './retention.ts';
 
 export interface Opening {
@@ -34,6 +35,8 @@ export interface Closing {
   report: string;
   recipes: { recipe: string; outcome: string; why: string }[];
   problems: string[];
+  /** Its fingerprint; null where the host was not looked at. */
+  environment: string | null;
 }
 
 /** Names the first ones; whoever asked for a thousand reads no thousand. */
@@ -74,7 +77,16 @@ export function sweep(world: World) {
      * Takes the host, throws away what is old, checks what it must have, reaps what crashes left, and puts the
      * recipes in order. Throws HostBusy or Preflight; whoever called it gives the host back then.
      */
-    async openSweep({ recipes, holder }: { recipes: string[]; holder: Holder }): Promise<Opening> {
+    async openSweep({
+      recipes,
+      holder,
+      all = false,
+    }: {
+      recipes: string[];
+      holder: Holder;
+      /** Whether these are all that are enrolled. */
+      all?: boolean;
+    }): Promise<Opening> {
       return holdingHost(world, [holder], 'preflight', async (attempt) => {
         // A foreign one has nothing to throw away for somebody else's sweep.
         await refuseForeignWorker(world);
@@ -87,6 +99,8 @@ export function sweep(world: World) {
         const problems = [...leftByRecipe(found).values(), ...(await strays()), ...kept];
         // A canonical that cannot be used is no run's leftover: its recipe's own run meets it.
         const left = leftByRecipe(found.filter(({ kind }) => kind === 'not-reaped'));
+        const run = holder.workflowId;
+        problems.push(...(await compareWithLast(world, attempt, { run, enrolled: all ? recipes : null })));
         const unreached = await unreachedBefore(problems);
         return {
           recipes: sweepOrder(recipes, unreached),
@@ -131,16 +145,20 @@ export function sweep(world: World) {
           .map(({ recipe }) => recipe);
         await guard();
         await noting(problems, undefined, () => keepUnreached(recipes, waiting, started, problems));
+        const last = await noting(problems, null, () => reports.last());
+        const { environment = null, notes = [] } = last?.sweep === run ? last : {};
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');
         await reports.write({
-          schema: 4,
+          schema: 5,
           sweep: run,
           host: config.host,
           zone: config.zone,
           verdict,
           note,
           problems,
+          notes,
+          environment,
           started,
           ended,
           recipes: found,
@@ -161,6 +179,7 @@ export function sweep(world: World) {
             why: brief(outcomeReason(outcome)),
           })),
           problems: problems.map(brief),
+          environment: environment?.fingerprint ?? null,
         };
       });
     },

@@ -1,3 +1,4 @@
+import type { Environment } from '../domain/environment.ts';
 import type { TurnRequest } from '../domain/turn.ts';
 import type { Forge } from '../forge/forge.ts';
 import type { Attempts } from '../host/lock/attempts.ts';
@@ -31,6 +32,8 @@ export interface World extends Store {
   };
   /** A worker of another installation that waits for this host's steps, in words, and what to do; else null. */
   foreignWorker(): Promise<{ found: string; how: string } | null>;
+  /** What of this host decides verdicts, as it is now. */
+  environment(commands: ProcessRunner): Promise<Environment>;
   /** Runs commands until the signal, each with this mark in its environment. */
   runnerFor(attempt: { signal: AbortSignal; commandMark: string }): ProcessRunner;
   mirrorsFor(commands: ProcessRunner): Mirrors;

@@ -10,6 +10,7 @@ import type { TemporalServer } from './connect.ts';
 import { workflowUrl } from './ui.ts';
 import { explain, isUnanswered, isUnreachable } from './temporal-failure.ts';
 import {
+  environmentLine,
   nearPath,
   outcomeRow,
   renderOutcomes,
@@ -183,8 +184,11 @@ export async function renderSweepEnd(
     const folder = await results.folderIfThere(runName(red));
     lines.push(renderResult(red, { folder, columns: terminal.columns(), cwd }), '');
   }
-  lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems }));
+  lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems, notes: [] }));
   lines.push(verdictLine(result.sweep, result.verdict, result.note));
+  const told = result.environment === null ? null : `environment ${result.environment}`;
+  const environment = report === null ? told : environmentLine(report.environment);
+  if (environment !== null) lines.push(environment);
   if (result.report !== null) {
     lines.push(`report    ${local ? nearPath(result.report, cwd) : `${result.report} on ${config.host}`}`);
   }

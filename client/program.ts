@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { CommandStopped, EXIT } from './failure.ts';
 import { safeLines, type Terminal } from './render/terminal.ts';
 import type { Session } from './session.ts';
-import { VERSION } from './version.ts';
+import { VERSION } from '../host/version.ts';
 
 /** Adds commands of one file to the program. */
 type Add = (program: Command, session: Session) => void;

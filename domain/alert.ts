@@ -21,6 +21,8 @@ export const ALERT_KINDS = [
   'service-not-reconciled',
   /** What runs at a service's domain was not deployed by its reconcile. */
   'service-not-adopted',
+  /** A recipe that full sweeps took is not enrolled any more, and nobody has said why. */
+  'recipe-gone',
   /** Something went wrong with a sweep beside its recipes' outcomes. */
   'sweep-problems',
 ] as const;
@@ -70,6 +72,8 @@ const ADVICE: Readonly<Record<AlertKind, (name: string) => string>> = {
     'read why; it is tried again with the next reconcile: recipe-sweep service reconcile. Over when one goes through',
   'service-not-adopted': (name) =>
     `have it looked after: recipe-sweep service adopt ${name}; or take "live" out of its recipe.yml. Over when it is adopted, or nothing runs there`,
+  'recipe-gone': (name) =>
+    `put its folder back; or, if it is meant, say so: a folder with a recipe.yml that says "exception: <why>", which may go once a sweep of all recipes has seen it. Its canonical and data stay as they are: recipe-sweep canonical forget ${name} --yes gives them up. Over when such a sweep finds it enrolled, or an exception`,
   'sweep-problems': () =>
     'mend what each line names; recipe-sweep doctor shows what is still wrong. Over with the next sweep that has no problem',
 };

@@ -1,3 +1,4 @@
+import type { Roster, SweepEnvironment } from './environment.ts';
 import type { LintProblem } from './level.ts';
 import { recipeRunId } from './names.ts';
 import type { Tested } from './recipe-test.ts';
@@ -61,7 +62,7 @@ export type SweepVerdict = 'green' | 'red' | 'none' | 'skipped';
 
 /** `report.json` of a sweep: each of its recipes, once. */
 export interface SweepReport {
-  schema: 4;
+  schema: 5;
   sweep: string;
   host: string;
   zone: string;
@@ -70,9 +71,23 @@ export interface SweepReport {
   note: string | null;
   /** What went wrong beside the recipes' outcomes, one line each. */
   problems: string[];
+  /** What is worth telling beside them and is nobody's to mend. */
+  notes: string[];
+  /** Of the host, when it began; null where it was not looked at. */
+  environment: SweepEnvironment | null;
   started: string;
   ended: string;
   recipes: RecipeResult[];
+}
+
+/** What a sweep leaves for the next to compare itself with. */
+export interface LastSweep {
+  schema: 1;
+  sweep: string;
+  environment: SweepEnvironment | null;
+  notes: string[];
+  /** Of the last full sweep; null where there was none. */
+  roster: Roster | null;
 }
 
 /** Whether the release failed, or could not be promoted. */

@@ -1,5 +1,6 @@
 import type { RecipeSettings } from '../domain/recipe-settings.ts';
 import { findTool, howToGet } from './config/environment.ts';
+import type { Recipes } from './recipes/recipes.ts';
 
 /** The programs that recipes name in `tools`, beside those that every host has: whether they are on the declared path. */
 
@@ -34,6 +35,25 @@ export async function recipeTools(
   return Promise.all(
     [...namedBy].map(async ([name, by]) => ({ name, by, file: await findTool(name, searchPath) })),
   );
+}
+
+/**
+ * The same of all recipes that are swept or reconciled, together. A folder that cannot be read names none, which its own
+ * run says; a host without recipes has none either.
+ */
+export async function toolsOfSwept(
+  folders: Pick<Recipes, 'all' | 'one'>,
+  searchPath: string,
+): Promise<RecipeTool[]> {
+  const found = new Map<string, RecipeTool>();
+  for (const { recipe, exception, live } of await folders.all().catch(() => [])) {
+    if (exception !== null && !live) continue;
+    for (const tool of await recipeTools(folders, [recipe], searchPath).catch(() => [])) {
+      const by = [...new Set([...(found.get(tool.name)?.by ?? []), ...tool.by])];
+      found.set(tool.name, { ...tool, by });
+    }
+  }
+  return [...found.values()];
 }
 
 /** What this host lacks of them and what to do, as one line; null where it has them all. */

@@ -17,6 +17,8 @@ import { machine } from './machine.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DIST = path.join(ROOT, 'dist');
 const BUNDLE = 'workflow-bundle.js';
+/** What the compiled code finds there that the build itself makes. */
+const MADE = [BUNDLE, 'built-from.json'];
 /** What decides beside the sources: versions of packages, the compiler's settings, and this file. */
 const RECIPE = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'setup/build.ts'];
 
@@ -82,7 +84,7 @@ async function copyAssets(folder: string, compiled: readonly string[]): Promise<
     }
     for (const [, relative = ''] of found) {
       const asset = path.join(path.dirname(file), relative);
-      if (asset === BUNDLE) continue;
+      if (MADE.includes(asset)) continue;
       if (!existsSync(path.join(ROOT, asset)))
         throw new Error(`${file} asks for ${asset}, which is not there`);
       await cp(path.join(ROOT, asset), path.join(folder, asset), { recursive: true });

@@ -23,6 +23,7 @@ import { createServices } from '../host/store/services.ts';
 import { createStore } from '../host/store/store.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
 import { deployingOnSwarm } from '../host/deploy/deploying.ts';
+import { lookAtEnvironment } from '../host/fingerprint.ts';
 import { createTools } from '../host/tools.ts';
 import { REAP_WORKFLOW, reapWorkflowId, taskQueueOf } from '../workflows/protocol.ts';
 import { temporalLogger } from './log.ts';
@@ -103,6 +104,8 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
   const now = (): Date => new Date();
   const ledger = createLedger(state);
   const canonicals = createCanonicals(config);
+  const folders = createRecipes(recipes);
+  const services = createServices(config);
   const environment = declaredEnvironment(config);
   const attempts = createAttempts(state);
   return createActivities({
@@ -111,10 +114,10 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
       const access = await forgeAccess(config);
       return access && createForge({ ...access, signal });
     },
-    recipes: createRecipes(recipes),
+    recipes: folders,
     ledger,
     canonicals,
-    services: createServices(config),
+    services,
     ...createStore(state),
     lock: createHostLock({ state, host, now, isOpen: (holder) => isOpenWorkflow(client, holder) }),
     attempts,
@@ -124,6 +127,7 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
       const foreign = foreignWorkers(workers, installation);
       return foreign.length === 0 ? null : foreignFound(host, foreign);
     },
+    environment: (commands) => lookAtEnvironment({ config, commands, recipes: folders, services }),
     runnerFor: ({ signal, commandMark }) =>
       processRunner({ environment: { ...environment, [COMMAND_MARK]: commandMark }, signal }),
     mirrorsFor: (commands) =>

@@ -325,6 +325,8 @@ export interface SweepResult {
   report: string | null;
   /** What went wrong beside the recipes' outcomes. */
   problems: string[];
+  /** The fingerprint of what of the host decides verdicts; null where it was not looked at. */
+  environment: string | null;
   recipes: { recipe: string; outcome: string; why: string }[];
 }
 

@@ -108,7 +108,11 @@ async function open(
   const startedMs = Date.now();
   const { openSweep } = hostSteps('take the host, preflight, reap');
   try {
-    const opening = await openSweep({ recipes: enrolled, holder: holderOf({ id, runId }) });
+    const opening = await openSweep({
+      recipes: enrolled,
+      holder: holderOf({ id, runId }),
+      all: wanted === null,
+    });
     const { recipes, settings, left, problems } = opening;
     operator.begin(recipes);
     return { settings, startedMs, left, problems };
@@ -207,5 +211,5 @@ function skippedOrThrow(sweep: string, error: unknown): SweepResult {
 
 function skipped(sweep: string, note: string): SweepResult {
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: 'skipped' }]);
-  return { sweep, verdict: 'skipped', note, report: null, recipes: [], problems: [] };
+  return { sweep, verdict: 'skipped', note, report: null, recipes: [], problems: [], environment: null };
 }

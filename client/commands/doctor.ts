@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
 import type { AlertKind } from '../../domain/alert.ts';
+import { environmentChanges } from '../../domain/environment.ts';
 import { quotableLine } from '../../domain/printable.ts';
 import { createForge } from '../../forge/gitea.ts';
 import { readConfig, type Config } from '../../host/config/config.ts';
@@ -12,8 +13,12 @@ import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
 import { createPulledImages } from '../../host/engine/pulled-images.ts';
 import { createRecipes, strayLine } from '../../host/recipes/recipes.ts';
-import { lackOf, recipeTools, type RecipeTool } from '../../host/recipe-tools.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
+import { lookAtEnvironment } from '../../host/fingerprint.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { lackOf, toolsOfSwept } from '../../host/recipe-tools.ts';
 import { createReports } from '../../host/store/reports.ts';
+import { createServices } from '../../host/store/services.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
 import { isOfThisHost, reachableByContainers } from '../../host/exposure.ts';
 import { checkPrerequisites } from '../../host/prerequisites.ts';
@@ -49,6 +54,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         ...(await checkPrerequisites(config)),
         await checkRecipes(config),
         await checkRecipeTools(config),
+        await checkEnvironment(config),
         await checkCanonicals(config),
         await checkReports(config),
         await checkAlerts(config),
@@ -94,16 +100,7 @@ async function checkRecipes({ recipes }: Config): Promise<Finding> {
 /** Of every recipe that is swept, and of what is deployed beside it; what is wrong with a folder says checkRecipes. */
 async function checkRecipeTools({ recipes, path: searchPath }: Config): Promise<Finding> {
   const name = 'tools of recipes';
-  const folders = createRecipes(recipes);
-  const found = new Map<string, RecipeTool>();
-  for (const { recipe, exception, live } of await folders.all().catch(() => [])) {
-    if (exception !== null && !live) continue;
-    for (const tool of await recipeTools(folders, [recipe], searchPath).catch(() => [])) {
-      const by = [...new Set([...(found.get(tool.name)?.by ?? []), ...tool.by])];
-      found.set(tool.name, { ...tool, by });
-    }
-  }
-  const tools = [...found.values()];
+  const tools = await toolsOfSwept(createRecipes(recipes), searchPath);
   const lack = lackOf(tools, searchPath);
   if (lack !== null) {
     const how = 'until then the outcome of each recipe that needs it is ERROR infrastructure';
@@ -111,6 +108,28 @@ async function checkRecipeTools({ recipes, path: searchPath }: Config): Promise<
   }
   const there = tools.map(({ file, by }) => `${file} for ${by.join(', ')}`);
   return { name, ok: true, found: there.join('; ') || 'none beside those that every host has', how: '' };
+}
+
+/** What a worker that is started from here would find, compared with what the last sweep found. */
+async function checkEnvironment(config: Config): Promise<Finding> {
+  const { fingerprint, parts } = await lookAtEnvironment({
+    config,
+    commands: processRunner({ environment: declaredEnvironment(config) }),
+    recipes: createRecipes(config.recipes),
+    services: createServices(config),
+  });
+  const last = await createReports(config.state)
+    .last()
+    .catch(() => null);
+  const before = last?.environment ?? null;
+  const changed = before === null ? [] : environmentChanges(before.parts, parts);
+  const compared =
+    before === null
+      ? 'no sweep to compare it with'
+      : changed.length === 0
+        ? 'as in the last sweep'
+        : `not as in the last sweep: ${changed.join('; ')}`;
+  return { name: 'environment', ok: true, found: `${fingerprint}, ${compared}`, how: '' };
 }
 
 async function checkCanonicals(config: Config): Promise<Finding> {
@@ -147,7 +166,7 @@ async function checkReports({ state }: Config): Promise<Finding> {
       if (problem !== null) unreadable.push(problem);
     }
     const images = createPulledImages(state, () => new Date());
-    for (const read of [() => files.unreached(), () => images.list()]) {
+    for (const read of [() => files.unreached(), () => files.last(), () => images.list()]) {
       await read().catch((error: unknown) => unreadable.push(explain(error)));
     }
     return unreadable.length > 0
@@ -159,7 +178,7 @@ async function checkReports({ state }: Config): Promise<Finding> {
 }
 
 /** Kinds that say something of the host; the others are about a release, or a canonical of its own command. */
-const OF_THE_HOST = new Set<AlertKind>(['left-behind', 'not-reaped', 'sweep-problems']);
+const OF_THE_HOST = new Set<AlertKind>(['left-behind', 'not-reaped', 'recipe-gone', 'sweep-problems']);
 
 async function checkAlerts({ state }: Config): Promise<Finding> {
   const name = 'left behind';

@@ -11,6 +11,7 @@ import { workflowUrl } from '../ui.ts';
 import { CommandStopped } from '../failure.ts';
 import {
   colourOutcome,
+  environmentLine,
   nearPath,
   outcomeRow,
   renderOutcomes,
@@ -77,6 +78,8 @@ export function addResultsCommand(program: Command, session: Session): void {
       }
       for (const line of troubleLines(report)) terminal.out(line);
       terminal.out(verdictLine(report.sweep, report.verdict, report.note));
+      const environment = environmentLine(report.environment);
+      if (environment !== null) terminal.out(environment);
       terminal.out(`ended     ${formatTime(new Date(report.ended))}`);
       terminal.out(`report    ${nearPath(reports.fileOf(report.sweep), cwd)}`);
       terminal.out(`temporal  ${workflowUrl({ temporal }, report.sweep)}`);

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { cyan, dim, green, red, yellow } from 'yoctocolors';
+import type { SweepEnvironment } from '../../domain/environment.ts';
 import { outcomeEvidence, outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
 import type { RecipeResult, SweepReport } from '../../domain/report.ts';
 import { oneLine } from './terminal.ts';
@@ -78,11 +79,31 @@ export function nearPath(file: string, cwd: string): string {
 }
 
 /** What is no outcome, and an operator must know: what is left of recipes, and what went wrong beside them. */
-export function troubleLines({ recipes, problems }: Pick<SweepReport, 'recipes' | 'problems'>): string[] {
+export function troubleLines({
+  recipes,
+  problems,
+  notes,
+}: Pick<SweepReport, 'recipes' | 'problems' | 'notes'>): string[] {
   const left = recipes.flatMap(({ recipe, leftovers }) =>
     leftovers === null ? [] : [`${recipe}: left behind: ${leftovers}`],
   );
-  return [...left, ...problems].map((line) => `${yellow('problem')}   ${oneLine(line)}`);
+  return [
+    ...[...left, ...problems].map((line) => `${yellow('problem')}   ${oneLine(line)}`),
+    ...notes.map((line) => `note      ${oneLine(line)}`),
+  ];
+}
+
+/** What of the host decided a sweep's verdicts, and whether that is as it was before; null where nobody looked. */
+export function environmentLine(environment: SweepEnvironment | null): string | null {
+  if (environment === null) return null;
+  const { fingerprint, changed } = environment;
+  const shown = `environment ${fingerprint}`;
+  if (changed === null) return shown;
+  if (changed.length === 0) return `${shown}, as in the sweep before`;
+  return [
+    `${shown}, ${yellow('not as in the sweep before')}`,
+    ...changed.map((line) => `  ${oneLine(line)}`),
+  ].join('\n');
 }
 
 /** A sweep's verdict as one sentence. */

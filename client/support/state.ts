@@ -22,7 +22,7 @@ const OF_A_RUN = /^(?:result|resolved-images)\.json$/;
  */
 export async function addState(bundle: Bundle, state: string): Promise<void> {
   await addListing(bundle, 'state.txt', state);
-  for (const file of ['installation.json', 'unreached.json', 'images.json'])
+  for (const file of ['installation.json', 'unreached.json', 'last-sweep.json', 'images.json'])
     await addRecord(bundle, state, file);
   for (const folder of ['alerts', 'alerts/ended', 'alerts/relayed', 'ledger', 'index', 'lock', 'attempts']) {
     await addRecords(bundle, state, folder, RECORD);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import Dockerode from 'dockerode';
 import type { ProcessRunner } from '../../host/machine/process.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../../host/version.ts';
 import type { Bundle } from './bundle.ts';
 
 const COMMAND_MS = 10_000;

@@ -53,6 +53,20 @@ export function declaredEnvironment(
   };
 }
 
+/**
+ * Variables of the worker's own that Node reads, and by which what it asks of apps, registries and the forge may end
+ * otherwise: https://nodejs.org/docs/latest-v20.x/api/cli.html#environment-variables. No command is given them.
+ */
+export const WORKER_VARIABLES = [
+  'NODE_OPTIONS',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_TLS_REJECT_UNAUTHORIZED',
+  'OPENSSL_CONF',
+  'SSL_CERT_DIR',
+  'SSL_CERT_FILE',
+  'TZ',
+] as const;
+
 /** The file that a program's name leads to on a path such as `/usr/bin:/bin`; null where there is none. */
 export async function findTool(name: string, searchPath: string): Promise<string | null> {
   for (const folder of searchPath.split(':')) {
@@ -65,6 +79,11 @@ export async function findTool(name: string, searchPath: string): Promise<string
     if (there) return file;
   }
   return null;
+}
+
+/** How a program is asked for its version. */
+export function versionArguments(name: string): string[] {
+  return name === 'openssl' ? ['version'] : ['--version'];
 }
 
 /** What to do about a program that is not on the declared path. */

@@ -1,20 +1,29 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../domain/fault.ts';
-import type { SweepReport } from '../../domain/report.ts';
+import type { SweepEnvironment } from '../../domain/environment.ts';
+import type { LastSweep, SweepReport } from '../../domain/report.ts';
 import { readJson, writeJson } from '../machine/durable-file.ts';
 import { folderName, foldersIn, REPORT_FILE, sweepsRoot } from './places.ts';
 import { resultSchema } from './result-schema.ts';
 
+const environmentSchema: z.ZodType<SweepEnvironment> = z.strictObject({
+  fingerprint: z.string(),
+  parts: z.record(z.string(), z.string()),
+  changed: z.array(z.string()).nullable(),
+});
+
 /** A sweep's report as it is on disk, whichever version wrote it. */
 export const reportSchema: z.ZodType<SweepReport> = z.strictObject({
-  schema: z.literal([1, 2, 3, 4]).transform(() => 4 as const),
+  schema: z.literal([1, 2, 3, 4, 5]).transform(() => 5 as const),
   sweep: z.string(),
   host: z.string(),
   zone: z.string(),
   verdict: z.enum(['green', 'red', 'none', 'skipped']),
   note: z.string().nullable(),
   problems: z.array(z.string()).default([]),
+  notes: z.array(z.string()).default([]),
+  environment: environmentSchema.nullable().default(null),
   started: z.iso.datetime(),
   ended: z.iso.datetime(),
   recipes: z.array(resultSchema),
@@ -25,9 +34,20 @@ const unreachedSchema = z.strictObject({
   since: z.record(z.string(), z.iso.datetime()),
 });
 
+const lastSchema: z.ZodType<LastSweep> = z.strictObject({
+  schema: z.literal(1),
+  sweep: z.string(),
+  environment: environmentSchema.nullable(),
+  notes: z.array(z.string()),
+  roster: z
+    .strictObject({ enrolled: z.array(z.string()), gone: z.record(z.string(), z.iso.datetime()) })
+    .nullable(),
+});
+
 /**
  * What sweeps leave for people: `<state>/sweeps/<sweep>/report.json`. Beside them `<state>/unreached.json`, for the
- * order of the next sweep, so that none must read what all earlier ones left.
+ * order of the next sweep, and `<state>/last-sweep.json`, for what it compares itself with, so that none must read what all
+ * earlier ones left.
  */
 export interface Reports {
   fileOf(sweep: string): string;
@@ -39,10 +59,14 @@ export interface Reports {
   /** The recipes that sweeps did not reach, and since when (ISO 8601, UTC). Throws Fault RecordUnreadable. */
   unreached(): Promise<Map<string, string>>;
   writeUnreached(since: ReadonlyMap<string, string>): Promise<void>;
+  /** Null before the first sweep. Throws Fault RecordUnreadable. */
+  last(): Promise<LastSweep | null>;
+  writeLast(last: LastSweep): Promise<void>;
 }
 
 export function createReports(state: string): Reports {
   const root = sweepsRoot(state);
+  const lastFile = path.join(state, 'last-sweep.json');
   const unreachedFile = path.join(state, 'unreached.json');
   const fileOf = (sweep: string): string => path.join(root, folderName(sweep), REPORT_FILE);
   return {
@@ -70,6 +94,12 @@ export function createReports(state: string): Reports {
     async unreached() {
       const read = await readJson(unreachedFile, unreachedSchema);
       return new Map(Object.entries(read?.since ?? {}));
+    },
+    async last() {
+      return readJson(lastFile, lastSchema);
+    },
+    async writeLast(last) {
+      await writeJson(lastFile, lastSchema.parse(last));
     },
     async writeUnreached(since) {
       await writeJson(unreachedFile, { schema: 1, since: Object.fromEntries(since) });

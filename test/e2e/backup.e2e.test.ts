@@ -89,6 +89,7 @@ const activities = createActivities({
   turns: { ask: async () => 'host', isOpen: async () => true },
   lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
   attempts: createAttempts(state),
+  environment: async () => ({ fingerprint: 'none', parts: {} }),
   runnerFor: ({ signal, commandMark }) =>
     processRunner({ environment: { ...environment, [COMMAND_MARK]: commandMark }, signal }),
   mirrorsFor: () => mirrors,

@@ -115,6 +115,7 @@ const activities = createActivities({
     isOpen: async ({ workflowId }) => workflowId === open,
   }),
   attempts: createAttempts(state),
+  environment: async () => ({ fingerprint: 'none', parts: {} }),
   runnerFor: ({ signal, commandMark }) =>
     processRunner({ environment: { ...environment, [COMMAND_MARK]: commandMark }, signal }),
   mirrorsFor: () => mirrors,

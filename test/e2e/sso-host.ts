@@ -135,6 +135,7 @@ export async function createSsoHost(limits: Partial<Config['limits']> = {}): Pro
       isOpen: async ({ workflowId }) => workflowId === holder,
     }),
     attempts: createAttempts(state),
+    environment: async () => ({ fingerprint: 'none', parts: {} }),
     runnerFor: ({ signal, commandMark }) =>
       processRunner({ environment: { ...environment, [COMMAND_MARK]: commandMark }, signal }),
     mirrorsFor: () => mirrors,

@@ -51,6 +51,7 @@ export function stepsIn(around: Surroundings): Steps {
     recipes: createRecipes(recipes),
     ledger,
     attempts: createAttempts(state),
+    environment: async () => ({ fingerprint: 'none', parts: {} }),
     runnerFor: ({ signal }) => processRunner({ environment: declaredEnvironment(config), signal }),
     mirrorsFor,
     toolsFor: () => {

@@ -64,13 +64,15 @@ const record = (recipe: string): CanonicalRecord => ({
 });
 
 const report = (sweep: string, ended: string): SweepReport => ({
-  schema: 4,
+  schema: 5,
   sweep,
   host: 'ci-1',
   zone: 'ci.example.org',
   verdict: 'red',
   note: null,
   problems: [],
+  notes: [],
+  environment: null,
   started: '2025-03-02T03:00:00.000Z',
   ended,
   recipes: [

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { renderOutcomes, troubleLines, type OutcomeRow } from '../../client/render/outcomes.ts';
+import {
+  environmentLine,
+  renderOutcomes,
+  troubleLines,
+  type OutcomeRow,
+} from '../../client/render/outcomes.ts';
 import { renderPlan } from '../../client/render/plan.ts';
 import { liveView, stepLog, type SweepView } from '../../client/render/progress.ts';
 import { formatBytes, formatDuration } from '../../client/render/quantities.ts';
@@ -289,8 +294,23 @@ test('what is left behind and what went wrong beside the outcomes is a line each
     { recipe: 'gitea', leftovers: 'the cold deployment' },
     { recipe: 'ghost', leftovers: null },
   ] as RecipeResult[];
-  expect(troubleLines({ recipes, problems: ['/recipes/.git: \u001b[2J'] }).map(plain)).toEqual([
+  expect(
+    troubleLines({ recipes, problems: ['/recipes/.git: \u001b[2J'], notes: ['one\ntwo'] }).map(plain),
+  ).toEqual([
     'problem   gitea: left behind: the cold deployment',
     'problem   /recipes/.git:',
+    'note      one two',
   ]);
+});
+
+test.each([
+  [null, 'environment 0a1b2c3d4e5f'],
+  [[], 'environment 0a1b2c3d4e5f, as in the sweep before'],
+  [
+    ['node: v20 → v22', 'tool jq: \u001b[2Jgone'],
+    'environment 0a1b2c3d4e5f, not as in the sweep before\n  node: v20 → v22\n  tool jq: gone',
+  ],
+])('an environment of which is known what changed: %j', (changed, line) => {
+  expect(plain(environmentLine({ fingerprint: '0a1b2c3d4e5f', parts: {}, changed }) ?? '')).toBe(line);
+  expect(environmentLine(null)).toBe(null);
 });

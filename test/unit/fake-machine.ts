@@ -58,6 +58,8 @@ export interface Machine extends FakeEngine, FakeKeycloaks {
   laterMs: number;
   /** What executables of recipes' folders leave with, by their path; others are run. */
   programs: Map<string, (environment: Readonly<Record<string, string>>) => number>;
+  /** What of the host decides verdicts. */
+  environment: Record<string, string>;
   /** Archives of cold tests are lists, as those of snapshots are, and no process is started for them. */
   listsOnly: boolean;
   /** Runs one step in a worker; the worker may die of it. */
@@ -257,6 +259,10 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       enter: async () => ({ leave: async () => undefined }),
       endOrphans: async () => undefined,
     },
+    environment: async () => {
+      const { environment } = machine;
+      return { fingerprint: JSON.stringify(environment), parts: environment };
+    },
     runnerFor: () => runner,
     mirrorsFor: () => mirrors,
     toolsFor: (bonds) => ({
@@ -282,6 +288,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     visitors: 0,
     crashes: 0,
     programs: new Map(),
+    environment: { node: 'v20' },
     listsOnly: false,
     started: () => undefined,
     stopped: () => undefined,

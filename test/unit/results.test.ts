@@ -40,13 +40,15 @@ const result: RecipeResult = {
 };
 
 const report: SweepReport = {
-  schema: 4,
+  schema: 5,
   sweep: 'sweep-1',
   host: 'ci-1',
   zone: 'ci.example.org',
   verdict: 'green',
   note: null,
   problems: [],
+  notes: [],
+  environment: null,
   started: result.started,
   ended: result.ended,
   recipes: [result],

@@ -200,8 +200,16 @@ describe('a sweep that opens', () => {
     await results.write(result);
     await index().add(result);
     const verdict = 'none';
-    const report = { host: 'h', zone: ZONE, note: null, problems: [], started, ended: at };
-    await createReports(machine.state).write({ schema: 4, sweep, verdict, ...report, recipes: [result] });
+    const report = { host: 'h', zone: ZONE, note: null, problems: [], notes: [], environment: null };
+    const times = { started, ended: at };
+    await createReports(machine.state).write({
+      schema: 5,
+      sweep,
+      verdict,
+      ...report,
+      ...times,
+      recipes: [result],
+    });
   }
 
   it('throws away old sweeps and old evidence, and says so where that was', async () => {

@@ -167,7 +167,7 @@ const KINDS: Record<string, Kind> = {
   report: {
     files: /^sweeps\/[^/]+\/report\.json$/,
     source: 'store/reports.ts',
-    schemas: [4, 3, 2, 1],
+    schemas: [5, 4, 3, 2, 1],
     read: async (state, _file, [, sweep = '']) => createStore(state).reports.read(sweep),
     expected: ([{ sweep, recipes } = NOTHING]) => like({ sweep, recipes: asMany(recipes) }),
   },
@@ -190,6 +190,13 @@ const KINDS: Record<string, Kind> = {
     },
     // The latest first.
     expected: (written) => eachLike(written, ({ run, started }) => ({ run, started })).toReversed(),
+  },
+  'last sweep': {
+    files: /^last-sweep\.json$/,
+    source: 'store/reports.ts',
+    schemas: [1],
+    read: async (state) => createStore(state).reports.last(),
+    expected: ([{ sweep } = NOTHING]) => like({ sweep, environment: like({}), roster: like({}) }),
   },
   unreached: {
     files: /^unreached\.json$/,
@@ -399,7 +406,7 @@ test.each([
   const { reports: all, unreadable } = await reports.all();
   expect(unreadable).toEqual([]);
   const report = all.at(-1);
-  expect(report).toMatchObject({ schema: 4, host: 'demo', zone, verdict: 'red', note: null, problems: [] });
+  expect(report).toMatchObject({ schema: 5, host: 'demo', zone, verdict: 'red', note: null, problems: [] });
   const results = report?.recipes ?? [];
   expect(Object.fromEntries(results.map(({ recipe, outcome }) => [recipe, outcomeTitle(outcome)]))).toEqual(
     OUTCOMES,

@@ -86,6 +86,9 @@ export interface FakeHost {
   /** What the reaper answers that it could not remove. */
   left: Left[];
   /** What the last closeSweep was told. */
+  /** The fingerprint of what decides its verdicts. */
+  environment: () => Promise<string>;
+  opening: Parameters<Activities['openSweep']>[0] | null;
   closing: Parameters<Activities['closeSweep']>[0] | null;
   /** Resolves when the named call was made. */
   reached(call: string): Promise<void>;
@@ -119,6 +122,8 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     promotions: new Map(),
     faults: {},
     left: [],
+    environment: async () => 'e0e1e2e3e4e5',
+    opening: null,
     closing: null,
     busyWith: null,
     ended: new Set(),
@@ -136,7 +141,9 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         if (unknown.length > 0) throw fault('BadInput', `not enrolled: ${unknown.join()}`);
         return wanted ?? Object.keys(recipes);
       },
-      async openSweep({ recipes: names, holder }) {
+      async openSweep(input) {
+        const { recipes: names, holder } = input;
+        host.opening = input;
         await call('sweep', 'open');
         claim(holder);
         if (host.busyWith) throw fault('HostBusy', `this host is held by ${host.busyWith}`);
@@ -161,6 +168,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           verdict: sweepVerdict(found.map(({ outcome }) => outcome)),
           report: '/report.json',
           problems,
+          environment: await host.environment(),
           recipes: found.map(({ recipe, outcome }) => ({
             recipe,
             outcome: outcomeTitle(outcome),

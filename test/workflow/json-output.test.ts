@@ -2,8 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { readConfig } from '../../host/config/config.ts';
+import { declaredEnvironment } from '../../host/config/environment.ts';
+import { lookAtEnvironment } from '../../host/fingerprint.ts';
 import { createHostLock } from '../../host/lock/host-lock.ts';
+import { processRunner } from '../../host/machine/process.ts';
+import { createRecipes } from '../../host/recipes/recipes.ts';
+import { createServices } from '../../host/store/services.ts';
+import type { sweepWorkflow } from '../../workflows/index.ts';
 import { abortUpdate } from '../../workflows/protocol.ts';
 import { parseDocument } from '../fixtures/documents.ts';
 import { typeIn } from '../unit/typed-command.ts';
@@ -77,6 +85,42 @@ test('plan, sweep and schedule show are what the page says', async () => {
   await type('schedule', 'ensure');
   expect(parseDocument('schedule show', (await type('schedule', 'show', '--json')).out)).toMatchObject({
     paused: false,
+  });
+});
+
+test('a sweep of the schedule and one by hand find the same environment, and take every recipe', async () => {
+  const config = await readConfig(path.join(folder, 'recipe-sweep.yml'));
+  const host = fakeHost({ ghost: { canonical: '1.0.0+1', releases: ['1.0.0+1'] } });
+  host.environment = async () => {
+    const commands = processRunner({ environment: declaredEnvironment(config) });
+    const found = {
+      config,
+      commands,
+      recipes: createRecipes(config.recipes),
+      services: createServices(config),
+    };
+    return (await lookAtEnvironment(found)).fingerprint;
+  };
+  await type('schedule', 'ensure');
+  await server.withWorker(host, async () => {
+    await workerIsSeen();
+    const triggered = await type('schedule', 'trigger');
+    const id = /sweep-\S+Z/.exec(triggered.out)?.[0] ?? '';
+    const scheduled = await server.client.workflow.getHandle<typeof sweepWorkflow>(id).result();
+    expect(host.opening).toMatchObject({ all: true });
+    // Whoever types a command has an environment of their own.
+    for (const [name, value] of Object.entries({ PATH: '/opt/bin', LANG: 'de_DE.UTF-8', EDITOR: 'vi' })) {
+      vi.stubEnv(name, value);
+    }
+    const byHand = parseDocument('sweep', (await type('sweep', '--json')).out);
+    expect(host.opening).toMatchObject({ all: true });
+    expect(byHand.sweep).not.toBe(scheduled.sweep);
+    expect(scheduled.environment).toMatch(/^[0-9a-f]{12}$/);
+    expect(byHand.environment).toBe(scheduled.environment);
+    const named = await type('sweep', 'ghost');
+    expect(stripVTControlCharacters(named.out)).toContain(`environment ${scheduled.environment}\n`);
+    expect(host.opening).toMatchObject({ all: false });
+    vi.unstubAllEnvs();
   });
 });
 
