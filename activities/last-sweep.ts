@@ -52,6 +52,46 @@ export async function compareWithLast(
   return [...problems, ...gone];
 }
 
+/** A recipe that a sweep of all recipes leaves out. */
+export interface LeftOut {
+  recipe: string;
+  /** Why, and what is left of it here. */
+  why: string;
+  /** It was swept before, and nobody has said why it is not any more. */
+  gone: boolean;
+  /** Of its canonical, or of a live service what was healthy there last; null where there is none that is known. */
+  version: string | null;
+}
+
+/** The recipes with a folder that are not enrolled, and those that are gone since the last sweep of all, by name. */
+export async function leftOut(world: World): Promise<LeftOut[]> {
+  const { recipes, canonicals, services, reports, now } = world;
+  const all = await recipes.all();
+  const found: LeftOut[] = [];
+  for (const { recipe, exception, live } of all) {
+    if (exception === null) continue;
+    const record = live ? services.lastGood(recipe) : canonicals.read(recipe);
+    const version = await record.then(
+      (one) => one?.version ?? null,
+      () => null,
+    );
+    found.push({ recipe, why: exception, gone: false, version });
+  }
+  const roster = (await reports.last().catch(() => null))?.roster ?? null;
+  if (roster !== null) {
+    const there = all.map(({ recipe }) => recipe);
+    const { gone } = rosterAfter(roster, { enrolled: there, exceptions: [] }, now().toISOString());
+    for (const [recipe, since] of Object.entries(gone)) {
+      const version = await canonicals.read(recipe).then(
+        (record) => record?.version ?? null,
+        () => null,
+      );
+      found.push({ recipe, why: await goneLine(world, recipe, since), gone: true, version });
+    }
+  }
+  return found.sort((a, b) => (a.recipe < b.recipe ? -1 : 1));
+}
+
 async function environmentSince(
   world: World,
   { commands }: Pick<HostAttempt, 'commands'>,

@@ -17,7 +17,7 @@ import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 import { refuseForeignWorker, refuseUnready, settingsOf } from './preflight.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
-import { compareWithLast } from './last-sweep.ts';
+import { compareWithLast, leftOut, type LeftOut } from './last-sweep.ts';
 import { throwAwayOld } from './retention.ts';
 
 export interface Opening {
@@ -71,6 +71,11 @@ export function sweep(world: World) {
     /** The enrolled recipes among those wanted (all when none is named). Throws BadInput or BadConfig. */
     async enrolled({ wanted }: { wanted: string[] | null }): Promise<string[]> {
       return inAttempt(world, async () => enrolled(wanted));
+    },
+
+    /** What a sweep of all recipes would leave out, as it is now; nothing is told of it, and nothing remembered. */
+    async leftOut(): Promise<LeftOut[]> {
+      return inAttempt(world, async () => leftOut(world));
     },
 
     /**

@@ -11,6 +11,7 @@ import { errorInWords } from './log.ts';
  */
 const STEPS: Record<keyof Activities, string | null> = {
   enrolled: 'enrolled',
+  leftOut: 'left out',
   openSweep: 'preflight',
   closeSweep: 'report',
   mirrorSync: 'mirror-sync',

@@ -335,6 +335,6 @@ export interface PlanEntry {
   recipe: string;
   latest: Release | null;
   canonical: string | null;
-  decision: Decision['decision'] | 'error';
+  decision: Decision['decision'] | 'error' | 'not enrolled';
   reason: string;
 }

@@ -37,6 +37,11 @@ export function openingSteps(
   return proxyActivities<Activities>(options('10m', 4, summary));
 }
 
+/** The same of a plan: whoever reads that nothing was learned asks again. */
+export function planSteps(summary: string): Pick<Activities, 'mirrorSync' | 'resolve' | 'leftOut'> {
+  return proxyActivities<Activities>(options('10m', 2, summary));
+}
+
 /** Small questions to the Temporal server, which is asked until it answers. */
 export function turnSteps(summary: string): Pick<Activities, 'askForTurn' | 'endedWorkflows' | 'lockHolder'> {
   return proxyActivities<Activities>(options('1m', 100, summary));

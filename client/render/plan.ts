@@ -5,7 +5,7 @@ import { oneLine } from './terminal.ts';
 
 /** What a sweep would do, one line a recipe. */
 export function renderPlan(entries: readonly PlanEntry[], columns: number | null): string {
-  const colour = { run: bold, skip: dim, error: yellow };
+  const colour = { run: bold, skip: dim, error: yellow, 'not enrolled': dim };
   const rows = entries.map(({ recipe, latest, canonical, decision, reason }) => [
     oneLine(recipe),
     oneLine(latest?.version ?? '-'),

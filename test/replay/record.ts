@@ -44,6 +44,7 @@ const SHAPES: Record<string, FakeRecipe> = {
   'no-new-version': { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
   'never-released': {},
   held: { releases: ['1.0.0+1'], hold: 'for now' },
+  'tool-missing': { releases: ['1.0.0+1'], deps: ['gitea'], lack: 'git-lfs is not on /usr/bin' },
   'red-install': { releases: ['1.0.0+1'], red: { 'cold-test: install': 'never healthy' } },
   'older-base': {
     releases: ['1.0.0+1', '1.1.0+1', '1.2.0+1'],
@@ -275,6 +276,12 @@ await server.withWorker(host, async () => {
     args: [{ recipes: ['newer-release', 'mirror-sync-error'] }],
   });
   await save('plan', 'plan');
+  await server.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
+    workflowId: 'plan-of-all',
+    taskQueue: TASK_QUEUE,
+    args: [{}],
+  });
+  await save('plan-of-all', 'plan-of-all');
   await server.client.workflow.execute<typeof ledgerWorkflow>('ledgerWorkflow', {
     workflowId: 'ledger',
     taskQueue: TASK_QUEUE,

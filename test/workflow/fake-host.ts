@@ -88,6 +88,8 @@ export interface FakeHost {
   /** What the last closeSweep was told. */
   /** The fingerprint of what decides its verdicts. */
   environment: () => Promise<string>;
+  /** What a plan of all recipes names besides. */
+  leftOut: Awaited<ReturnType<Activities['leftOut']>>;
   opening: Parameters<Activities['openSweep']>[0] | null;
   closing: Parameters<Activities['closeSweep']>[0] | null;
   /** Resolves when the named call was made. */
@@ -123,6 +125,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     faults: {},
     left: [],
     environment: async () => 'e0e1e2e3e4e5',
+    leftOut: [],
     opening: null,
     closing: null,
     busyWith: null,
@@ -140,6 +143,10 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const unknown = (wanted ?? []).filter((name) => !recipes[name]);
         if (unknown.length > 0) throw fault('BadInput', `not enrolled: ${unknown.join()}`);
         return wanted ?? Object.keys(recipes);
+      },
+      async leftOut() {
+        await call('sweep', 'left out');
+        return host.leftOut;
       },
       async openSweep(input) {
         const { recipes: names, holder } = input;

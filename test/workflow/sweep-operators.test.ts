@@ -187,8 +187,14 @@ describe('plan and reap', () => {
       old: { releases: ['1.0.0+1'], canonical: '1.0.0+1' },
       fresh: { releases: ['1.0.0+1', '1.1.0+1'], canonical: '1.0.0+1' },
       gone: { faults: { 'mirror-sync': { type: 'TagMoved' } } },
-      lacking: { releases: ['1.0.0+1'], lack: 'git-lfs is not on /bin' },
+      away: { canonical: '1.0.0+1', faults: { 'mirror-sync': { type: 'MirrorSync' } } },
+      lacking: { releases: ['1.0.0+1'], canonical: '0.9.0+1', lack: 'git-lfs is not on /bin' },
+      unreadable: { releases: ['1.0.0+1'], faults: { resolve: { type: 'RecordUnreadable' } } },
     });
+    host.leftOut = [
+      { recipe: 'keycloak', why: 'a shared live service', gone: false, version: '10.0.0+26' },
+      { recipe: 'lost', why: 'it was swept before', gone: true, version: null },
+    ];
     const plan = await server.withWorker(host, () =>
       server.client.workflow.execute<typeof planWorkflow>('planWorkflow', {
         workflowId: randomUUID(),
@@ -200,7 +206,28 @@ describe('plan and reap', () => {
       { recipe: 'old', decision: 'skip', canonical: '1.0.0+1' },
       { recipe: 'fresh', decision: 'run', latest: { version: '1.1.0+1' }, canonical: '1.0.0+1' },
       { recipe: 'gone', decision: 'error', reason: 'mirror-sync is broken' },
-      { recipe: 'lacking', decision: 'error', reason: 'git-lfs is not on /bin' },
+      {
+        recipe: 'away',
+        decision: 'error',
+        latest: null,
+        canonical: '1.0.0+1',
+        reason: 'mirror-sync is broken',
+      },
+      {
+        recipe: 'lacking',
+        decision: 'error',
+        latest: { version: '1.0.0+1' },
+        canonical: '0.9.0+1',
+        reason: 'git-lfs is not on /bin',
+      },
+      { recipe: 'unreadable', decision: 'error', latest: { version: '1.0.0+1' }, canonical: null },
+      {
+        recipe: 'keycloak',
+        decision: 'not enrolled',
+        canonical: '10.0.0+26',
+        reason: 'a shared live service',
+      },
+      { recipe: 'lost', decision: 'error', canonical: null, reason: 'it was swept before' },
     ]);
     expect(host.calls.filter((call) => /cold-test|promote|record/.test(call))).toEqual([]);
   });
