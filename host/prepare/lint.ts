@@ -11,6 +11,7 @@ import { pathed, RecipeProblem, type Key, type Place } from '../recipe-format/pr
 import { readRecipe, wholeFile, type RecipeFiles } from '../recipe-format/read.ts';
 import { externalKeys } from '../recipe-format/render.ts';
 import { tooLongNames } from '../secrets/needed.ts';
+import { sharedNames } from './shared-names.ts';
 
 /**
  * The rules of good recipes, in the spirit of `abra recipe lint`: what does not keep a release from working, and
@@ -22,6 +23,7 @@ export const LINT_RULES = {
     'each path of backupbot.backup.path is on a volume, since nothing else is archived',
   'backup-twice': 'backupbot.backup=true stands on one service: the specification knows one switch for all',
   'config-unversioned': 'the name of each config has a version that abra.sh exports, so that it can change',
+  'dependency-undefined': 'depends_on names services that there are, though a swarm does not look at it',
   'env-sample-missing': 'there is an .env.sample',
   'healthcheck-missing': 'each service has a healthcheck',
   'image-tag-missing': 'each image has a tag or a digest',
@@ -31,6 +33,7 @@ export const LINT_RULES = {
   'release-notes-missing': 'there are release notes, release/<version>',
   'schema-version-missing': 'each compose file says its version',
   'secret-name-too-long': "the name of each secret, the stack's before it, is within docker's 64 characters",
+  'shared-name': 'a service on the network proxy asks for ${STACK_NAME}_app, since all apps there are app',
   'traefik-disabled': 'an app with a domain is enabled at traefik, or publishes a port',
   unreadable: 'the files can be read',
   'variable-too-early':
@@ -72,7 +75,15 @@ export async function lintCheckout(
     return [...found, problem('env-sample-missing', wholeFile('.env.sample'), 'the recipe has none')];
   }
   try {
-    return [...found, ...lintRelease({ ...(await readRecipe(app)), stack: app.stack, version: app.version })];
+    const files = await readRecipe(app);
+    const shared = (await sharedNames(files)).map(({ place, said }) =>
+      problem(
+        'shared-name',
+        place,
+        `${JSON.stringify(said)} may be another app's on the network proxy: say \${STACK_NAME}_app`,
+      ),
+    );
+    return [...found, ...lintRelease({ ...files, stack: app.stack, version: app.version }), ...shared];
   } catch (error) {
     if (!(error instanceof RecipeProblem)) throw error;
     return [...found, problem('unreadable', error.place, error.what)];
@@ -88,6 +99,7 @@ export function lintRelease(release: LintedFiles): LintProblem[] {
     ...versionLabel(release),
     ...traefik(release),
     ...backup(release, services),
+    ...[...services.values()].flatMap((service) => dependencies(service, services)),
     ...[...services.values()].flatMap(healthcheck),
     ...[...services.values()].flatMap(image),
     ...configs(release),
@@ -233,6 +245,16 @@ function mountTargets(service: LintedService | undefined): string[] {
     if (typeof mount === 'string') return [mount.split(':')[1] ?? ''].filter((target) => target !== '');
     return isMapping(mount) && typeof mount['target'] === 'string' ? [mount['target']] : [];
   });
+}
+
+function dependencies({ keys }: LintedService, services: ReadonlyMap<string, LintedService>): LintProblem[] {
+  const written = keys.get('depends_on');
+  if (written === undefined) return [];
+  const { value, place } = written;
+  const names = Array.isArray(value) ? value.map(String) : Object.keys(isMapping(value) ? value : {});
+  return names
+    .filter((name) => !services.has(name))
+    .map((name) => problem('dependency-undefined', place, `${JSON.stringify(name)} is no service`));
 }
 
 function healthcheck({ keys, place }: LintedService): LintProblem[] {

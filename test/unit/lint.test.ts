@@ -190,6 +190,16 @@ describe('a recipe has a problem', () => {
       'traefik-disabled compose.yml:8 services.app.deploy.labels: no service has traefik.enable=true',
     ],
     [
+      'that waits for a service which it does not have',
+      compose('secrets: [key]', 'secrets: [key]\n    depends_on: [app, discourse]'),
+      'dependency-undefined compose.yml:7 services.app.depends_on: "discourse" is no service',
+    ],
+    [
+      'that does so in the other form',
+      compose('secrets: [key]', 'secrets: [key]\n    depends_on: {db: {condition: service_started}}'),
+      'dependency-undefined compose.yml:7 services.app.depends_on: "db" is no service',
+    ],
+    [
       'without a healthcheck',
       compose('configs:', `${WEB.replace(/ +healthcheck.*\n/, '')}configs:`),
       'healthcheck-missing compose.yml:11 services.web: has no healthcheck',
@@ -265,6 +275,51 @@ describe('a recipe has a problem', () => {
   it('where a link leads out of the checkout', async () => {
     await symlink('/etc/passwd', path.join(checkout, 'README.md'));
     expect(await lint({ 'README.md': null })).toHaveLength(1);
+  });
+});
+
+describe('a service on the network proxy', () => {
+  const FRONT = `${WEB}    networks: [proxy, internal]
+    environment: {A: b}
+    configs: [conf]
+networks: {proxy: {external: true}, internal: {}}
+`;
+  const front = (from: string, to: string, conf = 'x'): Changes => ({
+    ...compose('configs:\n', `${FRONT.replace(from, to)}configs:\n`),
+    'conf.tmpl': conf,
+  });
+  const place = (at: string): RegExp => new RegExp(`^shared-name compose.yml:\\d+ ${at}: "`);
+
+  it.each<[string, Changes, RegExp]>([
+    ['in its environment', front('{A: b}', '{UPSTREAM: "http://app/x"}'), place('services.web.environment')],
+    ['in the other form', front('{A: b}', '["UPSTREAM=app:3000"]'), place('services.web.environment')],
+    [
+      'in a command',
+      front('environment: {A: b}', 'command: [proxy, "app:80"]'),
+      place('services.web.command'),
+    ],
+    ['in a config', front('', '', 'reverse_proxy app:3000\n'), place('configs.conf.file')],
+    [
+      'in a config that is mounted by its long form',
+      front('[conf]', '[{source: conf, target: /c}]', 'server app:3000;\n'),
+      place('configs.conf.file'),
+    ],
+  ])('asks for app: %s', async (_, changes, expected) => {
+    expect(await lint(changes)).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it.each<[string, Changes]>([
+    ["asks by its stack's name", front('', '', 'reverse_proxy {{ env "STACK_NAME" }}_app:3000\n')],
+    ['asks for a name that only begins so', front('', '', 'http://app.example.org http://apps app-db:1\n')],
+    ['asks for another service', front('', '', 'reverse_proxy db:3000\n')],
+    ['is not on it', front('[proxy, internal]', '[internal]', 'reverse_proxy app:3000\n')],
+    ['does not have the config', front('    configs: [conf]\n', '', 'reverse_proxy app:3000\n')],
+    [
+      'is app itself',
+      compose('secrets:', 'networks: [proxy]\n    environment: {A: "http://app"}\n    secrets:'),
+    ],
+  ])('has no problem: it %s', async (_, changes) => {
+    expect(await lint(changes)).toEqual([]);
   });
 });
 
