@@ -96,6 +96,7 @@ async function prepare(
   if (app.settings.overlay !== null) {
     const folder = await openCheckout(path.dirname(app.settings.overlay), path.dirname(overlayName));
     const overlay = await readOverlay(folder, overlayName, written[0]);
+    checkNoImages(overlay, written);
     written.push(overlay);
     files.push(interpolateCompose(overlay, lookup));
     folders.push(folder);
@@ -143,6 +144,21 @@ async function readOverlay(
   const { version: _, ...rest } = overlay.compose;
   const version = over?.compose['version'];
   return { ...overlay, compose: version === undefined ? rest : { version, ...rest } };
+}
+
+/** It lies over every release that is deployed, base and head: another image would be tested in place of each. */
+function checkNoImages(overlay: ComposeSource, written: readonly ComposeSource[]): void {
+  const services = (file: ComposeSource): Mapping => {
+    const { services: found } = file.compose;
+    return isMapping(found) ? found : {};
+  };
+  for (const [name, service] of Object.entries(services(overlay))) {
+    if (!isMapping(service) || service['image'] === undefined) continue;
+    if (!written.some((file) => Object.hasOwn(services(file), name))) continue;
+    const what =
+      "is the release's to say: an overlay lies over each release, and would have another one tested";
+    throw new RecipeProblem(overlay.at('services', name, 'image'), what);
+  }
 }
 
 function placeIn(files: readonly ComposeSource[], keys: readonly Key[]): Place {

@@ -799,6 +799,11 @@ configs: {c: {file: page.html, name: "\${STACK_NAME}_c"}}
       'recipes/thing/overlay.yml:1: services.app.cap_add.0: the capability ALL reaches the whole host; if it must be so, allow: [cap-add:ALL] in recipes/thing/recipe.yml',
     ],
     [
+      'says the image of a service that the recipe has',
+      'services: {app: {image: "x:old"}}',
+      "recipes/thing/overlay.yml:1: services.app.image: is the release's to say",
+    ],
+    [
       'speaks of a service that the recipe does not have',
       'services: {web: {environment: [A=1]}}',
       'recipes/thing/overlay.yml:1: services.web: has no image in any of the compose files',
