@@ -138,7 +138,7 @@ export function routeFindings(files: readonly ComposeSource[], app: Routed): Fin
     function checkHost(host: string): void {
       if (host === app.domain || host.endsWith(`.${app.domain}`)) return;
       find(
-        `route:${host}`,
+        `route:${hostName(host, app.domain)}`,
         `the host ${said(host)} is not this app's: it may have its domain, and what is below it`,
       );
     }
@@ -195,6 +195,14 @@ function isOwnName(name: string, stack: string): boolean {
 /** The same for every deployment, so that it can be allowed. */
 function labelName(label: string, stack: string): string {
   return `traefik-label:${label.replaceAll(stack.toLowerCase(), 'STACK_NAME')}`;
+}
+
+/**
+ * Likewise. A certificate for `*.<zone>` is good for `minio-<domain>` and not for `minio.<domain>`, so that an operator
+ * has reason to allow the former.
+ */
+function hostName(host: string, domain: string): string {
+  return host.endsWith(`-${domain}`) ? `${host.slice(0, -domain.length)}DOMAIN` : host;
 }
 
 function said(text: string): string {

@@ -44,6 +44,7 @@ describe('labels for the proxy', () => {
     expect(
       findings([
         `traefik.http.routers.${S}.rule=Host(\`chat.example.org\`)`,
+        `traefik.http.routers.${S}-minio.rule=Host(\`minio-thing.example.org\`)`,
         `traefik.http.routers.${S}.priority=7`,
         `traefik.http.routers.${S}.middlewares=error-pages-middleware`,
         `traefik.http.services.${S}.loadbalancer.server.url=http://x`,
@@ -53,6 +54,7 @@ describe('labels for the proxy', () => {
       ]).sort(),
     ).toEqual([
       'route:chat.example.org',
+      'route:minio-DOMAIN',
       'router-priority',
       'tcp-entrypoint:irc',
       'traefik-label:traefik.http.services.STACK_NAME.loadbalancer.server.url',
