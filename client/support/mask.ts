@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import { isSecretName } from '../../domain/secret-name.ts';
 import { redact } from '../../host/machine/process.ts';
 
 /**
@@ -19,20 +20,9 @@ const MASKED = '***';
 const IN_URL =
   /\b([a-z][a-z0-9+.-]{0,20}:\/\/)(?:[^\s/?#"'<>]{0,2000}|[^\s/:@"'<>]{1,200}:[^\s@"'<>]{0,2000})@/gi;
 
-/** A word of any name. */
-const IN_SECRET_NAME =
-  /passw|passphrase|pwd|secret|token|(?:api|private|access)[_-]?key|credential|auth(?!or)/i;
-/** A whole word of a name, as of DB_PASS and jwtKey. */
-const SECRET_WORD = /^(?:.*(?<!by|com)pass|pw)\d*$/i;
-const KEY_WORD = /^keys?\d*$/i;
-const PUBLIC_WORD = /^pub(?:lic)?$/i;
-/** What names a file does not hold what is in it, and what is read from standard input is not there. */
-const NAMES_A_PLACE = /(?:file|stdin)$/i;
 /** `temporal.tls.key` is called like a key, and is where one stands. */
 const IS_KEY = /(?:^|\.)key$/i;
 const IS_PATH = /^[\\"']*\/[\w.-]+\/[\w./-]+[\\"']*$/;
-/** Of a name; those that are longer say by their end what they are. */
-const LOOKED_AT = 200;
 /** Before a space, an equals sign or a colon. Names are not looked for in the middle of one. */
 const NAME = /(?<![\w.-])[\w.-]+/g;
 /** Between it and its value. */
@@ -66,15 +56,6 @@ const QUOTED_BY_PARSER = /,? ?(?:\.\.\.)?"(?:(?!" is not valid)[\s\S]){0,200}"(?
 const IS_SENT = /^send$/;
 /** Environments, by the names that they have in our files and the engine's. */
 const IS_ENVIRONMENT = /env(?:ironment)?$/i;
-
-function isSecretName(written: string): boolean {
-  const name = written.slice(-LOOKED_AT);
-  if (NAMES_A_PLACE.test(name)) return false;
-  if (IN_SECRET_NAME.test(name)) return true;
-  const words = name.replaceAll(/([a-z\d])(?=[A-Z])|([A-Z])(?=[A-Z][a-z])/g, '$1$2_').split(/[^A-Za-z\d]+/);
-  const isPublic = words.some((word) => PUBLIC_WORD.test(word));
-  return words.some((word) => SECRET_WORD.test(word) || (KEY_WORD.test(word) && !isPublic));
-}
 
 /** Whether what stands under this name is one, as it is written there. */
 function isSecret(name: string, written: string): boolean {

@@ -73,7 +73,7 @@ const swarm: Partial<Swarm> = {
 function keep(changes: Partial<Swarm> = {}, rest: Partial<AllEvidence> = {}): Promise<void> {
   return keepAll({
     swarm: { ...swarm, ...changes } as Swarm,
-    app: { stack: 'gite-1_test', secrets: {} },
+    app: { stack: 'gite-1_test', secrets: {}, env: {} },
     folder,
     since: SINCE,
     signal: new AbortController().signal,
@@ -106,11 +106,26 @@ describe('evidence of a deployment', () => {
 
   test('is without the secrets that hooks and checks were told, of which the stack knows nothing', async () => {
     const secrets = { DEP_KEYCLOAK_PASSWORD: 'of-the-run', DEP_KEYCLOAK_CLIENT_SECRET: 'of-its-client' };
-    const app = { stack: 'gite-1_test', secrets };
+    const app = { stack: 'gite-1_test', secrets, env: {} };
     const says = 'said of-its-client and\u001b[1m of-the\u001b[0m-run';
     await keep({ logs: async () => `${says}\n` }, { app });
     expect(await kept('app.log')).toContain('said *** and ***\n');
     expect(await fitToKeep(swarm as Swarm, app, says)).toBe('said *** and ***');
+  });
+
+  test('is without what an operator set under the name of a secret, and has all else', async () => {
+    const env = {
+      SMTP_PASSWORD: 'of-the-mail-server',
+      OIDC_OP_TOKEN_ENDPOINT: 'https://login.example.org/token',
+      SECRET_KEY_VERSION: 'v2',
+      TITLE: 'of-the-house',
+    };
+    const says = Object.values(env).join(' ');
+    await writeFile(path.join(folder, 'deployed-1-compose.yml'), `${says}\n`);
+    await keep({ logs: async () => `${says}\n` }, { app: { stack: 'gite-1_test', secrets: {}, env } });
+    const shown = '*** https://login.example.org/token v2 of-the-house\n';
+    expect(await kept('app.log')).toContain(shown);
+    expect(await kept('deployed-1-compose.yml')).toBe(shown);
   });
 
   test('says what is missing and why, and is kept without it', async () => {
