@@ -18,6 +18,8 @@ const NAMES = [
   'there-after-a-restart',
   'label-of-another-version',
   'pre-release-on-top',
+  'drone-leftover-secret',
+  'discourse-undefined-service',
 ];
 
 let stage: Stage | undefined;

@@ -12,10 +12,12 @@ export interface Entry {
   planted: string;
   /** What a wrong verdict on it would cost, or where it was met. */
   matters: string;
-  /** In the order they are published; each is swept before the next one is. All but the last must pass. */
+  /** In the order they are published; each is swept before the next one is. All before the last must pass, or come to what they say. */
   releases: readonly [Release, ...Release[]];
   /** What the operator has for it, beside where it comes from. */
   folder?: Folder;
+  /** Secrets that a promote which broke off has left at its warm domain: by their names after the stack's, their values. */
+  leftovers?: Readonly<Record<string, string>>;
   expected: Expected;
 }
 
@@ -39,6 +41,8 @@ export interface Release {
   moves?: readonly string[];
   /** Published together with the next one, and not swept before. */
   unswept?: true;
+  /** What must be said of it where it is not the last one and does not pass. */
+  comes?: Expected;
   /** Its image is {{leaving}}, which is gone from registry and engine once it was swept. */
   imageLeaves?: true;
 }
@@ -58,6 +62,8 @@ export interface Expected {
   tier?: Tier;
   /** Of a PASS: the version on record, where it is not the one published last. */
   promoted?: string;
+  /** Of what is red: the version on record all the same. */
+  canonical?: string;
   /** Part of the outcome's reason, of a tier's note or reason, or of a lint problem. */
   says?: string;
   /** What the tiers say, as far as it matters. */

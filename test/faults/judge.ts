@@ -42,6 +42,14 @@ export function judge(entry: Entry, result: Judged): Pick<Verdict, 'mark' | 'see
       return { mark: 'wrong outcome', seen, wrong: [`${outcome.promoted} was promoted, not ${promoted}`] };
     }
   }
+  if (
+    expected.canonical !== undefined &&
+    'canonical' in outcome &&
+    outcome.canonical !== expected.canonical
+  ) {
+    const now = `${outcome.canonical ?? 'none'} is the canonical, not ${expected.canonical}`;
+    return { mark: 'wrong outcome', seen, wrong: [now] };
+  }
   const misplaced = [
     ...(outcome.kind === 'FAIL' && outcome.tier !== expected.tier
       ? [`red at ${outcome.tier}, and it must be at ${expected.tier}`]

@@ -25,7 +25,9 @@ test('each entry has a name of its own, which a recipe can have, and words of it
 test('each entry says where a red is seen, and sweeps its last release', () => {
   for (const entry of CATALOGUE) {
     const { expected, releases } = entry;
-    expect([entry.name, expected.tier !== undefined]).toEqual([entry.name, expected.outcome === 'FAIL']);
+    for (const { outcome, tier } of [expected, ...releases.flatMap(({ comes }) => comes ?? [])]) {
+      expect([entry.name, tier !== undefined]).toEqual([entry.name, outcome === 'FAIL']);
+    }
     expect([entry.name, releases.at(-1)?.unswept]).toEqual([entry.name, undefined]);
     const versions = releases.map((_, index) => versionOf(entry, index));
     expect(versions.filter((version) => parseVersion(version) === null)).toEqual([]);
@@ -73,6 +75,7 @@ test.each([
   ['wrong tier', { outcome: 'PASS', level: 3 }, green],
   ['wrong outcome', { outcome: 'PASS', promoted: '2.0.0+1' }, green],
   ['wrong outcome', { outcome: 'ERROR infrastructure' }, green],
+  ['wrong outcome', { outcome: 'FAIL', tier: 'install', canonical: '0.9.0+1' }, red],
   ['falsely green', { outcome: 'FAIL', tier: 'install' }, green],
   ['falsely red', { outcome: 'PASS' }, red],
   ['falsely red', { outcome: 'ERROR infrastructure' }, red],

@@ -14,7 +14,7 @@ const DUMP = [
 const LOAD = 'backupbot.restore.post-hook=cp /data/dump.sql /data/row';
 
 /** A server that keeps its rows in memory, reads its file when it starts, and writes it when it ends. */
-const IN_MEMORY = [
+export const IN_MEMORY = [
   'cp /data/table /tmp/table 2> /dev/null || touch /tmp/table',
   'trap "cp /tmp/table /data/table; exit 0" TERM',
   'serve & while true; do sleep 1 & wait $!; done',
@@ -364,6 +364,53 @@ export const BACKUP: readonly Entry[] = [
     releases: [{ compose: helper([ASKED]) }, {}],
     folder: { hooks: ROW },
     expected: { outcome: 'PASS', tiers: { backup: 'skipped', restore: 'skipped' } },
+  },
+  {
+    name: 'labels-come-later',
+    planted: 'nothing; the first release has no label for a backup, and the second one has',
+    matters: 'mumble has them since 1.0.0: the release that is tested counts, not the one before it',
+    releases: [{}, { labels: [ASKED] }],
+    folder: { hooks: ROW },
+    expected: { outcome: 'PASS', tiers: { upgrade: 'pass', backup: 'pass', restore: 'pass' } },
+  },
+  {
+    name: 'hook-from-a-config',
+    planted: 'nothing; the hook that dumps is a script in a config that came with the second release',
+    matters: 'a hook that runs in a container of the release before does not find it, as in mattermost-lts',
+    releases: [
+      {},
+      {
+        compose: {
+          services: { app: { configs: [{ source: 'dump', target: '/dump.sh' }] } },
+          configs: { dump: { name: '${STACK_NAME}_dump_${DUMP_VERSION}', file: 'dump.sh' } },
+        },
+        files: { 'dump.sh': 'cp /data/row /data/dump.sql\n', 'abra.sh': 'export DUMP_VERSION=v1\n' },
+        labels: [...DUMP.slice(0, 2), 'backupbot.backup.pre-hook=sh /dump.sh', LOAD],
+      },
+    ],
+    folder: { hooks: ROW },
+    expected: { outcome: 'PASS', tiers: { upgrade: 'pass', backup: 'pass', restore: 'pass' } },
+  },
+  {
+    name: 'stranded-by-its-restore',
+    planted: 'its server leaves with 0 when a restore is done, and is started again on failure alone',
+    matters: 'plausible lost its database for a moment, and was down until somebody started it',
+    releases: [
+      {
+        compose: app('trap "exit 0" TERM; serve & while true; do sleep 1 & wait $!; done', {
+          deploy: { restart_policy: { condition: 'on-failure' } },
+        }),
+        labels: [ASKED, 'backupbot.restore.post-hook=(sleep 1; kill 1) &'],
+        timeout: 12,
+      },
+    ],
+    folder: { hooks: ROW },
+    expected: {
+      outcome: 'PASS',
+      tiers: { restore: 'pass' },
+      says: 'only after its services were restarted',
+      lint: ['restore-needs-restart'],
+    },
   },
   {
     name: 'hook-in-a-job',
