@@ -57,6 +57,23 @@ describe('our own recipes', () => {
     const all = await createRecipes(OURS).all();
     expect(all.filter(({ problem }) => problem !== null)).toEqual([]);
   });
+
+  test('may have the second names that they give themselves beside their own domain', async () => {
+    const recipes = createRecipes(OURS);
+    const asked = await Promise.all(
+      (await recipes.all()).map(async ({ recipe }) => {
+        const { env, allow } = await recipes.one(recipe);
+        const hosts = Object.values(env).filter((value) => value.endsWith('-${DOMAIN}'));
+        return hosts.map((host) => [
+          recipe,
+          host,
+          allow.includes(`route:${host.replace('${DOMAIN}', 'DOMAIN')}`),
+        ]);
+      }),
+    );
+    expect(asked.flat().filter(([, , allowed]) => !allowed)).toEqual([]);
+    expect(asked.flat().length).toBeGreaterThan(2);
+  });
 });
 
 test('bluesky-pds gets a private key on secp256k1, in hexadecimal', async () => {
