@@ -20,6 +20,7 @@ const NAMES = [
   'pre-release-on-top',
   'drone-leftover-secret',
   'discourse-undefined-service',
+  'asks-app-on-proxy',
 ];
 
 let stage: Stage | undefined;
