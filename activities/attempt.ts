@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, CancelledFailure, Context, log } from '@temporalio/activity';
 import { Fault, FAULTS, messageOf, type FaultType } from '../domain/fault.ts';
 import { quotable } from '../domain/printable.ts';
-import type { RunRef } from '../domain/run.ts';
+import type { Span } from '../domain/time-spent.ts';
+import { runName, type RunRef } from '../domain/run.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { ReconciledStack } from '../host/engine/ownership.ts';
 import { engineStatus } from '../host/engine/daemon.ts';
 import type { Claim, Holder } from '../host/lock/host-lock.ts';
 import type { ProcessRunner } from '../host/machine/process.ts';
+import { createStopwatch, type Spend } from '../host/machine/stopwatch.ts';
 import type { Tools } from '../host/tools.ts';
 import type { World } from './world.ts';
 
@@ -20,6 +22,8 @@ export interface Attempt {
   commands: ProcessRunner;
   /** Says what is being waited for; shown in the Temporal UI with the pending activity. */
   report(what: string): void;
+  /** Notes what its time is spent on. */
+  spend: Spend;
   /** When it is ended, milliseconds since the epoch. */
   until: number;
   /** Ends it, since another came later. */
@@ -47,11 +51,16 @@ const UNREACHABLE = /^E(CONN|HOST|NET|PIPE|AI_|NOTFOUND|TIMEDOUT)/;
  * Runs a step's body with heartbeats, cancellation and the one translation of errors: a Fault becomes an
  * ApplicationFailure of its type, retryable or not by the one list in domain/fault.ts.
  */
-export async function inAttempt<T>(world: World, body: (attempt: Attempt) => Promise<T>): Promise<T> {
+export async function inAttempt<T>(
+  world: World,
+  body: (attempt: Attempt) => Promise<T>,
+  run: RunRef | null = null,
+): Promise<T> {
   const context = Context.current();
   const commandMark = await world.attempts.mark(null);
   const overtaken = new AbortController();
   const signal = AbortSignal.any([context.cancellationSignal, overtaken.signal]);
+  const stopwatch = createStopwatch();
   let doing = 'starting';
   const beat = setInterval(() => context.heartbeat(doing), HEARTBEAT_MS);
   const attempt: Attempt = {
@@ -62,6 +71,7 @@ export async function inAttempt<T>(world: World, body: (attempt: Attempt) => Pro
       doing = what;
       context.heartbeat(what);
     },
+    spend: stopwatch.spend,
     until: Date.now() + context.info.startToCloseTimeoutMs,
     overtaken: (why) => overtaken.abort(why),
   };
@@ -73,6 +83,29 @@ export async function inAttempt<T>(world: World, body: (attempt: Attempt) => Pro
     throw asFailure(error);
   } finally {
     clearInterval(beat);
+    if (run !== null) await keepTime(world, run, stopwatch.spans(), context.info);
+  }
+}
+
+/**
+ * Keeps what an attempt of a run's step was spent on. Of a later attempt that is also the time since the step was first
+ * asked for, as far as those before it noted nothing better: they came to nothing, and were waited for.
+ */
+async function keepTime(
+  { times }: Pick<World, 'times'>,
+  run: RunRef,
+  spans: readonly Span[],
+  { attempt, scheduledTimestampMs, currentAttemptScheduledTimestampMs }: Context['info'],
+): Promise<void> {
+  const before: Span = {
+    on: 'retries',
+    fromMs: scheduledTimestampMs,
+    toMs: currentAttemptScheduledTimestampMs,
+  };
+  try {
+    await times.add(runName(run), attempt === 1 ? spans : [before, ...spans]);
+  } catch (error) {
+    log.warn('where its time went was not kept', { error });
   }
 }
 
@@ -161,8 +194,9 @@ export async function holdingHost<T>(
   holders: readonly Holder[],
   step: string,
   body: (attempt: HostAttempt) => Promise<T>,
+  run: RunRef | null = null,
 ): Promise<T> {
-  return inAttempt(world, async (attempt) => {
+  const held = async (attempt: Attempt): Promise<T> => {
     const now = `${step}, attempt ${attempt.number}`;
     const { generation, guard } = await claim(world, holders, now, attempt);
     const entered = await world.attempts.enter(generation, now, attempt.overtaken);
@@ -170,14 +204,25 @@ export async function holdingHost<T>(
       passBoundary('attempt.after-enter');
       // Whoever came before us has ended; whoever came after us while we waited for that ends us.
       await guard();
-      const { signal, report, until } = attempt;
+      const { signal, report, spend, until } = attempt;
       const commandMark = await world.attempts.mark(generation);
       const commands = world.runnerFor({ signal, commandMark });
-      const bonds = { commands, commandMark, signal, guard, report, until };
+      const bonds = { commands, commandMark, signal, guard, report, spend, until };
       const reconciling = (reconciled: ReconciledStack): Tools => world.toolsFor({ ...bonds, reconciled });
       return await body({ ...attempt, ...world.toolsFor(bonds), generation, commands, guard, reconciling });
     } finally {
       await entered.leave();
     }
-  });
+  };
+  return inAttempt(world, held, run);
+}
+
+/** The same for a step of a recipe's run, which keeps where its time went. */
+export async function holdingHostFor<T>(
+  world: World,
+  run: RunRef,
+  step: string,
+  body: (attempt: HostAttempt) => Promise<T>,
+): Promise<T> {
+  return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, body, run);
 }

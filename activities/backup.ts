@@ -1,12 +1,11 @@
 import { planBackup, type BackupPlan } from '../domain/backup-plan.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { runName } from '../domain/run.ts';
 import type { Taken } from '../host/data/backups.ts';
 import { missingMarkers } from '../host/data/data-marker.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { coldApp, type TierStep } from './app.ts';
-import { holdersOf, holdingHost } from './attempt.ts';
+import { holdingHostFor } from './attempt.ts';
 import { runHooks, whileHooksHaveTheirContainers, type Hooked } from './service-hooks.ts';
 import { askTier, refuseUnlessRunning, type TierAnswer } from './tier.ts';
 import type { World } from './world.ts';
@@ -16,7 +15,7 @@ export function backup(world: World) {
     /** Archives what the backupbot labels name of the run's deployment, while it runs. */
     async coldBackup(input: TierStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
+      return holdingHostFor(world, run, step, async (attempt) => {
         const { stacks, backups } = attempt;
         const app = await coldApp(world, attempt, input);
         await refuseUnlessRunning(attempt, app, 'back up');

@@ -1,8 +1,7 @@
-import { runName } from '../domain/run.ts';
 import { placeMarkers } from '../host/data/data-marker.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { coldApp, type TierStep } from './app.ts';
-import { holdersOf, holdingHost } from './attempt.ts';
+import { holdingHostFor } from './attempt.ts';
 import { askTier, deployAnswer, writeData, type DeployAnswer } from './tier.ts';
 import { askUpgrade } from './upgrade.ts';
 import type { World } from './world.ts';
@@ -12,7 +11,7 @@ export function coldTest(world: World) {
     /** Deploys a commit on the run's throw-away domain, from nothing, and has data written there. */
     async coldInstall(input: TierStep): Promise<DeployAnswer> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
+      return holdingHostFor(world, run, step, async (attempt) => {
         const { deployer, stacks } = attempt;
         const app = await coldApp(world, attempt, input);
         // Nothing that an earlier attempt left may help this one.

@@ -2,9 +2,8 @@ import path from 'node:path';
 import ms from 'ms';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
-import { runName } from '../domain/run.ts';
 import { coldApp, type AppOf, type TierStep } from './app.ts';
-import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
+import { holdingHostFor, type HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 import { askTier, refuseUnlessRunning, type TierAnswer, type TierFailure } from './tier.ts';
 
@@ -21,7 +20,7 @@ export function custom(world: World) {
 /** The tier custom, wherever the run's deployment is: runs the recipe's own checks on it. */
 export async function askCustom(world: World, appOf: AppOf, input: TierStep): Promise<TierAnswer> {
   const { run, step } = input;
-  return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
+  return holdingHostFor(world, run, step, async (attempt) => {
     const app = await appOf(world, attempt, input);
     await refuseUnlessRunning(attempt, app, 'check');
     if (app.settings.checks.length === 0) {

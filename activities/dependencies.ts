@@ -1,7 +1,6 @@
 import type { ProvidedDependency } from '../domain/dependency.ts';
 import { Fault } from '../domain/fault.ts';
-import { runName } from '../domain/run.ts';
-import { holdersOf, holdingHost } from './attempt.ts';
+import { holdingHostFor } from './attempt.ts';
 import type { DependencyProvider, Need } from './dependency-provider.ts';
 import type { World } from './world.ts';
 
@@ -27,8 +26,7 @@ export function dependencies(world: World, provider: DependencyProvider) {
     /** Provides one dependency of the run. */
     async provide(need: Need): Promise<ProvidedDependency> {
       const { run, recipe } = need;
-      const step = `${runName(run)}: dependency ${recipe}`;
-      return holdingHost(world, holdersOf(run), step, (attempt) => provider.provide(attempt, need));
+      return holdingHostFor(world, run, `dependency ${recipe}`, (attempt) => provider.provide(attempt, need));
     },
   };
 }

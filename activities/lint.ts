@@ -1,9 +1,8 @@
 import type { LintProblem } from '../domain/level.ts';
-import { runName } from '../domain/run.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { lintCheckout } from '../host/prepare/lint.ts';
 import { coldApp, type AppOf, type TierStep } from './app.ts';
-import { holdersOf, holdingHost } from './attempt.ts';
+import { holdingHostFor } from './attempt.ts';
 import type { World } from './world.ts';
 
 /** A result travels through histories, so it is bounded; lint.txt has every problem. */
@@ -24,7 +23,7 @@ export function lint(world: World) {
 /** Holds a release's files against the rules of good recipes, wherever it is deployed. */
 export async function lintFiles(world: World, appOf: AppOf, input: TierStep): Promise<Linted> {
   const { run, step } = input;
-  return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
+  return holdingHostFor(world, run, step, async (attempt) => {
     const app = await appOf(world, attempt, input);
     const problems = await lintCheckout(app);
     const lines = problems.length === 0 ? ['no problems'] : problems.map(lineOf);

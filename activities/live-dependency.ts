@@ -30,7 +30,8 @@ export async function provideLive(
   const app = await asItWas(world, attempt, run, lastGood, `dependency ${recipe}`);
   try {
     attempt.report(`waiting for the live ${recipe} at ${app.domain}`);
-    const serves = await attempt.stacks.serves(app, world.config.limits.deploy);
+    const { deploy } = world.config.limits;
+    const serves = await attempt.spend('app', () => attempt.stacks.serves(app, deploy));
     if (!serves.ok) throw away(recipe, app.domain, `does not serve: ${serves.reason}`);
     const { APP_URL: url = '' } = await attempt.stacks.environment(app);
     return { recipe, version: lastGood.version, domain: app.domain, stack: app.stack, url };

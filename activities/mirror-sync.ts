@@ -61,7 +61,11 @@ export function mirrorSync(world: World) {
   return {
     /** Makes the mirror equal to upstream, and answers what upstream has. */
     async mirrorSync({ recipe, run }: { recipe: string; run: RunRef | null }): Promise<Published> {
-      return inAttempt(world, (attempt) => syncMirror(world, attempt, recipe, run));
+      return inAttempt(
+        world,
+        (attempt) => attempt.spend('mirrorSync', () => syncMirror(world, attempt, recipe, run)),
+        run,
+      );
     },
   };
 }

@@ -7,7 +7,7 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { changedImages, type ImageSeen } from '../domain/app.ts';
 import { prepareApp } from './app.ts';
-import { holdersOf, holdingHost } from './attempt.ts';
+import { holdingHostFor } from './attempt.ts';
 import { refuseWithoutLive } from './live-dependency.ts';
 import { reattach } from './reattach.ts';
 import type { World } from './world.ts';
@@ -33,7 +33,7 @@ export type PromoteResult =
 export function promote(world: World) {
   return {
     async promote({ run, release, tested, dependencies }: PromoteInput): Promise<PromoteResult> {
-      return holdingHost(world, holdersOf(run), `${runName(run)}: promote`, async (attempt) => {
+      return holdingHostFor(world, run, 'promote', async (attempt) => {
         const { warm, deployer, stacks, guard, report } = attempt;
         const { recipe } = run;
         const since = world.now();

@@ -7,7 +7,7 @@ import { placeMarkers } from '../host/data/data-marker.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { removeCheckouts, warmApp, type AppOf, type TierStep } from './app.ts';
-import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
+import { holdingHostFor, type HostAttempt } from './attempt.ts';
 import { askCustom } from './custom.ts';
 import { lintFiles, type Linted } from './lint.ts';
 import { reattach } from './reattach.ts';
@@ -30,7 +30,7 @@ export function quickLane(world: World) {
     async quickReattach(input: TierStep): Promise<DeployAnswer> {
       const { run, step, deploy } = input;
       const { recipe } = run;
-      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
+      return holdingHostFor(world, run, step, async (attempt) => {
         const { warm, stacks } = attempt;
         const record = await world.canonicals.read(recipe);
         if (record === null || record.snapshot === null || !isSame(record, deploy)) {
@@ -70,7 +70,7 @@ export function quickLane(world: World) {
 
     /** Stops what was tested and keeps its volumes, which go on being marked as in use: the head may have changed them. */
     async quickUndeploy({ run }: { run: RunRef }): Promise<void> {
-      return holdingHost(world, holdersOf(run), `${runName(run)}: quick-lane: undeploy`, async (attempt) => {
+      return holdingHostFor(world, run, 'quick-lane: undeploy', async (attempt) => {
         const stack = stackName(warmDomain(run.recipe, world.config.zone));
         await attempt.deployer.undeploy({ stack, lifetime: 'warm' });
         passBoundary('quick-lane.after-undeploy');

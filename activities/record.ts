@@ -4,6 +4,7 @@ import { recipeRunId, runShortName } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { givenResult, type RecipeResult } from '../domain/report.ts';
 import { runName, type RunRef } from '../domain/run.ts';
+import { timeSpent, type Span, type TimeSpent } from '../domain/time-spent.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
@@ -11,10 +12,12 @@ import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
 
 /** What a run knows of itself when it ends; the times are milliseconds since the epoch. */
-export interface RunEnd extends Omit<RecipeResult, 'schema' | 'started' | 'ended' | 'workflow'> {
+export interface RunEnd extends Omit<RecipeResult, 'schema' | 'spentMs' | 'started' | 'ended' | 'workflow'> {
   workflow: RunRef['workflow'];
   startedMs: number;
   endedMs: number;
+  /** When it waited for its turn; null of one that did not, and missing from what older versions told. */
+  waited?: Pick<Span, 'fromMs' | 'toMs'> | null;
 }
 
 /** An outcome that a sweep gives, for want of a run that did. */
@@ -99,6 +102,13 @@ export function record(world: World) {
       : outcome;
   }
 
+  /** Null where it cannot be told. */
+  async function spentIn(end: RunEnd): Promise<TimeSpent | null> {
+    const kept = await readable(world.times.read(runName(end)));
+    const waited: Span[] = end.waited ? [{ on: 'turn', ...end.waited }] : [];
+    return kept && timeSpent([...kept, ...waited], end);
+  }
+
   /** What the recipe's run of this sweep, which began no earlier than then, put on record; null if nothing. */
   async function promotionOf({ sweep, sinceMs }: GivenOutcome, recipe: string): Promise<Outcome | null> {
     const canonical = await readable(world.canonicals.read(recipe));
@@ -117,7 +127,7 @@ export function record(world: World) {
         // Of a worker that stood still: the run has ended since, once more.
         if (found && Date.parse(found.ended) > end.endedMs) return found.outcome;
         const outcome = await asRecorded(end);
-        await write(resultOf(end, outcome));
+        await write(resultOf(end, outcome, await spentIn(end)));
         return outcome;
       });
     },
@@ -157,10 +167,10 @@ function nothingToPromote(outcome: Outcome): boolean {
 }
 
 /** What a run knows of itself, as it is kept. */
-function resultOf(end: RunEnd, outcome: Outcome): RecipeResult {
-  const { startedMs, endedMs, asked, ...rest } = end;
+function resultOf(end: RunEnd, outcome: Outcome, spentMs: TimeSpent | null): RecipeResult {
+  const { startedMs, endedMs, waited: _, asked, ...rest } = end;
   const [started, ended] = [startedMs, endedMs].map((ms) => new Date(ms).toISOString()) as [string, string];
-  return { schema: 4, ...rest, asked: { by: asked.by, id: asked.id }, outcome, started, ended };
+  return { schema: 4, ...rest, asked: { by: asked.by, id: asked.id }, outcome, spentMs, started, ended };
 }
 
 /** Whether this very run wrote the record: names of snapshots derive from who took them. */

@@ -2,7 +2,6 @@ import path from 'node:path';
 import type { App } from '../domain/app.ts';
 import { Fault } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { runName } from '../domain/run.ts';
 import type { BackupManifest } from '../host/data/backup-manifest.ts';
 import type { Backups } from '../host/data/backups.ts';
 import { missingMarkers } from '../host/data/data-marker.ts';
@@ -11,7 +10,7 @@ import type { Volume } from '../host/engine/volumes.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { coldApp, type TierStep } from './app.ts';
-import { holdersOf, holdingHost, type HostAttempt } from './attempt.ts';
+import { holdingHostFor, type HostAttempt } from './attempt.ts';
 import { runHooks, whileHooksHaveTheirContainers } from './service-hooks.ts';
 import { askTier, checkData, writeData, type TierAnswer, type TierFailure } from './tier.ts';
 import type { World } from './world.ts';
@@ -24,7 +23,7 @@ export function restore(world: World) {
      */
     async coldRestore(input: TierStep): Promise<TierAnswer> {
       const { run, step } = input;
-      return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
+      return holdingHostFor(world, run, step, async (attempt) => {
         const { stacks, backups } = attempt;
         const app = await coldApp(world, attempt, input);
         const volumes = (await stacks.volumes(app.stack)).filter(({ elsewhere }) => !elsewhere);

@@ -30,12 +30,14 @@ export async function giveRealm(
     passBoundary('realm.after-mark');
   }
   attempt.report(`making the realm ${name} at ${domain}`);
-  const { issuer } = await attempt.realmsAt({ stack, domain, lifetime: isLive ? 'live' : 'cold' }).create({
+  const wanted = {
     ...realm,
     mark: markOf(world, run),
     secrets: await world.realmKey.secretsOf(realm),
     redirectUris: redirectUris(await domainsOf(world, run)),
-  });
+  };
+  const realms = attempt.realmsAt({ stack, domain, lifetime: isLive ? 'live' : 'cold' });
+  const { issuer } = await attempt.spend('app', () => realms.create(wanted));
   passBoundary('realm.after-create');
   return { ...keycloak, realm: { ...realm, issuer } };
 }

@@ -1,7 +1,7 @@
 import { coldDomain, stackName, warmDomain } from '../domain/names.ts';
-import { runName, type RunRef } from '../domain/run.ts';
+import type { RunRef } from '../domain/run.ts';
 import { removeCheckouts } from './app.ts';
-import { holdersOf, holdingHost } from './attempt.ts';
+import { holdingHostFor } from './attempt.ts';
 import { removeColdStack } from './cold-stack.ts';
 import type { DependencyProvider } from './dependency-provider.ts';
 import type { World } from './world.ts';
@@ -22,7 +22,7 @@ export function teardown(world: World, provider: DependencyProvider) {
      * dependencies that are named, which outlive it, each before those that it needs.
      */
     async teardown({ run, dependencies }: { run: RunRef; dependencies?: string[] }): Promise<void> {
-      return holdingHost(world, holdersOf(run), `${runName(run)}: teardown`, async (attempt) => {
+      return holdingHostFor(world, run, 'teardown', async (attempt) => {
         if (dependencies) {
           for (const recipe of dependencies.toReversed()) await provider.takeBack(attempt, { run, recipe });
         } else {
@@ -39,7 +39,7 @@ export function teardown(world: World, provider: DependencyProvider) {
      * Answers the canonical's version as read back from disk.
      */
     async settle({ run }: { run: RunRef }): Promise<{ version: string } | null> {
-      return holdingHost(world, holdersOf(run), `${runName(run)}: settle`, async ({ warm }) => {
+      return holdingHostFor(world, run, 'settle', async ({ warm }) => {
         const record = await warm.settle(run.recipe);
         await removeCheckouts(world, stackName(warmDomain(run.recipe, world.config.zone)));
         await releaseOwn(run);

@@ -1,11 +1,10 @@
 import { planBackup, type LabelledService } from '../domain/backup-plan.ts';
 import { quotableLine } from '../domain/printable.ts';
-import { runName } from '../domain/run.ts';
 import { missingMarkers, nothingLeft, placeMarkers, someFiles } from '../host/data/data-marker.ts';
 import type { Volume } from '../host/engine/volumes.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { AppOf, TierStep } from './app.ts';
-import { holdersOf, holdingHost } from './attempt.ts';
+import { holdingHostFor } from './attempt.ts';
 import {
   askTier,
   checkData,
@@ -22,7 +21,7 @@ import type { World } from './world.ts';
  */
 export async function askUpgrade(world: World, appOf: AppOf, input: TierStep): Promise<DeployAnswer> {
   const { run, step } = input;
-  return holdingHost(world, holdersOf(run), `${runName(run)}: ${step}`, async (attempt) => {
+  return holdingHostFor(world, run, step, async (attempt) => {
     const { deployer, stacks } = attempt;
     const app = await appOf(world, attempt, input);
     await refuseUnlessRunning(attempt, app, 'upgrade');

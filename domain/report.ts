@@ -5,6 +5,7 @@ import type { Tested } from './recipe-test.ts';
 import type { Asker } from './run.ts';
 import { outcomeName, type Outcome, type TierResult } from './outcome.ts';
 import type { Release } from './release.ts';
+import type { TimeSpent } from './time-spent.ts';
 
 /** What one recipe's run leaves on disk: `result.json` in the run's folder. */
 export interface RecipeResult {
@@ -25,6 +26,8 @@ export interface RecipeResult {
   level: number | null;
   /** Null when it was not looked at. */
   lint: LintProblem[] | null;
+  /** Where its time went, from started to ended; null where that was not kept. Milliseconds. */
+  spentMs: TimeSpent | null;
   /** ISO 8601, UTC. */
   started: string;
   ended: string;
@@ -41,6 +44,7 @@ export const UNTESTED = {
   tiers: [],
   level: null,
   lint: null,
+  spentMs: null,
 } satisfies Partial<RecipeResult>;
 
 /** The result of a sweep's recipe whose run left none, or never began. The times are ISO 8601, UTC. */

@@ -7,6 +7,7 @@ import type { Deploying } from './deploy/deploying.ts';
 import { createRealmsAt, type RealmsAt } from './keycloak/realms-at.ts';
 import type { ReconciledStack } from './engine/ownership.ts';
 import type { ProcessRunner } from './machine/process.ts';
+import { timed, type Spend } from './machine/stopwatch.ts';
 import type { Canonicals } from './store/canonicals.ts';
 
 /** What one attempt lends to what it works with, so that it ends, or stops changing things, when it does. */
@@ -18,6 +19,8 @@ export interface AttemptBonds {
   /** Throws when this attempt no longer holds the host. */
   guard(): Promise<void>;
   report(what: string): void;
+  /** Notes what its time is spent on. */
+  spend: Spend;
   /** When the step is ended, milliseconds since the epoch. */
   until: number;
   /** The live service that this is the reconcile of; none where it is no reconcile. */
@@ -43,18 +46,18 @@ export interface ToolsSettings {
 export function createTools(
   { config, canonicals, now }: ToolsSettings,
   deploying: Deploying,
-  { commands, signal, guard, report }: AttemptBonds,
+  { commands, signal, guard, report, spend }: AttemptBonds,
 ): Tools {
   const { deployer, stacks } = deploying;
   const { zone, state, limits } = config;
-  const snapshots = createSnapshots(commands);
+  const snapshots = timed(spend, 'data', createSnapshots(commands));
   const { headroom } = limits;
   return {
     ...deploying,
     snapshots,
     realmsAt: createRealmsAt({ config, stacks, signal, guard }),
     data: createStackData({ headroom, snapshots, stacks, guard }),
-    backups: createBackups({ state, commands, signal, guard, report }),
+    backups: timed(spend, 'data', createBackups({ state, commands, signal, guard, report })),
     warm: createWarmData({
       zone,
       headroom,

@@ -127,7 +127,12 @@ async function inItsTurn(
       const head = await pullRequestHead({ recipe, pullRequest: pr });
       return ref ?? head.commit;
     });
-    await run.ask('turn', recipe, () => turn.take());
+    const fromMs = Date.now();
+    await run
+      .ask('turn', recipe, () => turn.take())
+      .finally(() => {
+        run.waited = { fromMs, toMs: Date.now() };
+      });
     came = true;
     const { settings, left } = await run.ask('preflight', recipe, () =>
       hostSteps('take the host, preflight, reap').openTest({ recipe, holder }),

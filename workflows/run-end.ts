@@ -61,6 +61,7 @@ export async function record(run: Run, found: Outcome): Promise<RecipeSweepResul
         lint,
         startedMs,
         endedMs: Date.now(),
+        waited: run.waited,
         workflow: ref.workflow,
       }),
     (why) => (run.unrecorded = why),

@@ -27,6 +27,8 @@ export interface Run {
   lint: LintProblem[] | null;
   /** What is left of it, or of a run before it, that nobody could remove: facts beside the outcome. */
   leftovers: string[];
+  /** When it waited for its turn, in milliseconds since the epoch; null where it did not, or does still. */
+  waited: { fromMs: number; toMs: number } | null;
   /** What was seen beside it, for the result. */
   notes: string[];
   /** Why its outcome is not on disk; null unless writing it failed. */
@@ -71,6 +73,7 @@ export function openRun(
     tiers: [],
     lint: null,
     leftovers: left ? [left] : [],
+    waited: null,
     notes: [],
     unrecorded: null,
     enter(step) {

@@ -4,6 +4,7 @@ import { HIGHEST_LEVEL, missedAfter, type LintProblem } from '../../domain/level
 import { EXPECTED, outcomeReason, outcomeTitle, type TierResult } from '../../domain/outcome.ts';
 import type { Tested } from '../../domain/recipe-test.ts';
 import type { Revision } from '../../domain/release.ts';
+import { SPENT_IN_WORDS, type TimeSpent } from '../../domain/time-spent.ts';
 import { EXPECTED_OF_PROMOTE, type RecipeResult } from '../../domain/report.ts';
 import { colourOutcome, nearPath } from './outcomes.ts';
 import { formatDuration } from './quantities.ts';
@@ -25,7 +26,8 @@ export function renderResult(
   result: RecipeResult,
   { folder, columns, cwd }: { folder: string | null; columns: number | null; cwd: string },
 ): string {
-  const { recipe, release, test, outcome, leftovers, notes, tiers, level, lint, started, ended } = result;
+  const { recipe, release, test, outcome, leftovers, notes, tiers, level, lint, spentMs } = result;
+  const { started, ended } = result;
   const what = bold(oneLine(release === null ? recipe : `${recipe} ${release.version}`));
   const took = formatDuration(Date.parse(ended) - Date.parse(started));
   const near = (file: string): string => oneLine(nearPath(file, cwd));
@@ -42,6 +44,7 @@ export function renderResult(
   if ('canonical' in outcome) lines.push(['canonical', '', oneLine(outcome.canonical ?? 'none')]);
   if (level !== null) lines.push(['level', '', levelText(level, result)]);
   if (lint !== null) lines.push(...lintLines(lint));
+  if (spentMs !== null) lines.push(['time', '', timeText(spentMs)]);
   lines.push(...notes.map((note, at): Line => [at === 0 ? 'notes' : '', '', oneLine(note)]));
   if (leftovers !== null) lines.push(['left', '', yellow(oneLine(leftovers))]);
   if (folder !== null) lines.push(['files', '', '', `${near(folder)}${path.sep}`]);
@@ -95,6 +98,15 @@ function failureLines(
     ['', '', `seen: ${oneLine(seen)}`],
     ...(evidence === null ? [] : ([['', '', 'the rest: ', near(evidence)]] satisfies Line[])),
   ];
+}
+
+/** The largest part first; what took no second is left out. */
+function timeText(spent: TimeSpent): string {
+  const parts = (Object.keys(SPENT_IN_WORDS) as (keyof TimeSpent)[])
+    .filter((on) => spent[on] >= 1000)
+    .sort((a, b) => spent[b] - spent[a])
+    .map((on) => `${SPENT_IN_WORDS[on]} ${formatDuration(spent[on])}`);
+  return parts.length === 0 ? 'less than a second of anything' : parts.join(', ');
 }
 
 function levelText(level: number, { tiers, lint }: RecipeResult): string {

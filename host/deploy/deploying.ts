@@ -7,6 +7,7 @@ import type { EngineAccess } from '../engine/access.ts';
 import { createEvidence, type Evidence } from '../evidence/evidence.ts';
 import { createPictures } from '../evidence/pictures.ts';
 import type { ProcessRunner } from '../machine/process.ts';
+import { timed, type Spend } from '../machine/stopwatch.ts';
 import { createAppScripts, type AppScripts } from '../scripts/app-scripts.ts';
 import { createAppEnvironment } from './app-environment.ts';
 import type { Deployer } from './deployer.ts';
@@ -30,6 +31,8 @@ export interface DeployingSettings extends EngineAccess {
   commandMark: string;
   /** Short texts on what is being waited for. */
   report: (what: string) => void;
+  /** Notes what its time is spent on; without it, nobody asks. */
+  spend?: Spend;
   /** The live service that this is the reconcile of; none where it is no reconcile. */
   reconciled?: ReconciledStack | null;
   /** When the step is ended, milliseconds since the epoch; without it, a tier's time from now. */
@@ -40,24 +43,30 @@ export interface DeployingSettings extends EngineAccess {
 export function deployingOnSwarm(settings: DeployingSettings): Deploying {
   const { config, commands, docker, signal, guard, commandMark, report, reconciled = null } = settings;
   const until = settings.until ?? Date.now() + config.limits.tier;
+  const spend: Spend = settings.spend ?? ((_on, body) => body());
   const { via } = config.probe;
   const access = { docker, signal, guard };
   const swarm = openSwarm({ ...access, commandMark });
-  const removal = createStackRemoval({ swarm, zone: config.zone, reconciled, report });
+  const untimed = createStackRemoval({ swarm, zone: config.zone, reconciled, report });
+  const removal = { ...untimed, ...timed(spend, 'app', { stop: untimed.stop }) };
   const recipes = createPreparedRecipes();
   const environment = createAppEnvironment({ config, swarm, servicesOf: recipes.servicesOf });
   const pictures = createPictures({ commands, via, environment });
   const evidence = createEvidence({ swarm, pictures, signal, report });
-  const scripts = createAppScripts({
-    commands,
-    environment,
-    fit: evidence.fit,
-    watchEngine: () => watchEngine(access),
-    guard,
-    report,
-    until,
-  });
-  const shared = { ...access, config, swarm, removal, reconciled, recipes, report, until };
+  const scripts = timed(
+    spend,
+    'scripts',
+    createAppScripts({
+      commands,
+      environment,
+      fit: evidence.fit,
+      watchEngine: () => watchEngine(access),
+      guard,
+      report,
+      until,
+    }),
+  );
+  const shared = { ...access, config, swarm, removal, reconciled, recipes, report, spend, until };
   const stacks = createStacks({ ...shared, environment });
   const deployer = createSwarmDeployer({ ...shared, commands, scripts, pictures, evidence });
   return { deployer, stacks, evidence, scripts };

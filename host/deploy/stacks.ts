@@ -15,6 +15,7 @@ import { STACK_LABEL } from '../engine/stack-label.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import type { Swarm } from '../engine/swarm.ts';
 import { volumesOf, type Volume } from '../engine/volumes.ts';
+import type { Spend } from '../machine/stopwatch.ts';
 import { createProber, taskAddress } from '../probe/prober.ts';
 import { longestDeployment } from './longest-deployment.ts';
 import { deployedHttp } from './app-environment.ts';
@@ -73,13 +74,15 @@ export interface StacksSettings extends EngineAccess {
   recipes: PreparedRecipes;
   environment: Stacks['environment'];
   report: (what: string) => void;
+  /** Notes what time is spent on. */
+  spend: Spend;
   /** When the step is ended, milliseconds since the epoch. */
   until: number;
 }
 
 export function createStacks(settings: StacksSettings): Stacks {
-  const { config, docker, signal, guard, swarm, removal, reconciled, recipes, environment, report, until } =
-    settings;
+  const { config, docker, signal, guard, swarm, removal, reconciled, recipes, environment } = settings;
+  const { report, spend, until } = settings;
   const { zone } = config;
   const longestMs = (): number => Math.min(config.limits.deploy, longestDeployment(until));
 
@@ -113,7 +116,7 @@ export function createStacks(settings: StacksSettings): Stacks {
         throw new Fault('Daemon', `${stack}_${service} has no running container to run a command in`);
       }
       const killedBefore = await oomKills();
-      const done = await swarm.exec(container, command, timeoutMs);
+      const done = await spend('scripts', () => swarm.exec(container, command, timeoutMs));
       refuseKilledCommand(stack, service, seen, done.status, killedBefore !== (await oomKills()));
       return done;
     },

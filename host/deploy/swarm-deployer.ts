@@ -19,6 +19,7 @@ import type { Evidence } from '../evidence/evidence.ts';
 import type { Pictures } from '../evidence/pictures.ts';
 import { passBoundary } from '../machine/boundary.ts';
 import type { ProcessRunner } from '../machine/process.ts';
+import { timed, type Spend } from '../machine/stopwatch.ts';
 import { withExposedEnv } from '../prepare/exposed-env.ts';
 import type { PreparedRecipe } from '../prepare/prepare.ts';
 import { createProber, questionFor, type Question } from '../probe/prober.ts';
@@ -55,19 +56,22 @@ export interface SwarmDeployerSettings extends EngineAccess {
   evidence: Pick<Evidence, 'fit'>;
   /** Short texts on what is being waited for. */
   report: (what: string) => void;
+  /** Notes what time is spent on. */
+  spend: Spend;
   /** When the step that deploys is ended, milliseconds since the epoch; several deployments share what is left. */
   until: number;
 }
 
 export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
-  const { config, commands, docker, signal, guard, report, until } = settings;
+  const { config, commands, docker, signal, guard, report, spend, until } = settings;
   const { swarm, removal, recipes, scripts, pictures, evidence } = settings;
   const { zone } = config;
   const longestMs = (): number => longestDeployment(until);
   const access = { docker, signal, guard };
   const pulled = createPulledImages(config.state, () => new Date());
   const prober = createProber({ via: config.probe.via, swarm, signal });
-  const postCommands = createPostCommands({ commands, swarm, guard, report, fit: evidence.fit });
+  const untimed = createPostCommands({ commands, swarm, guard, report, fit: evidence.fit });
+  const postCommands = timed(spend, 'scripts', untimed);
   const watcher = { swarm, prober, pictures, signal, report, longestMs };
 
   /** What a deployment begins with, before anything of it is made. */
@@ -89,7 +93,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     return {
       recipe,
       question,
-      images: await releaseImages({ ...access, config, pulled, report }, app, recipe),
+      images: await spend('pulling', () => releaseImages({ ...access, config, pulled, report }, app, recipe)),
     };
   }
 
@@ -160,7 +164,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   async function watchedOutcome(watch: Watch): Promise<Outcome> {
     const engineWatch = await watchEngine({ docker, signal });
     try {
-      const outcome = await converge(watcher, watch);
+      const outcome = await spend('app', () => converge(watcher, watch));
       if (!outcome.ok) await engineWatch.check(`watching ${watch.app.stack}`);
       return outcome;
     } finally {

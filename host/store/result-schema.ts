@@ -4,6 +4,7 @@ import { TIERS, type Outcome } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { TEST_MODES, type Tested } from '../../domain/recipe-test.ts';
 import type { Asker } from '../../domain/run.ts';
+import { SPENT_ON } from '../../domain/time-spent.ts';
 import { exactly } from '../machine/exact-schema.ts';
 
 /** A run's result as it is on disk; what cannot be read back is not written, and what older versions wrote is read. */
@@ -43,6 +44,8 @@ export const outcomeSchema = exactly<Outcome>()(
 
 const ms = z.number().nonnegative().exactOptional();
 
+const part = z.number().nonnegative();
+
 const resultKeys = {
   recipe: z.string(),
   outcome: outcomeSchema,
@@ -57,6 +60,10 @@ const resultKeys = {
       z.strictObject({ tier, result: z.literal('not reached') }),
     ]),
   ),
+  spentMs: z
+    .record(z.enum([...SPENT_ON, 'own']), part)
+    .nullable()
+    .default(null),
   started: z.iso.datetime(),
   ended: z.iso.datetime(),
 };
@@ -104,7 +111,8 @@ const ofSweep = { sweep: z.string(), workflow: z.strictObject({ id: z.string(), 
 
 /**
  * Results of schema 1 knew of no level and no lint problems, the first of schema 2 of no leftovers and no notes; those
- * of schema 3 say who asked, and name the run whether or not it ever began; those of schema 4 say what a test tested.
+ * of schema 3 say who asked, and name the run whether or not it ever began; those of schema 4 say what a test tested, and but the first of
+ * them where the time went.
  */
 export const resultSchema = exactly<RecipeResult>()(
   z.discriminatedUnion('schema', [

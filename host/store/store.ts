@@ -5,10 +5,12 @@ import { createMadeRealms, type MadeRealms } from './made-realms.ts';
 import { createRealmKey, type RealmKey } from './realm-secrets.ts';
 import { createResults, type Results } from './results.ts';
 import { createRunIndex, type RunIndex } from './run-index.ts';
+import { createTimes, type Times } from './times.ts';
 
 /** What is written for people, and for those who come after: all of it below the state folder. */
 export interface Store {
   results: Results;
+  times: Times;
   index: RunIndex;
   reports: Reports;
   kept: Kept;
@@ -21,6 +23,7 @@ export function createStore(state: string): Store {
   const index = createRunIndex(state);
   return {
     results: createResults(state),
+    times: createTimes(state),
     index,
     reports: createReports(state),
     kept: createKept(state, index),

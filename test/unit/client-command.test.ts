@@ -95,6 +95,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
       tiers: [{ tier: 'install', result: 'fail', reason: 'app exited', evidence: 'app.log' }],
       level: 0,
       lint: null,
+      spentMs: null,
       started: '2025-03-02T03:00:00.000Z',
       ended,
       workflow: { id: `${sweep}/gitea`, runId: 'r' },

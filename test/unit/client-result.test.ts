@@ -3,6 +3,7 @@ import { renderResult } from '../../client/render/result.ts';
 import { wrapped } from '../../client/render/terminal.ts';
 import { TIERS } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
+import { timeSpent } from '../../domain/time-spent.ts';
 
 const FOLDER = '/var/lib/recipe-sweep/runs/sweep-2025-03-02T03:00:00Z/gitea';
 const LOG = `${FOLDER}/cold-test-upgrade/app.log`;
@@ -32,6 +33,7 @@ const red: RecipeResult = {
   ],
   level: 1,
   lint: null,
+  spentMs: null,
   started: '2025-03-02T03:00:00.000Z',
   ended: '2025-03-02T03:04:02.000Z',
   workflow: { id: 'sweep-2025-03-02T03:00:00Z/gitea', runId: 'r' },
@@ -49,6 +51,20 @@ function shown(result: RecipeResult, columns: number | null = 80): string[] {
   const text = renderResult(result, { folder: FOLDER, columns, cwd: '/home' });
   return text.replace(/\u001b\[\d+m/g, '').split('\n');
 }
+
+test('where the time went is one line, the largest part first and nothing that took no second', () => {
+  const times = { startedMs: 0, endedMs: 242_000 };
+  const noted = [
+    { on: 'app', fromMs: 0, toMs: 190_000 },
+    { on: 'pulling', fromMs: 190_000, toMs: 233_000 },
+    { on: 'data', fromMs: 233_000, toMs: 233_400 },
+  ] as const;
+  const lines = shown({ ...green, spentMs: timeSpent(noted, times) }, 200);
+  expect(lines).toContain(
+    '  time               waiting for the app 3m 10s, pulling 43s, our own overhead 8s',
+  );
+  expect(shown(green).filter((line) => line.includes('time'))).toEqual([]);
+});
 
 test('what passed not quite as it should says in what', () => {
   const note = 'only after its services were restarted; at once: exit status 1';

@@ -11,6 +11,7 @@ import { createAlerts } from '../../host/store/alerts.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createResults } from '../../host/store/results.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
+import { createTimes } from '../../host/store/times.ts';
 import { faultOf, reasonOf } from '../../workflows/input.ts';
 import { createMachine, type Machine, runOfSweep, SWEEP } from './fake-machine.ts';
 
@@ -89,6 +90,32 @@ describe('a run that ends', () => {
     expect(await end(nothingNew)).toEqual(pass);
     const file = path.join(machine.state, 'runs', 'sweep', 'ghost', 'result.json');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ outcome: pass });
+  });
+
+  test('says where all of its time went, of each step as it was noted there', async () => {
+    const startedMs = Date.now() - 60_000;
+    await promote();
+    const endedMs = Date.now() + 1;
+    const waited = { fromMs: startedMs, toMs: startedMs + 50_000 };
+    await end(pass, { startedMs, endedMs, waited });
+    const spent = (await createResults(machine.state).read('sweep/ghost'))?.spentMs;
+    expect(Object.values(spent ?? {}).reduce((sum, ms) => sum + ms, 0)).toBe(endedMs - startedMs);
+    expect(spent).toMatchObject({ turn: 50_000, retries: 0 });
+    const noted = await createTimes(machine.state).read('sweep/ghost');
+    expect([...new Set(noted.map(({ on }) => on))]).toEqual(expect.arrayContaining(['mirrorSync', 'data']));
+  });
+
+  test('says of a later attempt that those before it came to nothing, and how long that took', async () => {
+    await machine.attempt({ dead: false }, 2, ({ mirrorSync }) => mirrorSync({ recipe: 'ghost', run: RUN }));
+    const noted = await createTimes(machine.state).read('sweep/ghost');
+    expect(noted.filter(({ on }) => on === 'retries')).toHaveLength(1);
+  });
+
+  test('says nothing of its time where a newer version noted it, and has its outcome', async () => {
+    const file = path.join(machine.state, 'runs/sweep/ghost/time.jsonl');
+    writeFileSync(file, '{"schema":2}\n');
+    expect(await end(nothingNew)).toEqual(nothingNew);
+    expect((await createResults(machine.state).read('sweep/ghost'))?.spentMs).toBeNull();
   });
 
   test('has not promoted what another run did, by the same name or not', async () => {

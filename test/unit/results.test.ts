@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RecipeResult, SweepReport } from '../../domain/report.ts';
+import { timeSpent } from '../../domain/time-spent.ts';
 import { createReports, type Reports } from '../../host/store/reports.ts';
 import { createResults, type Results } from '../../host/store/results.ts';
 import { parseDocument } from '../fixtures/documents.ts';
@@ -34,6 +35,7 @@ const result: RecipeResult = {
   ],
   level: 1,
   lint: [{ rule: 'image-without-tag', file: 'compose.yml', line: 4, what: 'app: nginx has no tag' }],
+  spentMs: null,
   started: '2025-03-02T03:00:00.000Z',
   ended: '2025-03-02T03:02:00.000Z',
   workflow: { id: 'sweep-1/gitea', runId: 'r' },
@@ -110,6 +112,16 @@ test('a report of schema 2, whose results name their sweep, is read', async () =
   const old = { ...report, schema: 2, recipes: [ofSchema2(result)] };
   await writeFile(reports.fileOf('sweep-1'), JSON.stringify(old));
   expect(await reports.read('sweep-1')).toEqual(report);
+});
+
+test('a result of before time was divided says nothing of where it went, and a later one is read as it was', async () => {
+  const { spentMs: _, ...before } = result;
+  await writeFile(await resultFile(), JSON.stringify(before));
+  expect(await results.read('sweep-1/gitea')).toEqual(result);
+  const times = { startedMs: 0, endedMs: 120_000 };
+  const spentMs = timeSpent([{ on: 'pulling', fromMs: 1_000, toMs: 31_000 }], times);
+  await results.write({ ...result, spentMs });
+  expect(await results.read('sweep-1/gitea')).toMatchObject({ spentMs: { pulling: 30_000, own: 90_000 } });
 });
 
 test('a result of schema 3 tested a release', async () => {

@@ -40,6 +40,7 @@ function resultOf(day: number, outcome: Outcome): RecipeResult {
     tiers: [],
     level: null,
     lint: null,
+    spentMs: null,
     started: at,
     ended: at,
     workflow: { id: `sweep-${day}/gitea`, runId: null },

@@ -87,6 +87,7 @@ interface Written {
   recipes: unknown[];
   run: string;
   since: object;
+  spent: unknown[];
   stack: string;
   started: string;
   step: string;
@@ -250,6 +251,14 @@ const KINDS: Record<string, Kind> = {
     schemas: [1],
     read: async (state, file) => [...(await readResolved(path.join(state, file))).keys()],
     expected: ([{ images } = NOTHING]) => namesOf(images),
+  },
+  'times of a run': {
+    files: /^runs\/[^/]+\/[^/]+\/time\.jsonl$/,
+    source: 'store/times.ts',
+    schemas: [1],
+    read: async (state, _file, [, asker = '', recipe = '']) =>
+      createStore(state).times.read(`${asker}/${recipe}`),
+    expected: (written) => written.flatMap(({ spent }) => spent),
   },
   lock: {
     files: /^lock\/\d+\.json$/,

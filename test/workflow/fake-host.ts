@@ -12,6 +12,7 @@ import type { LintProblem } from '../../domain/level.ts';
 import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.ts';
 import { givenResult, sweepVerdict, type RecipeResult } from '../../domain/report.ts';
 import { runName } from '../../domain/run.ts';
+import { timeSpent } from '../../domain/time-spent.ts';
 import type { Step } from '../../workflows/protocol.ts';
 
 /** A recipe as the fake host knows it: a situation, from which every step's answer follows. */
@@ -244,7 +245,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
         const version = host.canonicals.get(run.recipe) ?? recipes[run.recipe]?.canonical ?? null;
         return version ? { version } : null;
       },
-      async record({ startedMs, endedMs, asked, ...end }) {
+      async record({ startedMs, endedMs, waited = null, asked, ...end }) {
         await call(end.recipe, 'record');
         const rest = { ...end, outcome: asRecorded({ ...end, asked }) };
         const [started, ended] = [new Date(startedMs).toISOString(), new Date(endedMs).toISOString()];
@@ -252,6 +253,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           schema: 4,
           ...rest,
           asked: { by: asked.by, id: asked.id },
+          spentMs: timeSpent(waited ? [{ on: 'turn', ...waited }] : [], { startedMs, endedMs }),
           started,
           ended,
         });
