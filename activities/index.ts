@@ -8,6 +8,7 @@ import { liveOrColdDependencies } from './live-or-cold.ts';
 import { ledger } from './ledger.ts';
 import { lint } from './lint.ts';
 import { mirrorSync } from './mirror-sync.ts';
+import { prefetch } from './prefetch.ts';
 import { promote } from './promote.ts';
 import { quickLane } from './quick-lane.ts';
 import { reap } from './reap.ts';
@@ -36,6 +37,7 @@ export function createActivities(world: World) {
     ...custom(world),
     ...lint(world),
     ...quickLane(world),
+    ...prefetch(world),
     ...promote(world),
     ...teardown(world, provider),
     ...record(world),

@@ -28,6 +28,7 @@ const STEPS: Record<keyof Activities, string | null> = {
   quickCustom: 'quick-lane: custom',
   quickLint: 'quick-lane: lint',
   quickUndeploy: 'quick-lane: undeploy',
+  prefetch: 'prefetch',
   promote: 'promote',
   settle: 'settle',
   teardown: 'teardown',

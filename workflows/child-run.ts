@@ -49,7 +49,9 @@ export async function sweepRecipe(sweep: Sweep, operator: Console, recipe: strin
   });
   operator.running(recipe, scope);
   try {
-    const { outcome, leftovers, unrecorded } = await scope.run(() => runRecipe(sweep, recipe));
+    const { outcome, leftovers, unrecorded } = await scope.run(() =>
+      runRecipe(sweep, recipe, comingNext(operator)),
+    );
     if (unrecorded !== null) noteProblem(sweep, `${recipe}: its outcome was not recorded: ${unrecorded}`);
     if (leftovers !== null) await CancellationScope.nonCancellable(() => reapAfter(sweep, recipe));
     return outcome;
@@ -68,13 +70,28 @@ export function sweepCancelled(): CancelledFailure {
   return new CancelledFailure('the sweep was cancelled');
 }
 
-async function runRecipe({ id, runId, ...sweep }: Sweep, recipe: string): Promise<RecipeSweepResult> {
+/** Each child's input is in its sweep's history, so these are few. */
+const MOST_LOOKED_AHEAD = 25;
+
+function comingNext(operator: Console): string[] {
+  return operator
+    .waiting()
+    .filter((recipe) => operator.skipped(recipe) === null)
+    .slice(0, MOST_LOOKED_AHEAD);
+}
+
+async function runRecipe(
+  { id, runId, ...sweep }: Sweep,
+  recipe: string,
+  next: string[],
+): Promise<RecipeSweepResult> {
   const input: RecipeSweepInput = {
     recipe,
     sweep: { id, runId },
     settings: sweep.settings,
     deadlineMs: deadlineOf(sweep),
     left: sweep.left[recipe] ?? null,
+    next,
   };
   const workflowId = recipeWorkflowId(id, recipe);
   const options = {

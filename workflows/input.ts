@@ -59,7 +59,7 @@ const PROBLEMS_NAMED = 10;
  * its results are called by that, and another run's are not to be taken for them.
  */
 export function parseRecipeSweepInput(input: unknown, workflowId: string): RecipeSweepInput {
-  const { recipe, sweep, settings, deadlineMs, left } = fieldsOf(input);
+  const { recipe, sweep, settings, deadlineMs, left, next = [] } = fieldsOf(input);
   const { id, runId } = fieldsOf(sweep);
   const limits = fieldsOf(settings);
   const wrong: string[] = [];
@@ -77,6 +77,9 @@ export function parseRecipeSweepInput(input: unknown, workflowId: string): Recip
   }
   if (!Number.isFinite(deadlineMs)) wrong.push(`deadlineMs: ${shown(deadlineMs)} is not a time`);
   if (left !== null && typeof left !== 'string') wrong.push(`left: ${shown(left)} is not a text`);
+  if (!Array.isArray(next) || next.some((name) => typeof name !== 'string' || !isRecipeName(name))) {
+    wrong.push(`next: ${shown(next)} is not a list of recipe names`);
+  }
   const called = `${String(id)}/${String(recipe)}`;
   if (wrong.length === 0 && workflowId !== called) {
     wrong.push(`${shown(workflowId)} is not the workflow ID of this run, ${shown(called)}`);

@@ -135,6 +135,8 @@ export interface RecipeSweepInput {
   deadlineMs: number;
   /** What an earlier run left of this recipe and could not be removed; null when nothing is. */
   left: string | null;
+  /** Those whose turn comes after it, the next ones alone; missing from what older versions gave. */
+  next?: string[];
 }
 
 /** What recipeSweepWorkflow returns. */

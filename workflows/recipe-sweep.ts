@@ -8,6 +8,7 @@ import { planTiers } from '../domain/tiers.ts';
 import type { UpgradeQuestion } from '../domain/upgrade-base.ts';
 import { coldTest } from './cold-test.ts';
 import { faultOf, parseRecipeSweepInput, reasonOf, refuseWithout } from './input.ts';
+import { pullingAhead } from './pulling-ahead.ts';
 import type { RecipeSweepInput, RecipeSweepResult } from './protocol.ts';
 import { runAttributes } from './publish.ts';
 import { noVerdict, record, withDependencies } from './run-end.ts';
@@ -40,8 +41,10 @@ export async function recipeSweepWorkflow(input: RecipeSweepInput): Promise<Reci
     refuseWithout(lack);
     // A release is on main; its tip is the head or newer.
     const main = { commit: published.main, version: null, containsHead: true };
-    const { outcome, cancelled } = await withDependencies(run, deps, (dependencies) =>
-      testAndPromote(run, { head, canonical, releases, main }, dependencies),
+    const { outcome, cancelled } = await pullingAhead(run, checked.next, () =>
+      withDependencies(run, deps, (dependencies) =>
+        testAndPromote(run, { head, canonical, releases, main }, dependencies),
+      ),
     );
     const result = await record(run, outcome);
     if (cancelled) throw cancelled;

@@ -101,6 +101,17 @@ export type RecipeSteps = Pick<
   | 'record'
 >;
 
+/** For the recipe whose turn comes next: nothing waits for it, and it is given up at once. */
+export function stepsAhead(
+  { attempts, tierMs }: Pick<SweepSettings, 'attempts' | 'tierMs'>,
+  summary: string,
+): Pick<Activities, 'prefetch'> {
+  return proxyActivities<Activities>({
+    ...options(tierMs, attempts, summary),
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+  });
+}
+
 /** What a reconcile does with a service: as long as a promote, which does as much. */
 export function serviceSteps(
   { attempts, promoteMs }: Pick<SweepSettings, 'attempts' | 'promoteMs'>,

@@ -2,16 +2,32 @@ import path from 'node:path';
 import type { App } from '../../domain/app.ts';
 import { dockerFolder, type Config } from '../config/config.ts';
 import type { EngineAccess } from '../engine/access.ts';
-import { ensureImage, ensureSame, type EnsuredImage, type PresentImage } from '../engine/images.ts';
+import {
+  ensureImage,
+  ensureSame,
+  type EnsuredImage,
+  type ImageHost,
+  type PresentImage,
+} from '../engine/images.ts';
 import type { PulledImages } from '../engine/pulled-images.ts';
 import type { PreparedRecipe } from '../prepare/prepare.ts';
 import { all } from '../machine/all.ts';
 import { RecipeProblem } from '../recipe-format/problem.ts';
+import { whilePulling } from './pulling.ts';
 import { addResolved, readResolved } from './resolved-images.ts';
 
-export interface ReleaseImagesSettings extends EngineAccess {
+export interface ImageHostSettings extends EngineAccess {
   config: Pick<Config, 'state' | 'docker'>;
   pulled: PulledImages;
+}
+
+/** The engine as images are brought to it, with the logins of the worker's user. */
+export function imageHost({ config, docker, signal, guard, pulled }: ImageHostSettings): ImageHost {
+  const logins = path.join(dockerFolder(config), 'config.json');
+  return { docker, signal, guard, pull: config.docker.pull, logins, pulled };
+}
+
+export interface ReleaseImagesSettings extends ImageHostSettings {
   report: (what: string) => void;
 }
 
@@ -21,14 +37,14 @@ export interface ReleaseImagesSettings extends EngineAccess {
  * one that does not exist, Fault Registry, Disk or Daemon.
  */
 export async function releaseImages(
-  { config, pulled, report, ...access }: ReleaseImagesSettings,
+  settings: ReleaseImagesSettings,
   app: App,
   recipe: PreparedRecipe,
 ): Promise<Map<string, PresentImage>> {
+  const { config, pulled, report } = settings;
   const names = [...new Set(recipe.services.map(({ image }) => image))];
   report(`images: ${names.join(', ')}`);
-  const logins = path.join(dockerFolder(config), 'config.json');
-  const host = { ...access, pull: config.docker.pull, logins, pulled };
+  const host = imageHost(settings);
   const proven = Object.values(app.provenImages ?? {}).map(({ image, digest }) => [image, digest] as const);
   const known = app.provenImages === null ? await readResolved(app.resolvedImages) : new Map(proven);
   const remedy =
@@ -37,13 +53,12 @@ export async function releaseImages(
       : app.provenImages === null
         ? 'the next sweep looks anew'
         : `the canonical was proven on it: have the registry give it again, or begin anew: recipe-sweep canonical forget ${app.recipe}`;
-  const ensured = await all(
-    names.map(async (name): Promise<EnsuredImage> => {
-      const digest = known.get(name);
-      if (digest === undefined) return ensureImage(host, name);
-      return ensureSame(host, { image: name, digest, isOnlyOne: app.provenImages !== null, remedy });
-    }),
-  );
+  const ensure = async (name: string): Promise<EnsuredImage> => {
+    const digest = known.get(name);
+    if (digest === undefined) return ensureImage(host, name);
+    return ensureSame(host, { image: name, digest, isOnlyOne: app.provenImages !== null, remedy });
+  };
+  const ensured = await whilePulling(config.state, () => all(names.map(ensure)));
   for (const one of ensured) if (one.ok) await pulled.needed(one.image);
   const present = new Map(
     recipe.services.map(({ name, image }) => {

@@ -11,6 +11,7 @@ import { engine, engineOrNull } from '../engine/daemon.ts';
 import type { ExecResult } from '../engine/exec.ts';
 import { checkOurs, stacksOf, type OwnedStack, type ReconciledStack } from '../engine/ownership.ts';
 import { oomKills, refuseKilledCommand } from '../engine/platform-trouble.ts';
+import { createPulledImages } from '../engine/pulled-images.ts';
 import { STACK_LABEL } from '../engine/stack-label.ts';
 import type { StackRemoval } from '../engine/stack-removal.ts';
 import type { Swarm } from '../engine/swarm.ts';
@@ -19,6 +20,7 @@ import type { Spend } from '../machine/stopwatch.ts';
 import { createProber, taskAddress } from '../probe/prober.ts';
 import { longestDeployment } from './longest-deployment.ts';
 import { deployedHttp } from './app-environment.ts';
+import { createImagesAhead, type ImagesAhead } from './images-ahead.ts';
 import { createOldImages, type OldImages } from './old-images.ts';
 import type { PreparedRecipes } from './prepared-recipes.ts';
 import { createRunningApps, type RunningApps } from './running-app.ts';
@@ -32,7 +34,7 @@ export interface DeployedServices {
 }
 
 /** What is asked of the engine about stacks, and done with what they keep, whoever deployed them. */
-export interface Stacks extends RunningTasks, RunningApps, OldImages {
+export interface Stacks extends RunningTasks, RunningApps, ImagesAhead, OldImages {
   /** Every stack of our zone on this engine, from labels alone. */
   owned(): Promise<OwnedStack[]>;
   services(app: App): Promise<DeployedServices>;
@@ -87,12 +89,14 @@ export function createStacks(settings: StacksSettings): Stacks {
   const longestMs = (): number => Math.min(config.limits.deploy, longestDeployment(until));
 
   const running = createRunningTasks({ swarm, recipes, report, longestMs });
+  const pulled = createPulledImages(config.state, () => new Date());
   const { via } = config.probe;
   const prober = createProber({ via, swarm, signal });
 
   return {
     ...running,
     ...createRunningApps({ via, swarm, prober, recipes, running, signal, report }),
+    ...createImagesAhead({ config, docker, signal, guard, report, pulled }),
     ...createOldImages({ config, docker, guard, swarm }),
     environment,
 

@@ -6,6 +6,7 @@ import { LABEL } from '../../domain/labels.ts';
 import type { StackRef } from '../../domain/lifetime.ts';
 import type { Deployer, Occasion, Proof } from '../../host/deploy/deployer.ts';
 import type { Deploying } from '../../host/deploy/deploying.ts';
+import type { WantedImage } from '../../host/deploy/images-ahead.ts';
 import type { OldImages } from '../../host/deploy/old-images.ts';
 import type { Stacks } from '../../host/deploy/stacks.ts';
 import type { ExecResult } from '../../host/engine/exec.ts';
@@ -62,6 +63,8 @@ export interface FakeEngine {
   elsewhere: Map<string, string[]>;
   /** What was said of images that may go, in order. */
   imagesKept: Parameters<OldImages['removeOldImages']>[0][];
+  /** What was asked for ahead of its deployment, in order. */
+  pulledAhead: WantedImage[];
   /** Whatever was deployed, in order. */
   deployed: (Pick<App, 'stack' | 'version' | 'env'> & { occasion: Occasion; proof: Proof })[];
   /** In what every stack that runs is another than what would be deployed. */
@@ -356,6 +359,12 @@ function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void
     async startedSince(stack) {
       await stillAlive();
       return engine.restarted.has(stack) ? ['app'] : [];
+    },
+
+    async pullAhead(wanted) {
+      await stillAlive();
+      engine.pulledAhead.push(...wanted);
+      return [];
     },
 
     async removeOldImages(keep) {

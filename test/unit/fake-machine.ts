@@ -277,6 +277,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     bytes: 1,
     laterMs: 0,
     imagesKept: [],
+    pulledAhead: [],
     older: [],
     restarted: new Set(),
     realms: new Map(),

@@ -105,6 +105,14 @@ export interface FakeHost {
   said: { at: number; word: TestWord; request: number }[];
   /** So many times the forge is away when something is said. */
   forgeAway: number;
+  /** What is pulled ahead, and how that goes; which is none of the steps in `calls`. */
+  ahead: {
+    does: 'pulls' | 'fails' | 'hangs';
+    /** Beside whose run, and for whom. */
+    asked: { beside: string; next: readonly string[] }[];
+    /** Beside whose run it was given up. */
+    givenUp: string[];
+  };
 }
 
 const commitOf = (version: string): string =>
@@ -135,6 +143,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     sweepMs: 60 * 60 * 1000,
     said: [],
     forgeAway: 0,
+    ahead: { does: 'pulls', asked: [], givenUp: [] },
     async reached(call) {
       if (host.calls.includes(call)) return;
       await new Promise<void>((resolve) => waiters.push({ call, resolve }));
@@ -225,6 +234,15 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
       },
       async quickUndeploy({ run }) {
         await call(run.recipe, 'quick-lane: undeploy');
+      },
+      async prefetch({ run, next }) {
+        const { ahead } = host;
+        ahead.asked.push({ beside: run.recipe, next });
+        if (ahead.does === 'fails') throw fault('Daemon', 'the engine is away');
+        if (ahead.does === 'hangs') {
+          await untilCancelled().finally(() => ahead.givenUp.push(run.recipe));
+        }
+        return { recipe: next[0] ?? null, images: [], problems: [] };
       },
       async promote({ run, release }) {
         await call(run.recipe, 'promote');

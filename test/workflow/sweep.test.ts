@@ -333,3 +333,58 @@ describe('one at a time', () => {
     expect(host.calls).not.toContain('a mirror-sync');
   });
 });
+
+describe('the images of the next recipe', () => {
+  const fresh = { releases: ['1.0.0+1'] };
+  const old = { releases: ['1.0.0+1'], canonical: '1.0.0+1' };
+
+  test('are pulled while one is tested, and while one is skipped nothing is', async () => {
+    const host = fakeHost({ drone: fresh, ghost: old, hedgedoc: fresh });
+    await sweepOf(host);
+    expect(host.ahead.asked).toEqual([{ beside: 'drone', next: ['ghost', 'hedgedoc'] }]);
+    const again = fakeHost({ drone: old, ghost: old, hedgedoc: { ...old, hold: 'for now' } });
+    await sweepOf(again);
+    expect(again.ahead.asked).toEqual([]);
+  });
+
+  test('are no one’s that an operator skips', async () => {
+    const slow = { ...fresh, slow: 'cold-test: install' };
+    const host = fakeHost({ drone: slow, ghost: fresh, hedgedoc: fresh, mumble: fresh });
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('drone cold-test: install');
+      await sweep.executeUpdate('skip', { args: [{ recipe: 'hedgedoc' }] });
+      await sweep.result();
+    });
+    expect(host.ahead.asked).toContainEqual({ beside: 'ghost', next: ['mumble'] });
+  });
+
+  test('change no outcome where they cannot be had', async () => {
+    const host = fakeHost({ drone: fresh, ghost: fresh });
+    host.ahead.does = 'fails';
+    const result = await sweepOf(host);
+    expect(result).toMatchObject({ verdict: 'green', problems: [] });
+    expect(host.ahead.asked).toContainEqual({ beside: 'drone', next: ['ghost'] });
+  });
+
+  test('are given up when the test has ended, and nobody waits for that', async () => {
+    const host = fakeHost({ drone: fresh, ghost: fresh });
+    host.ahead.does = 'hangs';
+    const result = await sweepOf(host);
+    expect(result.verdict).toBe('green');
+    await expect.poll(() => host.ahead.givenUp, { timeout: 10_000 }).toEqual(['drone']);
+  });
+
+  test('are given up with the sweep', async () => {
+    const host = fakeHost({ drone: { ...fresh, hangs: 'cold-test: install' }, ghost: fresh });
+    host.ahead.does = 'hangs';
+    await withSweep(host, {}, async (sweep) => {
+      await host.reached('drone cold-test: install');
+      await sweep.cancel();
+      await sweep.result().catch(() => undefined);
+      await expect.poll(() => host.ahead.givenUp, { timeout: 10_000 }).toEqual(['drone']);
+    });
+    expect(host.results.get([...host.results.keys()][0] ?? '')?.outcome).toMatchObject({
+      cause: 'cancelled',
+    });
+  });
+});
