@@ -111,6 +111,7 @@ const OTHERS: Record<string, FakeRecipe> = {
     isOnMain: true,
   },
   slow: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
+  before: { releases: ['1.0.0+1'] },
 };
 
 const [generation, only = ''] = process.argv.slice(2);
@@ -207,6 +208,12 @@ await server.withWorker(host, async () => {
   await save('sweep-begun', 'sweep', sweep.firstExecutionRunId);
   await save('sweep-continued-and-cancelled', 'sweep');
   for (const shape of Object.keys(SHAPES)) await save(`recipe-${shape}`, recipeWorkflowId('sweep', shape));
+
+  // What is pulled ahead takes longer than the test beside it.
+  host.ahead.does = 'hangs';
+  await (await startSweep('before', 'held')).result();
+  await save('recipe-ahead-given-up', recipeWorkflowId('sweep', 'before'));
+  host.ahead.does = 'pulls';
 
   // A budget that is over while the sweep is paused.
   host.sweepMs = 4_000;

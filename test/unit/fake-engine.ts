@@ -362,7 +362,7 @@ function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void
     },
 
     async pullAhead(wanted) {
-      await stillAlive();
+      await change();
       engine.pulledAhead.push(...wanted);
       return [];
     },
