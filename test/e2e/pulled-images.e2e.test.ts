@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Dockerode from 'dockerode';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Config } from '../../host/config/config.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import {
   createPulledImages,
@@ -14,9 +15,11 @@ import {
 } from '../../host/engine/pulled-images.ts';
 import { ensureImage, ensureSame, type ImageHost } from '../../host/engine/images.ts';
 import { deployingOnSwarm } from '../../host/deploy/deploying.ts';
+import { whilePulling } from '../../host/deploy/pulling.ts';
 import { importBusybox } from './engine.ts';
 import { packImage, startRegistry, type Registry, type RegistryAnswer } from './registry.ts';
 import { plainLimits } from '../fixtures/plain-config.ts';
+import { startSlowRelay } from '../fixtures/slow-relay.ts';
 
 /** What becomes of images that we pulled, on the engine of this machine and from a registry of our own. */
 
@@ -236,15 +239,11 @@ it('a list that cannot be read stops no deployment, and nothing is removed by it
   expect(readFileSync(path.join(scratch, 'images.json'), 'utf8')).toBe('{');
 });
 
-it('none goes from an engine that another installation uses too', async () => {
-  await ensureImage(host(), wanted);
-  const Labels = { 'recipe-sweep.zone': `other-${hex}.test` };
-  await docker.createVolume({ Name: `pulled-${hex}`, Labels });
-  made.push(docker.getVolume(`pulled-${hex}`));
-  const limits = plainLimits({ tier: 0, deploy: 0, fetch: 0, sweep: 0, promote: 0 });
-  const { stacks } = deployingOnSwarm({
+/** What looks after this engine, for a host that has so much room to spare. */
+function stacksOf(zone: string, signal: AbortSignal, limits: Config['limits']) {
+  return deployingOnSwarm({
     config: {
-      zone: `mine-${hex}.test`,
+      zone,
       state: scratch,
       docker: { socket: '/var/run/docker.sock', pull: 'always' },
       probe: { via: 'task' },
@@ -252,14 +251,103 @@ it('none goes from an engine that another installation uses too', async () => {
     },
     commands: processRunner({ environment: {} }),
     docker,
-    signal: new AbortController().signal,
+    signal,
     guard: async () => undefined,
     commandMark: '',
     report: () => undefined,
-  });
+  }).stacks;
+}
+
+it('none goes from an engine that another installation uses too', async () => {
+  await ensureImage(host(), wanted);
+  const Labels = { 'recipe-sweep.zone': `other-${hex}.test` };
+  await docker.createVolume({ Name: `pulled-${hex}`, Labels });
+  made.push(docker.getVolume(`pulled-${hex}`));
+  const stacks = stacksOf(`mine-${hex}.test`, new AbortController().signal, plainLimits());
   const before = new Date(nowMs + 1);
   expect(await stacks.removeOldImages({ before, digests: new Set() })).toEqual([]);
   expect(await names()).toEqual([wanted, byDigest(0)].sort());
+});
+
+describe('what is pulled ahead', () => {
+  let given: AbortController;
+  let limits: Config['limits'];
+  beforeEach(() => {
+    given = new AbortController();
+    limits = plainLimits();
+  });
+  const ahead = (...images: [image: string, digest?: string][]): Promise<string[]> =>
+    stacksOf(`ahead-${hex}.test`, given.signal, limits).pullAhead(
+      images.map(([image, digest_ = null]) => ({ image, digest: digest_ })),
+    );
+  /** A registry that takes some seconds for an image. */
+  const slowly = async (body: (image: string) => Promise<void>): Promise<void> => {
+    const relay = await startSlowRelay(Number(registry.host.split(':')[1]), 100_000);
+    try {
+      await body(`${relay.host}/thing/app:1`);
+      const left = await docker.listImages({ digests: true });
+      const named = left.flatMap(({ RepoTags, RepoDigests }) => [
+        ...(RepoTags ?? []),
+        ...(RepoDigests ?? []),
+      ]);
+      expect(named.filter((name) => name.startsWith(relay.host))).toEqual([]);
+    } finally {
+      relay.close();
+    }
+  };
+
+  it('is ours as if a deployment had pulled it, by its tag and by a digest that was proven', async () => {
+    current = 1;
+    expect(await ahead([wanted])).toEqual([]);
+    current = 0;
+    expect(await ahead([wanted, digest(0)])).toEqual([]);
+    expect(await names()).toEqual([wanted, byDigest(0), byDigest(1)].sort());
+    nowMs = Date.now();
+    await remove();
+    expect(await names()).toEqual([]);
+  });
+
+  it('is as much as can be had: of what is missing it is said, and the rest is pulled', async () => {
+    const missing = wanted.replace(/:1$/, ':2');
+    expect(await ahead([missing], [wanted])).toEqual([expect.stringContaining(`${missing}: `)]);
+    expect(await names()).toEqual([wanted, byDigest(0)].sort());
+  });
+
+  it('is nothing where it would leave less than twice the headroom', async () => {
+    limits.headroom = 1e15;
+    expect(await ahead([wanted], [wanted, digest(0)])).toEqual([
+      expect.stringMatching(/app:1: .* free at .*, and 2000000\.0 GB, twice the headroom, are left alone/),
+    ]);
+    expect(await names()).toEqual([]);
+    expect([...(await pulled.list())]).toEqual([]);
+  });
+
+  it('ends where the disk fills up meanwhile, and leaves nothing', () =>
+    slowly(async (image) => {
+      const pulling = ahead([image]);
+      await expect.poll(async () => [...(await pulled.list()).keys()]).toEqual([image]);
+      limits.headroom = 1e15;
+      expect(await pulling).toEqual([expect.stringContaining('twice the headroom')]);
+    }));
+
+  it('ends with the sweep, and leaves nothing', () =>
+    slowly(async (image) => {
+      const pulling = ahead([image]);
+      await expect.poll(async () => [...(await pulled.list()).keys()]).toEqual([image]);
+      given.abort(new Error('given up'));
+      await expect(pulling).rejects.toThrow('given up');
+    }));
+
+  it('waits for a deployment that pulls', async () => {
+    let pulling: Promise<string[]> | undefined;
+    await whilePulling(scratch, async () => {
+      pulling = ahead([wanted]);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      expect(await names()).toEqual([]);
+    });
+    expect(await pulling).toEqual([]);
+    expect(await names()).toEqual([wanted, byDigest(0)].sort());
+  });
 });
 
 async function finished(stream: NodeJS.ReadableStream): Promise<void> {
