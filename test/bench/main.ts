@@ -9,6 +9,7 @@ import { setUp } from '../../setup/main.ts';
 import { rows, summarise, type Figure, type Form, type Summary } from './figure.ts';
 import { interruption } from './interruption.ts';
 import { largeSweep } from './large-sweep.ts';
+import { pullingAhead } from './pulling-ahead.ts';
 import { quickLane } from './quick-lane.ts';
 import { recipeRun } from './recipe-run.ts';
 import { singleSignOn } from './single-sign-on.ts';
@@ -30,6 +31,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   'skipped-recipe-on-postgres': skippedRecipeOnPostgres,
   'recipe-run': recipeRun,
   'quick-lane': quickLane,
+  'pulling-ahead': pullingAhead,
   'single-sign-on': singleSignOn,
   snapshots: snapshotThroughput,
   'large-sweep': largeSweep,
