@@ -19,6 +19,7 @@ import type { World } from './world.ts';
 export interface Prefetched {
   /** The one whose images those are; null where none of them is to be tested, as far as can be seen. */
   recipe: string | null;
+  /** What it would deploy, whether or not it was here before. */
   images: string[];
   /** Why some of them are not here. */
   problems: string[];
@@ -37,7 +38,7 @@ export function prefetch(world: World) {
           attempt.report(`looking at ${recipe}`);
           const images = await imagesOf(world, attempt, run, recipe).catch((error: unknown) => {
             attempt.signal.throwIfAborted();
-            log.info('not looked at ahead', { recipe, error: messageOf(error) });
+            log.info('not looked at ahead', { for: recipe, error: messageOf(error) });
             return [];
           });
           if (images.length === 0) continue;
@@ -45,7 +46,9 @@ export function prefetch(world: World) {
           const commandMark = await world.attempts.mark(null);
           const { stacks } = world.toolsFor({ ...attempt, commandMark, guard });
           const problems = await stacks.pullAhead(images);
-          return { recipe, images: images.map(({ image }) => image), problems };
+          const pulled = { recipe, images: images.map(({ image }) => image), problems };
+          log.info('pulled ahead', { for: recipe, images: pulled.images, problems });
+          return pulled;
         }
         return { recipe: null, images: [], problems: [] };
       });
