@@ -96,3 +96,20 @@ as_browser() {
   if [ $# -gt 3 ]; then options+=(--header 'Content-Type: application/json' --data-binary @-); fi
   request "${options[@]}" "$APP_URL$path" <<< "${4-}"
 }
+
+# patiently COMMAND…: asks with request, and again each second for a minute where the answer is 5xx and at no other: an
+# app whose database was just put back must find it again. Prints the answer, as an error where it is not a good one.
+patiently() {
+  local end=$((SECONDS + 60)) printed errors
+  errors=$(mktemp)
+  until printed=$("$@" 2> "$errors"); do
+    if [ "$SECONDS" -ge "$end" ] || ! grep --quiet 'returned error: 5' "$errors"; then
+      { cat "$errors" && printf '%s\n' "$printed"; } >&2
+      rm -f "$errors"
+      return 1
+    fi
+    sleep 1
+  done
+  rm -f "$errors"
+  printf '%s\n' "$printed"
+}
