@@ -4,6 +4,7 @@ import { fingerprintOf } from './cache.ts';
 import { debian, type FileSystem } from './file-system.ts';
 import { goProgram } from './go-program.ts';
 import { keycloakDistribution } from './keycloak.ts';
+import { synapse } from './matrix-synapse.ts';
 import type { Part } from './part.ts';
 
 /**
@@ -190,9 +191,17 @@ function livekit(version: string, sum: string): FixtureImage {
   return { name: 'livekit', tag: version, base, part, versionCommand: ['livekit-server', '--version'] };
 }
 
+function matrixSynapse(version: string): FixtureImage {
+  const versionCommand = ['python3', '-c', 'import synapse; print(synapse.__version__)'];
+  const base = debian('bookworm', 'python3', 'curl');
+  return { name: 'matrix-synapse', tag: version, base, part: synapse(version), versionCommand };
+}
+
 /** What `fixtures/catalogue` names. */
 export const CATALOGUE_IMAGES: readonly FixtureImage[] = [
   ...ALL_IMAGES,
+  matrixSynapse('1.148.0'),
+  matrixSynapse('1.149.1'),
   standIn('bookworm', '12'),
   standIn('trixie', '13'),
   livekit('1.8.4', 'h1:WYb3nX4vcZ6DesBobdATvcwh3Y+kYberRG/3aM/BwZU='),

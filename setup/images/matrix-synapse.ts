@@ -1,0 +1,78 @@
+import { pythonPackages } from './python-packages.ts';
+import type { Part } from './part.ts';
+
+/** Synapse, the Matrix server, as its makers publish it on PyPI. */
+
+/** What Synapse 1.148 and 1.149 need, with PostgreSQL: what pip took for them, each at the version that it took. */
+const NEEDED = [
+  'annotated_types==0.8.0',
+  'attrs==26.1.0',
+  'automat==25.4.16',
+  'bcrypt==5.0.0',
+  'bleach==6.4.0',
+  'canonicaljson==2.0.0',
+  'certifi==2026.10.19.post1',
+  'cffi==2.1.1',
+  'charset_normalizer==3.5.3',
+  'constantly==23.10.4',
+  'cryptography==50.0.2',
+  'hyperlink==21.0.0',
+  'idna==3.20',
+  'ijson==3.6.0',
+  'immutabledict==4.3.1',
+  'incremental==24.11.0',
+  'jinja2==3.1.6',
+  'jsonschema==4.26.0',
+  'jsonschema_specifications==2025.9.1',
+  'markupsafe==3.0.4',
+  'matrix_common==1.3.0',
+  'msgpack==1.2.4',
+  'multipart==2.0.1',
+  'netaddr==1.3.0',
+  'packaging==26.4',
+  'phonenumbers==9.0.43',
+  'pillow==13.0.0',
+  'prometheus_client==0.26.0',
+  'psycopg2_binary==2.9.13',
+  'pyasn1==0.6.5',
+  'pyasn1_modules==0.4.2',
+  'pycparser==3.12',
+  'pydantic==2.14.4',
+  'pydantic_core==2.50.5',
+  'pymacaroons==0.13.0',
+  'pynacl==1.6.2',
+  'pyopenssl==26.4.0',
+  'pyparsing==3.3.3',
+  'pyrsistent==0.20.0',
+  'python_multipart==0.0.34',
+  'pyyaml==6.0.4',
+  'referencing==0.37.0',
+  'requests==2.34.2',
+  'rpds_py==2026.9.1',
+  'semantic_version==2.10.0',
+  'service_identity==26.1.0',
+  'setuptools==84.2.1',
+  'setuptools_rust==1.13.0',
+  'signedjson==1.1.4',
+  'six==1.17.0',
+  'sortedcontainers==2.4.0',
+  'treq==26.7.0',
+  'twisted==26.10.0',
+  'typing_extensions==4.16.0',
+  'typing_inspection==0.4.5',
+  'unpaddedbase64==2.1.0',
+  'urllib3==2.8.0',
+  'webencodings==0.6.1',
+  'zope_interface==8.7',
+];
+
+/** A part of an image: the folder `python` with that version of Synapse and all that it needs. */
+export function synapse(version: string): Part {
+  return pythonPackages({
+    name: 'matrix-synapse',
+    version,
+    requirements: [`matrix-synapse==${version}`, ...NEEDED],
+    python: '3.11',
+    size: '41 MB',
+  });
+}
