@@ -97,14 +97,18 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
     };
   }
 
-  async function bringUp(app: App, occasion: Occasion, proof: Proof): Promise<Deployment> {
-    const { recipe, question, images } = await begin(app, occasion);
-    const post = occasion === 'restart' ? null : recipe.post(occasion);
+  async function bringUp(asked: App, occasion: Occasion, proof: Proof): Promise<Deployment> {
+    const begun = await begin(asked, occasion);
     // A live service may be the very proxy that is asked; what leads to it is its own.
-    if (question !== null && app.lifetime !== 'live') await prober.checkFree(app, question);
+    if (begun.question !== null && asked.lifetime !== 'live') await prober.checkFree(asked, begun.question);
     passBoundary('deploy.after-images');
-    const written = await runInstallHook(scripts, app);
+    const { secrets: written, env } = await runInstallHook(scripts, asked);
     passBoundary('deploy.after-install-hook');
+    const isSet = Object.keys(env).length > 0;
+    const app = isSet ? { ...asked, env: { ...asked.env, ...env } } : asked;
+    // What the hook set may lead to other files, secrets and images.
+    const { recipe, question, images } = isSet ? await begin(app, occasion) : begun;
+    const post = occasion === 'restart' ? null : recipe.post(occasion);
     const objects = { [LABEL.zone]: zone, [LABEL.recipe]: app.recipe, [LABEL.lifetime]: app.lifetime };
     await makeSecrets(app, recipe, objects, written);
     passBoundary('deploy.after-secrets');

@@ -19,7 +19,7 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Characters of one value, the variables in it expanded; ten lines that double each other are a bomb. */
-const LONGEST_VALUE = 16 * 1024;
+export const LONGEST_VALUE = 16 * 1024;
 /** Of all values together. */
 const MOST_TEXT = 1024 * 1024;
 

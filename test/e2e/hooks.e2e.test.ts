@@ -195,6 +195,22 @@ it('a hook inserts a secret, another one seeds content, and a check finds both',
   expect(found).toEqual([expect.stringContaining('/hooks/install:')]);
 }, 90_000);
 
+it('what the hook install sets is set for that deployment, over its env, and for no other one', async () => {
+  const set = `printf v2 > "$ENV_DIR/SECRET_BY_HAND_VERSION"; echo 'made by the hook' > "$ENV_DIR/WORD"`;
+  const one = app('set', { install: `${INSTALL}\n${set}`, ready: READY }, { env: 'WORD=of the sample\n' });
+  expect(await deployer().deploy(one)).toMatchObject({ ok: true });
+  expect(await stacks().secrets(one.stack)).toEqual([`${one.stack}_by_hand_v2`, `${one.stack}_made_v1`]);
+  const word = async (): Promise<string> => {
+    const { output } = await stacks().exec(one.stack, 'app', 'echo "$WORD"', 20_000);
+    return output.trim();
+  };
+  expect(await word()).toBe('made by the hook');
+
+  const other = app('set', { install: INSTALL, ready: READY }, { env: 'WORD=of the sample\n' });
+  expect(await deployer().deploy(other, 'upgrade')).toMatchObject({ ok: true });
+  expect(await word()).toBe('of the sample');
+}, 90_000);
+
 it('an insertion that the recipe knows nothing of is red, and nothing is made', async () => {
   const one = app('unknown', { install: 'echo x > "$SECRETS_DIR/by_foot"' });
   expect(await deployer().deploy(one)).toEqual({
