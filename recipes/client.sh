@@ -36,7 +36,7 @@ random() {
 # in this file.
 password() {
   local secret
-  secret=$(in-service "${SECRET_SERVICE:-app}" cat "/run/secrets/$SECRET")
+  secret=$(in-service "${SECRET_SERVICE:-app}" cat "/run/secrets/$SECRET") || return
   printf '%s %s' "$secret" "$1" | sha256sum | cut -c1-32
 }
 

@@ -62,9 +62,13 @@ make_repository() {
   api POST /api/v1/user/repos "$(cat "$work/repository.json")" > /dev/null
 }
 
-# tip_of REPOSITORY BRANCH: its last commit and what that says, as the API tells it.
-tip_of() {
-  api GET "/api/v1/repos/$1/branches/$2" | jq --raw-output '"\(.commit.id) \(.commit.message | rtrimstr("\n"))"'
+# is_tip REPOSITORY BRANCH: fails unless the API says that the branch ends at the commit at which this clone is; within
+# half a minute, since the forge takes note of a push beside it.
+is_tip() {
+  eventually 30 says_tip "$@" > /dev/null || fail "the API does not know the commit that was pushed to $2"
+}
+says_tip() {
+  [ "$(api GET "/api/v1/repos/$1/branches/$2" | jq --raw-output .commit.id)" = "$(git rev-parse HEAD)" ]
 }
 
 # The same megabyte each time.

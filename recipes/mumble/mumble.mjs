@@ -7,6 +7,7 @@ import { connect } from 'node:tls';
 const HOST = process.env['MUMBLE_HOST'];
 const PORT = 64738;
 const TIMEOUT_MS = 20_000;
+const ATTEMPTS = 5;
 
 const VERSION = 0;
 const AUTHENTICATE = 2;
@@ -135,6 +136,9 @@ function versionOf({ fields }) {
   return bits.map((shift) => (numbers >> shift) & mask).join('.');
 }
 
+/** What came on standard input, once it was read. */
+let password;
+
 const COMMANDS = {
   /** Prints the version that the server speaks of once TLS stands. */
   async version() {
@@ -161,7 +165,8 @@ const COMMANDS = {
 
   /** Makes a channel, as SuperUser, whose password comes on standard input. */
   async 'create-channel'(name) {
-    const server = await join('SuperUser', readFileSync(0, 'utf8').trim());
+    password ??= readFileSync(0, 'utf8').trim();
+    const server = await join('SuperUser', password);
     if (!server.channels().includes(name)) {
       server.send(CHANNEL_STATE, { 2: 0, 3: name });
       while (text(await server.until(CHANNEL_STATE), 3) !== name);
@@ -195,8 +200,18 @@ const COMMANDS = {
 };
 
 const [command, ...words] = process.argv.slice(2);
-await COMMANDS[command](...words).catch((error) => {
-  console.error(error.message);
-  process.exitCode = 1;
-});
+for (let attempt = 1; ; attempt++) {
+  try {
+    await COMMANDS[command](...words);
+    break;
+  } catch (error) {
+    // A busy server resets connections now and then.
+    if (error.code === 'ECONNRESET' && attempt < ATTEMPTS) {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      continue;
+    }
+    console.error(error.message);
+    process.exit(1);
+  }
+}
 process.exit();
