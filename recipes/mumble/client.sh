@@ -5,12 +5,13 @@
 # task_address: where the app's task is reached from this host, by the bridge that the swarm's tasks share: behind a
 # proxy its ports may be published nowhere.
 task_address() {
-  local container sandbox
-  container=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=${STACK_NAME}_app" | head -n 1)
+  local container
+  container=$(
+    docker ps --no-trunc --quiet --filter "label=com.docker.swarm.service.name=${STACK_NAME}_app" | head -n 1
+  )
   [ -n "$container" ] || fail 'the service app has no running task'
-  sandbox=$(docker inspect --format '{{.NetworkSettings.SandboxID}}' "$container")
-  docker network inspect --format '{{range .Containers}}{{println .Name .IPv4Address}}{{end}}' docker_gwbridge |
-    sed -n "s|^gateway_${sandbox:0:12} \([0-9.]*\)/.*|\1|p"
+  docker network inspect --format "{{with index .Containers \"$container\"}}{{.IPv4Address}}{{end}}" docker_gwbridge |
+    cut -d / -f 1
 }
 
 # mumble COMMAND…: what mumble.mjs says.
