@@ -59,6 +59,7 @@ const NOT_NEEDED = ['journalctl'];
 const ELSEWHERE = {
   docker: 'setup/docker.ts',
   systemctl: 'setup/docker.ts',
+  pip3: 'setup/images/python-packages.ts',
   unzip: 'setup/images/keycloak.ts',
   debootstrap: 'setup/images/file-system.ts',
   ip: 'setup/bare.ts',
