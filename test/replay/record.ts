@@ -111,7 +111,7 @@ const OTHERS: Record<string, FakeRecipe> = {
     isOnMain: true,
   },
   slow: { releases: ['1.0.0+1'], slow: 'cold-test: install' },
-  before: { releases: ['1.0.0+1'] },
+  'ahead-given-up': { releases: ['1.0.0+1'] },
 };
 
 const [generation, only = ''] = process.argv.slice(2);
@@ -211,8 +211,8 @@ await server.withWorker(host, async () => {
 
   // What is pulled ahead takes longer than the test beside it.
   host.ahead.does = 'hangs';
-  await (await startSweep('before', 'held')).result();
-  await save('recipe-ahead-given-up', recipeWorkflowId('sweep', 'before'));
+  await (await startSweep('ahead-given-up', 'held')).result();
+  await save('recipe-ahead-given-up', recipeWorkflowId('sweep', 'ahead-given-up'));
   host.ahead.does = 'pulls';
 
   // A budget that is over while the sweep is paused.
