@@ -23,6 +23,7 @@ export async function checkOut(
   recipe: string,
   commit: string,
   folder: string,
+  repository: string | null,
   { git, work, kept, bring }: CheckoutTools,
 ): Promise<void> {
   const bundle = kept.file(recipe, commit);
@@ -37,6 +38,11 @@ export async function checkOut(
     if (!(await git.has(from, commit)) && !(await bring())) return null;
     await refuseHugeTree(git, recipe, from, commit);
     await writeTree(git, from, commit, path.resolve(folder));
+    if (repository !== null) {
+      await rm(repository, { recursive: true, force: true });
+      await mkdir(path.dirname(repository), { recursive: true, mode: 0o700 });
+      await git.writeRepository(from, commit, path.resolve(repository));
+    }
     return true;
   });
 }

@@ -31,12 +31,17 @@ const HERE = '--git-dir=.';
 
 /** Makes an empty bare repository whose HEAD is main, of the object format that `commit` is written in. */
 export function initBareArgs(folder: string, commit: string): string[] {
+  return initArgs(folder, commit, ['--bare']);
+}
+
+/** Makes an empty repository for files, with the rest as {@link initBareArgs}. */
+export function initArgs(folder: string, commit: string, more: readonly string[] = []): string[] {
   const format = commit.length === 64 ? 'sha256' : 'sha1';
   return [
     ...SAFE,
     'init',
     '--quiet',
-    '--bare',
+    ...more,
     '--template=',
     '--initial-branch=main',
     `--object-format=${format}`,
@@ -149,6 +154,36 @@ export function unbundleArgs(file: string): string[] {
     file,
     `+${KEPT}:${KEPT}`,
   ];
+}
+
+/** A repository with files, whose working directory is that of its files. */
+const WITH_FILES = ['--git-dir=.git', '--work-tree=.'];
+
+/**
+ * Fetches one commit, without its history, from a repository of ours on this disk into one with files. Any object may be
+ * asked for by its ID since version 2 of git's protocol.
+ */
+export function fetchAloneArgs(from: string, commit: string): string[] {
+  return [
+    ...SAFE,
+    '-c',
+    'protocol.version=2',
+    ...WITH_FILES,
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--no-recurse-submodules',
+    '--depth=1',
+    '--',
+    from,
+    `+${checkedId(commit)}:${KEPT}`,
+  ];
+}
+
+/** Makes the files of a repository those of a commit, which HEAD then names. */
+export function checkOutArgs(commit: string): string[] {
+  return [...SAFE, ...WITH_FILES, 'checkout', '--quiet', '--force', '--detach', checkedId(commit)];
 }
 
 /** Holds heads of pull requests in a repository of ours; a sync of main and tags neither pushes nor prunes what is here. */

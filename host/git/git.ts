@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { GitUrl } from '../../domain/git-url.ts';
 import { CommandFailed, type ProcessRunner } from '../machine/process.ts';
@@ -36,6 +36,8 @@ export interface Git {
   text(folder: string, commit: string, file: string): Promise<string | null>;
   /** Writes every file of a commit into a folder, with the help of an index file that is not there yet. */
   writeFiles(folder: string, commit: string, target: string, index: string): Promise<void>;
+  /** Makes a repository of one commit at `target`, where nothing is yet, with its files and no history. */
+  writeRepository(folder: string, commit: string, target: string): Promise<void>;
   /** Writes a commit and its history to a file, for {@link Git.unbundle}. */
   bundle(folder: string, commit: string, file: string): Promise<void>;
   unbundle(folder: string, file: string): Promise<void>;
@@ -139,6 +141,15 @@ export function createGit(commands: ProcessRunner, mostFetched: number): Git {
       const env = { GIT_INDEX_FILE: index };
       await local(folder, argv.readTreeArgs(commit), { env });
       await local(folder, argv.checkoutIndexArgs(target), { env });
+    },
+
+    async writeRepository(folder, commit, target) {
+      await local('/', argv.initArgs(target, commit));
+      const info = path.join(target, '.git', 'info');
+      await mkdir(info, { recursive: true });
+      await writeFile(path.join(info, 'attributes'), argv.NO_CONVERSIONS);
+      await local(target, argv.fetchAloneArgs(folder, commit));
+      await local(target, argv.checkOutArgs(commit));
     },
 
     async bundle(folder, commit, file) {

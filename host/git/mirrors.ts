@@ -40,9 +40,10 @@ export interface Mirrors {
   accept(recipe: string, upstream: string, asked: AskedAcceptance): Promise<Moved>;
   /**
    * Writes exactly the files of a commit into `folder`, which is emptied first: no hook, filter or attribute
-   * changes or leaves out anything; submodules are empty folders. Throws Fault MirrorSync or Disk.
+   * changes or leaves out anything; submodules are empty folders. Where `repository` names another folder, that becomes a
+   * git repository with the same files, whose HEAD is the commit, without its history. Throws Fault MirrorSync or Disk.
    */
-  checkout(recipe: string, commit: string, folder: string): Promise<void>;
+  checkout(recipe: string, commit: string, folder: string, repository?: string | null): Promise<void>;
   /**
    * Brings a commit that the mirror has, of a pull request say, to where checkout finds it until the next sync and
    * whoever reads by then longer. False where the mirror has it no longer. Throws Fault BadInput for one that brings
@@ -132,10 +133,10 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
       return locked(recipe, () => accept(recipe, from, asked, { git, work, ledger }));
     },
 
-    async checkout(recipe, commit, folder) {
+    async checkout(recipe, commit, folder, repository = null) {
       refuseNoCommit(recipe, commit);
       const bring = (): Promise<boolean> => bringAgain(recipe, commit, headTools);
-      await locked(recipe, () => checkOut(recipe, commit, folder, { git, work, kept, bring }));
+      await locked(recipe, () => checkOut(recipe, commit, folder, repository, { git, work, kept, bring }));
     },
 
     async bringCommit(recipe, head) {

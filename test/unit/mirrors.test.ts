@@ -24,8 +24,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brief } from '../../domain/outcome.ts';
 import { declaredEnvironment } from '../../host/config/environment.ts';
 import {
+  checkOutArgs,
   checkoutIndexArgs,
+  fetchAloneArgs,
   fetchArgs,
+  initArgs,
   initBareArgs,
   listRemoteArgs,
   listTreeArgs,
@@ -857,6 +860,29 @@ describe('a checkout', () => {
     expect((await readdir(work())).filter((name) => name.startsWith('index'))).toEqual([]);
   });
 
+  test('is a git repository as well where that is asked for, of that commit and no other', async () => {
+    await writeFile(path.join(upstream.folder, '.gitattributes'), '* text eol=crlf\n');
+    await upstream.git('add', '.gitattributes');
+    await upstream.git('commit', '--quiet', '--message', 'later');
+    const { main } = await sync();
+    await upstream.commit({ 'compose.yml': 'version: "3.9"\n' });
+    await sync();
+    const repository = path.join(root, 'beside', 'recipes', 'ghost');
+    for (const _ of ['once', 'again']) {
+      await mirrors.checkout(RECIPE, main, folder(), repository);
+      const git = (...args: string[]): string =>
+        execFileSync('git', args, { cwd: repository, encoding: 'utf8' }).trim();
+      expect(git('rev-parse', 'HEAD')).toBe(main);
+      expect(git('rev-list', '--all', '--count')).toBe('1');
+      expect(git('status', '--porcelain')).toBe('');
+      expect(git('remote')).toBe('');
+      expect((await readdir(repository)).sort()).toEqual(['.git', '.gitattributes', 'compose.yml']);
+      expect(await readFile(path.join(repository, 'compose.yml'), 'utf8')).toBe('version: "3.8"\n');
+      await writeFile(path.join(repository, 'dirt'), '');
+    }
+    expect((await lstat(path.join(root, 'beside'))).mode & 0o077).toBe(0);
+  });
+
   test('of a commit that is not there says so', async () => {
     await sync();
     await expect(mirrors.checkout(RECIPE, 'f'.repeat(40), folder())).rejects.toMatchObject({
@@ -940,6 +966,19 @@ describe('what git is given', () => {
       ...safe,
       ...['init', '--quiet', '--bare', '--template=', '--initial-branch=main', '--object-format=sha1'],
       ...['--', '/x'],
+    ]);
+    expect(initArgs('/x', commit)).toEqual([
+      ...safe,
+      ...['init', '--quiet', '--template=', '--initial-branch=main', '--object-format=sha1', '--', '/x'],
+    ]);
+    const files = ['--git-dir=.git', '--work-tree=.'];
+    expect(fetchAloneArgs('/work', commit)).toEqual([
+      ...[...safe, '-c', 'protocol.version=2', ...files],
+      ...['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--depth=1'],
+      ...['--', '/work', `+${commit}:refs/recipe-sweep/canonical`],
+    ]);
+    expect(checkOutArgs(commit)).toEqual([
+      ...[...safe, ...files, 'checkout', '--quiet', '--force', '--detach', commit],
     ]);
     const format = '--format=%(objectname) %(objecttype) %(refname)';
     expect(refsArgs()).toEqual([
