@@ -9,6 +9,7 @@ import { passBoundary } from '../host/machine/boundary.ts';
 import type { App } from '../domain/app.ts';
 import { configuredAdmin } from '../host/config/keycloak-admin.ts';
 import type { LastGood } from '../host/store/services.ts';
+import { abraRecipe } from '../host/deploy/abra.ts';
 import { resolvedImagesFile } from '../host/deploy/resolved-images.ts';
 import type { HostAttempt } from './attempt.ts';
 import type { World } from './world.ts';
@@ -73,7 +74,8 @@ export async function prepareApp(
   await mkdir(scratch, { mode: 0o700 });
   // The attempt's own: what an earlier one deployed may have its files mounted still.
   const checkout = path.join(parent, `${stepFolder}-${attempt.generation}`, commit.slice(0, 12));
-  await world.mirrorsFor(attempt.commands).checkout(recipe, commit, checkout);
+  const repository = world.config.deployer === 'abra' ? abraRecipe({ checkout, recipe }) : null;
+  await world.mirrorsFor(attempt.commands).checkout(recipe, commit, checkout, repository);
   passBoundary('deploy.after-checkout');
   const label = runName(run);
   return {

@@ -32,7 +32,7 @@ export interface FingerprintSettings {
 
 /**
  * The parts: this program, Node, kernel, engine; each declared program and each that recipes name, with its file and its
- * version; the declared variables, and those of our own that Node reads; the settings by which an app is judged; and the
+ * version; the declared variables, and those of our own that Node reads; the settings by which an app is deployed and judged; and the
  * release of each live service. Nothing that changes by itself, and nothing that only evidence needs, as a browser.
  */
 export async function lookAtEnvironment({
@@ -41,15 +41,17 @@ export async function lookAtEnvironment({
   recipes,
   services,
 }: FingerprintSettings): Promise<Environment> {
-  const { probe, docker, limits } = config;
+  const { deployer, probe, docker, limits } = config;
   const named = await toolsOfSwept(recipes, config.path);
-  const tools = [...new Set([...TOOLS, ...named.map(({ name }) => name)])];
+  const deploying = deployer === 'abra' ? ['script', 'abra'] : [];
+  const tools = [...new Set([...TOOLS, ...deploying, ...named.map(({ name }) => name)])];
   const parts: Record<string, string> = {
     'recipe-sweep': BUILT_FROM === null ? VERSION : `${VERSION}, of sources ${BUILT_FROM.slice(0, 12)}`,
     node: process.version,
     kernel: `${os.type()} ${os.release()} ${os.arch()}`,
     umask: await umask(),
     'docker engine': await engineVersion(docker.socket),
+    deployer,
     'probe.via': probe.via,
     'docker.pull': docker.pull,
     ...Object.fromEntries(

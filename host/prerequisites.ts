@@ -3,8 +3,10 @@ import path from 'node:path';
 import Dockerode from 'dockerode';
 import { messageOf } from '../domain/fault.ts';
 import type { Config } from './config/config.ts';
-import { findTool, howToGet, TOOLS } from './config/environment.ts';
+import { declaredEnvironment, findTool, howToGet, TOOLS, versionArguments } from './config/environment.ts';
+import { ABRA_INSTALLATION, isTooOld, OLDEST_ABRA, versionIn } from './deploy/abra.ts';
 import { freeBytes, gigabytes } from './machine/headroom.ts';
+import { processRunner } from './machine/process.ts';
 import { BROWSERS } from './evidence/screenshot.ts';
 
 /** One thing a sweep needs of its host. */
@@ -22,6 +24,7 @@ export async function checkPrerequisites(config: Config): Promise<Prerequisite[]
   const tools = await Promise.all(TOOLS.map((tool) => checkTool(tool, config.path)));
   return [
     ...tools,
+    ...(config.deployer === 'abra' ? [await checkTool('script', config.path), await checkAbra(config)] : []),
     await checkBrowser(config.path),
     ...(await checkEngine(config)),
     await checkState(config),
@@ -34,6 +37,34 @@ async function checkTool(name: string, searchPath: string): Promise<Prerequisite
   const file = await findTool(name, searchPath);
   if (file !== null) return { name, ok: true, found: file, how: '' };
   return { name, ok: false, found: `not on ${searchPath}`, how: howToGet(name) };
+}
+
+/** Whoever deploys by it needs one that does what we tell it. */
+async function checkAbra(config: Config): Promise<Prerequisite> {
+  const name = 'abra';
+  const or = 'or set "deployer: swarm" in the configuration';
+  const wanted = `install abra ${OLDEST_ABRA} or newer (${ABRA_INSTALLATION})`;
+  const found = await checkTool(name, config.path);
+  if (!found.ok) return { ...found, how: `${wanted}, or set "path", ${or}` };
+  const { run } = processRunner({ environment: declaredEnvironment(config) });
+  try {
+    const { stdout, stderr } = await run({
+      file: found.found,
+      args: versionArguments(name),
+      timeoutMs: 10_000,
+    });
+    const version = versionIn(stdout);
+    if (version === null) {
+      const [said = ''] = `${stdout}${stderr}`.trim().split('\n');
+      const what = `${found.found} --version says ${JSON.stringify(said)}, which is not abra's`;
+      return { name, ok: false, found: what, how: `${wanted}, ${or}` };
+    }
+    if (!isTooOld(version)) return { name, ok: true, found: `${version} at ${found.found}`, how: '' };
+    const what = `${version} at ${found.found} is too old`;
+    return { name, ok: false, found: what, how: `${wanted}, ${or}` };
+  } catch (error) {
+    return { name, ok: false, found: messageOf(error), how: `${wanted}, ${or}` };
+  }
 }
 
 /** Nothing but a picture is missing without it. */

@@ -34,6 +34,7 @@ export const CONFIG_SCHEMA = z.strictObject({
     .prefault(
       '/run/wrappers/bin:/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     ),
+  deployer: z.enum(['swarm', 'abra']).prefault('swarm'),
   forge: z
     .strictObject({ url: z.url({ protocol: /^https?$/ }), tokenFile: z.string().min(1) })
     .exactOptional(),

@@ -32,6 +32,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   flock: 'util-linux',
   node: 'nodejs',
   prlimit: 'util-linux',
+  script: 'bsdutils',
 };
 
 const GIT_CONFIG = fileURLToPath(new URL('../git/gitconfig', import.meta.url));

@@ -14,6 +14,8 @@ import type { Deployer } from './deployer.ts';
 import { createPreparedRecipes } from './prepared-recipes.ts';
 import { createStacks, type Stacks } from './stacks.ts';
 import { createSwarmDeployer } from './swarm-deployer.ts';
+import { handOverByAbra } from './abra-hand-over.ts';
+import { handOverByDocker } from './docker-hand-over.ts';
 
 /** All that brings apps up on this host's engine and looks after them there. */
 export interface Deploying {
@@ -25,7 +27,7 @@ export interface Deploying {
 }
 
 export interface DeployingSettings extends EngineAccess {
-  config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'>;
+  config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'> & Partial<Pick<Config, 'deployer'>>;
   commands: ProcessRunner;
   /** Marks the commands of this attempt in containers; the runner marks those on this host. */
   commandMark: string;
@@ -39,7 +41,7 @@ export interface DeployingSettings extends EngineAccess {
   until?: number;
 }
 
-/** The composition: whoever deploys otherwise makes another Deployer in the last but one line, and shares the rest. */
+/** The composition: all is the same whatever hands apps to the swarm, which is docker's client unless abra is configured. */
 export function deployingOnSwarm(settings: DeployingSettings): Deploying {
   const { config, commands, docker, signal, guard, commandMark, report, reconciled = null } = settings;
   const until = settings.until ?? Date.now() + config.limits.tier;
@@ -68,6 +70,9 @@ export function deployingOnSwarm(settings: DeployingSettings): Deploying {
   );
   const shared = { ...access, config, swarm, removal, reconciled, recipes, report, spend, until };
   const stacks = createStacks({ ...shared, environment });
-  const deployer = createSwarmDeployer({ ...shared, commands, scripts, pictures, evidence });
+  const hands = { commands, guard, report };
+  const handOver =
+    config.deployer === 'abra' ? handOverByAbra({ ...hands, fit: evidence.fit }) : handOverByDocker(hands);
+  const deployer = createSwarmDeployer({ ...shared, commands, scripts, pictures, evidence, handOver });
   return { deployer, stacks, evidence, scripts };
 }

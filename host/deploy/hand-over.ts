@@ -1,72 +1,70 @@
 import type { App } from '../../domain/app.ts';
 import { Fault } from '../../domain/fault.ts';
 import { saysDaemonUnwell, saysDiskFull } from '../engine/daemon.ts';
-import { keep } from '../evidence/deploy-evidence.ts';
-import { CommandFailed, type Command, type ProcessRunner } from '../machine/process.ts';
+import { CommandFailed, type Command, type Finished, type ProcessRunner } from '../machine/process.ts';
 import { Red } from './red.ts';
 import { refuseTakenPort } from './taken-ports.ts';
 
-/** The client only hands specs over; it does not wait for tasks. */
-const STACK_DEPLOY_MS = 120_000;
-const STACK_DEPLOY_ATTEMPTS = 3;
-
 /**
- * The client's arguments. Compose files are named relative to the folder it is run in. As with abra, a service that a
- * release no longer has is not removed.
+ * Hands an app to the swarm, and waits for none of its tasks: `files` are its compose files in its evidence folder, and
+ * `env` is the whole of its env. Throws Red when the package is refused, Fault when nothing could be said: Daemon, Disk,
+ * PortTaken, Preflight.
  */
-export function stackDeploy(stack: string, files: readonly string[]): string[] {
-  return [
-    'stack',
-    'deploy',
-    '--resolve-image',
-    'never',
-    ...files.flatMap((file) => ['--compose-file', file]),
-    '--',
-    stack,
-  ];
-}
+export type HandOver = (
+  app: App,
+  files: readonly string[],
+  env: ReadonlyMap<string, string>,
+) => Promise<void>;
 
-export interface HandOver {
+export interface HandOverSettings {
   commands: ProcessRunner;
   guard: () => Promise<void>;
   report: (what: string) => void;
 }
 
-/**
- * Hands an app to the swarm. Throws Red when docker refuses the files, Fault when it could not say: Daemon, Disk,
- * PortTaken.
- */
-export async function handOver(
-  { commands, guard, report }: HandOver,
-  app: App,
-  files: readonly string[],
-): Promise<void> {
-  const command: Command = {
-    file: 'docker',
-    args: stackDeploy(app.stack, files),
-    cwd: app.evidence,
-    timeoutMs: STACK_DEPLOY_MS,
-  };
+/** A program that speaks to the swarm for us. */
+export interface Client {
+  /** As people know what it does. */
+  name: string;
+  command: Command;
+  /** What it says that is wrong, fit to be quoted. */
+  saidIn(finished: Finished): Promise<string>;
+  /** Throws Fault where it says that it does not work here. */
+  refuseUnfit(said: string): void;
+  /** Keeps what it wrote; answers the file. */
+  keep(finished: Finished): Promise<string>;
+  /** The reason of a red result, before what it said last. */
+  refuses: string;
+}
+
+const ATTEMPTS = 3;
+
+/** As HandOver says; answers what the program wrote. */
+export async function handOverBy(
+  { commands, guard, report }: HandOverSettings,
+  { stack }: App,
+  client: Client,
+): Promise<Finished> {
   for (let attempt = 1; ; attempt++) {
     await guard();
-    report('docker stack deploy');
+    report(client.name);
     let finished;
     try {
-      finished = await commands.run(command);
+      finished = await commands.run(client.command);
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      throw new Fault('Daemon', `handing ${app.stack} to the swarm: ${error.message}`, { cause: error });
+      const type = error.ending === 'not started' ? 'Preflight' : 'Daemon';
+      throw new Fault(type, `handing ${stack} to the swarm: ${error.message}`, { cause: error });
     }
-    if (finished.status === 0) return;
-    const said = finished.stderr.trim();
-    if (/update out of sequence/i.test(said) && attempt < STACK_DEPLOY_ATTEMPTS) continue;
-    if (saysDiskFull(said)) throw new Fault('Disk', `docker stack deploy ${app.stack}: ${said}`);
+    if (finished.status === 0) return finished;
+    const said = (await client.saidIn(finished)).trim();
+    if (/update out of sequence/i.test(said) && attempt < ATTEMPTS) continue;
+    client.refuseUnfit(said);
+    if (saysDiskFull(said)) throw new Fault('Disk', `${client.name} ${stack}: ${said}`);
     if (saysDaemonUnwell(said) || /network \S+ not found/i.test(said)) {
-      throw new Fault('Daemon', `docker stack deploy ${app.stack}: ${said}`);
+      throw new Fault('Daemon', `${client.name} ${stack}: ${said}`);
     }
-    refuseTakenPort(app.stack, said);
-    const text = `${finished.stdout}${finished.stderr}`;
-    const file = await keep(app.evidence, 'stack-deploy.txt', text);
-    throw new Red(`docker refuses the compose files: ${said.split('\n').at(-1) ?? said}`, file);
+    refuseTakenPort(stack, said);
+    throw new Red(`${client.refuses}: ${said.split('\n').at(-1) ?? said}`, await client.keep(finished));
   }
 }

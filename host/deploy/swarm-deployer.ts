@@ -31,7 +31,7 @@ import { ensureSecrets, type WrittenSecrets } from '../secrets/ensure.ts';
 import { LONGEST_NAME, tooLongElsewhere } from '../secrets/needed.ts';
 import { converge, type Outcome, type Watch } from './converge.ts';
 import type { Deployer, Deployment, Occasion, Proof } from './deployer.ts';
-import { handOver } from './hand-over.ts';
+import type { HandOver } from './hand-over.ts';
 import { runInstallHook } from './install-hook.ts';
 import { longestDeployment } from './longest-deployment.ts';
 import type { PreparedRecipes } from './prepared-recipes.ts';
@@ -41,10 +41,7 @@ import { releaseImages } from './release-images.ts';
 import { checkRoom, checkSurroundings } from './surroundings.ts';
 import { refuseTakenPort } from './taken-ports.ts';
 
-/**
- * Deploys recipes on this host's swarm with `docker stack deploy`, which is what abra does underneath, and
- * judges what comes of it.
- */
+/** Deploys recipes on this host's swarm, whatever hands them to it, and judges what comes of it. */
 export interface SwarmDeployerSettings extends EngineAccess {
   config: Pick<Config, 'zone' | 'state' | 'docker' | 'probe' | 'limits'>;
   commands: ProcessRunner;
@@ -54,6 +51,7 @@ export interface SwarmDeployerSettings extends EngineAccess {
   scripts: Pick<AppScripts, 'hook'>;
   pictures: Pictures;
   evidence: Pick<Evidence, 'fit'>;
+  handOver: HandOver;
   /** Short texts on what is being waited for. */
   report: (what: string) => void;
   /** Notes what time is spent on. */
@@ -64,7 +62,7 @@ export interface SwarmDeployerSettings extends EngineAccess {
 
 export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
   const { config, commands, docker, signal, guard, report, spend, until } = settings;
-  const { swarm, removal, recipes, scripts, pictures, evidence } = settings;
+  const { swarm, removal, recipes, scripts, pictures, evidence, handOver } = settings;
   const { zone } = config;
   const longestMs = (): number => longestDeployment(until);
   const access = { docker, signal, guard };
@@ -120,7 +118,7 @@ export function createSwarmDeployer(settings: SwarmDeployerSettings): Deployer {
       { [LABEL.run]: app.run, [LABEL.deployment]: deployment },
       Object.fromEntries([...images].map(([service, { reference }]) => [service, reference])),
     );
-    await handOver({ commands, guard, report }, app, await writeCompose(files, app.evidence));
+    await handOver(app, await writeCompose(files, app.evidence), recipe.env);
     passBoundary('deploy.after-stack-deploy');
     const preparations = preparationsOf({ scripts, postCommands, longestMs }, app, post);
     const stableMs = proof === 'answers' && question !== null ? null : config.limits.stable;

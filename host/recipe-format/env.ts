@@ -93,6 +93,21 @@ export function parseEnvSample(text: string, file: string, given: ReadonlyMap<st
   };
 }
 
+/** An env file with these values and nothing to expand, as {@link parseEnvSample} and abra read them. */
+export function envText(values: ReadonlyMap<string, string>): string {
+  return [...values].map(([name, value]) => `${name}=${quoted(value)}\n`).join('');
+}
+
+function quoted(value: string): string {
+  if (!/['\r\n]/.test(value)) return `'${value}'`;
+  const escaped = value
+    .replaceAll(/[\\"]/g, '\\$&')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll(/\$(?=\{?[A-Z0-9_])/g, '\\$');
+  return `"${escaped}"`;
+}
+
 /** What stands from there to the end of the line. */
 function lineFrom(text: string, at: number): string {
   const end = text.indexOf('\n', at);

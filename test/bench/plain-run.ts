@@ -7,7 +7,7 @@ import * as git from '../../host/git/commands.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { labelsOf } from '../../host/recipe-format/labels.ts';
 import { packArguments, unpackArguments, wipeArguments } from '../../host/data/snapshots.ts';
-import { stackDeploy } from '../../host/deploy/hand-over.ts';
+import { stackDeploy } from '../../host/deploy/docker-hand-over.ts';
 import { SWARM_LAG_MS } from '../../host/engine/observe.ts';
 import { SERVICE_LABEL, STACK_LABEL } from '../../host/engine/stack-label.ts';
 import { interruption } from './interruption.ts';

@@ -1,18 +1,19 @@
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { prepareRecipe, type PreparedRecipe } from '../../host/prepare/prepare.ts';
 import { parseCompose, type ComposeFile } from '../../host/recipe-format/compose.ts';
-import { parseAbraExports, parseEnvSample } from '../../host/recipe-format/env.ts';
+import { envText, parseAbraExports, parseEnvSample } from '../../host/recipe-format/env.ts';
 import { withExposedEnv } from '../../host/prepare/exposed-env.ts';
 import { portName } from '../../host/recipe-format/ports.ts';
 import { RecipeProblem } from '../../host/recipe-format/problem.ts';
 import { labelled, writeCompose } from '../../host/recipe-format/render.ts';
 import { LABEL } from '../../domain/labels.ts';
 import { secretValue } from '../../host/secrets/ensure.ts';
-import { stackDeploy } from '../../host/deploy/hand-over.ts';
+import { stackDeploy } from '../../host/deploy/docker-hand-over.ts';
 import { tooLongElsewhere } from '../../host/secrets/needed.ts';
 import { refuseTakenPort } from '../../host/deploy/taken-ports.ts';
 
@@ -122,6 +123,21 @@ describe('.env.sample', () => {
     ['a commented line', '#A=c\nA=b\n  # A=d', 'b'],
   ])('reads %s', (_, text, expected) => {
     expect(valueOf(text)).toBe(expected);
+  });
+
+  it('reads what we write for abra', () => {
+    const value = fc.oneof(
+      fc.string({
+        unit: fc.constantFrom('a', 'B', '_', ' ', "'", '"', '\\', '\n', '\r', '#', '=', '{', '}', '$'),
+      }),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(fc.dictionary(fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,3}$/), value), (written) => {
+        const { values } = read(envText(new Map(Object.entries(written))));
+        expect(Object.fromEntries(values)).toEqual({ ...written });
+      }),
+    );
   });
 
   it('keeps a given value wherever the file assigns, and later lines see it', () => {
