@@ -34,12 +34,20 @@ const FIRST: Readonly<Record<string, string>> = {
   webdis: '1.0.0+0.1.9',
 };
 
-async function demo({ forge, keep }: { forge: boolean; keep: boolean }): Promise<number> {
+interface Options {
+  /** Mirrors are on a forge, and pull requests are told of. */
+  forge: boolean;
+  /** Apps are handed to the swarm by abra, for which a stand-in stands in. */
+  abra: boolean;
+  keep: boolean;
+}
+
+async function demo({ forge, abra, keep }: Options): Promise<number> {
   say(bold('Setting up what the demo needs'));
   const images = forge ? [...SMALL_IMAGES, FORGE_IMAGE] : SMALL_IMAGES;
   const ready = await setUp((line) => say(`  ${line}`), { images, tests: false });
   const stop = stopSignal();
-  const stage = await setStage(Object.keys(FIRST), ready, forge);
+  const stage = await setStage(Object.keys(FIRST), ready, { forge, abra });
   let failed: number | null = null;
   try {
     failed = (await story(stage, stop.signal)).filter(({ ok }) => !ok).length;
@@ -61,6 +69,9 @@ async function demo({ forge, keep }: { forge: boolean; keep: boolean }): Promise
 async function story(stage: Stage, signal: AbortSignal): Promise<Check[]> {
   const { config, configFile, upstreams, server } = stage;
   say(`\nTemporal UI  ${config.temporal.ui}`);
+  if (config.deployer === 'abra') {
+    say('Deploys by abra, in whose place a stand-in is run: fixtures/abra-stand-in/README.md');
+  }
   await ensureSchedules(server.client.schedule, config);
   const checks: Check[] = [];
 
@@ -212,7 +223,11 @@ async function untilStopped({ config, forge }: Stage, signal: AbortSignal): Prom
 
 try {
   const { values } = parseArgs({
-    options: { forge: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
+    options: {
+      forge: { type: 'boolean', default: false },
+      abra: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+    },
   });
   process.exitCode = await demo(values);
 } catch (error) {

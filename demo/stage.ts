@@ -11,6 +11,7 @@ import { whyNotReady, startService, type Service } from '../host/machine/child.t
 import { deployingOnSwarm } from '../host/deploy/deploying.ts';
 import type { Ready } from '../setup/main.ts';
 
+import { ABRA_STAND_IN } from '../fixtures/abra-stand-in.ts';
 import { startForge, type ForgeFixture } from '../fixtures/forge.ts';
 import { startImageRegistry, type ImageRegistry } from '../fixtures/image-registry.ts';
 
@@ -60,7 +61,7 @@ const START_MS = 60_000;
 export async function setStage(
   enrolled: readonly string[],
   { temporal, registry, madeProxyNetwork }: Ready,
-  withForge: boolean,
+  chosen: { forge: boolean; abra: boolean },
 ): Promise<Stage> {
   await endEarlierDemo(FOLDER, FORGE);
   await refuseSecondServer();
@@ -88,8 +89,8 @@ export async function setStage(
     if (madeProxyNetwork) await removeProxyNetwork();
   };
   try {
-    if (withForge) started.forge = await startForge({ name: FORGE, folder: path.join(FOLDER, 'forge') });
-    const config = await writeConfig(started.forge ?? null);
+    if (chosen.forge) started.forge = await startForge({ name: FORGE, folder: path.join(FOLDER, 'forge') });
+    const config = await writeConfig(started.forge ?? null, chosen.abra);
     started.config = config;
     const settings = { ...devServerSettings(config, temporal), env: mark };
     await mkdir(path.dirname(settings.dbFile), { recursive: true });
@@ -138,7 +139,7 @@ async function refuseSecondServer(): Promise<void> {
   );
 }
 
-async function writeConfig(forge: ForgeFixture | null): Promise<Config> {
+async function writeConfig(forge: ForgeFixture | null, abra: boolean): Promise<Config> {
   const [port, uiPort, servePort] = [await getPort(), await getPort(), await getPort()];
   const mirrors = forge
     ? `${forge.url}/${forge.organisation}/{recipe}`
@@ -158,7 +159,8 @@ async function writeConfig(forge: ForgeFixture | null): Promise<Config> {
       forge: { url: forge.url, tokenFile: TOKEN_FILE },
       serve: { listen, url: `http://${listen}`, webhookSecretFile: SECRET_FILE },
     }),
-    path: process.env['PATH'],
+    ...(abra && { deployer: 'abra' }),
+    path: `${abra ? `${ABRA_STAND_IN}:` : ''}${process.env['PATH']}`,
     // There is no proxy in front.
     probe: { via: 'task' },
     temporal: { address: `127.0.0.1:${port}`, ui: `http://127.0.0.1:${uiPort}` },

@@ -44,6 +44,7 @@ const ALWAYS_THERE = [
     'prlimit',
     'rm',
     'setpriv',
+    'script',
     'setsid',
     'sh',
     'sync',
@@ -58,6 +59,8 @@ const NOT_NEEDED = ['journalctl'];
 /** Each is installed by the file of the set-up that is named. */
 const ELSEWHERE = {
   docker: 'setup/docker.ts',
+  // a stand-in
+  abra: 'fixtures/abra-stand-in.ts',
   systemctl: 'setup/docker.ts',
   pip3: 'setup/images/python-packages.ts',
   unzip: 'setup/images/keycloak.ts',
