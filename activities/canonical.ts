@@ -92,7 +92,7 @@ export function canonical(world: World) {
       return holdingHost(world, [holder], `drop the data of ${recipe}`, async ({ warm }) => {
         const record = await recordOf(recipe);
         // What an earlier attempt began is finished.
-        if (record.dropped === null) await warm.drop(record, holder.workflowId);
+        if (record.dropped === null) await warm.drop(record, { run: holder.workflowId, why: BY_HAND });
         else await warm.settle(recipe);
         return `${recipe} ${record.version} is the canonical still, without data: its volumes, secrets and snapshot are gone. Until the next release is promoted, by a fresh install, pull requests are tested cold`;
       });
@@ -124,6 +124,9 @@ export function canonical(world: World) {
     },
   };
 }
+
+/** Why data is gone that no want of room took. */
+const BY_HAND = 'an operator gave it up';
 
 function unreadable(error: unknown): 'unreadable' {
   if (error instanceof Fault && error.type === 'RecordUnreadable') return 'unreadable';

@@ -1,6 +1,6 @@
 import { Fault } from '../domain/fault.ts';
 import type { SweepSettings } from '../domain/run.ts';
-import { checkPrerequisites } from '../host/prerequisites.ts';
+import { checkPrerequisites, isRoom } from '../host/prerequisites.ts';
 import { lackOf, recipeTools } from '../host/recipe-tools.ts';
 import type { World } from './world.ts';
 
@@ -14,9 +14,10 @@ export async function refuseForeignWorker(world: Pick<World, 'foreignWorker'>): 
   if (foreign !== null) refuse([{ name: 'worker', ...foreign }]);
 }
 
-/** Throws Fault Preflight, naming all that this host lacks. */
-export async function refuseUnready({ config }: Pick<World, 'config'>): Promise<void> {
-  refuse((await checkPrerequisites(config)).filter(({ ok }) => !ok));
+/** Throws Fault Preflight, naming all that this host lacks; `but room` where some of that can still be made. */
+export async function refuseUnready({ config }: Pick<World, 'config'>, but?: 'but room'): Promise<void> {
+  const missing = (await checkPrerequisites(config)).filter(({ ok }) => !ok);
+  refuse(but === undefined ? missing : missing.filter((one) => !isRoom(one)));
 }
 
 /** Throws Fault Preflight, naming what the hooks and checks of a recipe need and this host lacks. */

@@ -99,17 +99,19 @@ export function promote(world: World) {
         await deployer.undeploy(app);
         passBoundary('promote.after-undeploy');
         // Of its own, also when the run was reset: never another attempt's snapshot.
-        const tight = await warm.noRoom(recipe);
+        const { bytes: volumes, tight } = await warm.roomFor(recipe);
         if (tight !== null) return refuse(tight);
         const id = `${runShortName(recipe, run.workflow.runId)}-${attempt.generation}`;
         report(`taking snapshot ${id}`);
         const snapshot = await warm.snapshot(recipe, id);
         passBoundary('promote.after-snapshot');
+        const digests = new Set(Object.values(installed.images).map(({ digest }) => digest));
+        const disk = { volumes, images: await stacks.imageBytes(digests) };
         // An hour may have gone by, and an operator may have had a reason.
         const last = await gate();
         if (!last.open) return refuse(last.why);
         const record: CanonicalRecord = {
-          schema: 3,
+          schema: 4,
           recipe,
           version: release.version,
           commit: release.commit,
@@ -121,6 +123,8 @@ export function promote(world: World) {
           env: app.written,
           snapshot,
           dropped: null,
+          droppedBy: null,
+          disk,
         };
         // Upstream may withdraw it; a canonical without its commit could not be deployed any more.
         if (!(await mirrors.keep(recipe, release.commit)))

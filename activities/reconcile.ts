@@ -295,7 +295,7 @@ async function upgrade(world: World, opened: Opened, to: Release): Promise<Servi
       return refuse(
         `a snapshot cannot hold what is kept elsewhere than on this host: ${elsewhere.join(', ')}`,
       );
-    const tight = await tools.data.noRoom(folder, ref.stack);
+    const { tight } = await tools.data.roomFor(folder, ref.stack);
     if (tight !== null) throw new Fault('Disk', tight);
   }
   if (!(await mirrors.keep(service, to.commit)))

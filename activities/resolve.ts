@@ -1,7 +1,9 @@
+import { knownUse, needOf } from '../domain/disk.ts';
 import { Fault } from '../domain/fault.ts';
 import type { Found } from '../domain/run.ts';
 import { lackOf, recipeTools } from '../host/recipe-tools.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
+import { knownBeside } from '../host/room.ts';
 import { inAttempt } from './attempt.ts';
 import { dependenciesOf } from './dependencies.ts';
 import type { World } from './world.ts';
@@ -23,11 +25,14 @@ export function resolve(world: World) {
         // Of a canonical from before commits were kept, or one whose copy was lost.
         if (canonical) await world.mirrorsFor(attempt.commands).keep(recipe, canonical.commit);
         const lack = lackOf(tools, path);
+        const own = canonical && knownUse(canonical);
+        const disk = own && needOf(own, await knownBeside(world, needed));
         passBoundary('resolve.after-look');
         return {
           canonical: canonical && { version: canonical.version, commit: canonical.commit },
           dataDropped: canonical?.dropped ?? null,
           hold,
+          disk,
           deps: needed,
           ...(lack === null ? {} : { lack }),
         };

@@ -20,13 +20,15 @@ interface Needed {
 /**
  * Throws away what has had its time: sweeps, evidence, alerts that are over and images that we pulled. Never what the
  * record of a canonical or of a live service, or an open alert names, and nothing of the sweep that does it; where one
- * of them cannot be read, nothing that it might name. Only for who holds the host: then no running test needs any of it.
+ * of them cannot be read, nothing that it might name. While the engine's room is short more images go than have had their
+ * time. Only for who holds the host: then no running test needs any of it.
  * What could not be done is answered, and stops nothing.
  */
 export async function throwAwayOld(
   world: World,
   attempt: Pick<HostAttempt, 'report' | 'signal' | 'guard' | 'stacks'>,
   sweep: string,
+  isShort: () => Promise<boolean>,
 ): Promise<string[]> {
   const { config, results, kept, alerts, now } = world;
   const { report, signal, guard, stacks } = attempt;
@@ -76,9 +78,8 @@ export async function throwAwayOld(
   await trying('lines of the index about what is gone', () => kept.mendIndex());
   await trying('old images', async () => {
     if (needed === null || needed.recipes.size > 0) return;
-    problems.push(
-      ...(await stacks.removeOldImages({ before: before(ages.images), digests: needed.digests })),
-    );
+    const { digests } = needed;
+    problems.push(...(await stacks.removeOldImages({ before: before(ages.images), digests, isShort })));
   });
   return problems;
 

@@ -19,6 +19,7 @@ import { refuseForeignWorker, refuseUnready, settingsOf } from './preflight.ts';
 import { leftByRecipe, reapLeftovers } from './reap.ts';
 import { compareWithLast, leftOut, type LeftOut } from './last-sweep.ts';
 import { throwAwayOld } from './retention.ts';
+import { diskReport, makeRoom, shortOfRoom } from './room.ts';
 
 export interface Opening {
   /** What to sweep, in order. */
@@ -79,8 +80,8 @@ export function sweep(world: World) {
     },
 
     /**
-     * Takes the host, throws away what is old, checks what it must have, reaps what crashes left, and puts the
-     * recipes in order. Throws HostBusy or Preflight; whoever called it gives the host back then.
+     * Takes the host, throws away what is old, checks what it must have, reaps what crashes left, makes room where it is
+     * short, and puts the recipes in order. Throws HostBusy or Preflight; whoever called it gives the host back then.
      */
     async openSweep({
       recipes,
@@ -96,12 +97,17 @@ export function sweep(world: World) {
         // A foreign one has nothing to throw away for somebody else's sweep.
         await refuseForeignWorker(world);
         // First, since a disk that is full of what nobody needs would not pass.
-        const kept = await throwAwayOld(world, attempt, holder.workflowId);
-        await refuseUnready(world);
+        const isShort = async (): Promise<boolean> =>
+          (await shortOfRoom(world, recipes)).some(({ places }) => places.includes('engine'));
+        const kept = await throwAwayOld(world, attempt, holder.workflowId, isShort);
+        await refuseUnready(world, 'but room');
         passBoundary('open.after-preflight');
         const found = await reapLeftovers(world, attempt, holder.workflowId);
         passBoundary('open.after-reap');
-        const problems = [...leftByRecipe(found).values(), ...(await strays()), ...kept];
+        // Last, since what nobody needs may be enough.
+        const room = await makeRoom(world, attempt, recipes, holder.workflowId);
+        await refuseUnready(world);
+        const problems = [...leftByRecipe(found).values(), ...(await strays()), ...kept, ...room];
         // A canonical that cannot be used is no run's leftover: its recipe's own run meets it.
         const left = leftByRecipe(found.filter(({ kind }) => kind === 'not-reaped'));
         const run = holder.workflowId;
@@ -152,6 +158,7 @@ export function sweep(world: World) {
         await noting(problems, undefined, () => keepUnreached(recipes, waiting, started, problems));
         const last = await noting(problems, null, () => reports.last());
         const { environment = null, notes = [] } = last?.sweep === run ? last : {};
+        const disk = await noting(problems, null, () => diskReport(world, run));
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
         passBoundary('close.before-report');
         await reports.write({
@@ -164,6 +171,7 @@ export function sweep(world: World) {
           problems,
           notes,
           environment,
+          disk,
           started,
           ended,
           recipes: found,

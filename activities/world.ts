@@ -1,4 +1,5 @@
 import type { Environment } from '../domain/environment.ts';
+import type { Disk } from '../domain/disk.ts';
 import type { TurnRequest } from '../domain/turn.ts';
 import type { Forge } from '../forge/forge.ts';
 import type { Attempts } from '../host/lock/attempts.ts';
@@ -34,6 +35,8 @@ export interface World extends Store {
   foreignWorker(): Promise<{ found: string; how: string } | null>;
   /** What of this host decides verdicts, as it is now. */
   environment(commands: ProcessRunner): Promise<Environment>;
+  /** The disks that this host's room is on, as they are now; those that can be seen. */
+  disks(): Promise<Disk[]>;
   /** Runs commands until the signal, each with this mark in its environment. */
   runnerFor(attempt: { signal: AbortSignal; commandMark: string }): ProcessRunner;
   mirrorsFor(commands: ProcessRunner): Mirrors;

@@ -25,6 +25,8 @@ export const ALERT_KINDS = [
   'recipe-gone',
   /** Something went wrong with a sweep beside its recipes' outcomes. */
   'sweep-problems',
+  /** A sweep found less room than it takes, and dropped data of canonicals or could not make enough. */
+  'disk-short',
 ] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
@@ -76,6 +78,8 @@ const ADVICE: Readonly<Record<AlertKind, (name: string) => string>> = {
     `put its folder back; or, if it is meant, say so: a folder with a recipe.yml that says "exception: <why>", which may go once a sweep of all recipes has seen it. Its canonical and data stay as they are: recipe-sweep canonical forget ${name} --yes gives them up. Over when such a sweep finds it enrolled, or an exception`,
   'sweep-problems': () =>
     'mend what each line names; recipe-sweep doctor shows what is still wrong. Over with the next sweep that has no problem',
+  'disk-short': () =>
+    'free some space, or give this host more. Data that was dropped comes back with the next release that is promoted; until then pull requests are tested cold. Over when a sweep opens and there is room enough',
 };
 
 export function adviceFor({ kind, subject }: Pick<Alert, 'kind' | 'subject'>): string {

@@ -1,4 +1,5 @@
 import type { Roster, SweepEnvironment } from './environment.ts';
+import type { DiskReport } from './disk.ts';
 import type { LintProblem } from './level.ts';
 import { recipeRunId } from './names.ts';
 import type { Tested } from './recipe-test.ts';
@@ -79,6 +80,8 @@ export interface SweepReport {
   notes: string[];
   /** Of the host, when it began; null where it was not looked at. */
   environment: SweepEnvironment | null;
+  /** How room stood when it ended; null where nobody looked. */
+  disk: DiskReport | null;
   started: string;
   ended: string;
   recipes: RecipeResult[];

@@ -1,3 +1,4 @@
+import type { Need } from './disk.ts';
 import { recipeRunId } from './names.ts';
 import type { Release } from './release.ts';
 
@@ -52,9 +53,11 @@ export interface Published {
 /** What resolve found on this host's disk. */
 export interface Found {
   canonical: Release | null;
-  /** Since when the canonical's data is gone by an operator's word (ISO 8601, UTC); null while it has it, or is none. */
+  /** Since when the canonical's data is gone (ISO 8601, UTC); null while it has it, or is none. */
   dataDropped: string | null;
   hold: string | null;
+  /** The room that a run of it takes; null where nothing is known of that. */
+  disk: Need | null;
   /** Every recipe that must run beside it, its dependencies' own included, each before those that need it. */
   deps: string[];
   /** What hooks and checks, of it or of one of those, need and this host lacks, and what to do; left out where nothing is. */

@@ -50,7 +50,7 @@ export function planQuick({ head, canonical }: { head: Release; canonical: Relea
 export interface QuickQuestion {
   head: Release;
   canonical: Release | null;
-  /** Since when the canonical's data is gone by an operator's word; null while it has it, or is none. */
+  /** Since when the canonical's data is gone; null while it has it, or is none. */
   dataDropped: string | null;
 }
 

@@ -19,6 +19,14 @@ export interface Prerequisite {
   how: string;
 }
 
+const ROOM = 'disk headroom';
+const ENGINES_ROOM = "the engine's headroom";
+
+/** Whether it is about free space, which a sweep may still make. */
+export function isRoom({ name }: Pick<Prerequisite, 'name'>): boolean {
+  return name === ROOM || name === ENGINES_ROOM;
+}
+
 /** Checks everything at once, so that an operator fixes it in one go. Never throws. */
 export async function checkPrerequisites(config: Config): Promise<Prerequisite[]> {
   const tools = await Promise.all(TOOLS.map((tool) => checkTool(tool, config.path)));
@@ -28,7 +36,7 @@ export async function checkPrerequisites(config: Config): Promise<Prerequisite[]
     await checkBrowser(config.path),
     ...(await checkEngine(config)),
     await checkState(config),
-    await checkHeadroom('disk headroom', config.state, config),
+    await checkHeadroom(ROOM, config.state, config),
     checkRoot(),
   ];
 }
@@ -86,7 +94,7 @@ async function checkEngine(config: Config): Promise<Prerequisite[]> {
       Swarm?: { LocalNodeState?: string; ControlAvailable?: boolean };
       DockerRootDir?: string;
     };
-    room = await checkHeadroom("the engine's headroom", info.DockerRootDir ?? '/var/lib/docker', config);
+    room = await checkHeadroom(ENGINES_ROOM, info.DockerRootDir ?? '/var/lib/docker', config);
     version = info.ServerVersion ?? 'unknown version';
     swarm = info.Swarm?.ControlAvailable ? 'active' : info.Swarm?.LocalNodeState;
     networks = await docker.listNetworks({ filters: { name: ['proxy'] } });

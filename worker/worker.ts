@@ -19,6 +19,7 @@ import { createMirrors } from '../host/git/mirrors.ts';
 import { openLog } from '../host/machine/log.ts';
 import { processRunner } from '../host/machine/process.ts';
 import { createRecipes } from '../host/recipes/recipes.ts';
+import { lookAtDisks } from '../host/room.ts';
 import { createServices } from '../host/store/services.ts';
 import { createStore } from '../host/store/store.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
@@ -128,6 +129,7 @@ function activitiesFor(config: Config, client: Client, connection: Connection, i
       return foreign.length === 0 ? null : foreignFound(host, foreign);
     },
     environment: (commands) => lookAtEnvironment({ config, commands, recipes: folders, services }),
+    disks: () => lookAtDisks(config),
     runnerFor: ({ signal, commandMark }) =>
       processRunner({ environment: { ...environment, [COMMAND_MARK]: commandMark }, signal }),
     mirrorsFor: (commands) =>

@@ -17,7 +17,7 @@ export async function planWorkflow(input?: SweepInput): Promise<PlanEntry[]> {
     const left = await planSteps('which recipes are left out').leftOut();
     for (const { recipe, why, gone, version } of left) {
       const decision = gone ? 'error' : 'not enrolled';
-      plan.push({ recipe, latest: null, canonical: version, decision, reason: why });
+      plan.push({ recipe, latest: null, canonical: version, decision, reason: why, disk: null });
     }
   }
   return plan;
@@ -28,7 +28,7 @@ const EACH_ACCOUNTED_FOR = 'plan-accounts-for-each';
 async function planRecipe(recipe: string): Promise<PlanEntry> {
   const steps = planSteps(recipe);
   const published = await outcomeOf(() => steps.mirrorSync({ recipe, run: null }));
-  const unknown = { recipe, latest: null, canonical: null };
+  const unknown = { recipe, latest: null, canonical: null, disk: null };
   if ('why' in published && !patched(EACH_ACCOUNTED_FOR)) {
     return { ...unknown, decision: 'error', reason: published.why };
   }
@@ -36,7 +36,8 @@ async function planRecipe(recipe: string): Promise<PlanEntry> {
   const found = await outcomeOf(() => steps.resolve({ recipe }));
   const latest = 'why' in published ? null : (published.is.releases.at(-1) ?? null);
   const canonical = 'why' in found ? null : found.is.canonical;
-  const entry = { recipe, latest, canonical: canonical?.version ?? null };
+  const disk = 'why' in found ? null : found.is.disk;
+  const entry = { recipe, latest, canonical: canonical?.version ?? null, disk };
   if ('why' in published) return { ...entry, decision: 'error', reason: published.why };
   if ('why' in found) return { ...entry, decision: 'error', reason: found.why };
   const { hold, lack } = found.is;

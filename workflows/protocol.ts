@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import type { Decision } from '../domain/decide.ts';
+import type { Need } from '../domain/disk.ts';
 import { parseRecipeRunId, recipeRunId } from '../domain/names.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { Tested } from '../domain/recipe-test.ts';
@@ -339,4 +340,6 @@ export interface PlanEntry {
   canonical: string | null;
   decision: Decision['decision'] | 'error' | 'not enrolled';
   reason: string;
+  /** The room that a run of it takes, in bytes; null where nothing is known of that. */
+  disk: Need | null;
 }

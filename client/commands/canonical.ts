@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
+import { formatBytes } from '../../domain/bytes.ts';
 import { messageOf } from '../../domain/fault.ts';
 import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/store/canonicals.ts';
 import { CANONICAL_WORKFLOW, type CanonicalChange } from '../../workflows/protocol.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
-import { formatBytes, formatTime } from '../render/quantities.ts';
+import { formatTime } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';
@@ -133,16 +134,18 @@ async function requireRecord(canonicals: Canonicals, recipe: string): Promise<Ca
 
 function renderList(list: readonly ListedCanonical[]): string {
   return renderTable(
-    ['recipe', 'version', 'commit', 'promoted', 'snapshot'],
+    ['recipe', 'version', 'commit', 'promoted', 'snapshot', 'volumes', 'images'],
     list.map(({ recipe, record, error }) =>
       record === null
-        ? [recipe, `cannot be read: ${oneLine(error ?? '')}`, '', '', '']
+        ? [recipe, `cannot be read: ${oneLine(error ?? '')}`, '', '', '', '', '']
         : [
             recipe,
             record.version,
             record.commit.slice(0, 12),
             formatTime(new Date(record.ts)),
             dataOf(record),
+            record.disk === null || record.dropped !== null ? '' : formatBytes(record.disk.volumes),
+            record.disk === null ? '' : formatBytes(record.disk.images),
           ],
     ),
   );
@@ -159,6 +162,12 @@ function renderRecord(record: CanonicalRecord, attached: boolean): string {
     record.snapshot === null
       ? `snapshot  none: ${dataOf(record)}`
       : `snapshot  ${record.snapshot.id}, ${dataOf(record)}, sha256 ${record.snapshot.sha256}`,
+    ...(record.droppedBy === null ? [] : [`dropped   by ${record.droppedBy.run}: ${record.droppedBy.why}`]),
+    ...(record.disk === null
+      ? []
+      : [
+          `took      volumes ${formatBytes(record.disk.volumes)}, images ${formatBytes(record.disk.images)}, when it was promoted`,
+        ]),
     ...(attached
       ? [
           'data      attached: a run uses it, or did last; it is put back from the snapshot before the next one does',

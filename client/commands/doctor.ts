@@ -3,6 +3,7 @@ import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
 import type { AlertKind } from '../../domain/alert.ts';
 import { environmentChanges } from '../../domain/environment.ts';
+import { dataToDrop, diskText, estimate, estimateText, shortDisks } from '../../domain/disk.ts';
 import { quotableLine } from '../../domain/printable.ts';
 import { createForge } from '../../forge/gitea.ts';
 import { readConfig, type Config } from '../../host/config/config.ts';
@@ -17,6 +18,7 @@ import { declaredEnvironment } from '../../host/config/environment.ts';
 import { lookAtEnvironment } from '../../host/fingerprint.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { lackOf, toolsOfSwept } from '../../host/recipe-tools.ts';
+import { knownRoom, lookAtDisks } from '../../host/room.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createServices } from '../../host/store/services.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
@@ -56,6 +58,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkRecipeTools(config),
         await checkEnvironment(config),
         await checkCanonicals(config),
+        await checkRoom(config),
         await checkReports(config),
         await checkAlerts(config),
         await checkAlertTargets(config, new Date()),
@@ -151,6 +154,32 @@ async function checkCanonicals(config: Config): Promise<Finding> {
         found: wrong.join('\n'),
         how: "until it is mended, that recipe's outcome is ERROR infrastructure and its data stays as it is",
       };
+}
+
+/** What the next sweep takes, and what it would do where that is not there. */
+async function checkRoom(config: Config): Promise<Finding> {
+  const name = 'room for a sweep';
+  const { headroom } = config.limits;
+  try {
+    const records = {
+      canonicals: createCanonicals(config),
+      recipes: createRecipes(config.recipes),
+      services: createServices(config),
+    };
+    const question = { disks: await lookAtDisks(config), headroom, ...(await knownRoom(records, null)) };
+    const next = estimate(question.swept, question.known);
+    const seen = question.disks.map((disk) => diskText(disk, headroom, next));
+    const found = [...seen, estimateText(next)].filter((part) => part !== '').join('; ');
+    if (shortDisks(question.disks, headroom, next).length === 0) return { name, ok: true, found, how: '' };
+    const names = dataToDrop(question).drop.map(({ recipe }) => recipe);
+    const would =
+      names.length === 0
+        ? 'the data of canonicals would not make enough'
+        : `else the next sweep removes images that nobody needs and, where that is not enough, drops the data of ${names.join(', ')}`;
+    return { name, ok: false, found, how: `free some space; ${would}` };
+  } catch (error) {
+    return { name, ok: false, found: explain(error), how: 'mend what it names' };
+  }
 }
 
 /** What sweeps left for people, as far as it can be read. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { diskText, estimateText, type DiskReport } from '../../domain/disk.ts';
 import { messageOf } from '../../domain/fault.ts';
 import { outcomeTitle } from '../../domain/outcome.ts';
 import { countOutcomes, type RecipeResult, type SweepReport } from '../../domain/report.ts';
@@ -81,9 +82,18 @@ export function addResultsCommand(program: Command, session: Session): void {
       const environment = environmentLine(report.environment);
       if (environment !== null) terminal.out(environment);
       terminal.out(`ended     ${formatTime(new Date(report.ended))}`);
+      for (const line of diskLines(report.disk)) terminal.out(line);
       terminal.out(`report    ${nearPath(reports.fileOf(report.sweep), cwd)}`);
       terminal.out(`temporal  ${workflowUrl({ temporal }, report.sweep)}`);
     });
+}
+
+/** How room stood when the sweep ended, and what the next one takes. */
+function diskLines(disk: DiskReport | null): string[] {
+  if (disk === null) return [];
+  const { disks, headroom, next } = disk;
+  const lines = [...disks.map((one) => diskText(one, headroom, next)), estimateText(next)];
+  return lines.filter((line) => line !== '').map((line) => `disk      ${oneLine(line)}`);
 }
 
 /** The result of the test of that ID; null where it is none's, or has none. Of a sweep its report is asked, not its runs. */

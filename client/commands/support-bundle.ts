@@ -1,6 +1,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
+import { formatBytes } from '../../domain/bytes.ts';
 import type { Config } from '../../host/config/config.ts';
 import { declaredEnvironment } from '../../host/config/environment.ts';
 import { endOfFileBelow } from '../../host/machine/below-folder.ts';
@@ -10,7 +11,6 @@ import { folderName } from '../../host/store/places.ts';
 import { connect } from '../connect.ts';
 import { EXIT } from '../failure.ts';
 import { explain } from '../temporal-failure.ts';
-import { formatBytes } from '../render/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
 import { configFileOf, configOf, type Session } from '../session.ts';

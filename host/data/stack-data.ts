@@ -6,12 +6,18 @@ import type { Stacks } from '../deploy/stacks.ts';
 import type { Volume } from '../engine/volumes.ts';
 import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
 
+/** What a stack's volumes take on the disk, in bytes, and why a snapshot of them would not fit; null when it would. */
+export interface RoomForSnapshot {
+  bytes: number;
+  tight: string | null;
+}
+
 /** The data of a stopped stack, and its snapshots in a folder. */
 export interface StackData {
   /** What of the stack a snapshot can hold: what is kept elsewhere is not in the folder that is packed. */
   volumes(stack: string): Promise<Volume[]>;
-  /** Why a snapshot would not fit on the folder's disk; null when it would. */
-  noRoom(folder: string, stack: string): Promise<string | null>;
+  /** Whether a snapshot would fit on the folder's disk. */
+  roomFor(folder: string, stack: string): Promise<RoomForSnapshot>;
   snapshot(folder: string, id: string, recipe: string, stack: string): Promise<SnapshotRef>;
   /** Makes the stack's volumes, and the names of its secrets, exactly those of a verified snapshot. */
   putBack(folder: string, manifest: SnapshotManifest, stack: StackRef): Promise<void>;
@@ -32,13 +38,15 @@ export function createStackData({ headroom, snapshots, stacks, guard }: StackDat
 
   return {
     volumes,
-    async noRoom(folder, stack) {
+    async roomFor(folder, stack) {
       await mkdir(folder, { recursive: true });
       const bytes = await snapshots.sizeOf(await volumes(stack));
       const free = await freeBytes(folder);
-      return free === null || free - bytes >= headroom
+      const fits = free === null || free - bytes >= headroom;
+      const tight = fits
         ? null
         : `${folder}: a snapshot of ${bytes} bytes would leave less than the headroom of ${headroom} bytes of ${free} free; free some space, or do without the data of a canonical: recipe-sweep canonical drop-data <recipe>`;
+      return { bytes, tight };
     },
     async snapshot(folder, id, recipe, stack) {
       const packed = await volumes(stack);

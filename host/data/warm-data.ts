@@ -6,7 +6,7 @@ import type { CanonicalRecord, Canonicals } from '../store/canonicals.ts';
 import type { Deployer } from '../deploy/deployer.ts';
 import type { Stacks } from '../deploy/stacks.ts';
 import type { SnapshotManifest, SnapshotRef, Snapshots } from './snapshots.ts';
-import { createStackData } from './stack-data.ts';
+import { createStackData, type RoomForSnapshot } from './stack-data.ts';
 
 /** The data of a recipe's canonical at its warm domain: retained volumes on one side, the snapshot on the other. */
 export interface WarmData {
@@ -20,15 +20,15 @@ export interface WarmData {
   check(recipe: string): Promise<void>;
   /** Settles, then says on disk that the data is in use from now on. */
   attach(recipe: string, run: string): Promise<CanonicalRecord | null>;
-  /** Why a snapshot of the stopped app's volumes would not fit on the disk; null when it would. */
-  noRoom(recipe: string): Promise<string | null>;
+  /** What the stopped app's volumes take, and whether a snapshot of them would fit on the disk. */
+  roomFor(recipe: string): Promise<RoomForSnapshot>;
   /** Takes a snapshot of the stopped app's volumes. */
   snapshot(recipe: string, id: string): Promise<SnapshotRef>;
   /**
-   * Gives the data up and keeps the record, which says so from then on: the one commit point, after which whoever comes
-   * next finishes what was begun. Answers the record.
+   * Gives the data up and keeps the record, which says so from then on, by whom and why: the one commit point, after which
+   * whoever comes next finishes what was begun. Answers the record.
    */
-  drop(record: CanonicalRecord, run: string): Promise<CanonicalRecord>;
+  drop(record: CanonicalRecord, by: { run: string; why: string }): Promise<CanonicalRecord>;
   /** After the record was written: the data is what it says, older snapshots go. */
   committed(record: CanonicalRecord): Promise<void>;
 }
@@ -156,21 +156,21 @@ export function createWarmData(settings: WarmDataSettings): WarmData {
       await canonicals.markAttached(recipe, run, record?.version ?? null, now());
       return record;
     },
-    async drop(record, run) {
+    async drop(record, droppedBy) {
       const { recipe } = record;
       // Once the record has no data there is nothing else by which its promotion would be known.
       await canonicals.completeHistory(record);
       await guard();
-      await canonicals.markAttached(recipe, run, record.version, now());
+      await canonicals.markAttached(recipe, droppedBy.run, record.version, now());
       passBoundary('drop.after-mark');
-      const dropped = { ...record, snapshot: null, dropped: now().toISOString() };
+      const dropped = { ...record, snapshot: null, dropped: now().toISOString(), droppedBy };
       await guard();
       await canonicals.write(dropped);
       passBoundary('drop.after-record');
       await settle(recipe);
       return dropped;
     },
-    noRoom: (recipe) => data.noRoom(canonicals.snapshotsFolder(recipe), stackOf(recipe)),
+    roomFor: (recipe) => data.roomFor(canonicals.snapshotsFolder(recipe), stackOf(recipe)),
     snapshot: (recipe, id) => data.snapshot(canonicals.snapshotsFolder(recipe), id, recipe, stackOf(recipe)),
   };
 }

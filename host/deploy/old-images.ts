@@ -3,16 +3,17 @@ import { Fault } from '../../domain/fault.ts';
 import type { Config } from '../config/config.ts';
 import type { EngineAccess } from '../engine/access.ts';
 import { otherZones } from '../engine/ownership.ts';
-import { createPulledImages, removeUnneededImages } from '../engine/pulled-images.ts';
+import { createPulledImages, removeUnneededImages, type ImagePolicy } from '../engine/pulled-images.ts';
 import type { Things } from '../engine/things.ts';
 
 export interface OldImages {
   /**
-   * Removes images that we brought onto this engine and that no deployment has needed since `before`, but for those
-   * whose digest is named here, or that anybody's container or service has. Removes none on an engine that another
-   * installation uses too, whose records cannot be seen from here. Answers what could not be removed, and why.
+   * Removes images that we brought onto this engine and that no deployment has needed since `before`, and while room is
+   * short others that nobody needs now, but for those whose digest is named here, or that anybody's container or service
+   * has. Removes none on an engine that another installation uses too, whose records cannot be seen from here. Answers
+   * what could not be removed, and why.
    */
-  removeOldImages(keep: { before: Date; digests: ReadonlySet<string> }): Promise<string[]>;
+  removeOldImages(keep: ImagePolicy): Promise<string[]>;
 }
 
 export interface OldImagesSettings extends Pick<EngineAccess, 'docker' | 'guard'> {

@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import type { EngineAccess } from '../engine/access.ts';
 import { runningContainer } from '../engine/containers.ts';
 import { engine, engineOrNull } from '../engine/daemon.ts';
+import { imageBytes } from '../engine/images.ts';
 import type { ExecResult } from '../engine/exec.ts';
 import { checkOurs, stacksOf, type OwnedStack, type ReconciledStack } from '../engine/ownership.ts';
 import { oomKills, refuseKilledCommand } from '../engine/platform-trouble.ts';
@@ -57,6 +58,8 @@ export interface Stacks extends RunningTasks, RunningApps, ImagesAhead, OldImage
    * a share, a disk. None of a release whose files are wrong.
    */
   keptElsewhere(app: App): Promise<string[]>;
+  /** What the images with these digests take on the engine, in bytes. */
+  imageBytes(digests: ReadonlySet<string>): Promise<number>;
   /** The names of a stack's secrets. */
   secrets(stack: string): Promise<string[]>;
   /**
@@ -137,6 +140,8 @@ export function createStacks(settings: StacksSettings): Stacks {
     async keptElsewhere(app) {
       return (await recipes.orNull(app))?.volumesElsewhere ?? [];
     },
+
+    imageBytes: (digests) => imageBytes(docker, digests),
 
     async secrets(stack) {
       const things = await swarm.labelled(`${STACK_LABEL}=${stack}`);

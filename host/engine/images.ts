@@ -202,3 +202,14 @@ async function inspect(docker: Dockerode, image: string): Promise<PresentImage |
     reference: digest === null || image.includes('@') ? image : `${image}@${digest}`,
   };
 }
+
+/** What the images with these digests take on the engine, in bytes: unpacked, layers that several have counted with each. */
+export async function imageBytes(docker: Dockerode, digests: ReadonlySet<string>): Promise<number> {
+  const images = await engine('listing images', () => docker.listImages({ digests: true }));
+  return images
+    .filter(
+      ({ Id, RepoDigests }) =>
+        digests.has(Id) || (RepoDigests ?? []).some((name) => digests.has(digestOf(name) ?? '')),
+    )
+    .reduce((sum, { Size }) => sum + Size, 0);
+}

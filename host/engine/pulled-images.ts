@@ -127,22 +127,45 @@ export interface RemovedImages {
   problems: string[];
 }
 
+/** Which images may go. */
+export interface ImagePolicy {
+  /** Those that no deployment has needed since. */
+  before: Date;
+  /** Of these records, and whatever else, that they stay. */
+  digests: ReadonlySet<string>;
+  /** While it answers true, the other ones too, whoever was needed longest ago first. */
+  isShort(): Promise<boolean>;
+}
+
+/** Names that go at once. Nobody waits for hours until a sweep has opened; what is left goes when the next one does. */
+const MOST_REMOVED = 500;
+
 /**
- * Removes the names of images that we brought and that no deployment has needed since `before`, but for those that a
- * container or a service has, whoever's, that have a name which is not ours, or whose digest is among `digests`. The engine itself keeps what is in use.
+ * Removes the names of images that we brought and that no deployment has needed since `before`, or longest ago while room
+ * is short, but for those that a container or a service has, whoever's, that have a name which is not ours, or whose digest
+ * is among `digests`. The engine itself keeps what is in use.
  */
 export async function removeUnneededImages(
   { docker, guard, pulled }: Removal,
-  { before, digests }: { before: Date; digests: ReadonlySet<string> },
+  { before, digests, isShort }: ImagePolicy,
 ): Promise<RemovedImages> {
   const known = await pulled.list();
-  const isOld = ({ needed }: PulledImage): boolean => Date.parse(needed) < before.getTime();
-  const young = new Set([...known.values()].filter((one) => !isOld(one)).map(({ id }) => id));
+  const lastNeeded = new Map<string, number>();
+  for (const { id, needed } of known.values()) {
+    if (id !== null) lastNeeded.set(id, Math.max(lastNeeded.get(id) ?? 0, Date.parse(needed)));
+  }
+  /** An image is needed when any of its names is. */
+  const neededAt = ({ id, needed }: PulledImage): number => lastNeeded.get(id ?? '') ?? Date.parse(needed);
+  const isOld = (entry: PulledImage): boolean => neededAt(entry) < before.getTime();
+  /** Asked again once something went. */
+  let short: Promise<boolean> | null = null;
   const used = await usedImages(docker);
   const gone: string[] = [];
   const result: RemovedImages = { removed: [], problems: [] };
-  for (const [name, entry] of known) {
-    if (!isOld(entry) && entry.id !== null) continue;
+  for (const [name, entry] of [...known].sort(([, a], [, b]) => neededAt(a) - neededAt(b))) {
+    if (result.removed.length === MOST_REMOVED) break;
+    const mayGo = isOld(entry) || (await (short ??= isShort()));
+    if (!mayGo && entry.id !== null) continue;
     const image = await namedImage(docker, name);
     // What has the name by now is not what we brought; nor is what somebody brings after our own pull broke off.
     if (image === null || (entry.id !== null && entry.id !== image.id)) {
@@ -150,11 +173,12 @@ export async function removeUnneededImages(
       continue;
     }
     const isNeeded = digests.has(image.id) || image.names.some((one) => digests.has(digestOf(one) ?? ''));
-    if (!isOld(entry) || isNeeded || young.has(image.id) || isUsed(used, image)) continue;
+    if (!mayGo || isNeeded || isUsed(used, image)) continue;
     // The last tag of a repository takes its digests with it, and an image goes with its last name.
     if (image.names.some((one) => !known.has(one))) continue;
     await guard();
     const problem = await removeName(docker, name);
+    short = null;
     if (problem === null) result.removed.push(name);
     else if (problem !== IN_USE) result.problems.push(`image ${name} was not removed: ${problem}`);
   }

@@ -53,20 +53,35 @@ const snapshot = z.strictObject({
 });
 
 /** A canonical has a snapshot, or its data was dropped. */
+const ofData = {
+  snapshot: snapshot.nullable(),
+  /** When its data was given up, ISO 8601, UTC; null while it has it. */
+  dropped: z.iso.datetime().nullable(),
+};
+
+const isEither = (one: { snapshot: unknown; dropped: unknown }): boolean =>
+  (one.snapshot === null) !== (one.dropped === null);
+const EITHER = { error: 'exactly one of snapshot and dropped is null' };
+
 const record = z
   .strictObject({
-    schema: z.literal(3),
+    schema: z.literal(4),
     ...recordKeys,
     ...ofDeployment,
-    snapshot: snapshot.nullable(),
-    /** When an operator gave its data up, ISO 8601, UTC; null while it has it. */
-    dropped: z.iso.datetime().nullable(),
+    ...ofData,
+    /** Who gave its data up, by the workflow's ID, and why; null while it has it, and of what earlier versions dropped. */
+    droppedBy: z.strictObject({ run: z.string(), why: z.string() }).nullable(),
+    /** The bytes that it took when it was promoted, beside its snapshot; null where nobody looked. */
+    disk: z
+      .strictObject({ volumes: z.number().int().nonnegative(), images: z.number().int().nonnegative() })
+      .nullable(),
   })
-  .refine((one) => (one.snapshot === null) !== (one.dropped === null), {
-    error: 'exactly one of snapshot and dropped is null',
-  });
+  .refine(isEither, EITHER);
 
 export type CanonicalRecord = z.output<typeof record>;
+
+/** What records before schema 4 did not say. */
+const UNSAID = { schema: 4 as const, droppedBy: null, disk: null };
 
 /**
  * No data was ever dropped of records before schema 3. Those of schema 1 name neither the domain nor the environment: both
@@ -75,11 +90,15 @@ export type CanonicalRecord = z.output<typeof record>;
 export const recordSchema: z.ZodType<CanonicalRecord> = z.discriminatedUnion('schema', [
   record,
   z
+    .strictObject({ schema: z.literal(3), ...recordKeys, ...ofDeployment, ...ofData })
+    .refine(isEither, EITHER)
+    .transform((old) => ({ ...old, ...UNSAID })),
+  z
     .strictObject({ schema: z.literal(2), ...recordKeys, ...ofDeployment, snapshot })
-    .transform((old) => ({ ...old, schema: 3 as const, dropped: null })),
+    .transform((old) => ({ ...old, ...UNSAID, dropped: null })),
   z
     .strictObject({ schema: z.literal(1), ...recordKeys, snapshot })
-    .transform((old) => ({ ...old, schema: 3 as const, domain: null, env: null, dropped: null })),
+    .transform((old) => ({ ...old, ...UNSAID, domain: null, env: null, dropped: null })),
 ]);
 
 const attachedSchema = z.strictObject({

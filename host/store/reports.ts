@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
+import { PLACES, type DiskReport } from '../../domain/disk.ts';
 import { messageOf } from '../../domain/fault.ts';
 import type { SweepEnvironment } from '../../domain/environment.ts';
 import type { LastSweep, SweepReport } from '../../domain/report.ts';
@@ -13,6 +14,24 @@ const environmentSchema: z.ZodType<SweepEnvironment> = z.strictObject({
   changed: z.array(z.string()).nullable(),
 });
 
+const bytes = z.number().int().nonnegative();
+
+const diskSchema: z.ZodType<DiskReport> = z.strictObject({
+  headroom: bytes,
+  disks: z.array(
+    z.strictObject({ places: z.array(z.enum(PLACES)), folder: z.string(), size: bytes, free: bytes }),
+  ),
+  next: z.strictObject({
+    engine: bytes,
+    state: bytes,
+    together: bytes,
+    largest: z.string().nullable(),
+    unknown: z.array(z.string()),
+    withoutImages: z.array(z.string()),
+  }),
+  dropped: z.array(z.strictObject({ recipe: z.string(), version: z.string(), why: z.string() })),
+});
+
 /** A sweep's report as it is on disk, whichever version wrote it. */
 export const reportSchema: z.ZodType<SweepReport> = z.strictObject({
   schema: z.literal([1, 2, 3, 4, 5]).transform(() => 5 as const),
@@ -24,6 +43,7 @@ export const reportSchema: z.ZodType<SweepReport> = z.strictObject({
   problems: z.array(z.string()).default([]),
   notes: z.array(z.string()).default([]),
   environment: environmentSchema.nullable().default(null),
+  disk: diskSchema.nullable().default(null),
   started: z.iso.datetime(),
   ended: z.iso.datetime(),
   recipes: z.array(resultSchema),

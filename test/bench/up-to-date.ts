@@ -82,7 +82,7 @@ export async function startUpToDateHost(
       await mkdir(snapshot, { recursive: true });
       await writeFile(path.join(snapshot, 'manifest.json'), manifest);
       await canonicals.write({
-        schema: 3,
+        schema: 4,
         recipe,
         version: latest[0],
         commit: latest[1],
@@ -98,6 +98,8 @@ export async function startUpToDateHost(
           bytes: manifest.length,
         },
         dropped: null,
+        droppedBy: null,
+        disk: null,
       });
       await mirrors.keep(recipe, latest[1]);
     });

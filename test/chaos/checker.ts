@@ -147,7 +147,7 @@ export function createChecker(host: Host): Checker {
     }
     const record = JSON.parse(readFileSync(file, 'utf8')) as RecordOnDisk;
     const { schema, snapshot, dropped = null } = record;
-    const isOne = (schema === 2 && snapshot !== null) || (schema === 3 && !snapshot === (dropped !== null));
+    const isOne = (schema === 2 && snapshot !== null) || (schema >= 3 && !snapshot === (dropped !== null));
     if (!isOne || record.recipe !== recipe || record.status !== 'proven')
       breach('I5', `${recipe}: the record is not one`);
     await auditCommit(recipe, record);

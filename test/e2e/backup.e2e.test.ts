@@ -86,6 +86,7 @@ const activities = createActivities({
   services,
   ...createStore(state),
   foreignWorker: async () => null,
+  disks: async () => [],
   turns: { ask: async () => 'host', isOpen: async () => true },
   lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
   attempts: createAttempts(state),

@@ -23,6 +23,7 @@ import { startSlowRelay } from '../fixtures/slow-relay.ts';
 
 /** What becomes of images that we pulled, on the engine of this machine and from a registry of our own. */
 
+const DAY_MS = 24 * 60 * 60_000;
 const hex = randomBytes(3).toString('hex');
 const docker = new Dockerode({ socketPath: '/var/run/docker.sock' });
 const local = (version: number): string => `localhost/recipe-sweep/pulled:${hex}-${version}`;
@@ -58,6 +59,7 @@ beforeEach(() => {
   current = 0;
   login = null;
   nowMs = Date.now();
+  isShort = async () => false;
   pulled = createPulledImages(scratch, () => new Date(nowMs));
 });
 
@@ -96,12 +98,15 @@ async function names(): Promise<string[]> {
     .sort();
 }
 
+/** Whether room is short. */
+let isShort: () => Promise<boolean>;
+
 async function remove(needed: readonly string[] = []): Promise<string[]> {
   const before = new Date(nowMs + 1);
   const guard = async (): Promise<void> => undefined;
   const { removed, problems } = await removeUnneededImages(
     { docker, guard, pulled },
-    { before, digests: new Set(needed) },
+    { before, digests: new Set(needed), isShort },
   );
   expect(problems).toEqual([]);
   return removed.sort();
@@ -145,9 +150,29 @@ it('one that a record names, or that was needed lately, stays', async () => {
   await pulled.needed({ id: (await docker.getImage(wanted).inspect()).Id, names: [wanted] });
   await removeUnneededImages(
     { docker, guard: async () => undefined, pulled },
-    { before, digests: new Set() },
+    { before, digests: new Set(), isShort },
   );
   expect(await names()).toEqual([wanted, byDigest(0)].sort());
+});
+
+it('while room is short others go as well, whoever was needed longest ago first, and none that is needed', async () => {
+  await ensureImage(host(), wanted);
+  nowMs += DAY_MS;
+  current = 1;
+  await ensureImage(host(), wanted);
+  const removeYoung = async (needed: readonly string[] = []): Promise<string[]> => {
+    const guard = async (): Promise<void> => undefined;
+    const policy = { before: new Date(0), digests: new Set(needed), isShort };
+    return (await removeUnneededImages({ docker, guard, pulled }, policy)).removed.sort();
+  };
+  expect(await removeYoung()).toEqual([]);
+  // Until the first is gone.
+  isShort = async () => (await names()).includes(byDigest(0));
+  await removeYoung([digest(0)]);
+  expect(await names()).toEqual([byDigest(0)]);
+  await ensureImage(host(), wanted);
+  expect(await removeYoung()).toEqual([byDigest(0)]);
+  expect(await names()).toEqual([wanted, byDigest(1)].sort());
 });
 
 it("one that a container or a service has, whoever's, stays", async () => {
@@ -198,7 +223,7 @@ it('a pull that broke off leaves no claim on what somebody brings later', async 
   await pulled.expect(wanted);
   const guard = async (): Promise<void> => undefined;
   const before = new Date(0);
-  await removeUnneededImages({ docker, guard, pulled }, { before, digests: new Set() });
+  await removeUnneededImages({ docker, guard, pulled }, { before, digests: new Set(), isShort });
   expect([...(await pulled.list())]).toEqual([]);
 });
 
@@ -265,7 +290,7 @@ it('none goes from an engine that another installation uses too', async () => {
   made.push(docker.getVolume(`pulled-${hex}`));
   const stacks = stacksOf(`mine-${hex}.test`, new AbortController().signal, plainLimits());
   const before = new Date(nowMs + 1);
-  expect(await stacks.removeOldImages({ before, digests: new Set() })).toEqual([]);
+  expect(await stacks.removeOldImages({ before, digests: new Set(), isShort })).toEqual([]);
   expect(await names()).toEqual([wanted, byDigest(0)].sort());
 });
 

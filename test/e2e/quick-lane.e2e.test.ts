@@ -107,6 +107,7 @@ const activities = createActivities({
   services,
   ...createStore(state),
   foreignWorker: async () => null,
+  disks: async () => [],
   turns: { ask: async () => 'host', isOpen: async () => true },
   lock: createHostLock({
     host: config.host,

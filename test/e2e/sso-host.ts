@@ -126,6 +126,7 @@ export async function createSsoHost(limits: Partial<Config['limits']> = {}): Pro
     services: createServices(config),
     ...store,
     foreignWorker: async () => null,
+    disks: async () => [],
     turns: { ask: async () => 'host', isOpen: async ({ id }) => open.has(id) },
     lock: createHostLock({
       host: config.host,

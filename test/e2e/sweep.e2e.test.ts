@@ -69,12 +69,13 @@ async function expectOnlyCanonicalData(): Promise<void> {
 /** Judged from the files alone: record, ledger and snapshot agree. */
 async function expectWholeCanonical(recipe: string, version: string, commit: string): Promise<void> {
   expect(await system.canonical(recipe)).toMatchObject({
-    schema: 3,
+    schema: 4,
     recipe,
     version,
     commit,
     status: 'proven',
     domain: `warm-${recipe}.${system.zone}`,
+    disk: { volumes: expect.any(Number), images: expect.any(Number) },
   });
   const ledger = await readFile(path.join(system.state, 'ledger', `${recipe}.jsonl`), 'utf8');
   expect(
@@ -170,13 +171,21 @@ describe('a weekly sweep', () => {
       expect(status).toBe(0);
       expect(parseDocument('plan', stdout)).toEqual([
         expect.objectContaining({ recipe: 'custom-html', decision: 'skip', canonical: '1.0.0+1.22' }),
-        { recipe: 'unreleased', latest: null, canonical: null, decision: 'skip', reason: expect.any(String) },
+        {
+          recipe: 'unreleased',
+          latest: null,
+          canonical: null,
+          decision: 'skip',
+          reason: expect.any(String),
+          disk: null,
+        },
         {
           recipe: 'webdis',
           latest: { version: '1.1.0+0.1.22', commit },
           canonical: '1.0.0+0.1.9',
           decision: 'run',
           reason: expect.any(String),
+          disk: { engine: expect.any(Number), state: expect.any(Number), together: expect.any(Number) },
         },
       ]);
     });

@@ -61,6 +61,7 @@ export function stepsIn(around: Surroundings): Steps {
     services: createServices(config),
     ...createStore(state),
     foreignWorker: async () => null,
+    disks: async () => [],
     turns: { ask: async () => 'host', isOpen: async () => true },
     lock: createHostLock({ host: config.host, state, now, isOpen: async () => true }),
     now,

@@ -18,7 +18,7 @@ afterEach(async () => {
 
 function recordOf(change: Partial<CanonicalRecord> = {}): CanonicalRecord {
   return {
-    schema: 3,
+    schema: 4,
     recipe: 'hedgedoc',
     version: '1.0.0+1.9',
     commit: 'a'.repeat(40),
@@ -30,6 +30,8 @@ function recordOf(change: Partial<CanonicalRecord> = {}): CanonicalRecord {
     env: { LANG: 'de' },
     snapshot: { id: 'hedg-abc123-1', sha256: 'b'.repeat(64), bytes: 10 },
     dropped: null,
+    droppedBy: null,
+    disk: null,
     ...change,
   };
 }
@@ -98,8 +100,8 @@ describe('a record that cannot be read is an error, never "no canonical"', () =>
     ['cut short', (text: string) => text.slice(0, text.length / 2)],
     ['empty', () => ''],
     ['doubled', (text: string) => text + text],
-    ['from the future', (text: string) => text.replace('"schema": 3', '"schema": 4')],
-    ['with a key too many', (text: string) => text.replace('"schema": 3', '"schema": 3, "extra": 1')],
+    ['from the future', (text: string) => text.replace('"schema": 4', '"schema": 5')],
+    ['with a key too many', (text: string) => text.replace('"schema": 4', '"schema": 4, "extra": 1')],
     [
       'with neither data nor a word of it',
       (text: string) => text.replace(/"snapshot": \{[^}]*\}/, '"snapshot": null'),
@@ -215,7 +217,12 @@ test('a record of another domain is refused: its data has other names', async ()
 
 test('a record whose data was dropped is read back, and the history says so once', async () => {
   await canonicals.write(recordOf());
-  const dropped = recordOf({ snapshot: null, dropped: '2026-11-23T03:00:00.000Z' });
+  const dropped = recordOf({
+    snapshot: null,
+    dropped: '2026-11-23T03:00:00.000Z',
+    droppedBy: { run: 'sweep-2', why: 'room is short' },
+    disk: { volumes: 12, images: 34 },
+  });
   await canonicals.write(dropped);
   await canonicals.completeHistory(dropped);
   expect(await canonicals.read('hedgedoc')).toEqual(dropped);
@@ -223,23 +230,39 @@ test('a record whose data was dropped is read back, and the history says so once
   expect(await canonicals.lastPromotion('hedgedoc')).toEqual(dropped);
 });
 
+test('a record of schema 3 is read, which says neither who dropped its data nor what it took', async () => {
+  const { droppedBy: _droppedBy, disk: _disk, ...old } = recordOf();
+  await mkdir(path.dirname(fileOf('hedgedoc')), { recursive: true });
+  await writeFile(fileOf('hedgedoc'), JSON.stringify({ ...old, schema: 3 }));
+  expect(await canonicals.read('hedgedoc')).toEqual(recordOf());
+});
+
 test('a record of schema 2 is read, whose data nobody dropped', async () => {
-  const { dropped: _dropped, ...old } = recordOf();
+  const { dropped: _dropped, droppedBy: _droppedBy, disk: _disk, ...old } = recordOf();
   await mkdir(path.dirname(fileOf('hedgedoc')), { recursive: true });
   await writeFile(fileOf('hedgedoc'), JSON.stringify({ ...old, schema: 2 }));
   expect(await canonicals.read('hedgedoc')).toEqual(recordOf());
 });
 
 test('a record of schema 1 is read, and names neither domain nor environment', async () => {
-  const { domain: _domain, env: _env, dropped: _dropped, ...old } = recordOf();
+  const {
+    domain: _domain,
+    env: _env,
+    dropped: _dropped,
+    droppedBy: _droppedBy,
+    disk: _disk,
+    ...old
+  } = recordOf();
   await mkdir(path.dirname(fileOf('hedgedoc')), { recursive: true });
   await writeFile(fileOf('hedgedoc'), JSON.stringify({ ...old, schema: 1 }));
   expect(await canonicals.read('hedgedoc')).toEqual({
     ...old,
-    schema: 3,
+    schema: 4,
     domain: null,
     env: null,
     dropped: null,
+    droppedBy: null,
+    disk: null,
   });
 });
 

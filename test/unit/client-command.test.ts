@@ -16,6 +16,7 @@ import type { SweepReport } from '../../domain/report.ts';
 import { createRelay } from '../../alerts/relay.ts';
 import { sender } from '../../alerts/send.ts';
 import { readConfig } from '../../host/config/config.ts';
+import { sizesOf } from '../../host/machine/headroom.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals, type CanonicalRecord } from '../../host/store/canonicals.ts';
 import { createServices } from '../../host/store/services.ts';
@@ -49,7 +50,7 @@ afterEach(async () => {
 const type = (...args: string[]) => typeIn(folder, args);
 
 const record = (recipe: string): CanonicalRecord => ({
-  schema: 3,
+  schema: 4,
   recipe,
   version: '1.2.0+v2',
   commit: 'a'.repeat(40),
@@ -61,6 +62,8 @@ const record = (recipe: string): CanonicalRecord => ({
   env: {},
   snapshot: { id: 'one', sha256: 'b'.repeat(64), bytes: 1_500_000 },
   dropped: null,
+  droppedBy: null,
+  disk: { volumes: 2_000_000, images: 340_000_000 },
 });
 
 const report = (sweep: string, ended: string): SweepReport => ({
@@ -73,6 +76,7 @@ const report = (sweep: string, ended: string): SweepReport => ({
   problems: [],
   notes: [],
   environment: null,
+  disk: null,
   started: '2025-03-02T03:00:00.000Z',
   ended,
   recipes: [
@@ -328,7 +332,7 @@ describe('canonical', () => {
       record('gitea'),
     );
     expect((await type('canonical', 'list')).out).toContain(
-      'gitea   1.2.0+v2  aaaaaaaaaaaa  2025-03-02 04:00:00Z  1.5 MB',
+      'gitea   1.2.0+v2  aaaaaaaaaaaa  2025-03-02 04:00:00Z  1.5 MB    2.0 MB   340.0 MB',
     );
     expect((await type('canonical', 'show', 'gitea')).out).toContain(`commit    ${'a'.repeat(40)}`);
     const shown = await type('canonical', 'show', 'gitea', '--json');
@@ -341,12 +345,18 @@ describe('canonical', () => {
 
   test('says of one whose data was dropped since when', async () => {
     const canonicals = createCanonicals({ state: path.join(folder, 'state'), zone: 'ci.example.org' });
-    const dropped = { ...record('gitea'), snapshot: null, dropped: '2025-03-09T04:00:00.000Z' };
+    const dropped = {
+      ...record('gitea'),
+      snapshot: null,
+      dropped: '2025-03-09T04:00:00.000Z',
+      droppedBy: { run: 'sweep-2', why: 'room is short' },
+    };
     await canonicals.write(record('gitea'));
     await canonicals.write(dropped);
     for (const asked of [['list'], ['show', 'gitea'], ['history', 'gitea']]) {
       expect((await type('canonical', ...asked)).out.match(/dropped 2025-03-09/g), asked[0]).toHaveLength(1);
     }
+    expect((await type('canonical', 'show', 'gitea')).out).toContain('by sweep-2: room is short');
     const shown = await type('canonical', 'show', 'gitea', '--json');
     expect(parseDocument('canonical show', shown.out)).toEqual(dropped);
     const history = await type('canonical', 'history', 'gitea', '--json');
@@ -446,6 +456,27 @@ test('a link into the Temporal UI survives what a workflow ID may hold', () => {
   expect(workflowUrl({ temporal }, 'sweep-2025-03-02T03:00:00Z/gitea')).toBe(
     'http://127.0.0.1:8233/namespaces/default/workflows/sweep-2025-03-02T03%3A00%3A00Z%2Fgitea',
   );
+});
+
+test('doctor says what a sweep takes, and whose data would go where that is not there', async () => {
+  const state = path.join(folder, 'state');
+  const canonicals = createCanonicals({ state, zone: 'ci.example.org' });
+  await mkdir(path.join(folder, 'recipes', 'gitea'), { recursive: true });
+  await writeFile(path.join(folder, 'recipes', 'gitea', 'recipe.yml'), 'upstream: /nowhere\n');
+  const takes = async (bytes: number) => {
+    await canonicals.write({ ...record('gitea'), disk: { volumes: bytes, images: 1_000_000 } });
+    const findings = parseDocument('doctor', (await type('doctor', '--json')).out);
+    return findings.find(({ name }) => name === 'room for a sweep');
+  };
+  expect(await takes(2_000_000)).toMatchObject({
+    ok: true,
+    found: expect.stringContaining('gitea takes most at once, about 5.0 MB by what its canonical took'),
+  });
+  const { free } = (await sizesOf(state)) ?? { free: 0 };
+  expect(await takes(10 * free)).toMatchObject({
+    ok: false,
+    how: expect.stringMatching(/^free some space; .*/),
+  });
 });
 
 test('doctor names strays, what cannot be read, and what was left behind', async () => {

@@ -7,7 +7,8 @@ import {
 } from '../../client/render/outcomes.ts';
 import { renderPlan } from '../../client/render/plan.ts';
 import { liveView, stepLog, type SweepView } from '../../client/render/progress.ts';
-import { formatBytes, formatDuration } from '../../client/render/quantities.ts';
+import { formatDuration } from '../../client/render/quantities.ts';
+import { formatBytes } from '../../domain/bytes.ts';
 import { renderStatus, type Status } from '../../client/render/status.ts';
 import { oneLine, safeLines } from '../../client/render/terminal.ts';
 import type { RecipeResult } from '../../domain/report.ts';
@@ -170,16 +171,41 @@ test('a plan has a line per recipe, with a dash for what there is not', () => {
       canonical: null,
       decision: 'run' as const,
       reason: 'no canonical yet',
+      disk: null,
     },
-    { recipe: 'n8n', latest: null, canonical: null, decision: 'error' as const, reason: 'mirror-sync: down' },
+    {
+      recipe: 'n8n',
+      latest: null,
+      canonical: null,
+      decision: 'error' as const,
+      reason: 'mirror-sync: down',
+      disk: null,
+    },
   ];
   expect(plain(renderPlan(entries, null))).toBe(
     [
       'recipe  latest   canonical  decision  why',
       'ghost   2.0.0+1  -          run       no canonical yet',
       'n8n     -        -          error     mirror-sync: down',
+      '',
+      'disk: nothing is known of ghost',
     ].join('\n'),
   );
+});
+
+test('a plan says what those which would run take of the room, and nothing of the others', () => {
+  const entry = (recipe: string, decision: 'run' | 'skip', together: number) => {
+    const disk = { engine: together - 1_000_000, state: 1_000_000, together };
+    return { recipe, latest: null, canonical: null, decision, reason: '', disk };
+  };
+  const skipped = entry('immich', 'skip', 90_000_000);
+  const text = plain(
+    renderPlan([entry('ghost', 'run', 3_000_000), entry('n8n', 'run', 5_000_000), skipped], null),
+  );
+  expect(text.split('\n').at(-1)).toBe(
+    'disk: n8n takes most at once, about 5.0 MB by what its canonical took: images and the data of a cold test 4.0 MB, its archive or a snapshot 1.0 MB',
+  );
+  expect(plain(renderPlan([skipped], null))).not.toContain('disk');
 });
 
 describe('status', () => {

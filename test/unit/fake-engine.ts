@@ -280,6 +280,8 @@ function fakeStacks(engine: FakeEngine, check: Check, change: () => Promise<void
       return engine.elsewhere.get(recipe) ?? [];
     },
 
+    imageBytes: async (digests) => 1_000 * digests.size,
+
     async secrets(stack) {
       await stillAlive();
       return [...(stacks.get(stack)?.secrets ?? [])].sort();

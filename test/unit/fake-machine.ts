@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities, type Activities } from '../../activities/index.ts';
+import type { Disk } from '../../domain/disk.ts';
 import { Fault } from '../../domain/fault.ts';
 import type { RecipeSettings } from '../../domain/recipe-settings.ts';
 import type { RunRef } from '../../domain/run.ts';
@@ -54,6 +55,8 @@ export interface Machine extends FakeEngine, FakeKeycloaks {
   settings: Map<string, Partial<RecipeSettings>>;
   /** The bytes that volumes take, as far as anybody asks. */
   bytes: number;
+  /** The disks, as far as anybody looks. */
+  disks(): Disk[];
   /** How much later it is here than elsewhere, in milliseconds. */
   laterMs: number;
   /** What executables of recipes' folders leave with, by their path; others are run. */
@@ -246,6 +249,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
     services: createServices(config),
     ...createStore(state),
     foreignWorker: async () => null,
+    disks: async () => machine.disks(),
     turns: { ask: async () => 'host', isOpen: async ({ id }) => open.has(id) },
     lock: createHostLock({
       host: 'model',
@@ -275,6 +279,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
   const machine: Machine = {
     zone: ZONE,
     bytes: 1,
+    disks: () => [],
     laterMs: 0,
     imagesKept: [],
     pulledAhead: [],

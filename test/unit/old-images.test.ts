@@ -28,7 +28,8 @@ it('an engine that takes calls and never answers does not hold up what comes aft
       commandMark: '',
       report: () => undefined,
     });
-    await expect(stacks.removeOldImages({ before: new Date(), digests: new Set() })).rejects.toMatchObject({
+    const keep = { before: new Date(), digests: new Set<string>(), isShort: async () => false };
+    await expect(stacks.removeOldImages(keep)).rejects.toMatchObject({
       type: 'Daemon',
       message: expect.stringContaining('does not answer'),
     });

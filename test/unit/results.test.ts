@@ -51,6 +51,7 @@ const report: SweepReport = {
   problems: [],
   notes: [],
   environment: null,
+  disk: null,
   started: result.started,
   ended: result.ended,
   recipes: [result],
@@ -105,6 +106,13 @@ describe('of schema 1', () => {
     await writeFile(reports.fileOf('sweep-1'), JSON.stringify(old));
     expect((await reports.all()).reports).toEqual([{ ...report, recipes: [unknown] }]);
   });
+});
+
+test('a report of schema 4 says nothing of the disk', async () => {
+  await reports.write(report);
+  const { disk: _disk, ...old } = report;
+  await writeFile(reports.fileOf('sweep-1'), JSON.stringify({ ...old, schema: 4 }));
+  expect(await reports.read('sweep-1')).toEqual(report);
 });
 
 test('a report of schema 2, whose results name their sweep, is read', async () => {

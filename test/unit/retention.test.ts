@@ -125,7 +125,7 @@ describe('which sweeps have had their time', () => {
 describe('a sweep that opens', () => {
   const holder = { workflowId: 'now', runId: 'run of now', what: 'sweep' };
   const CANONICAL = {
-    schema: 3,
+    schema: 4,
     recipe: 'ghost',
     version: '1.0.0+1',
     commit: 'a'.repeat(40),
@@ -137,6 +137,8 @@ describe('a sweep that opens', () => {
     domain: `warm-ghost.${ZONE}`,
     env: {},
     dropped: null,
+    droppedBy: null,
+    disk: null,
   } as const;
   let folder: string;
   let machine: Machine;
@@ -200,7 +202,15 @@ describe('a sweep that opens', () => {
     await results.write(result);
     await index().add(result);
     const verdict = 'none';
-    const report = { host: 'h', zone: ZONE, note: null, problems: [], notes: [], environment: null };
+    const report = {
+      host: 'h',
+      zone: ZONE,
+      note: null,
+      problems: [],
+      notes: [],
+      environment: null,
+      disk: null,
+    };
     const times = { started, ended: at };
     await createReports(machine.state).write({
       schema: 5,

@@ -467,8 +467,10 @@ describe('nothing proven is lost:', () => {
       domain: _domain,
       env: _env,
       dropped: _dropped,
+      droppedBy: _droppedBy,
+      disk: _disk,
       ...old
-    } = { domain: '', env: {}, dropped: null, ...record, schema: 1 };
+    } = { domain: '', env: {}, dropped: null, droppedBy: null, disk: null, ...record, schema: 1 };
     writeFileSync(canonicalFile('canonical.json'), JSON.stringify(old));
     await expect(settle()).rejects.toMatchObject({
       type: 'RecordUnreadable',

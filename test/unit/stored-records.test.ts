@@ -119,7 +119,7 @@ const KINDS: Record<string, Kind> = {
   canonical: {
     files: /^canonicals\/[^/]+\/canonical\.json$/,
     source: 'store/canonicals.ts',
-    schemas: [3, 2, 1],
+    schemas: [4, 3, 2, 1],
     read: async (state, _file, [, recipe = '']) =>
       createCanonicals({ state, zone: await zoneOf(state) }).read(recipe),
     expected: ([{ version, commit, run } = NOTHING], [, recipe]) => like({ recipe, version, commit, run }),

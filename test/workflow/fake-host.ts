@@ -207,6 +207,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           canonical: version ? { version, commit: commitOf(version) } : null,
           dataDropped: recipes[recipe]?.dataDropped ?? null,
           hold: hold ?? null,
+          disk: null,
           deps: recipes[recipe]?.deps ?? [],
           ...(lack === undefined ? {} : { lack }),
         };

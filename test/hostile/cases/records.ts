@@ -43,7 +43,7 @@ export const RECORD_CASES: readonly RecordCase[] = [
     name: 'record-future',
     hostile: 'a record of a later schema',
     file: CANONICAL,
-    text: changed((record) => ({ ...record, schema: 4 })),
+    text: changed((record) => ({ ...record, schema: 5 })),
     says: UNREADABLE,
   },
   {
