@@ -3,12 +3,14 @@
 # shellcheck source=../client.sh
 . "${BASH_SOURCE[0]%/*}/../client.sh"
 
-# account NAME: makes an account of that name unless there is one.
+# account NAME [PASSWORD]: makes an account of that name unless there is one.
 account() {
   if ! has_account "$1"; then
     # the password is a throw-away's, and the command takes it in no other way
-    in-service admin flask mailu user "$1" "$APP_DOMAIN" "$(random 16)"
+    in-service admin flask mailu user "$1" "$APP_DOMAIN" "${2:-$(random 16)}"
   fi
+  # whoever takes mail in may not have been told yet
+  eventually 30 in-service imap doveadm user "$1@$APP_DOMAIN" > /dev/null || fail "Dovecot does not know $1"
 }
 
 # has_account NAME

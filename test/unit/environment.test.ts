@@ -90,7 +90,7 @@ async function environmentOfScripts(): Promise<Record<string, string>> {
     secrets: { DEP_KEYCLOAK_CLIENT_SECRET: 'one', DEP_KEYCLOAK_PASSWORD: 'two' },
     evidence,
   } as unknown as App;
-  await scripts.hook(app, 'install', { environment: { SECRETS_DIR: folder } });
+  await scripts.hook(app, 'install', { environment: { SECRETS_DIR: folder, ENV_DIR: folder } });
   await scripts.check(app, script, { environment: { TIER: 'custom' } });
   const printed = await Promise.all(
     ['hook-install.txt', 'check-script.txt'].map((file) => readFile(path.join(evidence, file), 'utf8')),
