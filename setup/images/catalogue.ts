@@ -5,6 +5,7 @@ import { debian, type FileSystem } from './file-system.ts';
 import { goProgram } from './go-program.ts';
 import { keycloakDistribution } from './keycloak.ts';
 import { synapse } from './matrix-synapse.ts';
+import { npmApp, type NpmApp } from './npm-app.ts';
 import type { Part } from './part.ts';
 
 /**
@@ -196,6 +197,39 @@ function matrixSynapse(version: string): FixtureImage {
   const base = debian('bookworm', 'python3', 'curl');
   return { name: 'matrix-synapse', tag: version, base, part: synapse(version), versionCommand };
 }
+const forNode = debian('bookworm', 'ca-certificates', 'curl', 'dumb-init', 'libatomic1', 'libstdc++6');
+const NODE_APP_VERSION = ['node', '--print', "require('/app/package.json').version"];
+
+function npmImage(name: string, app: Omit<NpmApp, 'before' | 'node'>): FixtureImage {
+  const part = npmApp({ ...app, before: '2026-11-30', node: '22.23.5' });
+  return { name, tag: app.version, base: forNode, part, versionCommand: NODE_APP_VERSION };
+}
+
+function blueskyPds(version: string): FixtureImage {
+  // the first SQLite that brings what is built for each system
+  const overrides = { 'better-sqlite3': '13.2.0' };
+  return npmImage('bluesky-pds', {
+    package: '@atproto/pds',
+    version,
+    overrides,
+    builds: [],
+    takes: 'a minute',
+  });
+}
+
+/** Apps that are published on npm, on one Node. */
+const NPM_IMAGES: readonly FixtureImage[] = [
+  blueskyPds('0.4.209'),
+  blueskyPds('0.4.217'),
+  npmImage('ghost', { package: 'ghost', version: '6.65.0', overrides: {}, builds: [], takes: '3 minutes' }),
+  npmImage('uptime-kuma', {
+    package: 'uptime-kuma',
+    version: '2.0.0-dev.0',
+    overrides: {},
+    builds: ['@louislam/sqlite3'],
+    takes: '3 minutes',
+  }),
+];
 
 /** What `fixtures/catalogue` names. */
 export const CATALOGUE_IMAGES: readonly FixtureImage[] = [
@@ -210,5 +244,12 @@ export const CATALOGUE_IMAGES: readonly FixtureImage[] = [
     tag: '12',
     base: debian('bookworm', 'ca-certificates', 'curl', 'dovecot-imapd', 'dovecot-lmtpd', 'postfix'),
     versionCommand: ['cat', '/etc/debian_version'],
+  },
+  ...NPM_IMAGES,
+  {
+    name: 'mariadb',
+    tag: '10.11',
+    base: debian('bookworm', 'mariadb-server-core', 'mariadb-client'),
+    versionCommand: packageVersion('mariadb-server-core'),
   },
 ];
