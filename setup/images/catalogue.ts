@@ -202,7 +202,8 @@ const NODE_APP_VERSION = ['node', '--print', "require('/app/package.json').versi
 
 function npmImage(name: string, app: Omit<NpmApp, 'before' | 'node'>): FixtureImage {
   const part = npmApp({ ...app, before: '2026-11-30', node: '22.23.5' });
-  return { name, tag: app.version, base: forNode, part, versionCommand: NODE_APP_VERSION };
+  const [tag = app.version] = app.version.split('-');
+  return { name, tag, base: forNode, part, versionCommand: NODE_APP_VERSION };
 }
 
 function blueskyPds(version: string): FixtureImage {
