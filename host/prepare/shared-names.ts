@@ -12,8 +12,8 @@ export interface SharedName {
 
 /** The service that every recipe has, and most put on the network proxy. */
 const NAME = 'app';
-/** As a host with a port, or of a URL. */
-const SAID = new RegExp(String.raw`(?<![\w.-])${NAME}:\d{1,5}\b|//${NAME}(?![\w.-])`);
+/** As a host with a port, or of a URL; `$app` is a variable. */
+const SAID = new RegExp(String.raw`(?<![\w.$-])${NAME}:\d{1,5}\b|//${NAME}(?![\w.-])`);
 
 /**
  * Where a service on a network of the host asks for `app`, in its environment, its commands or its config files. docker

@@ -311,6 +311,7 @@ networks: {proxy: {external: true}, internal: {}}
   it.each<[string, Changes]>([
     ["asks by its stack's name", front('', '', 'reverse_proxy {{ env "STACK_NAME" }}_app:3000\n')],
     ['asks for a name that only begins so', front('', '', 'http://app.example.org http://apps app-db:1\n')],
+    ['asks for what a variable of that name says', front('', '', 'proxy_pass http://$app:8008;\n')],
     ['asks for another service', front('', '', 'reverse_proxy db:3000\n')],
     ['is not on it', front('[proxy, internal]', '[internal]', 'reverse_proxy app:3000\n')],
     ['does not have the config', front('    configs: [conf]\n', '', 'reverse_proxy app:3000\n')],

@@ -102,6 +102,7 @@ test('a plan accounts for each of our recipes, whose upstreams cannot be reached
       recipe: service,
       latest: null,
       canonical: null,
+      disk: null,
       decision: 'not enrolled',
       reason: 'a shared live service, which has its own reconcile',
     });
@@ -116,6 +117,7 @@ test('a plan accounts for each of our recipes, whose upstreams cannot be reached
       recipe,
       latest: null,
       canonical: null,
+      disk: null,
       decision: 'error',
       // Which upstream, and that it is not there: nothing of the recipe.
       reason: expect.stringMatching(new RegExp(`${NOWHERE}coop-cloud/${recipe}\\.git.*[Cc]onnect`, 's')),
