@@ -20,7 +20,6 @@ const FIGURES = [
   /^from healthy to the step's end, beyond the window$/,
   /^from the last container gone to teardown's end$/,
   /^quick test over a cold one of the same head$/,
-  /^a sweep that pulls ahead over its recipes one by one: time$/,
   /^snapshot over tar: many small files/,
   /^restore over tar: many small files/,
   /^snapshot over tar: one sparse file/,
