@@ -8,6 +8,7 @@ import type { Release } from '../domain/release.ts';
 import type { RunRef } from '../domain/run.ts';
 import type { WantedImage } from '../host/deploy/images-ahead.ts';
 import { prepareRecipe } from '../host/prepare/prepare.ts';
+import { lackFor } from '../host/recipe-tools.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { holdersOf, inAttempt, type Attempt } from './attempt.ts';
 import { dependenciesOf } from './dependencies.ts';
@@ -74,6 +75,8 @@ async function imagesOf(world: World, attempt: Attempt, run: RunRef, recipe: str
   const canonical = record && { version: record.version, commit: record.commit };
   const latest = releases.at(-1) ?? null;
   if (latest === null || decideOn({ latest, canonical, hold }).decision === 'skip') return [];
+  // Its run ends before it deploys anything.
+  if ((await lackFor(world.recipes, recipe, world.config.path)) !== null) return [];
   // First what it is deployed with: where its files are refused, nothing of it is.
   const own = await imagesOfRelease(world, attempt, run, { recipe, upgraded: record !== null }, latest);
   const beside: WantedImage[] = [];

@@ -1,7 +1,7 @@
 import { Fault } from '../domain/fault.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import { checkPrerequisites, isRoom } from '../host/prerequisites.ts';
-import { lackOf, recipeTools } from '../host/recipe-tools.ts';
+import { lackFor } from '../host/recipe-tools.ts';
 import type { World } from './world.ts';
 
 /** What must be so before anything is deployed on this host. */
@@ -25,7 +25,7 @@ export async function refuseWithoutTools(
   { config, recipes }: Pick<World, 'config' | 'recipes'>,
   recipe: string,
 ): Promise<void> {
-  const lack = lackOf(await recipeTools(recipes, [recipe], config.path), config.path);
+  const lack = await lackFor(recipes, recipe, config.path);
   if (lack !== null) throw new Fault('Preflight', lack);
 }
 

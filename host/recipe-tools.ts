@@ -56,6 +56,15 @@ export async function toolsOfSwept(
   return [...found.values()];
 }
 
+/** What this host lacks of what one recipe needs, as one line; null where it has it all. Throws as recipeTools() does. */
+export async function lackFor(
+  folders: Parameters<typeof recipeTools>[0],
+  recipe: string,
+  searchPath: string,
+): Promise<string | null> {
+  return lackOf(await recipeTools(folders, [recipe], searchPath), searchPath);
+}
+
 /** What this host lacks of them and what to do, as one line; null where it has them all. */
 export function lackOf(tools: readonly RecipeTool[], searchPath: string): string | null {
   const lines = tools.flatMap(({ name, by, file }) =>

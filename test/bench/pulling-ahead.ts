@@ -160,7 +160,9 @@ async function makeRecipe(
   await repo.git('tag', VERSION);
   const ours = path.join(folder, 'recipes', name);
   await mkdir(ours, { recursive: true });
-  await writeFile(path.join(ours, 'recipe.yml'), stringify({ upstream: repo.folder }));
+  // What it shows is the page that nginx comes with.
+  const settings = { upstream: repo.folder, probe: { contains: 'Welcome to nginx!' } };
+  await writeFile(path.join(ours, 'recipe.yml'), stringify(settings));
 }
 
 /** Gives the registry the image of the recipes under another tag, with a layer more that holds nothing but noise. */

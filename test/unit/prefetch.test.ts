@@ -82,6 +82,13 @@ describe('the recipe that is looked for', () => {
     expect(await prefetch('ghost', 'mumble')).toMatchObject({ recipe: 'mumble' });
   });
 
+  test('is none that needs a program which this host does not have: its run ends before it deploys', async () => {
+    publish('ghost', 1);
+    machine.settings.set('ghost', { tools: ['nobody-has-this'] });
+    publish('mumble', 1);
+    expect(await prefetch('ghost', 'mumble')).toMatchObject({ recipe: 'mumble' });
+  });
+
   test('is none whose tag moved, of which there is no alert until its run', async () => {
     const [first] = publish('ghost', 1);
     await step((steps) => steps.mirrorSync({ recipe: 'ghost', run: null }));

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { refuseWithoutTools } from '../../activities/preflight.ts';
 import type { Config } from '../../host/config/config.ts';
-import { lackOf, recipeTools } from '../../host/recipe-tools.ts';
+import { lackFor, recipeTools } from '../../host/recipe-tools.ts';
 import { plainSettings } from '../fixtures/plain-settings.ts';
 
 let bin: string;
@@ -40,7 +40,7 @@ test('the tools of a recipe are its own and those of whatever it needs, each wit
 });
 
 test('what this host lacks says who names it and what to do', async () => {
-  const lack = async (recipe: string) => lackOf(await recipeTools(folders, [recipe], bin), bin);
+  const lack = async (recipe: string) => lackFor(folders, recipe, bin);
   expect(await lack('mumble')).toBe(null);
   expect(await lack('drone')).toBe(
     `git-lfs, which gitea names in "tools", is not on ${bin}: install it (apt-get install git-lfs), or set "path" in the configuration; ` +
