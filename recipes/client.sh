@@ -71,32 +71,6 @@ visit() {
   tr -d '\r' < "$jar/head" | sed -n 's/^location: //Ip' > "$jar/location"
 }
 
-# log_in_by_keycloak JAR PATH: as the run's user, from the app's page of that path by way of Keycloak's form; the cookies
-# of the app are in the folder JAR then. Fails where Keycloak or the app does not let them in.
-log_in_by_keycloak() {
-  local jar=$1 form back
-  rm -rf "$jar"
-  visit "$jar" "$APP_URL$2"
-  visit "$jar/keycloak" "$(cat "$jar/location")"
-  form=$(grep -o 'action="[^"]*"' "$jar/keycloak/page" | head -n 1 | cut -d '"' -f 2 | sed 's/&amp;/\&/g')
-  [ -n "$form" ] || fail "Keycloak shows no form to log in with: $(head -c 300 "$jar/keycloak/page")"
-  visit "$jar/keycloak" --config <(
-    printf 'data-urlencode = "username=%s"\ndata-urlencode = "password=%s"\n' "$DEP_KEYCLOAK_USER" "$DEP_KEYCLOAK_PASSWORD"
-  ) "$form"
-  back=$(cat "$jar/keycloak/location")
-  [[ $back == "https://$APP_DOMAIN/"* ]] || fail "Keycloak does not send back to the app, but to ${back:-nowhere}"
-  visit "$jar" "$APP_URL/${back#"https://$APP_DOMAIN/"}"
-}
-
-# as_browser JAR METHOD PATH [BODY]: asks the app's API as its own pages do, logged in; prints the answer.
-as_browser() {
-  local jar=$1 method=$2 path=$3
-  local options=(--request "$method" --header "Cookie: $(paste --serial --delimiters=';' "$jar/cookies")")
-  options+=(--header "X-CSRFToken: $(sed -n 's/^csrftoken=//p' "$jar/cookies")" --header "Referer: https://$APP_DOMAIN/")
-  if [ $# -gt 3 ]; then options+=(--header 'Content-Type: application/json' --data-binary @-); fi
-  request "${options[@]}" "$APP_URL$path" <<< "${4-}"
-}
-
 # patiently COMMAND…: asks with request, and again each second for a minute where the answer is 5xx and at no other: an
 # app whose database was just put back must find it again. Prints the answer, as an error where it is not a good one.
 patiently() {

@@ -1,22 +1,14 @@
 # Sourced by the hooks and checks: writes and reads documents as the app's own pages do.
-# shellcheck source=../client.sh
-. "${BASH_SOURCE[0]%/*}/../client.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=../la-suite.sh
+. "${BASH_SOURCE[0]%/*}/../la-suite.sh"
 
 # The document that has to outlive upgrade and restore. What a document says travels as base64.
 KEPT='recipe-sweep kept'
 KEPT_TEXT='The assembly of March: everybody came.'
 
-log_in() {
-  log_in_by_keycloak "$work/$1" /api/v1.0/authenticate/
-  as_browser "$work/$1" GET /api/v1.0/users/me/ > /dev/null || fail 'the app does not know who logged in'
-}
-
 # documents BROWSER METHOD [PLACE] [JSON]
 documents() {
-  as_browser "$work/$1" "$2" "/api/v1.0/documents/${3-}" "${@:4}"
+  as_browser "$1" "$2" "/api/v1.0/documents/${3-}" "${@:4}"
 }
 
 # new_document BROWSER TITLE TEXT: prints its id.

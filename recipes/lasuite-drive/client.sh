@@ -1,22 +1,14 @@
 # Sourced by the hooks and checks: keeps files as the app's own pages do.
-# shellcheck source=../client.sh
-. "${BASH_SOURCE[0]%/*}/../client.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=../la-suite.sh
+. "${BASH_SOURCE[0]%/*}/../la-suite.sh"
 
 # The folder, and the file in it, that have to outlive upgrade and restore.
 KEPT='recipe-sweep kept'
 KEPT_TEXT='twelve loaves'
 
-log_in() {
-  log_in_by_keycloak "$work/$1" /api/v1.0/authenticate/
-  as_browser "$work/$1" GET /api/v1.0/users/me/ > /dev/null || fail 'the app does not know who logged in'
-}
-
 # items METHOD [PLACE] [JSON]: as whoever logged in `here`.
 items() {
-  as_browser "$work/here" "$1" "/api/v1.0/items/${2-}" "${@:3}"
+  as_browser here "$1" "/api/v1.0/items/${2-}" "${@:3}"
 }
 
 # new_folder TITLE: prints its id.
@@ -52,5 +44,5 @@ upload() {
 download() {
   local url
   url=$(items GET "$1/" | jq --raw-output .url)
-  as_browser "$work/here" GET "/${url#*://*/}"
+  as_browser here GET "/${url#*://*/}"
 }

@@ -1,21 +1,13 @@
 # Sourced by the hooks and checks: makes rooms and enters them as the app's own pages do.
-# shellcheck source=../client.sh
-. "${BASH_SOURCE[0]%/*}/../client.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=../la-suite.sh
+. "${BASH_SOURCE[0]%/*}/../la-suite.sh"
 
 # The room that has to outlive upgrade and restore.
 KEPT='recipe sweep kept'
 
-log_in() {
-  log_in_by_keycloak "$work/$1" /api/v1.0/authenticate/
-  as_browser "$work/$1" GET /api/v1.0/users/me/ > /dev/null || fail 'the app does not know who logged in'
-}
-
 # rooms METHOD [PLACE] [JSON]: as whoever logged in `here`.
 rooms() {
-  as_browser "$work/here" "$1" "/api/v1.0/rooms/${2-}" "${@:3}"
+  as_browser here "$1" "/api/v1.0/rooms/${2-}" "${@:3}"
 }
 
 # new_room NAME: prints it.

@@ -172,7 +172,9 @@ export async function startSystem(
     createUpstreams(path.join(folder, 'upstreams'), pulls ? registry : undefined, sources);
   const recipes = path.join(folder, 'recipes');
   await writeRecipesFolder(recipes, upstreams, enrolled, shipped ? SHIPPED_FOLDERS : undefined);
-  if (shipped) await cp(path.join(SHIPPED_FOLDERS, 'client.sh'), path.join(recipes, 'client.sh'));
+  for (const name of shipped ? ['client.sh', 'la-suite.sh'] : []) {
+    await cp(path.join(SHIPPED_FOLDERS, name), path.join(recipes, name));
+  }
   const configFile = path.join(folder, 'recipe-sweep.yml');
   const port = beside?.temporalPort ?? (await getPort());
   const uiPort = await getPort();

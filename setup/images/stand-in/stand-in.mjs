@@ -1,6 +1,6 @@
 // What servers that stand in for apps have in common: `import { … } from '/stand-in.mjs'`.
 import { execFileSync } from 'node:child_process';
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
@@ -93,63 +93,6 @@ export function signing(secret) {
       const value = Buffer.from(encoded, 'base64url').toString();
       const [given, right] = [Buffer.from(signature), Buffer.from(signatureOf(value))];
       return given.length === right.length && timingSafeEqual(given, right) ? value : null;
-    },
-  };
-}
-
-/**
- * Logs people in at an OpenID provider by its code flow, and knows them by a cookie from then on, as Django does: what
- * changes something must bring the token of another cookie in a header.
- */
-export function openId({ clientId, clientSecret, authorization, token, userinfo, redirect, home, secret }) {
-  const { sign, valueOf } = signing(secret);
-  const cookie = (name, value) => `${name}=${value}; Path=/; Secure; SameSite=Lax`;
-  return {
-    begin() {
-      const state = randomBytes(16).toString('hex');
-      const query = {
-        response_type: 'code',
-        scope: 'openid email',
-        client_id: clientId,
-        redirect_uri: redirect,
-        state,
-      };
-      const headers = {
-        location: `${authorization}?${new URLSearchParams(query)}`,
-        'set-cookie': cookie('oidc_state', state),
-      };
-      return { status: 302, headers };
-    },
-    async end(request, { searchParams }) {
-      if (searchParams.get('state') !== cookiesOf(request).oidc_state)
-        return { status: 400, text: 'unknown state' };
-      const exchanged = await fetch(token, {
-        method: 'POST',
-        body: new URLSearchParams({
-          grant_type: 'authorization_code',
-          code: searchParams.get('code') ?? '',
-          client_id: clientId,
-          client_secret: clientSecret,
-          redirect_uri: redirect,
-        }),
-      });
-      if (!exchanged.ok)
-        return { status: 401, text: `the provider gives no token: ${await exchanged.text()}` };
-      const { access_token: access } = await exchanged.json();
-      const told = await fetch(userinfo, { headers: { authorization: `Bearer ${access}` } });
-      if (!told.ok) return { status: 401, text: `the provider does not say who it is: ${await told.text()}` };
-      const { email } = await told.json();
-      const cookies = [
-        cookie('sessionid', sign(email)),
-        cookie('csrftoken', randomBytes(16).toString('hex')),
-      ];
-      return { status: 302, headers: { location: home, 'set-cookie': cookies } };
-    },
-    /** Whose request it is; null of a stranger's, and of one that changes something without the token. */
-    userOf(request) {
-      const { sessionid, csrftoken } = cookiesOf(request);
-      const reads = request.method === 'GET';
-      return reads || (csrftoken ?? '') === request.headers['x-csrftoken'] ? valueOf(sessionid) : null;
     },
   };
 }
