@@ -197,6 +197,7 @@ function matrixSynapse(version: string): FixtureImage {
   const base = debian('bookworm', 'python3', 'curl');
   return { name: 'matrix-synapse', tag: version, base, part: synapse(version), versionCommand };
 }
+
 const forNode = debian('bookworm', 'ca-certificates', 'curl', 'dumb-init', 'libatomic1', 'libstdc++6');
 const NODE_APP_VERSION = ['node', '--print', "require('/app/package.json').version"];
 

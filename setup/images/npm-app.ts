@@ -69,7 +69,7 @@ async function make(say: Say, app: NpmApp, name: string, archive: string): Promi
       cwd: folder,
       toolsFirst: path.join(node, 'bin'),
     });
-    if (app.builds.length > 0) await build(name, folder, node, app.builds);
+    if (app.builds.length > 0) await build(say, name, folder, node, app.builds);
     await mkdir(path.join(root, 'usr/local/bin'), { recursive: true });
     await rename(path.join(node, 'bin/node'), path.join(root, 'usr/local/bin/node'));
     const ownership = ['--owner=0', '--group=0', '--numeric-owner'];
@@ -104,9 +104,15 @@ async function settle(file: string, { overrides }: NpmApp): Promise<void> {
 }
 
 /** Builds C++ with the headers that come with the Node. */
-async function build(name: string, folder: string, node: string, modules: readonly string[]): Promise<void> {
-  await ensureProgram(() => undefined, 'g++', ['g++', 'libc6-dev']);
-  for (const program of ['make', 'python3']) await ensureProgram(() => undefined, program);
+async function build(
+  say: Say,
+  name: string,
+  folder: string,
+  node: string,
+  modules: readonly string[],
+): Promise<void> {
+  await ensureProgram(say, 'g++', ['g++', 'libc6-dev']);
+  for (const program of ['make', 'python3']) await ensureProgram(say, program);
   await logged(`npm-build-${name}`, {
     file: 'npm',
     args: ['rebuild', '--foreground-scripts', '--', ...modules],
