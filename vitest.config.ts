@@ -32,7 +32,15 @@ export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], maxWorkers: 3, testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          maxWorkers: 3,
+          maxConcurrency: 12,
+          testTimeout: 30_000,
+        },
+      },
       // Hostile input, tried on real repositories and files until it is refused; no engine.
       {
         test: {

@@ -27,6 +27,15 @@ status() {
   curl --silent --insecure --max-time 30 --output /dev/null --write-out '%{http_code}' "$@" || true
 }
 
+# pick FILTER: what jq finds by it in the answer that is read; fails where there is nothing, and says what was answered.
+pick() {
+  local answer
+  answer=$(cat)
+  jq --exit-status --raw-output "$1" 2> /dev/null <<< "$answer" && return
+  echo "no $1 in the answer: $(head -c 200 <<< "$answer")" >&2
+  return 1
+}
+
 # random BYTES: that many of them, in hexadecimal.
 random() {
   od -An -N"$1" -v -tx1 /dev/urandom | tr -d ' \n'

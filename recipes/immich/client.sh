@@ -29,7 +29,7 @@ immich() {
 log_in() {
   local token
   AUTH=
-  token=$(immich POST auth/login "{\"email\":\"$1\",\"password\":\"$2\"}" | jq --raw-output .accessToken) || return
+  token=$(immich POST auth/login "{\"email\":\"$1\",\"password\":\"$2\"}" | pick .accessToken) || return
   AUTH="header = \"Authorization: Bearer $token\""
 }
 
@@ -44,7 +44,7 @@ as_admin() {
 
 # upload FILE: the id of what the picture is there. One that is there already is not taken twice.
 upload() {
-  patiently sent "$1" | jq --exit-status --raw-output .id
+  patiently sent "$1" | pick .id
 }
 
 sent() {

@@ -15,12 +15,13 @@ grant() {
 
 # as_admin: from here on api asks as the administrator whom the configuration names, or else whom the recipe made.
 as_admin() {
-  local name=${KEYCLOAK_ADMIN_USER-} secret=${KEYCLOAK_ADMIN_PASSWORD-} answer
+  local name=${KEYCLOAK_ADMIN_USER-} secret=${KEYCLOAK_ADMIN_PASSWORD-} answer token
   if [ -z "$name" ]; then name=$(in-service app sh -c 'printf %s "${ADMIN_USERNAME:-admin}"'); fi
   if [ -z "$secret" ]; then secret=$(in-service app cat /run/secrets/admin_password); fi
   answer=$(grant master grant_type=password client_id=admin-cli "username=$name" "password=$secret") ||
     fail "$name gets no token in master: $answer"
-  AUTH="header = \"Authorization: Bearer $(jq --raw-output .access_token <<< "$answer")\""
+  token=$(pick .access_token <<< "$answer")
+  AUTH="header = \"Authorization: Bearer $token\""
 }
 
 remove_realm() {

@@ -25,6 +25,10 @@ matrix() {
 sign_up() {
   local token
   token=$(patiently made "$1" "$2") || return
+  if [ -z "$token" ]; then
+    echo "no token for $1, who was just made" >&2
+    return 1
+  fi
   AUTH="header = \"Authorization: Bearer $token\""
 }
 
@@ -55,7 +59,7 @@ log_in() {
   token=$(
     matrix POST v3/login "$(
       printf '{"type":"m.login.password","identifier":{"type":"m.id.user","user":"%s"},"password":"%s"}' "$1" "$2"
-    )" | jq --raw-output .access_token
+    )" | pick .access_token
   ) || return
   AUTH="header = \"Authorization: Bearer $token\""
 }
@@ -67,7 +71,7 @@ uri() {
 
 # server: its name, which is in the identifiers of all that it has.
 server() {
-  matrix GET v3/account/whoami | jq --raw-output '.user_id | sub("^[^:]*:"; "")'
+  matrix GET v3/account/whoami | pick '.user_id | sub("^[^:]*:"; "")'
 }
 
 # new_room [ALIAS]: its identifier.
@@ -75,17 +79,17 @@ new_room() {
   matrix POST v3/createRoom "$(
     jq --null-input --arg alias "${1-}" \
       '{preset: "private_chat"} + if $alias == "" then {} else {room_alias_name: $alias} end'
-  )" | jq --raw-output .room_id
+  )" | pick .room_id
 }
 
 # room_of ALIAS: the room that is called so; fails where there is none.
 room_of() {
-  matrix GET "v3/directory/room/$(uri "#$1:$(server)")" | jq --exit-status --raw-output .room_id
+  matrix GET "v3/directory/room/$(uri "#$1:$(server)")" | pick .room_id
 }
 
 # say ROOM CONTENT: the event that it becomes, once, however often it is tried.
 say() {
-  matrix PUT "v3/rooms/$(uri "$1")/send/m.room.message/$(random 8)" "$2" | jq --raw-output .event_id
+  matrix PUT "v3/rooms/$(uri "$1")/send/m.room.message/$(random 8)" "$2" | pick .event_id
 }
 
 # text TEXT: the content of a message that says it.
@@ -101,7 +105,7 @@ messages() {
 
 # upload FILE: the URI of what it is on the server.
 upload() {
-  patiently sent "$1" | jq --exit-status --raw-output .content_uri
+  patiently sent "$1" | pick .content_uri
 }
 
 sent() {

@@ -27,7 +27,10 @@ mm() {
 log_in() {
   local token
   token=$(patiently token_of "$1" "$2") || return
-  [ -n "$token" ] || fail "the login of $1 has no token"
+  if [ -z "$token" ]; then
+    echo "the login of $1 has no token" >&2
+    return 1
+  fi
   AUTH="header = \"Authorization: Bearer $token\""
 }
 
@@ -40,7 +43,7 @@ token_of() {
 # sign_up NAME PASSWORD: prints the new user's id.
 sign_up() {
   mm POST users "$(printf '{"username":"%s","email":"%s@example.org","password":"%s"}' "$1" "$1" "$2")" |
-    jq --raw-output .id
+    pick .id
 }
 
 # as_admin: is the administrator from here on, who is made where there is nobody yet.
@@ -55,12 +58,12 @@ as_admin() {
 
 # object METHOD PATH BODY: as mm, and prints the new thing's id.
 object() {
-  mm "$@" | jq --exit-status --raw-output .id
+  mm "$@" | pick .id
 }
 
 # id_at PATH: the id of what is there; fails where there is nothing.
 id_at() {
-  mm GET "$1" | jq --exit-status --raw-output .id
+  mm GET "$1" | pick .id
 }
 
 # a_team: the id of ours, which is made unless it is there.
@@ -85,7 +88,7 @@ post() {
 # upload CHANNEL FILE: the id of the uploaded file.
 upload() {
   request --config <(printf '%s\n' "$AUTH") --form "channel_id=$1" --form "files=@$2" "$APP_URL/api/v4/files" |
-    jq --exit-status --raw-output '.file_infos[0].id'
+    pick '.file_infos[0].id'
 }
 
 # download FILE: its bytes.

@@ -43,13 +43,13 @@ counted() {
   found=$(
     in_clickhouse "SELECT count(*) FROM events_v2 WHERE hostname = '$1' AND name = '$2' AND pathname = '$3'"
   )
-  echo "$found events $2 of $1$3"
-  [ "$found" -gt 0 ]
+  echo "${found:-no} events $2 of $1$3"
+  [ "${found:-0}" -gt 0 ]
 }
 
 # record DOMAIN NAME PATH: such an event is sent, and counted. A new site is known after a while, and events are written
 # some seconds after they came.
 record() {
   eventually 90 event "$@" > /dev/null || return
-  eventually 60 counted "$@"
+  eventually 60 counted "$@" || fail "the event $2 of $1$3 is not counted within a minute"
 }
