@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { ABRA_STAND_IN } from '../../fixtures/abra-stand-in.ts';
 import type { Service } from '../../host/machine/child.ts';
 import { startSystem, type System } from './system.ts';
+import { STRUCK_WORKER, workerStrikes, type WorkerStrikes } from './worker-strikes.ts';
 
 /**
  * One story of one recipe on one host, whose deployer is changed between its sweeps. What is called abra here is a
@@ -14,10 +15,14 @@ const RECIPE = 'custom-html';
 
 let system: System;
 let worker: Service;
+let strikes: WorkerStrikes;
 
 beforeAll(async () => {
-  system = await startSystem(inject('temporal'), [RECIPE], { limits: { stable: '1s' } });
-  worker = await system.startWorker();
+  const workerEnv: Record<string, string> = {};
+  system = await startSystem(inject('temporal'), [RECIPE], { workerEnv, limits: { stable: '1s' } });
+  strikes = workerStrikes(system);
+  Object.assign(workerEnv, strikes.env);
+  worker = await system.startWorker(STRUCK_WORKER);
 }, 180_000);
 
 afterAll(async () => {
@@ -27,7 +32,7 @@ afterAll(async () => {
 async function deployBy(deployer: 'swarm' | 'abra', pathOfHost = process.env['PATH'] ?? ''): Promise<void> {
   await worker.stop();
   await system.configure({ deployer, path: pathOfHost });
-  worker = await system.startWorker();
+  worker = await system.startWorker(STRUCK_WORKER);
 }
 
 /** Publishes a release and sweeps; answers its commit, and which one abra said that it deployed, by step. */
@@ -57,14 +62,20 @@ async function outputs(): Promise<string[]> {
 
 const WITH_ABRA = `${ABRA_STAND_IN}:${process.env['PATH']}`;
 
-test('a canonical that docker’s client made is taken over by abra, and by docker’s client again', async () => {
+test('a canonical that docker’s client made is taken over by abra, through a crash, and by docker’s client again', async () => {
   const first = await promote('1.0.0+1.22');
   expect(first.byAbra).toEqual({});
   const made = await system.ours();
   expect(made).not.toEqual([]);
 
   await deployBy('abra', WITH_ABRA);
-  const second = await promote('1.1.0+1.26');
+  // once abra has deployed, and nobody heard of it
+  strikes.arm('deploy.after-stack-deploy');
+  const struck = strikes.struck().then(async () => {
+    await worker.ended;
+    worker = await system.startWorker(STRUCK_WORKER);
+  });
+  const [second] = await Promise.all([promote('1.1.0+1.26'), struck]);
   const [base, head] = [first.commit.slice(0, 8), second.commit.slice(0, 8)];
   expect(second.byAbra).toEqual({
     'cold-test-install-base': base,
