@@ -2,7 +2,7 @@ import { ensureCompose } from './compose.ts';
 import { ensureDocker } from './docker.ts';
 import { ensureBuilt } from './ensure-built.ts';
 import { ensureFixtureImages } from './images.ts';
-import { ALL_IMAGES, type FixtureImage } from './images/catalogue.ts';
+import { ALL_IMAGES, STAND_IN_IMAGES, type FixtureImage } from './images/catalogue.ts';
 import { standIns } from './images/stand-ins.ts';
 import type { Say } from './machine.ts';
 import { ensureRegistry } from './registry.ts';
@@ -49,7 +49,7 @@ export async function setUp(say: Say, { images, tests }: Wanted): Promise<Ready>
 
 /** What all tests together need. */
 export async function setUpForTests(say: Say): Promise<void> {
-  const images = new Set([...ALL_IMAGES, ...standIns().map(({ image }) => image)]);
+  const images = new Set([...ALL_IMAGES, ...STAND_IN_IMAGES, ...standIns().map(({ image }) => image)]);
   await setUp(say, { images: [...images], tests: true });
   await timed(say, 'docker compose', () => ensureCompose(say));
 }

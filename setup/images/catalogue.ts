@@ -131,6 +131,21 @@ export const MINIFLUX_IMAGES: readonly FixtureImage[] = [
   miniflux('2.2.0', 'h1:eBFbJte5Mmf9Y2+eag1xtTV4bxhnUKs/oYVOgEU+eDk='),
 ];
 
+/** This machine's Node. What it is made of is known only where npm started us. */
+export const nodePart: Part = {
+  get fingerprint() {
+    return fingerprintOf(whatIsCopied());
+  },
+  putInto: (context) => copyNode(path.join(context, 'node')),
+};
+
+/** What servers that stand in for apps are written for: Node, and what asks databases. */
+function standIn(suite: FileSystem['suite'], tag: string): FixtureImage {
+  const packages = ['ca-certificates', 'curl', 'libatomic1', 'libstdc++6', 'postgresql-client', 'sqlite3'];
+  const versionCommand = ['cat', '/etc/debian_version'];
+  return { name: 'stand-in', tag, base: debian(suite, ...packages), part: nodePart, versionCommand };
+}
+
 /** Whole apps, for the tests that take real ones through everything: made in a quarter of an hour. */
 const APP_IMAGES: readonly FixtureImage[] = [
   ...MINIFLUX_IMAGES,
@@ -157,20 +172,8 @@ const APP_IMAGES: readonly FixtureImage[] = [
 
 export const ALL_IMAGES: readonly FixtureImage[] = [...SMALL_IMAGES, ...APP_IMAGES];
 
-/** This machine's Node. What it is made of is known only where npm started us. */
-export const nodePart: Part = {
-  get fingerprint() {
-    return fingerprintOf(whatIsCopied());
-  },
-  putInto: (context) => copyNode(path.join(context, 'node')),
-};
-
-/** What servers that stand in for apps are written for: Node, and what asks databases. */
-function standIn(suite: FileSystem['suite'], tag: string): FixtureImage {
-  const packages = ['ca-certificates', 'curl', 'libatomic1', 'libstdc++6', 'postgresql-client', 'sqlite3'];
-  const versionCommand = ['cat', '/etc/debian_version'];
-  return { name: 'stand-in', tag, base: debian(suite, ...packages), part: nodePart, versionCommand };
-}
+/** What servers that stand in for apps run in. */
+export const STAND_IN_IMAGES: readonly FixtureImage[] = [standIn('bookworm', '12'), standIn('trixie', '13')];
 
 /** Who carries sound and pictures, and lets people in by what the app signed for them. */
 function livekit(version: string, sum: string): FixtureImage {
@@ -236,10 +239,9 @@ const NPM_IMAGES: readonly FixtureImage[] = [
 /** What `fixtures/catalogue` names. */
 export const CATALOGUE_IMAGES: readonly FixtureImage[] = [
   ...ALL_IMAGES,
+  ...STAND_IN_IMAGES,
   matrixSynapse('1.148.0'),
   matrixSynapse('1.149.1'),
-  standIn('bookworm', '12'),
-  standIn('trixie', '13'),
   livekit('1.8.4', 'h1:WYb3nX4vcZ6DesBobdATvcwh3Y+kYberRG/3aM/BwZU='),
   {
     name: 'mail',
