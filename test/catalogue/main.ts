@@ -3,7 +3,7 @@ import { stopSignal } from '../../client/signals.ts';
 import { readCatalogue, type CatalogueEntry } from '../../fixtures/catalogue.ts';
 import { setUp } from '../../setup/main.ts';
 import { CATALOGUE_IMAGES } from '../../setup/images/catalogue.ts';
-import { differencesOf, evidenceOf, openStage, toldOf } from './stage.ts';
+import { differencesOf, evidenceOf, openStage, toldOf, withDependencies } from './stage.ts';
 
 /**
  * `npm run catalogue [-- recipe…]`: sweeps the recipes of `recipes/` twice, with a release each and then a second one.
@@ -33,6 +33,15 @@ stop.addEventListener('abort', () => console.log('ending after this sweep'));
 const wrong: string[] = [];
 const stage = await openStage(temporal, entries, catalogue);
 try {
+  const enrolled = withDependencies(entries, catalogue);
+  console.log(`\n== plan: ${enrolled.length} recipes`);
+  const { stdout: plan } = await stage.system.cli('plan');
+  console.log(plan.trimEnd());
+  for (const { recipe } of enrolled) {
+    if (new RegExp(`^\\s*${recipe}\\s`, 'm').test(plan)) continue;
+    wrong.push(recipe);
+    console.log(`  WRONG: the plan says nothing of ${recipe}`);
+  }
   for (const release of [0, 1] as const) {
     if (stop.aborted) break;
     console.log(`\n== sweep ${release + 1}: ${entries.length} recipes`);
