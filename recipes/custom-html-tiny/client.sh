@@ -20,6 +20,6 @@ put() {
   page=$(mktemp)
   cat > "$page"
   chmod 644 "$page"
-  docker cp --quiet "$page" "$container:$folder/$1"
+  docker cp "$page" "$container:$folder/$1" > /dev/null
   rm "$page"
 }

@@ -58,11 +58,7 @@ export async function deployByHand(
   );
   await execa(
     'sh',
-    [
-      '-c',
-      'set -a; . ./.env; . ./abra.sh; exec docker stack deploy --detach=true "$@"',
-      ...['sh', ...files, stack],
-    ],
+    ['-c', 'set -a; . ./.env; . ./abra.sh; exec docker stack deploy "$@"', ...['sh', ...files, stack]],
     { cwd: checkout },
   );
   return {

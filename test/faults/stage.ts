@@ -14,7 +14,7 @@ import { processRunner } from '../../host/machine/process.ts';
 import type { sweepWorkflow } from '../../workflows/index.ts';
 import { ensureProxyNetwork, importBusybox } from '../e2e/engine.ts';
 import { errorBody, packImage, startRegistry, type RegistryAnswer } from '../e2e/registry.ts';
-import { startSystem } from '../e2e/system.ts';
+import { removeLabelled, startSystem } from '../e2e/system.ts';
 import { createGitRepo, type GitRepo } from '../fixtures/git-repo.ts';
 import { filesOf, versionOf, type Entry, type Folder, type Names } from './entry.ts';
 import { judge, type Verdict } from './judge.ts';
@@ -59,14 +59,11 @@ function importFixture(tag: string, page: string): void {
 }
 
 /** An app of somebody else's, which is on the network proxy and is called app, as all are. */
-function deployNeighbour(stack: string, image: string): { remove(): void } {
+function deployNeighbour(stack: string, image: string): void {
   const app = { image, command: ['serve'], networks: ['proxy'], deploy: { endpoint_mode: 'dnsrr' } };
   const compose = { version: '3.8', services: { app }, networks: { proxy: { external: true } } };
-  const deploy = ['stack', 'deploy', '--detach', '--resolve-image', 'never', '--compose-file', '-', stack];
+  const deploy = ['stack', 'deploy', '--resolve-image', 'never', '--compose-file', '-', stack];
   execFileSync('docker', deploy, { input: stringify(compose), stdio: ['pipe', 'ignore', 'inherit'] });
-  return {
-    remove: () => execFileSync('docker', ['stack', 'rm', '--detach=false', stack], { stdio: 'ignore' }),
-  };
 }
 
 export async function openStage(temporalBinary: string): Promise<Stage> {
@@ -99,7 +96,8 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
     limits: { headroom: '1MB', attempts: 2, stable: '1s', deploy: '30s' },
   });
   const removeProxy = await ensureProxyNetwork(system.docker);
-  const neighbour = deployNeighbour(repository.replace(/.*\//, ''), image);
+  const neighbour = repository.replace(/.*\//, '');
+  deployNeighbour(neighbour, image);
   const git = processRunner({ environment: { PATH: process.env['PATH'] ?? '' } });
   let plays = 0;
   let sweeps = 0;
@@ -107,7 +105,7 @@ export async function openStage(temporalBinary: string): Promise<Stage> {
   async function close(): Promise<void> {
     await system.stop();
     registry.close();
-    neighbour.remove();
+    await removeLabelled(system.docker, `com.docker.stack.namespace=${neighbour}`);
     await removeProxy();
     for (const name of [image, latest, installed.leaving]) {
       await system.docker
