@@ -65,14 +65,15 @@ eventually() {
 }
 
 # visit JAR OPTION… URL: asks as a browser does, redirects not followed, with the cookies of that folder, which keeps what
-# is answered: its `page` and where it leads, `location`. Cookies are kept whatever they say of TLS, which a proxy brings.
+# is answered: its `page` and where it leads, `location`. Cookies are kept whatever they say of TLS, which a proxy brings;
+# no list of processes has them.
 visit() {
   local jar=$1
   shift
   mkdir -p "$jar"
   touch "$jar/cookies"
   curl --silent --show-error --insecure --max-time 30 --dump-header "$jar/head" --output "$jar/page" \
-    --header "Cookie: $(paste --serial --delimiters=';' "$jar/cookies")" "$@"
+    --config <(printf 'header = "Cookie: %s"\n' "$(paste --serial --delimiters=';' "$jar/cookies")") "$@"
   tr -d '\r' < "$jar/head" | sed -n 's/^set-cookie: \([^;]*\).*/\1/Ip' | while IFS= read -r cookie; do
     sed -i "/^${cookie%%=*}=/d" "$jar/cookies"
     printf '%s\n' "$cookie" >> "$jar/cookies"

@@ -27,9 +27,10 @@ log_in() {
 # ask_as BROWSER OPTION… PATH: asks the app as its own pages do, as whoever logged in there; prints the answer.
 ask_as() {
   local cookies=$work/$1/cookies
-  request --header "Cookie: $(paste --serial --delimiters=';' "$cookies")" \
-    --header "X-CSRFToken: $(sed -n 's/^csrftoken=//p' "$cookies")" --header "Referer: https://$APP_DOMAIN/" \
-    "${@:2:$#-2}" "$APP_URL${!#}"
+  request --config <(
+    printf 'header = "Cookie: %s"\n' "$(paste --serial --delimiters=';' "$cookies")"
+    printf 'header = "X-CSRFToken: %s"\n' "$(sed -n 's/^csrftoken=//p' "$cookies")"
+  ) --header "Referer: https://$APP_DOMAIN/" "${@:2:$#-2}" "$APP_URL${!#}"
 }
 
 # as_browser BROWSER METHOD PATH [JSON]: the same of its API.

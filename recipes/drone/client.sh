@@ -22,30 +22,10 @@ ensure_builder() {
     --email "$0@example.org" --password "$password" --must-change-password=false' "$BUILDER" <<< "$FORGE_PASSWORD"
 }
 
-# visit JAR URL OPTION…: asks, with the cookies of that jar; leaves the answer in `head` and `page`. Cookies are kept
-# whatever they say of TLS, which a proxy would bring.
-visit() {
-  local jar=$1 url=$2
-  shift 2
-  touch "$jar"
-  curl --silent --show-error --insecure --max-time 30 --dump-header head --output page \
-    --config <(printf 'header = "Cookie: %s"\n' "$(cut -d ' ' -f 2 "$jar" | paste --serial --delimiters=';')") "$@" "$url"
-  local line
-  tr -d '\r' < head | sed -n 's/^set-cookie: \([^;]*\).*/\1/Ip' > new
-  while read -r line; do
-    { grep --invert-match "^${line%%=*} " "$jar" || true; } > old
-    { cat old; echo "${line%%=*} $line"; } > "$jar"
-  done < new
-}
-
-# location: to where the answer leads.
-location() {
-  tr -d '\r' < head | sed -n 's/^location: //Ip'
-}
-
-# hidden NAME: the value of a form's hidden field; empty where the page has none of that name.
+# hidden NAME: the value of a hidden field of the forge's form; empty where the page has none of that name.
 hidden() {
-  grep -o '<input[^>]*>' page | grep "name=\"$1\"" | sed -n 's/.*value="\([^"]*\)".*/\1/p' | head -n 1 | sed 's/&amp;/\&/g'
+  grep -o '<input[^>]*>' forge/page | grep "name=\"$1\"" | sed -n 's/.*value="\([^"]*\)".*/\1/p' | head -n 1 |
+    sed 's/&amp;/\&/g'
 }
 
 # field NAME VALUE: a line of a curl configuration that sends it.
@@ -56,35 +36,33 @@ field() {
 # log_in: from the app's login by way of the forge's form and its question whether the app may know who that is, back to
 # the app; the cookies of the app are in `app` then.
 log_in() {
-  rm -f app forge
+  rm -rf app forge
   visit app "$APP_URL/login"
   local to ask
-  ask=$(location)
+  ask=$(cat app/location)
   # the forge by the address at which this host asks it, whatever scheme the app sends people to
   to=$DEP_GITEA_URL/${ask#*://*/}
   visit forge "$DEP_GITEA_URL/user/login"
-  visit forge "$DEP_GITEA_URL/user/login" --config <(
+  visit forge --config <(
     field _csrf "$(hidden _csrf)"
     field user_name "$BUILDER"
     field password "$FORGE_PASSWORD"
-  )
+  ) "$DEP_GITEA_URL/user/login"
   visit forge "$to"
-  if [ -z "$(location)" ]; then
-    visit forge "$DEP_GITEA_URL/login/oauth/grant" --config <(
+  if [ ! -s forge/location ]; then
+    visit forge --config <(
       for name in _csrf client_id state scope nonce redirect_uri; do field "$name" "$(hidden "$name")"; done
       field granted true
-    )
+    ) "$DEP_GITEA_URL/login/oauth/grant"
   fi
   local back
-  back=$(location)
+  back=$(cat forge/location)
   case $back in
     "https://$APP_DOMAIN/login?"*) ;;
-    *) fail "the forge does not send back to the app: ${back:-$(head -c 300 page)}" ;;
+    *) fail "the forge does not send back to the app: ${back:-$(head -c 300 forge/page)}" ;;
   esac
   visit app "$APP_URL/${back#"https://$APP_DOMAIN/"}"
-  case $(location) in
-    */login/error*) fail "the app lets nobody in: $(location)" ;;
-  esac
+  if grep --quiet /login/error app/location; then fail "the app lets nobody in: $(cat app/location)"; fi
 }
 
 # as_builder METHOD PATH [BODY]: asks the app with the token of the builder, who logs in for it.
@@ -92,9 +70,9 @@ TOKEN=
 as_builder() {
   if [ -z "$TOKEN" ]; then
     log_in
-    visit app "$APP_URL/api/user/token" --request POST
-    TOKEN=$(jq --raw-output '.token // empty' page)
-    [ -n "$TOKEN" ] || fail "whoever logged in gets no token: $(head -c 300 page)"
+    visit app --request POST "$APP_URL/api/user/token"
+    TOKEN=$(jq --raw-output '.token // empty' app/page)
+    [ -n "$TOKEN" ] || fail "whoever logged in gets no token: $(head -c 300 app/page)"
   fi
   AUTH="header = \"Authorization: Bearer $TOKEN\"" api "$@"
 }
