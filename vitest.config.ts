@@ -12,10 +12,16 @@ const LONGEST = [
   'sweep',
   'services',
   'compose',
-  'realms',
-  'bench',
-  'move',
   'demo',
+  'quick-lane',
+  'pull-requests',
+  'hostile',
+  'bench',
+  'realms',
+  'move',
+  'faults',
+  'catalogue',
+  'abra',
 ].map((name) => `${name}.e2e.test.ts`);
 
 class LongestFirst extends BaseSequencer {
@@ -79,7 +85,7 @@ export default defineConfig({
           testTimeout: MINUTE,
         },
       },
-      // These deploy on the one swarm of this machine, each file with a zone and a state folder of its own, three files
+      // These deploy on the one swarm of this machine, each file with a zone and a state folder of its own, four files
       // side by side: one alone is waiting most of its time. What is real fails at times for reasons of the machine, so a
       // failed test is tried once more, and is named if it passes then.
       {
@@ -88,7 +94,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.e2e.test.ts'],
           globalSetup: ['test/built.ts', 'test/temporal-binary.ts'],
           pool: 'forks',
-          maxWorkers: 3,
+          maxWorkers: 4,
           retry: 1,
           testTimeout: 30 * MINUTE,
           hookTimeout: 30 * MINUTE,
