@@ -80,10 +80,10 @@ as_builder() {
 # make_project NAME: sees to it that the forge has a repository with a pipeline of two steps, which the app builds.
 make_project() {
   local pipeline repository=/api/v1/repos/$BUILDER/$1
-  if [ "$(status "$DEP_GITEA_URL$repository")" != 200 ]; then
+  if ! at_forge GET "$repository" > /dev/null 2>&1; then
     at_forge POST /api/v1/user/repos "{\"name\":\"$1\",\"default_branch\":\"main\"}" > /dev/null
   fi
-  if [ "$(status "$DEP_GITEA_URL$repository/contents/.drone.yml")" != 200 ]; then
+  if ! at_forge GET "$repository/contents/.drone.yml" > /dev/null 2>&1; then
     pipeline=$(
       cat << END
 kind: pipeline

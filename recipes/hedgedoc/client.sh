@@ -8,17 +8,20 @@ KEPT_TEXT=$'# Assembly\n\n- bread for **twelve**\n- Käse, 2 kg\n'
 
 # publish NAME [OPTION…]: makes a note of what comes on standard input, at that name or one of the app's, and prints where.
 publish() {
-  local name=$1 to
+  local name=$1 text to
   shift
-  to=$(
-    request "$@" --header 'Content-Type: text/markdown' --data-binary @- --output /dev/null \
-      --write-out '%{redirect_url}' "$APP_URL/new${name:+/$name}"
-  )
+  text=$(cat)
+  to=$(patiently sent "$@")
   [ -n "$to" ] || fail 'a new note leads nowhere'
   printf '%s' "${to##*/}"
 }
 
-# text_of NAME: the note's Markdown.
+sent() {
+  request "$@" --header 'Content-Type: text/markdown' --data-binary @- --output /dev/null \
+    --write-out '%{redirect_url}' "$APP_URL/new${name:+/$name}" <<< "$text"
+}
+
+# text_of NAME: the note's Markdown. An app that is busy answers 503.
 text_of() {
-  request "$APP_URL/$1/download"
+  patiently request "$APP_URL/$1/download"
 }

@@ -2,7 +2,7 @@
 # shellcheck source=../la-suite.sh
 . "${BASH_SOURCE[0]%/*}/../la-suite.sh"
 
-# The document that has to outlive upgrade and restore. What a document says travels as base64.
+# The document that has to outlive upgrade and restore.
 KEPT='recipe-sweep kept'
 KEPT_TEXT='The assembly of March: everybody came.'
 
@@ -11,15 +11,22 @@ documents() {
   as_browser "$1" "$2" "/api/v1.0/documents/${3-}" "${@:4}"
 }
 
-# new_document BROWSER TITLE TEXT: prints its id.
-new_document() {
-  documents "$1" POST '' "$(jq --null-input --compact-output --arg title "$2" --arg text "$3" \
-    '{title: $title, content: ($text | @base64)}')" | jq --raw-output .id
+# content TEXT: a document that says it, of fewer than 128 bytes, as the app's pages send one: what Yjs calls an update, in
+# base64. Here it inserts one text under the name `text`, as client 1.
+content() {
+  jq --null-input --raw-output --arg text "$1" \
+    '"\u0001\u0001\u0001\u0000\u0004\u0001\u0004text" + ([$text | utf8bytelength] | implode) + $text + "\u0000" | @base64'
 }
 
-# text_of BROWSER ID
+# new_document BROWSER TITLE TEXT: prints its id.
+new_document() {
+  documents "$1" POST '' "$(jq --null-input --compact-output --arg title "$2" --arg content "$(content "$3")" \
+    '{title: $title, content: $content}')" | pick .id
+}
+
+# text_of BROWSER ID: what such a document says.
 text_of() {
-  documents "$1" GET "$2/" | jq --raw-output '.content | @base64d'
+  documents "$1" GET "$2/" | pick '.content | @base64d | .[12:-1]'
 }
 
 # titled BROWSER TITLE: the ids of the documents that are called so.

@@ -6,6 +6,13 @@
 KEPT='recipe-sweep kept'
 KEPT_TEXT='twelve loaves'
 
+# discovery: which files Collabora opens, as it says itself. Its image has had curl and has had none; MinIO's has one.
+discovery() {
+  local ask=(curl --silent --show-error --fail --max-time 20)
+  in-service collabora "${ask[@]}" http://localhost:9980/hosting/discovery 2> /dev/null ||
+    in-service minio "${ask[@]}" http://collabora:9980/hosting/discovery
+}
+
 # items METHOD [PLACE] [JSON]: as whoever logged in `here`.
 items() {
   as_browser here "$1" "/api/v1.0/items/${2-}" "${@:3}"
@@ -14,7 +21,7 @@ items() {
 # new_folder TITLE: prints its id.
 new_folder() {
   items POST '' "$(jq --null-input --compact-output --arg title "$1" '{type: "folder", title: $title}')" |
-    jq --raw-output .id
+    pick .id
 }
 
 # titled TITLE [PLACE]: the id of what is called so.
@@ -34,7 +41,7 @@ store() {
 upload() {
   local item id
   item=$(items POST "$1/children/" "$(jq --null-input --compact-output --arg name "$2" '{type: "file", filename: $name, title: $name}')")
-  id=$(jq --raw-output .id <<< "$item")
+  id=$(pick .id <<< "$item")
   store "$(jq --raw-output .policy <<< "$item")" < "$3"
   items POST "$id/upload-ended/" '{}' > /dev/null
   printf '%s' "$id"

@@ -15,13 +15,13 @@ ensure_owner() {
     api POST /rest/owner/setup "$(cat)" > /dev/null
 }
 
-# log_in PASSWORD: AUTH is the owner's from then on.
+# log_in PASSWORD: AUTH is the owner's from then on. Five a minute are let in, and curl waits as long as it is told to.
 log_in() {
   local answer cookie
   AUTH=
   answer=$(
     jq -n --arg u "$OWNER" --arg p "$1" '{emailOrLdapLoginId: $u, password: $p}' |
-      request --header 'Content-Type: application/json' --data-binary @- --dump-header - --output /dev/null \
+      request --retry 2 --header 'Content-Type: application/json' --data-binary @- --dump-header - --output /dev/null \
         "$APP_URL/rest/login"
   ) || return 1
   cookie=$(sed -n 's/^set-cookie: *\(n8n-auth=[^;]*\).*/\1/Ip' <<< "$answer")

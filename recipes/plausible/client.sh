@@ -9,10 +9,11 @@ KEPT_PAGE=/bread-for-twelve
 # A browser, since what is none is not counted.
 BROWSER='Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
 
-# in_postgres QUERY: what it prints.
+# in_postgres QUERY: what it prints. Where the service does not say which user and database are Plausible's, they are those
+# of its own way to be hosted.
 in_postgres() {
-  in-service db psql --username plausible --dbname plausible --no-psqlrc --quiet --tuples-only --no-align \
-    --set ON_ERROR_STOP=1 --command "$1"
+  in-service db sh -c 'exec psql --username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB:-plausible_db}" \
+    --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --command "$0"' "$1"
 }
 
 # in_clickhouse QUERY: what it prints.
@@ -20,10 +21,11 @@ in_clickhouse() {
   in-service plausible_events_db clickhouse-client --database plausible_events_db --query "$1"
 }
 
-# register DOMAIN: a site whose numbers are public, unless it is there.
+# register DOMAIN: a site whose numbers are public, unless it is there. It was changed tomorrow, since an app that was put
+# back looks soon for what changed lately alone, and is not well before it has found a site.
 register() {
   in_postgres "INSERT INTO sites (domain, timezone, public, inserted_at, updated_at)
-    SELECT '$1', 'Etc/UTC', true, now(), now() WHERE NOT EXISTS (SELECT FROM sites WHERE domain = '$1')"
+    SELECT '$1', 'Etc/UTC', true, now(), now() + interval '1 day' WHERE NOT EXISTS (SELECT FROM sites WHERE domain = '$1')"
 }
 
 # event DOMAIN NAME PATH: as a page of that site sends it; fails where it is not counted.

@@ -191,7 +191,7 @@ function livekit(version: string, sum: string): FixtureImage {
     generate: [],
     folders: {},
   });
-  const base = debian('bookworm', 'ca-certificates', 'curl');
+  const base = debian('bookworm', 'busybox', 'ca-certificates');
   return { name: 'livekit', tag: version, base, part, versionCommand: ['livekit-server', '--version'] };
 }
 
