@@ -13,7 +13,7 @@ log_in() {
   visit "$jar" "$APP_URL/api/v1.0/authenticate/"
   [ -s "$jar/location" ] || fail "the app does not send to Keycloak who logs in, and says: $(head -c 300 "$jar/page")"
   visit "$jar/keycloak" "$(cat "$jar/location")"
-  form=$(grep -o 'action="[^"]*"' "$jar/keycloak/page" | head -n 1 | cut -d '"' -f 2 | sed 's/&amp;/\&/g')
+  form=$(grep -o 'action="[^"]*"' "$jar/keycloak/page" | sed -n 1p | cut -d '"' -f 2 | sed 's/&amp;/\&/g')
   [ -n "$form" ] || fail "Keycloak shows no form to log in with: $(head -c 300 "$jar/keycloak/page")"
   visit "$jar/keycloak" --config <(
     printf 'data-urlencode = "username=%s"\ndata-urlencode = "password=%s"\n' "$DEP_KEYCLOAK_USER" "$DEP_KEYCLOAK_PASSWORD"

@@ -3,10 +3,10 @@
 # shellcheck source=../client.sh
 . "${BASH_SOURCE[0]%/*}/../client.sh"
 
-container=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=${STACK_NAME}_app" | head -n 1)
+container=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=${STACK_NAME}_app" | sed -n 1p)
 : "${container:?the service app has no running task}"
 volume='{{range .Mounts}}{{if eq .Type "volume"}}{{println .Destination}}{{end}}{{end}}'
-folder=$(docker inspect --format "$volume" "$container" | head -n 1)
+folder=$(docker inspect --format "$volume" "$container" | sed -n 1p)
 : "${folder:?the service app has no volume}"
 
 # has NAME: whether the volume has that file.

@@ -5,7 +5,7 @@
 # Who builds: an administrator of the run's forge.
 BUILDER=builder
 
-forge=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=${DEP_GITEA_STACK_NAME}_app" | head -n 1)
+forge=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=${DEP_GITEA_STACK_NAME}_app" | sed -n 1p)
 : "${forge:?the forge has no running task}"
 # A secret that lives as long as that forge.
 FORGE_PASSWORD=$(docker exec "$forge" sha256sum /run/secrets/secret_key | cut -c1-32)
@@ -24,7 +24,7 @@ ensure_builder() {
 
 # hidden NAME: the value of a hidden field of the forge's form; empty where the page has none of that name.
 hidden() {
-  grep -o '<input[^>]*>' forge/page | grep "name=\"$1\"" | sed -n 's/.*value="\([^"]*\)".*/\1/p' | head -n 1 |
+  grep -o '<input[^>]*>' forge/page | grep "name=\"$1\"" | sed -n 's/.*value="\([^"]*\)".*/\1/p' | sed -n 1p |
     sed 's/&amp;/\&/g'
 }
 

@@ -7,7 +7,7 @@
 task_address() {
   local container
   container=$(
-    docker ps --no-trunc --quiet --filter "label=com.docker.swarm.service.name=${STACK_NAME}_app" | head -n 1
+    docker ps --no-trunc --quiet --filter "label=com.docker.swarm.service.name=${STACK_NAME}_app" | sed -n 1p
   )
   [ -n "$container" ] || fail 'the service app has no running task'
   docker network inspect --format "{{with index .Containers \"$container\"}}{{.IPv4Address}}{{end}}" docker_gwbridge |
