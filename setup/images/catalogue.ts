@@ -131,21 +131,6 @@ export const MINIFLUX_IMAGES: readonly FixtureImage[] = [
   miniflux('2.2.0', 'h1:eBFbJte5Mmf9Y2+eag1xtTV4bxhnUKs/oYVOgEU+eDk='),
 ];
 
-/** This machine's Node. What it is made of is known only where npm started us. */
-export const nodePart: Part = {
-  get fingerprint() {
-    return fingerprintOf(whatIsCopied());
-  },
-  putInto: (context) => copyNode(path.join(context, 'node')),
-};
-
-/** What servers that stand in for apps are written for: Node, and what asks databases. */
-function standIn(suite: FileSystem['suite'], tag: string): FixtureImage {
-  const packages = ['ca-certificates', 'curl', 'libatomic1', 'libstdc++6', 'postgresql-client', 'sqlite3'];
-  const versionCommand = ['cat', '/etc/debian_version'];
-  return { name: 'stand-in', tag, base: debian(suite, ...packages), part: nodePart, versionCommand };
-}
-
 /** Whole apps, for the tests that take real ones through everything: made in a quarter of an hour. */
 const APP_IMAGES: readonly FixtureImage[] = [
   ...MINIFLUX_IMAGES,
@@ -171,6 +156,21 @@ const APP_IMAGES: readonly FixtureImage[] = [
 ];
 
 export const ALL_IMAGES: readonly FixtureImage[] = [...SMALL_IMAGES, ...APP_IMAGES];
+
+/** This machine's Node. What it is made of is known only where npm started us. */
+export const nodePart: Part = {
+  get fingerprint() {
+    return fingerprintOf(whatIsCopied());
+  },
+  putInto: (context) => copyNode(path.join(context, 'node')),
+};
+
+/** What servers that stand in for apps are written for: Node, and what asks databases. */
+function standIn(suite: FileSystem['suite'], tag: string): FixtureImage {
+  const packages = ['ca-certificates', 'curl', 'libatomic1', 'libstdc++6', 'postgresql-client', 'sqlite3'];
+  const versionCommand = ['cat', '/etc/debian_version'];
+  return { name: 'stand-in', tag, base: debian(suite, ...packages), part: nodePart, versionCommand };
+}
 
 /** What servers that stand in for apps run in. */
 export const STAND_IN_IMAGES: readonly FixtureImage[] = [standIn('bookworm', '12'), standIn('trixie', '13')];

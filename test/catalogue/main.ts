@@ -45,10 +45,7 @@ try {
   for (const release of [0, 1] as const) {
     if (stop.aborted) break;
     console.log(`\n== sweep ${release + 1}: ${entries.length} recipes`);
-    const results = await stage.sweep(entries, release);
-    for (const entry of entries) {
-      const result = results.get(entry.recipe);
-      if (result === undefined) throw new Error(`the report says nothing of ${entry.recipe}`);
+    for (const { entry, result } of await stage.sweep(entries, release)) {
       const took = Math.round((Date.parse(result.ended) - Date.parse(result.started)) / 1000);
       console.log(`\n${entry.recipe} ${entry.releases[release]}, ${entry.app}, ${took} s`);
       for (const line of toldOf(result)) console.log(`  ${line}`);

@@ -9,9 +9,14 @@ import { startSystem, type System } from '../e2e/system.ts';
 /** The recipes of `recipes/` taken through sweeps, with the upstreams of fixtures/catalogue. */
 export interface Stage {
   system: System;
-  /** Publishes that release of each, and answers what a sweep of them said, by recipe. */
-  sweep(entries: readonly CatalogueEntry[], release: 0 | 1): Promise<Map<string, RecipeResult>>;
+  /** Publishes that release of each, and answers what a sweep of them said of each. Throws where it said nothing of one. */
+  sweep(entries: readonly CatalogueEntry[], release: 0 | 1): Promise<Told[]>;
   close(): Promise<void>;
+}
+
+export interface Told {
+  entry: CatalogueEntry;
+  result: RecipeResult;
 }
 
 /** Those, and what they need beside them. */
@@ -64,7 +69,11 @@ export async function openStage(
       if (stdout === '') throw new Error(`the sweep said nothing but ${stderr}`);
       const { sweep } = JSON.parse(stdout) as { sweep: string };
       const report = JSON.parse((await system.cli('results', sweep, '--json')).stdout) as SweepReport;
-      return new Map(report.recipes.map((result) => [result.recipe, result]));
+      return asked.map((entry) => {
+        const result = report.recipes.find(({ recipe }) => recipe === entry.recipe);
+        if (result === undefined) throw new Error(`the report says nothing of ${entry.recipe}`);
+        return { entry, result };
+      });
     },
     close: () => system.stop(),
   };
