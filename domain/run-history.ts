@@ -1,10 +1,18 @@
-import { briefOutcome, type Outcome } from './outcome.ts';
+import { briefOutcome, type Outcome, type Tier, type TierResult } from './outcome.ts';
 import { isRed, type RecipeResult } from './report.ts';
 import { runName, type Asker } from './run.ts';
 
+/** What is kept of a tier beside its run's outcome: how it went, and for how long it was asked. */
+export interface IndexedTier {
+  tier: Tier;
+  result: TierResult['result'];
+  /** Milliseconds; null where it was not asked, or nobody looked. */
+  ms: number | null;
+}
+
 /** What a recipe's index keeps of one run: a line of `<state>/index/<recipe>.jsonl`. */
 export interface IndexedRun {
-  schema: 1;
+  schema: 2;
   /** runName(). */
   run: string;
   asked: Asker;
@@ -13,6 +21,8 @@ export interface IndexedRun {
   /** The release that was looked at, where one was found. */
   version: string | null;
   level: number | null;
+  /** Null in lines of before it was kept, which the next sweep that opens writes anew. */
+  tiers: IndexedTier[] | null;
   /** ISO 8601, UTC. */
   started: string;
   ended: string;
@@ -24,8 +34,13 @@ export interface IndexedRun {
 export function indexedRun(result: RecipeResult, file: string): IndexedRun {
   const { asked, outcome, release, level, started, ended } = result;
   const version = release?.version ?? null;
-  const of = { run: runName(result), asked, outcome: briefOutcome(outcome), version, level };
-  return { schema: 1, ...of, started, ended, result: file };
+  const tiers = result.tiers.map((one) => ({ tier: one.tier, result: one.result, ms: msOf(one) }));
+  const of = { run: runName(result), asked, outcome: briefOutcome(outcome), version, level, tiers };
+  return { schema: 2, ...of, started, ended, result: file };
+}
+
+function msOf(tier: TierResult): number | null {
+  return 'ms' in tier ? (tier.ms ?? null) : null;
 }
 
 /**

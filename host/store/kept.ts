@@ -151,9 +151,10 @@ export function createKept(state: string, index: RunIndex): Kept {
         for (const asker of ofRecipe) {
           const folder = path.join(asker, recipe);
           const line = known.get(folder);
-          const result = line ? null : await readResult(folder);
-          if (line) there.push(line);
-          else if (result !== null && result !== 'unreadable') there.push(lineOf(result));
+          // One from before tiers were kept says them only now.
+          const result = line && line.tiers !== null ? null : await readResult(folder);
+          if (result !== null && result !== 'unreadable') there.push(lineOf(result));
+          else if (line) there.push(line);
         }
         const same = there.length === runs.length && there.every((run) => runs.includes(run));
         if (problem !== null || !same) await index.rewrite(recipe, there);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../domain/fault.ts';
 import { HIGHEST_LEVEL } from '../../domain/level.ts';
+import { TIERS } from '../../domain/outcome.ts';
 import { checkedRecipe, isRecipeName, parseRecipeRunId } from '../../domain/names.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { indexedRun, type IndexedRun } from '../../domain/run-history.ts';
@@ -12,19 +13,31 @@ import { exactly } from '../machine/exact-schema.ts';
 import { RESULT_FILE, runFolderName } from './places.ts';
 import { askerSchema, outcomeSchema } from './result-schema.ts';
 
-/** A line of a recipe's index. */
+const lineKeys = {
+  run: z.string().refine((id) => parseRecipeRunId(id) !== null, "not a recipe's run"),
+  asked: askerSchema,
+  outcome: outcomeSchema,
+  version: z.string().nullable(),
+  level: z.int().min(0).max(HIGHEST_LEVEL).nullable(),
+  started: z.iso.datetime(),
+  ended: z.iso.datetime(),
+  result: z.string(),
+};
+
+const tier = z.strictObject({
+  tier: z.enum(TIERS),
+  result: z.enum(['pass', 'fail', 'skipped', 'not reached']),
+  ms: z.number().nonnegative().nullable(),
+});
+
+/** A line of a recipe's index. Those of schema 1 say nothing of tiers. */
 export const indexedRunSchema = exactly<IndexedRun>()(
-  z.strictObject({
-    schema: z.literal(1),
-    run: z.string().refine((id) => parseRecipeRunId(id) !== null, "not a recipe's run"),
-    asked: askerSchema,
-    outcome: outcomeSchema,
-    version: z.string().nullable(),
-    level: z.int().min(0).max(HIGHEST_LEVEL).nullable(),
-    started: z.iso.datetime(),
-    ended: z.iso.datetime(),
-    result: z.string(),
-  }),
+  z.discriminatedUnion('schema', [
+    z.strictObject({ schema: z.literal(2), ...lineKeys, tiers: z.array(tier).nullable() }),
+    z
+      .strictObject({ schema: z.literal(1), ...lineKeys })
+      .transform((line): IndexedRun => ({ ...line, schema: 2, tiers: null })),
+  ]),
 );
 
 /**

@@ -110,14 +110,14 @@ describe('the index', () => {
 
   test('loses one line where a crash cut it, and says so', async () => {
     await index.add(resultOf(1, PASS));
-    appendFileSync(file, '{"schema":1,"run":"sweep-2/gi');
+    appendFileSync(file, '{"schema":2,"run":"sweep-2/gi');
     await index.add(resultOf(3, FAIL));
     expect(await runs()).toEqual(['sweep-3/gitea', 'sweep-1/gitea']);
     expect((await index.of('gitea')).problem).toContain('gitea.jsonl: 1 of its lines cannot be read');
   });
 
   test.each([
-    ['a later version wrote', (line: string) => line.replace('"schema":1', '"schema":2')],
+    ['a later version wrote', (line: string) => line.replace('"schema":2', '"schema":3')],
     ['names a path', (line: string) => line.replace('sweep-1/gitea', '../..')],
     ['is no JSON', () => 'x'],
   ])('does not take a line that %s for one', async (_what, change) => {

@@ -183,7 +183,7 @@ const KINDS: Record<string, Kind> = {
   index: {
     files: /^index\/[^/]+\.jsonl$/,
     source: 'store/run-index.ts',
-    schemas: [1],
+    schemas: [2, 1],
     async read(state, _file, [, name = '']) {
       const { runs, problem } = await createStore(state).index.of(path.basename(name, '.jsonl'));
       thrown(problem);
