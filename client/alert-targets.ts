@@ -3,7 +3,7 @@ import { messageOf } from '../domain/fault.ts';
 import { alertAccess, alertTargets } from '../host/config/alert-targets.ts';
 import type { Config } from '../host/config/config.ts';
 import type { Prerequisite } from '../host/prerequisites.ts';
-import { formatTime } from './render/quantities.ts';
+import { formatTime } from '../domain/quantities.ts';
 
 /** Whether who is to be told of alerts is told of them, as far as it shows without telling anybody. */
 export async function checkAlertTargets(config: Config, now: Date): Promise<Prerequisite> {

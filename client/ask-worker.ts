@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { taskQueueOf } from '../workflows/protocol.ts';
 import { requireWorker } from './connect.ts';
-import { workflowUrl } from './ui.ts';
+import { workflowUrl } from '../host/config/temporal-ui.ts';
 import { CommandStopped, EXIT } from './failure.ts';
 import { explain } from './temporal-failure.ts';
 import { safeLines } from './render/terminal.ts';

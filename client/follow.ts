@@ -7,7 +7,7 @@ import { isRed, type SweepReport } from '../domain/report.ts';
 import { runName } from '../domain/run.ts';
 import type { RecipeTestResult, SweepResult } from '../workflows/protocol.ts';
 import type { TemporalServer } from './connect.ts';
-import { workflowUrl } from './ui.ts';
+import { workflowUrl } from '../host/config/temporal-ui.ts';
 import { explain, isUnanswered, isUnreachable } from './temporal-failure.ts';
 import {
   environmentLine,

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { bold, green, red } from 'yoctocolors';
 import { FORGE_IMAGE, SMALL_IMAGES } from '../setup/images/catalogue.ts';
 import { setUp } from '../setup/main.ts';
-import { workflowUrl } from '../client/ui.ts';
+import { workflowUrl } from '../host/config/temporal-ui.ts';
 import { checkDisk, type Check, type Expected } from './checks.ts';
 import { pullRequests } from './pull-requests.ts';
 import { DEMO_HOST, Interrupted, setStage, type Stage } from './stage.ts';

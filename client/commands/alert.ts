@@ -6,7 +6,7 @@ import { messageOf } from '../../domain/fault.ts';
 import { alertAccess, alertTargets } from '../../host/config/alert-targets.ts';
 import { createAlerts, type AlertInFile, type KeptAlert } from '../../host/store/alerts.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
-import { formatTime } from '../render/quantities.ts';
+import { formatTime } from '../../domain/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';

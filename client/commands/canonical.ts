@@ -4,7 +4,7 @@ import { messageOf } from '../../domain/fault.ts';
 import { createCanonicals, type CanonicalRecord, type Canonicals } from '../../host/store/canonicals.ts';
 import { CANONICAL_WORKFLOW, type CanonicalChange } from '../../workflows/protocol.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
-import { formatTime } from '../render/quantities.ts';
+import { formatTime } from '../../domain/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';

@@ -34,7 +34,7 @@ import { connect, type TemporalServer } from '../connect.ts';
 import { creationCommand, lookAtNamespace, missingSearchAttributes, RETENTION_DAYS } from '../namespace.ts';
 import { EXIT } from '../failure.ts';
 import { explain } from '../temporal-failure.ts';
-import { formatTime } from '../render/quantities.ts';
+import { formatTime } from '../../domain/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';
 import { describeSchedule } from '../schedule.ts';

@@ -15,7 +15,7 @@ import { createRecipeFolder } from '../../host/recipes/recipe-template.ts';
 import { createRecipes } from '../../host/recipes/recipes.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { nearPath } from '../render/outcomes.ts';
-import { formatDuration } from '../render/quantities.ts';
+import { formatDuration } from '../../domain/quantities.ts';
 import { safeLines } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';
 import { checkRecipeNames } from '../recipe-names.ts';

@@ -8,7 +8,7 @@ import { runName } from '../../domain/run.ts';
 import { createReports, type Reports } from '../../host/store/reports.ts';
 import { createResults } from '../../host/store/results.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
-import { workflowUrl } from '../ui.ts';
+import { workflowUrl } from '../../host/config/temporal-ui.ts';
 import { CommandStopped } from '../failure.ts';
 import {
   colourOutcome,
@@ -19,7 +19,7 @@ import {
   troubleLines,
   verdictLine,
 } from '../render/outcomes.ts';
-import { formatTime } from '../render/quantities.ts';
+import { formatTime } from '../../domain/quantities.ts';
 import { renderResult } from '../render/result.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine } from '../render/terminal.ts';

@@ -1,10 +1,10 @@
 import type { ScheduleDescription } from '@temporalio/client';
 import type { Command } from 'commander';
 import { reconcileScheduleIdOf, scheduleIdOf } from '../../workflows/protocol.ts';
-import { scheduleUrl, workflowUrl } from '../ui.ts';
+import { scheduleUrl, workflowUrl } from '../../host/config/temporal-ui.ts';
 import { ensureNamespaceReady } from '../namespace.ts';
 import { EXIT } from '../failure.ts';
-import { formatDuration, formatTime } from '../render/quantities.ts';
+import { formatDuration, formatTime } from '../../domain/quantities.ts';
 import { safeLines } from '../render/terminal.ts';
 import { describeSchedule, ensureSchedules, requireSchedule, triggerSchedule } from '../schedule.ts';
 import { ofHost, printJson, withServer, type Session } from '../session.ts';

@@ -17,7 +17,7 @@ import {
 } from '../../workflows/protocol.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { checkRecipeNames } from '../recipe-names.ts';
-import { formatTime } from '../render/quantities.ts';
+import { formatTime } from '../../domain/quantities.ts';
 import { renderTable } from '../render/table.ts';
 import { oneLine, safeLines } from '../render/terminal.ts';
 import { configOf, printJson, withServer, type Session } from '../session.ts';
@@ -228,7 +228,7 @@ async function reconcileNow(
       import('../connect.ts'),
       import('../by-hand.ts'),
       import('../signals.ts'),
-      import('../ui.ts'),
+      import('../../host/config/temporal-ui.ts'),
       import('../temporal-failure.ts'),
     ]);
   await withServer(session, command, async (server, config) => {

@@ -7,7 +7,7 @@ import { createHostLock } from '../../host/lock/host-lock.ts';
 import { isOpenWorkflow } from '../../worker/open-workflow.ts';
 import { hostWorkflowId, scheduleIdOf, taskQueueOf, turnsQuery } from '../../workflows/protocol.ts';
 import type { TemporalServer } from '../connect.ts';
-import { workflowUrl } from '../ui.ts';
+import { workflowUrl } from '../../host/config/temporal-ui.ts';
 import { pollingWorkers } from '../../worker/pollers.ts';
 import { renderStatus, type Status } from '../render/status.ts';
 import { runningSweeps, runningTests } from '../running.ts';

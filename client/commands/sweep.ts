@@ -4,7 +4,7 @@ import { createReports } from '../../host/store/reports.ts';
 import { SWEEP_WORKFLOW, sweepWorkflowId, type SweepInput } from '../../workflows/protocol.ts';
 import { followByHand, startByHand } from '../by-hand.ts';
 import { requireWorker } from '../connect.ts';
-import { workflowUrl } from '../ui.ts';
+import { workflowUrl } from '../../host/config/temporal-ui.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followSweep, outcomeRows, renderSweepEnd, reportOf } from '../follow.ts';
 import { checkRecipeNames } from '../recipe-names.ts';

@@ -12,7 +12,7 @@ import {
 } from '../../workflows/protocol.ts';
 import { followByHand, startByHand } from '../by-hand.ts';
 import { requireWorker } from '../connect.ts';
-import { workflowUrl } from '../ui.ts';
+import { workflowUrl } from '../../host/config/temporal-ui.ts';
 import { CommandStopped, EXIT } from '../failure.ts';
 import { followTest } from '../follow.ts';
 import { colourOutcome, nearPath } from '../render/outcomes.ts';

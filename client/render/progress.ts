@@ -2,7 +2,7 @@ import { bold, dim, yellow } from 'yoctocolors';
 import { outcomeReason, outcomeTitle } from '../../domain/outcome.ts';
 import type { RecipeProgress, StepProgress, SweepProgress } from '../../workflows/protocol.ts';
 import { colourOutcome } from './outcomes.ts';
-import { formatDuration } from './quantities.ts';
+import { formatDuration } from '../../domain/quantities.ts';
 import { oneLine } from './terminal.ts';
 
 /** What is known of a running sweep at one moment. */

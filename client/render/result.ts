@@ -7,7 +7,7 @@ import type { Revision } from '../../domain/release.ts';
 import { SPENT_IN_WORDS, type TimeSpent } from '../../domain/time-spent.ts';
 import { EXPECTED_OF_PROMOTE, type RecipeResult } from '../../domain/report.ts';
 import { colourOutcome, nearPath } from './outcomes.ts';
-import { formatDuration } from './quantities.ts';
+import { formatDuration } from '../../domain/quantities.ts';
 import { oneLine, wrapped } from './terminal.ts';
 
 /** What it is about, how long that took, and a text that goes on below itself where it is long, but for a path. */

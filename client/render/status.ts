@@ -2,7 +2,7 @@ import { bold, yellow } from 'yoctocolors';
 import type { Overdue } from '../../alerts/overdue.ts';
 import type { RecipeProgress, StepProgress, SweepProgress } from '../../workflows/protocol.ts';
 import { taskQueueOf } from '../../workflows/protocol.ts';
-import { formatDuration, formatTime } from './quantities.ts';
+import { formatDuration, formatTime } from '../../domain/quantities.ts';
 import { liveTestView, liveView } from './progress.ts';
 import { oneLine } from './terminal.ts';
 

@@ -9,7 +9,7 @@ import { ApplicationFailure, WorkflowFailedError } from '@temporalio/client';
 import getPort from 'get-port';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { exitStatusOf } from '../../client/commands/sweep.ts';
-import { workflowUrl } from '../../client/ui.ts';
+import { workflowUrl } from '../../host/config/temporal-ui.ts';
 import { explain } from '../../client/temporal-failure.ts';
 import { meantSweep } from '../../client/running.ts';
 import type { SweepReport } from '../../domain/report.ts';

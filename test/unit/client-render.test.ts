@@ -7,7 +7,7 @@ import {
 } from '../../client/render/outcomes.ts';
 import { renderPlan } from '../../client/render/plan.ts';
 import { liveView, stepLog, type SweepView } from '../../client/render/progress.ts';
-import { formatDuration } from '../../client/render/quantities.ts';
+import { formatDuration } from '../../domain/quantities.ts';
 import { formatBytes } from '../../domain/bytes.ts';
 import { renderStatus, type Status } from '../../client/render/status.ts';
 import { oneLine, safeLines } from '../../client/render/terminal.ts';

@@ -1,4 +1,4 @@
-import type { Config } from '../host/config/config.ts';
+import type { Config } from './config.ts';
 
 /** The page of a workflow in Temporal's own UI. */
 export function workflowUrl({ temporal }: Pick<Config, 'temporal'>, workflowId: string): string {
