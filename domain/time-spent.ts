@@ -1,3 +1,5 @@
+import { formatDuration } from './quantities.ts';
+
 /** Where a run's time went. Each moment of it counts once, so that all parts together are the whole. */
 
 /**
@@ -62,4 +64,13 @@ export function timeSpent(
     spent[on] += next - at;
   }
   return spent;
+}
+
+/** In words, the largest part first; what took no second is left out. */
+export function spentText(spent: TimeSpent): string {
+  const parts = (Object.keys(SPENT_IN_WORDS) as (keyof TimeSpent)[])
+    .filter((on) => spent[on] >= 1000)
+    .sort((a, b) => spent[b] - spent[a])
+    .map((on) => `${SPENT_IN_WORDS[on]} ${formatDuration(spent[on])}`);
+  return parts.length === 0 ? 'less than a second of anything' : parts.join(', ');
 }

@@ -4,7 +4,7 @@ import { HIGHEST_LEVEL, missedAfter, type LintProblem } from '../../domain/level
 import { EXPECTED, outcomeReason, outcomeTitle, type TierResult } from '../../domain/outcome.ts';
 import type { Tested } from '../../domain/recipe-test.ts';
 import type { Revision } from '../../domain/release.ts';
-import { SPENT_IN_WORDS, type TimeSpent } from '../../domain/time-spent.ts';
+import { spentText } from '../../domain/time-spent.ts';
 import { EXPECTED_OF_PROMOTE, type RecipeResult } from '../../domain/report.ts';
 import { colourOutcome, nearPath } from './outcomes.ts';
 import { formatDuration } from '../../domain/quantities.ts';
@@ -44,7 +44,7 @@ export function renderResult(
   if ('canonical' in outcome) lines.push(['canonical', '', oneLine(outcome.canonical ?? 'none')]);
   if (level !== null) lines.push(['level', '', levelText(level, result)]);
   if (lint !== null) lines.push(...lintLines(lint));
-  if (spentMs !== null) lines.push(['time', '', timeText(spentMs)]);
+  if (spentMs !== null) lines.push(['time', '', spentText(spentMs)]);
   lines.push(...notes.map((note, at): Line => [at === 0 ? 'notes' : '', '', oneLine(note)]));
   if (leftovers !== null) lines.push(['left', '', yellow(oneLine(leftovers))]);
   if (folder !== null) lines.push(['files', '', '', `${near(folder)}${path.sep}`]);
@@ -98,15 +98,6 @@ function failureLines(
     ['', '', `seen: ${oneLine(seen)}`],
     ...(evidence === null ? [] : ([['', '', 'the rest: ', near(evidence)]] satisfies Line[])),
   ];
-}
-
-/** The largest part first; what took no second is left out. */
-function timeText(spent: TimeSpent): string {
-  const parts = (Object.keys(SPENT_IN_WORDS) as (keyof TimeSpent)[])
-    .filter((on) => spent[on] >= 1000)
-    .sort((a, b) => spent[b] - spent[a])
-    .map((on) => `${SPENT_IN_WORDS[on]} ${formatDuration(spent[on])}`);
-  return parts.length === 0 ? 'less than a second of anything' : parts.join(', ');
 }
 
 function levelText(level: number, { tiers, lint }: RecipeResult): string {

@@ -1,0 +1,156 @@
+import { messageOf } from '../domain/fault.ts';
+import { parseRecipeRunId } from '../domain/names.ts';
+import type { SweepReport } from '../domain/report.ts';
+import type { IndexedRun } from '../domain/run-history.ts';
+import { inOrder, standingOf, type Standing } from '../domain/standing.ts';
+import type { Config } from '../host/config/config.ts';
+import { createFleetReader, type FleetRecipe } from '../host/fleet.ts';
+import { createAlerts, type AlertInFile } from '../host/store/alerts.ts';
+import { folderName } from '../host/store/places.ts';
+import { createReports } from '../host/store/reports.ts';
+
+/** What is on disk, as the pages show it. */
+
+/** What the Temporal server and the lock know, which no file of ours says. */
+export interface Now {
+  /** Who has the host; null when nobody has. */
+  holder: { workflowId: string; what: string; since: string; step: string } | null;
+  /** When the schedule starts the next sweep; null where nobody could say. */
+  schedule: { next: string | null; paused: boolean; note: string | null } | 'none' | null;
+}
+
+/** A sweep, as its recipes' runs tell of it. */
+export interface SweepColumn {
+  id: string;
+  /** When its first recipe began and its last one ended, ISO 8601, UTC. */
+  started: string;
+  ended: string;
+  /** By recipe. */
+  runs: ReadonlyMap<string, IndexedRun>;
+}
+
+export interface SiteRecipe extends FleetRecipe {
+  standing: Standing;
+}
+
+export interface SiteData {
+  host: string;
+  zone: string;
+  /** All that were swept or will be, in the order of telling. */
+  recipes: SiteRecipe[];
+  /** Those with a folder that no sweep takes: exceptions and live services. */
+  unswept: FleetRecipe[];
+  /** The last ones, the latest first. */
+  sweeps: SweepColumn[];
+  /** Of the latest sweep that has one. */
+  report: SweepReport | null;
+  /** Those that hold. */
+  alerts: AlertInFile[];
+  /** What could not be read, a line each. */
+  problems: string[];
+  now: Now;
+  /** The moment as of which recipes stand as they do: when the last run of a sweep ended. Null before the first. */
+  asOf: string | null;
+}
+
+/** So many columns has the fleet's matrix. */
+export const SWEEPS_SHOWN = 12;
+
+export type SiteConfig = Pick<Config, 'host' | 'zone' | 'state' | 'recipes' | 'temporal' | 'serve'>;
+
+export interface SiteReader {
+  /** Reads what changed since the last time. */
+  read(now: Now): Promise<SiteData>;
+}
+
+export function createSiteReader(config: SiteConfig): SiteReader {
+  const { state, host, zone } = config;
+  const fleet = createFleetReader(config);
+  const alerts = createAlerts(state);
+  const reports = createReports(state);
+  let lastReport: { id: string; report: SweepReport } | null = null;
+
+  /** The latest sweep's; of one that goes on the report of the one before. */
+  async function latestReport(sweeps: readonly SweepColumn[], problems: string[]): Promise<SweepReport | null> {
+    for (const { id } of sweeps) {
+      if (lastReport?.id === id) return lastReport.report;
+      try {
+        const report = await reports.read(id);
+        if (report === null) continue;
+        lastReport = { id, report };
+        return report;
+      } catch (error) {
+        problems.push(messageOf(error));
+      }
+    }
+    return null;
+  }
+
+  return {
+    async read(now) {
+      const found = await fleet.read();
+      const { sweeps, asOf } = sweepsIn(found);
+      const swept = (one: FleetRecipe): boolean =>
+        one.folder === null ? one.runs.some(isOfSweep) : one.folder.exception === null;
+      const standings = found
+        .filter(swept)
+        .map((one): SiteRecipe => ({ ...one, standing: standingOf(one.recipe, one.runs, asOf ?? NEVER) }));
+      const order = new Map(
+        inOrder(standings.map(({ standing }) => standing)).map(({ recipe }, place) => [recipe, place]),
+      );
+      const problems: string[] = [];
+      const open = await alerts.open();
+      problems.push(...open.unreadable, ...found.flatMap((one) => one.problems));
+      return {
+        host,
+        zone,
+        recipes: standings.sort((a, b) => (order.get(a.recipe) ?? 0) - (order.get(b.recipe) ?? 0)),
+        unswept: found.filter((one) => !swept(one)),
+        sweeps: sweeps.slice(0, SWEEPS_SHOWN),
+        report: await latestReport(sweeps, problems),
+        alerts: open.alerts,
+        problems,
+        now,
+        asOf,
+      };
+    },
+  };
+}
+
+const NEVER = '9999-12-31T23:59:59.999Z';
+
+function isOfSweep({ asked }: IndexedRun): boolean {
+  return asked.by === 'sweep';
+}
+
+/** Every sweep that some recipe has a run of, the latest first. */
+function sweepsIn(fleet: readonly FleetRecipe[]): { sweeps: SweepColumn[]; asOf: string | null } {
+  const sweeps = new Map<string, { id: string; started: string; ended: string; runs: Map<string, IndexedRun> }>();
+  for (const { recipe, runs } of fleet) {
+    for (const run of runs) {
+      if (!isOfSweep(run)) continue;
+      const { id } = run.asked;
+      const known = sweeps.get(id);
+      if (known === undefined) {
+        sweeps.set(id, { id, started: run.started, ended: run.ended, runs: new Map([[recipe, run]]) });
+        continue;
+      }
+      known.runs.set(recipe, run);
+      if (run.started < known.started) known.started = run.started;
+      if (run.ended > known.ended) known.ended = run.ended;
+    }
+  }
+  const all = [...sweeps.values()].sort((a, b) => (a.ended < b.ended ? 1 : -1));
+  return { sweeps: all, asOf: all[0]?.ended ?? null };
+}
+
+/** The folder of a run's pages, seen from the site's own folder: who asked, and the recipe. */
+export function runParts({ run }: Pick<IndexedRun, 'run'>): [who: string, recipe: string] {
+  const { asker, recipe } = parseRecipeRunId(run) ?? { asker: '', recipe: '' };
+  return [folderName(asker), recipe];
+}
+
+/** The folder of a sweep's page, below the site's folder of sweeps. */
+export function sweepFolder(id: string): string {
+  return folderName(id);
+}

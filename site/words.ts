@@ -1,0 +1,56 @@
+import { outcomeTitle, type Outcome } from '../domain/outcome.ts';
+import type { Standing } from '../domain/standing.ts';
+import { html, said, type Html } from './html.ts';
+
+/** What outcomes, levels and standings look like: always a colour, a letter and words together. */
+
+/** The class of the style sheet, and the letter in a matrix. */
+export function markOf(outcome: Outcome): { kind: string; letter: string } {
+  switch (outcome.kind) {
+    case 'PASS':
+      return { kind: 'pass', letter: 'P' };
+    case 'FAIL':
+      return { kind: 'fail', letter: 'F' };
+    case 'GREEN-BUT-PROMOTE-FAILED':
+      return { kind: 'promote', letter: 'G' };
+    case 'ERROR':
+      return { kind: 'error', letter: 'E' };
+    case 'SKIP':
+      return outcome.because === 'held' ? { kind: 'held', letter: 'H' } : { kind: 'skip', letter: '·' };
+  }
+}
+
+/** What each letter means. */
+export const LEGEND = [
+  { kind: 'pass', letter: 'P', means: 'PASS' },
+  { kind: 'fail', letter: 'F', means: 'FAIL' },
+  { kind: 'promote', letter: 'G', means: 'GREEN-BUT-PROMOTE-FAILED' },
+  { kind: 'error', letter: 'E', means: 'ERROR, no verdict' },
+  { kind: 'held', letter: 'H', means: 'SKIP held' },
+  { kind: 'skip', letter: '·', means: 'SKIP, nothing new' },
+] as const;
+
+/** An outcome in words, in its colour. */
+export function outcomeMark(outcome: Outcome): Html {
+  return html`<span class="mark ${markOf(outcome).kind}">${said(outcomeTitle(outcome))}</span>`;
+}
+
+/** Where a recipe stands, in its colour. */
+export function standingMark({ is }: Pick<Standing, 'is'>): Html {
+  const kinds: Record<Standing['is'], string> = {
+    'newly red': 'fail',
+    'newly green': 'pass',
+    held: 'held',
+    blocked: 'error',
+    red: 'fail',
+    promoted: 'pass',
+    unchanged: 'skip',
+    'never swept': 'skip',
+  };
+  return html`<span class="mark ${kinds[is]}">${is}</span>`;
+}
+
+/** How often, as people say it: `1 run`, `3 runs`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
