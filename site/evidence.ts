@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { formatBytes } from '../domain/bytes.ts';
 import { printable } from '../domain/printable.ts';
 import { listingBelow, withFolder } from '../host/machine/below-folder.ts';
 import { openFileInside } from '../host/machine/inside-folder.ts';
-import { html, linkTo, page, type Html } from './html.ts';
+import { html, linkTo, page } from './html.ts';
 
 /**
  * What a run left beside its result, as pages and pictures: whatever web server shows the site, and whatever a file is
@@ -14,18 +15,21 @@ export interface EvidenceFile {
   /** Folders and the file's name, seen from the run's folder. */
   parts: string[];
   bytes: number;
-  is: 'text' | 'picture' | 'other';
+  /** Whether it is shown as a picture, and not in the page of its step. */
+  isPicture: boolean;
 }
 
 /** So much of a run is shown. */
 const LIMITS = { ofOne: 200, ofAll: 500 };
 /** Of a longer text its end is shown: that is where it went wrong. */
-const MOST_SHOWN = 512 * 1024;
+const MOST_SHOWN = 256 * 1024;
 const LARGEST_PICTURE = 16 * 1024 * 1024;
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex');
 
 /** What stands in a run's folder, by path; nothing where there is no such folder. */
-export async function evidenceIn(folder: string): Promise<{ files: Omit<EvidenceFile, 'is'>[]; leftOut: number }> {
+export async function evidenceIn(
+  folder: string,
+): Promise<{ files: Omit<EvidenceFile, 'isPicture'>[]; leftOut: number }> {
   const { entries, leftOut } = await listingBelow(folder, LIMITS).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return { entries: [], leftOut: 0 };
     throw error;
@@ -36,12 +40,14 @@ export async function evidenceIn(folder: string): Promise<{ files: Omit<Evidence
   return { files, leftOut };
 }
 
-/** A file of a run as it is to be shown; null where it is gone. */
+/** A file of a run as it is to be shown. */
 export type Shown =
   | { is: 'text'; text: string; cut: boolean }
   | { is: 'picture'; bytes: Buffer }
+  /** It is no text, or too large a picture. */
   | { is: 'other' };
 
+/** Null where it is gone. */
 export async function readEvidence(folder: string, parts: readonly string[]): Promise<Shown | null> {
   return withFolder(folder, parts.slice(0, -1), async (inner) => {
     const file = await openFileInside(inner, parts.at(-1) ?? '');
@@ -51,7 +57,7 @@ export async function readEvidence(folder: string, parts: readonly string[]): Pr
       const start = Buffer.alloc(PNG.length);
       await file.read(start, 0, start.length, 0);
       if (start.equals(PNG)) {
-        if (size > LARGEST_PICTURE) return { is: 'other' };
+        if (size > LARGEST_PICTURE || !parts.at(-1)?.endsWith('.png')) return { is: 'other' };
         const bytes = Buffer.alloc(size);
         await file.read(bytes, 0, size, 0);
         return { is: 'picture', bytes };
@@ -67,11 +73,20 @@ export async function readEvidence(folder: string, parts: readonly string[]): Pr
   });
 }
 
+/** The step that a file is of: its first folder. What stands beside the steps is of the run as a whole. */
+export function stepOf({ parts }: Pick<EvidenceFile, 'parts'>): string {
+  return parts.length > 1 ? (parts[0] ?? WHOLE_RUN) : WHOLE_RUN;
+}
+
+const WHOLE_RUN = 'run';
+
 /** Where a file of a run is shown, seen from the run's page. */
-export function evidenceHref({ parts, is }: Pick<EvidenceFile, 'parts' | 'is'>): string | null {
-  if (is === 'other') return null;
-  const name = linkTo(...parts);
-  return is === 'picture' ? name : `${name}.html`;
+export function evidenceHref(file: Pick<EvidenceFile, 'parts' | 'isPicture'>): string {
+  return file.isPicture ? linkTo(...file.parts) : `${linkTo(stepOf(file))}.html#${anchorOf(file)}`;
+}
+
+function anchorOf({ parts }: Pick<EvidenceFile, 'parts'>): string {
+  return parts.join('-').replaceAll(/[^\w.-]/g, '_');
 }
 
 /** A text as it is shown: without colours, and with what else steers a reader's eyes written out. */
@@ -79,34 +94,49 @@ export function shownText(text: string): string {
   return printable(stripVTControlCharacters(text));
 }
 
-export interface TextPage {
+export interface StepPage {
   host: string;
-  parts: readonly string[];
-  text: string;
-  cut: boolean;
-  /** Where the whole file is, on the host. */
-  file: string;
+  step: string;
+  files: readonly { file: EvidenceFile; shown: Exclude<Shown, { is: 'picture' }> }[];
+  /** The run's folder, on the host. */
+  folder: string;
   /** Who asked for the run, and the recipe. */
   run: readonly [who: string, recipe: string];
 }
 
-/** A text file of a run, as a page. */
-export function textPage({ host, parts, text, cut, file, run: [who, recipe] }: TextPage): string {
-  const name = shownText(parts.join('/'));
-  // runs, who asked, the recipe; then the folders that it stands in.
-  const depth = 2 + parts.length;
-  const up = '../'.repeat(parts.length - 1);
-  const body: Html = html`<p class="meta">On the host: <code>${shownText(file)}</code>${cut ? '; here is its end' : ''}</p>
-<pre class="file" tabindex="0" role="region" aria-label="${name}">${shownText(text)}</pre>`;
+/** What a step of a run left, but for pictures: each file after the other. */
+export function stepPage({ host, step, files, folder, run: [who, recipe] }: StepPage): string {
+  const body = html`<ul class="files">
+      ${files.map(({ file }) => html`<li><a href="#${anchorOf(file)}">${nameIn(file)}</a></li>`)}
+    </ul>
+    ${files.map(({ file, shown }) => {
+      const anchor = anchorOf(file);
+      const name = nameIn(file);
+      const where = html`<code>${shownText(path.join(folder, ...file.parts))}</code>`;
+      return html`<section aria-labelledby="${anchor}">
+        <h2 id="${anchor}">${name}</h2>
+        <p class="meta">${formatBytes(file.bytes)}, on the host at ${where}${howShown(shown)}</p>
+        ${shown.is === 'text' ? html`<pre class="file" tabindex="0" role="region" aria-labelledby="${anchor}">${shownText(shown.text)}</pre>` : ''}
+      </section>`;
+    })}`;
   const steps = [
-    { title: recipe, href: `${'../'.repeat(depth)}recipe/${recipe}/` },
-    { title: shownText(decodedName(who)), href: up === '' ? './' : up },
+    { title: recipe, href: `../../../recipe/${recipe}/` },
+    { title: shownText(decodedName(who)), href: './' },
   ];
-  return page({ title: name, depth, host, path: steps, body });
+  return page({ title: `${recipe}: ${shownText(step)}`, depth: 3, host, path: steps, body });
+}
+
+function nameIn(file: EvidenceFile): string {
+  return shownText((file.parts.length > 1 ? file.parts.slice(1) : file.parts).join('/'));
+}
+
+function howShown(shown: Exclude<Shown, { is: 'picture' }>): string {
+  if (shown.is === 'other') return '; it is no text, and not shown here';
+  return shown.cut ? '; here is its end' : '';
 }
 
 /** Who asked, as the folder of that name says it. */
-export function decodedName(folder: string): string {
+function decodedName(folder: string): string {
   try {
     return decodeURIComponent(folder);
   } catch {

@@ -1,7 +1,14 @@
 import { outcomeReason, outcomeTitle } from '../domain/outcome.ts';
 import { inOrder, standingOf, STANDING_IN_WORDS, type Standing } from '../domain/standing.ts';
 import { html, linkTo, said, upFrom } from './html.ts';
-import { runParts, type SiteData, type SiteRecipe, type SweepColumn } from './read.ts';
+import {
+  runFolder,
+  runParts,
+  SWEEPS_SHOWN,
+  type SiteData,
+  type SiteRecipe,
+  type SweepColumn,
+} from './read.ts';
 
 /** What changed, as an Atom feed (RFC 4287): an entry for each recipe that turned red or green, was held or blocked. */
 
@@ -18,35 +25,42 @@ interface Entry {
  * seen from the feed. `folder`: where the feed stands, such as `recipe/ghost/`.
  */
 export function feed(
-  data: Pick<SiteData, 'host' | 'sweeps' | 'asOf'>,
+  data: Pick<SiteData, 'host' | 'sweeps' | 'asOf' | 'pagesFrom'>,
   recipes: readonly SiteRecipe[],
   { base, title, folder }: { base: string | null; title: string; folder: string },
 ): string {
-  const entries = data.sweeps.flatMap((sweep) => entriesOf(sweep, recipes)).slice(0, MOST_ENTRIES);
+  const entries = data.sweeps
+    .slice(0, SWEEPS_SHOWN)
+    .flatMap((sweep) => entriesOf(sweep, recipes))
+    .slice(0, MOST_ENTRIES);
   const self = `${base ?? ''}${folder}`;
   const toSite = base ?? upFrom(folder.split('/').length - 1);
   return `<?xml version="1.0" encoding="utf-8"?>
 ${html`<feed xmlns="http://www.w3.org/2005/Atom">
-<id>urn:recipe-sweep:${data.host}:${folder === '' ? 'fleet' : folder}</id>
-<title>${title}</title>
-<updated>${entries[0]?.updated ?? data.asOf ?? '1970-01-01T00:00:00.000Z'}</updated>
-<author><name>recipe-sweep on ${data.host}</name></author>
-${base === null ? '' : html`<link rel="alternate" type="text/html" href="${self}"/><link rel="self" type="application/atom+xml" href="${self}feed.xml"/>`}
-${entries.map(({ standing, updated }) => {
-  const { recipe, is, blame, latest } = standing;
-  if (latest === null) return '';
-  const run = linkTo(...runParts(latest));
-  return html`<entry>
-<id>urn:recipe-sweep:${data.host}:${run}</id>
-<title>${recipe}: ${is}: ${said(outcomeTitle(latest.outcome))}</title>
-<updated>${updated}</updated>
-<link rel="alternate" type="text/html" href="${toSite}runs/${run}/"/>
-<summary type="text">${said(outcomeReason(latest.outcome))}. ${STANDING_IN_WORDS[is]}.${
-    blame.who === 'nobody' ? '' : ` Whose: ${blame.who}.`
-  }${blame.next === '' ? '' : ` Next: ${blame.next}.`}</summary>
-</entry>
-`;
-})}
+  <id>urn:recipe-sweep:${data.host}:${folder === '' ? 'fleet' : folder}</id>
+  <title>${title}</title>
+  <updated>${entries[0]?.updated ?? data.asOf ?? '1970-01-01T00:00:00.000Z'}</updated>
+  <author><name>recipe-sweep on ${data.host}</name></author>
+  ${base === null ? '' : html`<link rel="alternate" type="text/html" href="${self}" /><link rel="self" type="application/atom+xml" href="${self}feed.xml" />`}
+  ${entries.map(({ standing, updated }) => {
+    const { recipe, is, blame, latest } = standing;
+    if (latest === null) return '';
+    const run = linkTo(...runParts(latest));
+    const of = recipes.find((one) => one.recipe === recipe);
+    const page = (of && runFolder(latest, of, data)) ?? `recipe/${recipe}/`;
+    return html`<entry>
+      <id>urn:recipe-sweep:${data.host}:${run}</id>
+      <title>${recipe}: ${is}: ${said(outcomeTitle(latest.outcome))}</title>
+      <updated>${updated}</updated>
+      <link rel="alternate" type="text/html" href="${toSite}${page}" />
+      <summary type="text">
+        ${said(outcomeReason(latest.outcome))}.
+        ${STANDING_IN_WORDS[is]}.${
+          blame.who === 'nobody' ? '' : ` Whose: ${blame.who}.`
+        }${blame.next === '' ? '' : ` Next: ${blame.next}.`}
+      </summary>
+    </entry> `;
+  })}
 </feed>`}
 `;
 }

@@ -5,6 +5,9 @@ import { quotable, quotableLine } from '../domain/printable.ts';
 
 export { html, raw };
 
+/** The same, for what there is a thousand of: no formatter of code puts blanks into it. */
+export const compact = html;
+
 /** A piece of a page: what others wrote is escaped in it. */
 export type Html = ReturnType<typeof html>;
 
@@ -49,33 +52,44 @@ export function page({ title, depth, host, path = [], body }: Page): string {
   const up = upFrom(depth);
   return String(
     html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<title>${title} · ${host}</title>
-<link rel="stylesheet" href="${up}style.css">
-<link rel="icon" href="${up}icon.svg" type="image/svg+xml">
-<link rel="alternate" type="application/atom+xml" title="what changed on ${host}" href="${up}feed.xml">
-</head>
-<body>
-<a class="skip" href="#content">to the content</a>
-<header>
-<nav aria-label="the way here"><a class="home" href="${up}">recipe-sweep on ${host}</a>${path.map(
-      (step) => html` <span aria-hidden="true">›</span> <a href="${step.href}">${step.title}</a>`,
-    )}</nav>
-</header>
-<main id="content">
-<h1>${title}</h1>
-${body}
-</main>
-<footer><p>Made by recipe-sweep from what is on the disk of ${host}. <a href="${up}feed.xml">Feed</a> · <a href="${up}index.json">JSON</a></p></footer>
-</body>
-</html>
-`,
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <meta name="referrer" content="no-referrer" />
+          <meta name="color-scheme" content="light dark" />
+          <title>${title} · ${host}</title>
+          <link rel="stylesheet" href="${up}style.css" />
+          <link rel="icon" href="${up}icon.svg" type="image/svg+xml" />
+          <link
+            rel="alternate"
+            type="application/atom+xml"
+            title="what changed on ${host}"
+            href="${up}feed.xml"
+          />
+        </head>
+        <body>
+          <a class="skip" href="#content">to the content</a>
+          <header>
+            <nav aria-label="the way here">
+              <a class="home" href="${up}">recipe-sweep on ${host}</a>${path.map(
+                (step) => html` <span aria-hidden="true">›</span> <a href="${step.href}">${step.title}</a>`,
+              )}
+            </nav>
+          </header>
+          <main id="content">
+            <h1>${title}</h1>
+            ${body}
+          </main>
+          <footer>
+            <p>
+              Made by recipe-sweep from what is on the disk of ${host}. <a href="${up}feed.xml">Feed</a> ·
+              <a href="${up}index.json">JSON</a>
+            </p>
+          </footer>
+        </body>
+      </html> `,
   );
 }
 

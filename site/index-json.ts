@@ -1,7 +1,6 @@
 import { outcomeName, outcomeReason } from '../domain/outcome.ts';
 import { tellingRun, type StandingName } from '../domain/standing.ts';
-import { linkTo } from './html.ts';
-import { runParts, type SiteData } from './read.ts';
+import { runFolder, type SiteData } from './read.ts';
 
 /** `index.json` of the site: the fleet for programs, in the order of telling. Times are ISO 8601, UTC. */
 export interface SiteIndex {
@@ -31,14 +30,16 @@ export interface SiteIndex {
   }[];
 }
 
-export function siteIndex({ host, asOf, now, recipes }: SiteData): SiteIndex {
+export function siteIndex(data: SiteData): SiteIndex {
+  const { host, asOf, now, recipes } = data;
   const { schedule } = now;
   return {
     schema: 1,
     host,
     asOf,
     nextSweep: schedule === null || schedule === 'none' ? null : schedule.next,
-    recipes: recipes.map(({ recipe, standing, canonical }) => {
+    recipes: recipes.map((one) => {
+      const { recipe, standing, canonical } = one;
       const run = tellingRun(standing);
       return {
         recipe,
@@ -51,7 +52,7 @@ export function siteIndex({ host, asOf, now, recipes }: SiteData): SiteIndex {
         canonical: canonical === null ? null : { version: canonical.version, promoted: canonical.ts },
         level: standing.verdict?.level ?? null,
         page: `recipe/${recipe}/`,
-        run: run === null ? null : `${linkTo('runs', ...runParts(run))}/`,
+        run: run === null ? null : runFolder(run, one, data),
       };
     }),
   };

@@ -58,16 +58,35 @@ export function plot({ title, series, label, most, steps = false }: Plot): Html 
     return `<text x="${left}" y="${HEIGHT - 6}" text-anchor="${anchor}">${new Date(at).toISOString().slice(0, 10)}</text>`;
   });
   // Numbers and names of ours, no text of others.
-  return html`<svg class="plot" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">${raw(
-    [...grid, ...days, ...drawn].join(''),
-  )}</svg>
-${series.length < 2 ? '' : html`<p class="legend">${series.map(({ kind, name }) => html`<span><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><path class="${kind}" d="M0 4H24"/></svg> ${name}</span> `)}</p>`}`;
+  return html`<svg class="plot" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">
+      ${raw([...grid, ...days, ...drawn].join(''))}
+    </svg>
+    ${
+      series.length < 2
+        ? ''
+        : html`<p class="legend">
+            ${series.map(
+              ({ kind, name }) =>
+                html`<span
+                  ><svg class="key" viewBox="0 0 24 8" aria-hidden="true">
+                    <path class="${kind}" d="M0 4H24" />
+                  </svg>
+                  ${name}</span
+                > `,
+            )}
+          </p>`
+    }`;
 }
 
 function stepped(points: readonly [number, number][]): [number, number][] {
   return points.flatMap(([left, top], at): [number, number][] => {
     const before = points[at - 1];
-    return before === undefined ? [[left, top]] : [[left, before[1]], [left, top]];
+    return before === undefined
+      ? [[left, top]]
+      : [
+          [left, before[1]],
+          [left, top],
+        ];
   });
 }
 

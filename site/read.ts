@@ -8,6 +8,7 @@ import { createFleetReader, type FleetRecipe } from '../host/fleet.ts';
 import { createAlerts, type AlertInFile } from '../host/store/alerts.ts';
 import { folderName } from '../host/store/places.ts';
 import { createReports } from '../host/store/reports.ts';
+import { linkTo } from './html.ts';
 
 /** What is on disk, as the pages show it. */
 
@@ -40,7 +41,7 @@ export interface SiteData {
   recipes: SiteRecipe[];
   /** Those with a folder that no sweep takes: exceptions and live services. */
   unswept: FleetRecipe[];
-  /** The last ones, the latest first. */
+  /** All of which some recipe has a run, the latest first. */
   sweeps: SweepColumn[];
   /** Of the latest sweep that has one. */
   report: SweepReport | null;
@@ -49,18 +50,23 @@ export interface SiteData {
   /** What could not be read, a line each. */
   problems: string[];
   now: Now;
+  /** Runs that ended earlier have no page, but for those that are the last word on their recipe; ISO 8601, UTC. */
+  pagesFrom: string;
   /** The moment as of which recipes stand as they do: when the last run of a sweep ended. Null before the first. */
   asOf: string | null;
 }
 
-/** So many columns has the fleet's matrix. */
+/** So many of the last sweeps are told of in full: the columns of the fleet's matrix, the feed. */
 export const SWEEPS_SHOWN = 12;
 
-export type SiteConfig = Pick<Config, 'host' | 'zone' | 'state' | 'recipes' | 'temporal' | 'serve'>;
+export type SiteConfig = Pick<
+  Config,
+  'host' | 'zone' | 'state' | 'recipes' | 'temporal' | 'serve' | 'retention'
+>;
 
 export interface SiteReader {
   /** Reads what changed since the last time. */
-  read(now: Now): Promise<SiteData>;
+  read(now: Now, pagesFrom: string): Promise<SiteData>;
 }
 
 export function createSiteReader(config: SiteConfig): SiteReader {
@@ -71,7 +77,10 @@ export function createSiteReader(config: SiteConfig): SiteReader {
   let lastReport: { id: string; report: SweepReport } | null = null;
 
   /** The latest sweep's; of one that goes on the report of the one before. */
-  async function latestReport(sweeps: readonly SweepColumn[], problems: string[]): Promise<SweepReport | null> {
+  async function latestReport(
+    sweeps: readonly SweepColumn[],
+    problems: string[],
+  ): Promise<SweepReport | null> {
     for (const { id } of sweeps) {
       if (lastReport?.id === id) return lastReport.report;
       try {
@@ -87,7 +96,7 @@ export function createSiteReader(config: SiteConfig): SiteReader {
   }
 
   return {
-    async read(now) {
+    async read(now, pagesFrom) {
       const found = await fleet.read();
       const { sweeps, asOf } = sweepsIn(found);
       const swept = (one: FleetRecipe): boolean =>
@@ -106,11 +115,12 @@ export function createSiteReader(config: SiteConfig): SiteReader {
         zone,
         recipes: standings.sort((a, b) => (order.get(a.recipe) ?? 0) - (order.get(b.recipe) ?? 0)),
         unswept: found.filter((one) => !swept(one)),
-        sweeps: sweeps.slice(0, SWEEPS_SHOWN),
+        sweeps,
         report: await latestReport(sweeps, problems),
         alerts: open.alerts,
         problems,
         now,
+        pagesFrom,
         asOf,
       };
     },
@@ -125,7 +135,10 @@ function isOfSweep({ asked }: IndexedRun): boolean {
 
 /** Every sweep that some recipe has a run of, the latest first. */
 function sweepsIn(fleet: readonly FleetRecipe[]): { sweeps: SweepColumn[]; asOf: string | null } {
-  const sweeps = new Map<string, { id: string; started: string; ended: string; runs: Map<string, IndexedRun> }>();
+  const sweeps = new Map<
+    string,
+    { id: string; started: string; ended: string; runs: Map<string, IndexedRun> }
+  >();
   for (const { recipe, runs } of fleet) {
     for (const run of runs) {
       if (!isOfSweep(run)) continue;
@@ -148,6 +161,21 @@ function sweepsIn(fleet: readonly FleetRecipe[]): { sweeps: SweepColumn[]; asOf:
 export function runParts({ run }: Pick<IndexedRun, 'run'>): [who: string, recipe: string] {
   const { asker, recipe } = parseRecipeRunId(run) ?? { asker: '', recipe: '' };
   return [folderName(asker), recipe];
+}
+
+/**
+ * The folder of a run's page, seen from the site's own folder; null where it has none. Of a run that tested nothing all is
+ * said where it is listed; one whose evidence is thrown away by now, and that is not the last word on its recipe, is told
+ * of there too.
+ */
+export function runFolder(
+  run: IndexedRun,
+  { standing, canonical }: Pick<SiteRecipe, 'standing' | 'canonical'>,
+  { pagesFrom }: Pick<SiteData, 'pagesFrom'>,
+): string | null {
+  if (run.outcome.kind === 'SKIP') return null;
+  const isLast = run === standing.verdict || run === standing.latest || run.run === canonical?.run;
+  return isLast || run.ended >= pagesFrom ? `${linkTo('runs', ...runParts(run))}/` : null;
 }
 
 /** The folder of a sweep's page, below the site's folder of sweeps. */

@@ -11,7 +11,7 @@ import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { evidenceHref, shownText, type EvidenceFile } from './evidence.ts';
 import { day, html, linkTo, moment, page, said, saidLines, type Html } from './html.ts';
 import { plot, seconds, type Series } from './plots.ts';
-import { runParts, type SiteRecipe } from './read.ts';
+import { runFolder, runParts, type SiteData, type SiteRecipe } from './read.ts';
 import { hrefOfFile, tierTable } from './run-page.ts';
 import { counted, outcomeMark, standingMark } from './words.ts';
 
@@ -19,7 +19,7 @@ import { counted, outcomeMark, standingMark } from './words.ts';
 
 /** A run whose files are shown. */
 export interface SeenRun {
-  run: Pick<IndexedRun, 'run'>;
+  run: IndexedRun;
   folder: string;
   files: readonly EvidenceFile[];
 }
@@ -40,63 +40,148 @@ export interface RecipeView extends SiteRecipe {
 /** Of the runs in the table, and the points of a plot. */
 const MOST_RUNS = 104;
 
-export function recipePage(host: string, view: RecipeView, temporal: (workflowId: string) => string): string {
+export function recipePage(
+  host: string,
+  view: RecipeView,
+  about: Pick<SiteData, 'pagesFrom'>,
+  temporal: (workflowId: string) => string,
+): string {
   const { recipe, standing, canonical, folder, problems } = view;
   const run = tellingRun(standing);
+  const runPage = run && runFolder(run, view, about);
   const { blame, redSince, redRuns, since } = standing;
-  const body = html`
-<dl class="facts">
-<dt>Stands</dt><dd>${standingMark(standing)} ${STANDING_IN_WORDS[standing.is]}${since === null ? '' : html`, since ${day(since)}`}</dd>
-${run === null ? '' : html`<dt>Why</dt><dd>${outcomeMark(run.outcome)} <span class="said">${saidLines(outcomeReason(run.outcome))}</span> (<a href="../../${linkTo('runs', ...runParts(run))}/">the run</a>)</dd>`}
-${redSince === null ? '' : html`<dt>Red since</dt><dd>${day(redSince)}, over ${counted(redRuns, 'sweep')}</dd>`}
-${blame.who === 'nobody' ? '' : html`<dt>Whose</dt><dd><strong>${blame.who}</strong></dd>`}
-${blame.next === '' ? '' : html`<dt>Next</dt><dd>${blame.next}</dd>`}
-${folder?.hold == null ? '' : html`<dt>Held</dt><dd>${said(folder.hold)}</dd>`}
-${folder === null ? html`<dt>Enrolled</dt><dd>no: its folder is gone</dd>` : ''}
-${folder?.upstream == null ? '' : html`<dt>Upstream</dt><dd>${said(folder.upstream)}</dd>`}
-<dt>Run it again</dt><dd><code>recipe-sweep sweep ${recipe}</code> on ${host}; a pull request: a comment <code>!testme</code></dd>
-<dt>Badge</dt><dd><img src="../../badge/${recipe}.svg" alt="the badge of ${recipe}"> <code>badge/${recipe}.svg</code></dd>
-</dl>
-${problems.length === 0 ? '' : html`<p>Could not be read: ${problems.map((line) => html`<span class="said">${said(line)}</span> `)}</p>`}
-${canonicalSection(view)}
-${lastTestSection(view)}
-${changesSection(view)}
-${imagesSection(view)}
-${picturesSection(view)}
-${timeSection(view.runs)}
-${runsSection(view.runs, temporal)}`;
+  const body = html` <dl class="facts">
+      <dt>Stands</dt>
+      <dd>
+        ${standingMark(standing)}
+        ${STANDING_IN_WORDS[standing.is]}${since === null ? '' : html`, since ${day(since)}`}
+      </dd>
+      ${
+        run === null
+          ? ''
+          : html`<dt>Why</dt>
+              <dd>
+                ${outcomeMark(run.outcome)}
+                <span class="said">${saidLines(outcomeReason(run.outcome))}</span>
+                ${runPage === null ? '' : html`<a href="../../${runPage}">The run</a>`}
+              </dd>`
+      }
+      ${
+        redSince === null
+          ? ''
+          : html`<dt>Red since</dt>
+              <dd>${day(redSince)}, over ${counted(redRuns, 'sweep')}</dd>`
+      }
+      ${
+        blame.who === 'nobody'
+          ? ''
+          : html`<dt>Whose</dt>
+              <dd><strong>${blame.who}</strong></dd>`
+      }
+      ${
+        blame.next === ''
+          ? ''
+          : html`<dt>Next</dt>
+              <dd>${blame.next}</dd>`
+      }
+      ${
+        folder?.hold == null
+          ? ''
+          : html`<dt>Held</dt>
+              <dd>${said(folder.hold)}</dd>`
+      }
+      ${
+        folder === null
+          ? html`<dt>Enrolled</dt>
+              <dd>no: its folder is gone</dd>`
+          : ''
+      }
+      ${
+        folder?.upstream == null
+          ? ''
+          : html`<dt>Upstream</dt>
+              <dd>${said(folder.upstream)}</dd>`
+      }
+      <dt>Run it again</dt>
+      <dd>
+        <code>recipe-sweep sweep ${recipe}</code> on ${host}; a pull request: a comment <code>!testme</code>
+      </dd>
+      <dt>Badge</dt>
+      <dd>
+        <img src="../../badge/${recipe}.svg" alt="the badge of ${recipe}" /> <code>badge/${recipe}.svg</code>
+      </dd>
+    </dl>
+    ${problems.length === 0 ? '' : html`<p>Could not be read: ${problems.map((line) => html`<span class="said">${said(line)}</span> `)}</p>`}
+    ${canonicalSection(view)} ${lastTestSection(view)} ${changesSection(view)} ${imagesSection(view)}
+    ${picturesSection(view)} ${timeSection(view.runs)} ${runsSection(view, about, temporal)}`;
   return page({ title: recipe, depth: 2, host, body });
 
   function canonicalSection({ history }: RecipeView): Html {
-    return html`<section aria-labelledby="canonical"><h2 id="canonical">Canonical</h2>
-${
-  canonical === null
-    ? html`<p>None: no release of it was proven yet.</p>`
-    : html`<dl class="facts"><dt>Version</dt><dd><strong>${said(canonical.version)}</strong>, commit <code>${said(canonical.commit)}</code></dd>
-<dt>Promoted</dt><dd>${moment(canonical.ts)} by ${said(canonical.run)}</dd>
-<dt>Data</dt><dd>${
-        canonical.snapshot === null
-          ? `dropped${canonical.dropped === null ? '' : ` on ${canonical.dropped.slice(0, 10)}`}${canonical.droppedBy === null ? '' : `: ${said(canonical.droppedBy.why)}`}`
-          : `a snapshot of ${formatBytes(canonical.snapshot.bytes)}`
-      }</dd></dl>`
-}
-${
-  history.length === 0
-    ? ''
-    : html`<div class="scroll" role="region" aria-label="every promotion" tabindex="0"><table><caption>Every promotion, the latest first</caption>
-<thead><tr><th scope="col">Promoted<th scope="col">Version<th scope="col">Commit<th scope="col">Run<th scope="col">Data</tr></thead>
-<tbody>${[...history].reverse().map(
-        ({ ts, version, commit, run: by, dropped }) =>
-          html`<tr><td>${day(ts)}<td>${said(version)}<td><code>${said(commit.slice(0, 12))}</code><td>${said(by)}<td>${dropped === null ? '' : `dropped ${dropped.slice(0, 10)}`}</tr>`,
-      )}</tbody></table></div>`
-}</section>`;
+    return html`<section aria-labelledby="canonical">
+      <h2 id="canonical">Canonical</h2>
+      ${
+        canonical === null
+          ? html`<p>None: no release of it was proven yet.</p>`
+          : html`<dl class="facts">
+              <dt>Version</dt>
+              <dd>
+                <strong>${said(canonical.version)}</strong>, commit <code>${said(canonical.commit)}</code>
+              </dd>
+              <dt>Promoted</dt>
+              <dd>${moment(canonical.ts)} by ${said(canonical.run)}</dd>
+              <dt>Data</dt>
+              <dd>
+                ${
+                  canonical.snapshot === null
+                    ? `dropped${canonical.dropped === null ? '' : ` on ${canonical.dropped.slice(0, 10)}`}${canonical.droppedBy === null ? '' : `: ${said(canonical.droppedBy.why)}`}`
+                    : `a snapshot of ${formatBytes(canonical.snapshot.bytes)}`
+                }
+              </dd>
+            </dl>`
+      }
+      ${
+        history.length === 0
+          ? ''
+          : html`<div class="scroll" role="region" aria-label="every promotion" tabindex="0">
+              <table>
+                <caption>
+                  Every promotion, the latest first
+                </caption>
+                <thead>
+                  <tr>
+                    <th scope="col">Promoted</th>
+                    <th scope="col">Version</th>
+                    <th scope="col">Commit</th>
+                    <th scope="col">Run</th>
+                    <th scope="col">Data</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${[...history].reverse().map(
+                    ({ ts, version, commit, run: by, dropped }) =>
+                      html`<tr>
+                        <td>${day(ts)}</td>
+                        <td>${said(version)}</td>
+                        <td><code>${said(commit.slice(0, 12))}</code></td>
+                        <td>${said(by)}</td>
+                        <td>${dropped === null ? '' : `dropped ${dropped.slice(0, 10)}`}</td>
+                      </tr>`,
+                  )}
+                </tbody>
+              </table>
+            </div>`
+      }
+    </section>`;
   }
 }
 
 /** The last test, tier by tier. */
 function lastTestSection({ tested }: RecipeView): Html {
   if (tested === null) {
-    return html`<section aria-labelledby="last"><h2 id="last">Last test</h2><p>None that is still on disk.</p></section>`;
+    return html`<section aria-labelledby="last">
+      <h2 id="last">Last test</h2>
+      <p>None that is still on disk.</p>
+    </section>`;
   }
   const { result, run } = tested;
   const toRun = `../../${linkTo('runs', ...runParts(run))}/`;
@@ -106,34 +191,66 @@ function lastTestSection({ tested }: RecipeView): Html {
   const lint = facts.find((fact) => fact.about === 'lint');
   const evidence = facts.find((fact) => fact.about === 'evidence');
   const href = evidence === undefined ? null : hrefOfFile(evidence.file, tested);
-  return html`<section aria-labelledby="last"><h2 id="last">Last test</h2>
-<p>${outcomeMark(result.outcome)} ${result.release === null ? '' : said(result.release.version)}, ${moment(result.ended)}: <a href="${toRun}">everything of it</a>${
-    href === null ? '' : html` · <a href="${toRun}${href}">open next</a>`
-  }</p>
-${tierTable(tiers, tested, toRun)}
-<dl class="facts">${
-    level === undefined
-      ? ''
-      : html`<dt>Level</dt><dd>${level.level} of ${level.highest}${level.missed === null ? '' : `; not ${level.level + 1}: ${level.missed}`}</dd>`
-  }<dt>Lint</dt><dd>${
-    lint === undefined
-      ? 'not looked at: it is when every tier passed'
-      : lint.problems.length === 0
-        ? 'no problems'
-        : html`<ul>${lint.problems.map(
-            ({ rule, file, line, what }) =>
-              html`<li>${said(`${file}${line === null ? '' : `:${line}`}`)} <strong>${said(rule)}</strong>: ${said(what)}</li>`,
-          )}</ul>`
-  }</dd></dl></section>`;
+  return html`<section aria-labelledby="last">
+    <h2 id="last">Last test</h2>
+    <p>
+      ${outcomeMark(result.outcome)} ${result.release === null ? '' : said(result.release.version)},
+      ${moment(result.ended)}: <a href="${toRun}">everything of it</a>${
+        href === null ? '' : html` · <a href="${toRun}${href}">open next</a>`
+      }
+    </p>
+    ${tierTable(tiers, tested, toRun)}
+    <dl class="facts">
+      ${
+        level === undefined
+          ? ''
+          : html`<dt>Level</dt>
+              <dd>
+                ${level.level} of
+                ${level.highest}${level.missed === null ? '' : `; not ${level.level + 1}: ${level.missed}`}
+              </dd>`
+      }
+      <dt>Lint</dt>
+      <dd>
+        ${
+          lint === undefined
+            ? 'not looked at: it is when every tier passed'
+            : lint.problems.length === 0
+              ? 'no problems'
+              : html`<ul>
+                  ${lint.problems.map(
+                    ({ rule, file, line, what }) =>
+                      html`<li>
+                        ${said(`${file}${line === null ? '' : `:${line}`}`)} <strong>${said(rule)}</strong>:
+                        ${said(what)}
+                      </li>`,
+                  )}
+                </ul>`
+        }
+      </dd>
+    </dl>
+  </section>`;
 }
 
 function changesSection({ changes: { diff, notes }, tested }: RecipeView): Html | '' {
   if (diff === null && notes === null) return '';
   const version = tested?.result.release?.version;
-  return html`<section aria-labelledby="changes"><h2 id="changes">What ${version === undefined ? 'the release' : said(version)} changes</h2>
-${notes === null ? '' : html`<h3>Its release notes</h3><pre class="file" tabindex="0" role="region" aria-label="release notes">${shownText(notes)}</pre>`}
-${diff === null ? '' : html`<h3>Its files, against the canonical of then</h3><pre class="file diff" tabindex="0" role="region" aria-label="difference">${diffLines(diff)}</pre>`}
-</section>`;
+  return html`<section aria-labelledby="changes">
+    <h2 id="changes">What ${version === undefined ? 'the release' : said(version)} changes</h2>
+    ${
+      notes === null
+        ? ''
+        : html`<h3>Its release notes</h3>
+            <pre class="file" tabindex="0" role="region" aria-label="release notes">${shownText(notes)}</pre>`
+    }
+    ${
+      diff === null
+        ? ''
+        : html`<h3>Its files, against the canonical of then</h3>
+            <pre class="file diff" tabindex="0" role="region" aria-label="difference">
+${diffLines(diff)}</pre>`
+    }
+  </section>`;
 }
 
 /** Each line in the colour of what it is; its sign stays before it. */
@@ -150,7 +267,7 @@ function diffLines(diff: string): Html[] {
             : line.startsWith('@@')
               ? 'place'
               : '';
-      return kind === '' ? html`${line}\n` : html`<span class="${kind}">${line}</span>\n`;
+      return kind === '' ? html`${line} ` : html`<span class="${kind}">${line}</span> `;
     });
 }
 
@@ -161,16 +278,39 @@ function imagesSection({ canonical, images, tested }: RecipeView): Html | '' {
   const services = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort();
   if (services.length === 0) return '';
   const version = tested?.result.release?.version ?? null;
-  return html`<section aria-labelledby="images"><h2 id="images">Images</h2>
-<div class="scroll" role="region" aria-labelledby="images" tabindex="0"><table>
-<thead><tr><th scope="col">Service<th scope="col">Canonical<th scope="col">Last test${version === null ? '' : `, ${said(version)}`}</tr></thead>
-<tbody>${services.map((service) => {
-    const was = before[service];
-    const is = now[service];
-    return html`<tr><th scope="row">${said(service)}<td>${was === undefined ? '' : html`${said(was.image)}<br><code class="digest">${said(was.digest)}</code>`}<td>${
-      is === undefined ? '' : html`${said(is.image)}${is.digests.map((digest) => html`<br><code class="digest">${said(digest.replace(/^.*@/, ''))}</code>`)}`
-    }</tr>`;
-  })}</tbody></table></div></section>`;
+  return html`<section aria-labelledby="images">
+    <h2 id="images">Images</h2>
+    <div class="scroll" role="region" aria-labelledby="images" tabindex="0">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Service</th>
+            <th scope="col">Canonical</th>
+            <th scope="col">Last test${version === null ? '' : `, ${said(version)}`}</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${services.map((service) => {
+            const was = before[service];
+            const is = now[service];
+            return html`<tr>
+              <th scope="row">${said(service)}</th>
+              <td>
+                ${was === undefined ? '' : html`${said(was.image)}<br /><code class="digest">${said(was.digest)}</code>`}
+              </td>
+              <td>
+                ${
+                  is === undefined
+                    ? ''
+                    : html`${said(is.image)}${is.digests.map((digest) => html`<br /><code class="digest">${said(digest.replace(/^.*@/, ''))}</code>`)}`
+                }
+              </td>
+            </tr>`;
+          })}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
 }
 
 /** The page as the canonical showed it, beside that of the last test. */
@@ -179,18 +319,33 @@ function picturesSection({ proven, tested, canonical }: RecipeView): Html | '' {
     { of: 'the canonical', version: canonical?.version ?? null, seen: proven },
     { of: 'the last test', version: tested?.result.release?.version ?? null, seen: tested },
   ].flatMap(({ of, version, seen }) => {
-    const picture = seen?.files.findLast(({ is }) => is === 'picture');
+    const picture = seen?.files.findLast(({ isPicture }) => isPicture);
     if (seen === null || picture === undefined) return [];
-    const href = `../../${linkTo('runs', ...runParts(seen.run))}/${evidenceHref(picture) ?? ''}`;
+    const href = `../../${linkTo('runs', ...runParts(seen.run))}/${evidenceHref(picture)}`;
     return [{ of, version, href, step: picture.parts[0] ?? '' }];
   });
   const [one, other] = shown;
   const pictures = one !== undefined && other?.href === one.href ? [one] : shown;
   if (pictures.length === 0) return '';
-  return html`<section aria-labelledby="pictures"><h2 id="pictures">What it looks like</h2><div class="pictures">${pictures.map(
-    ({ of, version, href, step }) =>
-      html`<figure><a href="${href}"><img loading="lazy" width="640" height="400" src="${href}" alt="the app's page, ${of}${version === null ? '' : ` ${said(version)}`}"></a><figcaption>${of}${version === null ? '' : `, ${said(version)}`} (${said(step)})</figcaption></figure>`,
-  )}</div></section>`;
+  return html`<section aria-labelledby="pictures">
+    <h2 id="pictures">What it looks like</h2>
+    <div class="pictures">
+      ${pictures.map(
+        ({ of, version, href, step }) =>
+          html`<figure>
+            <a href="${href}"
+              ><img
+                loading="lazy"
+                width="640"
+                height="400"
+                src="${href}"
+                alt="the app's page, ${of}${version === null ? '' : ` ${said(version)}`}"
+            /></a>
+            <figcaption>${of}${version === null ? '' : `, ${said(version)}`} (${said(step)})</figcaption>
+          </figure>`,
+      )}
+    </div>
+  </section>`;
 }
 
 /** Levels and durations over time, as plots, and their numbers. */
@@ -205,43 +360,125 @@ function timeSection(runs: readonly IndexedRun[]): Html | '' {
     kind: 's0',
     points: tested.flatMap(({ ended, level }) => (level === null ? [] : [{ at: ended, value: level }])),
   };
-  const durations = TIERS.map(
-    (tier, at): Series => ({
-      name: tier,
-      kind: `s${at}`,
-      points: tested.flatMap(({ ended, tiers }) => {
-        const ms = tiers?.find((one) => one.tier === tier)?.ms ?? null;
-        return ms === null ? [] : [{ at: ended, value: ms / 1000 }];
-      }),
+  const durations = TIERS.map((tier, at): Series => ({
+    name: tier,
+    kind: `s${at}`,
+    points: tested.flatMap(({ ended, tiers }) => {
+      const ms = tiers?.find((one) => one.tier === tier)?.ms ?? null;
+      return ms === null ? [] : [{ at: ended, value: ms / 1000 }];
     }),
-  );
-  const levelPlot = plot({ title: 'Level over time', series: [levels], label: String, most: HIGHEST_LEVEL, steps: true });
+  }));
+  const levelPlot = plot({
+    title: 'Level over time',
+    series: [levels],
+    label: String,
+    most: HIGHEST_LEVEL,
+    steps: true,
+  });
   const timePlot = plot({ title: 'Time of each tier over time', series: durations, label: seconds });
-  return html`<section aria-labelledby="time"><h2 id="time">Over time</h2>
-${levelPlot === null && timePlot === null ? html`<p>One test so far: there is nothing to draw yet.</p>` : ''}
-<div class="plots">${levelPlot === null ? '' : html`<figure><figcaption>Level, of ${HIGHEST_LEVEL}</figcaption>${levelPlot}</figure>`}
-${timePlot === null ? '' : html`<figure><figcaption>How long each tier took</figcaption>${timePlot}</figure>`}</div>
-<details><summary>The numbers</summary><div class="scroll" role="region" aria-label="levels and times" tabindex="0"><table>
-<thead><tr><th scope="col">Ended<th scope="col">Version<th scope="col">Level${TIERS.map((tier) => html`<th scope="col">${tier}`)}</tr></thead>
-<tbody>${[...tested].reverse().map(
-    ({ ended, version, level, tiers }) =>
-      html`<tr><td>${day(ended)}<td>${said(version ?? '')}<td>${level ?? ''}${TIERS.map((tier) => {
-        const one = tiers?.find((each) => each.tier === tier);
-        return html`<td>${one === undefined ? '' : one.ms === null ? one.result : formatDuration(one.ms)}`;
-      })}</tr>`,
-  )}</tbody></table></div></details></section>`;
+  return html`<section aria-labelledby="time">
+    <h2 id="time">Over time</h2>
+    ${levelPlot === null && timePlot === null ? html`<p>One test so far: there is nothing to draw yet.</p>` : ''}
+    <div class="plots">
+      ${
+        levelPlot === null
+          ? ''
+          : html`<figure>
+              <figcaption>Level, of ${HIGHEST_LEVEL}</figcaption>
+              ${levelPlot}
+            </figure>`
+      }
+      ${
+        timePlot === null
+          ? ''
+          : html`<figure>
+              <figcaption>How long each tier took</figcaption>
+              ${timePlot}
+            </figure>`
+      }
+    </div>
+    <details>
+      <summary>The numbers</summary>
+      <div class="scroll" role="region" aria-label="levels and times" tabindex="0">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Ended</th>
+              <th scope="col">Version</th>
+              <th scope="col">Level${TIERS.map((tier) => html`<th scope="col">${tier}</th>`)}</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${[...tested].reverse().map(
+              ({ ended, version, level, tiers }) =>
+                html`<tr>
+                  <td>${day(ended)}</td>
+                  <td>${said(version ?? '')}</td>
+                  <td>
+                    ${level ?? ''}${TIERS.map((tier) => {
+                      const one = tiers?.find((each) => each.tier === tier);
+                      return html`<td>
+                        ${one === undefined ? '' : one.ms === null ? one.result : formatDuration(one.ms)}
+                      </td>`;
+                    })}
+                  </td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  </section>`;
 }
 
-function runsSection(runs: readonly IndexedRun[], temporal: (workflowId: string) => string): Html {
+function runsSection(
+  view: RecipeView,
+  about: Pick<SiteData, 'pagesFrom'>,
+  temporal: (workflowId: string) => string,
+): Html {
+  const { recipe, runs } = view;
   const shown = runs.slice(0, MOST_RUNS);
-  return html`<section aria-labelledby="runs"><h2 id="runs">Every run</h2>
-${
-  shown.length === 0
-    ? html`<p>It has had none yet.</p>`
-    : html`<div class="scroll" role="region" aria-labelledby="runs" tabindex="0"><table>
-<thead><tr><th scope="col">Ended<th scope="col">Outcome<th scope="col">Why<th scope="col">Version<th scope="col">Level<th scope="col">Asked for by</tr></thead>
-<tbody>${shown.map(
-        (run) => html`<tr><td>${day(run.ended)}<td>${outcomeMark(run.outcome)}<td class="said">${said(outcomeReason(run.outcome))}<td>${said(run.version ?? '')}<td>${run.level ?? ''}<td><a href="../../${linkTo('runs', ...runParts(run))}/">${said(run.asked.id)}</a> <small><a href="${temporal(run.run)}">Temporal<span class="unseen"> of ${said(run.asked.id)}</span></a></small></tr>`,
-      )}</tbody></table></div>${runs.length > shown.length ? html`<p>and ${runs.length - shown.length} older ones: <code>recipe-sweep results --recipe ${runParts(shown[0] ?? { run: '' })[1]} --list</code></p>` : ''}`
-}</section>`;
+  return html`<section aria-labelledby="runs">
+    <h2 id="runs">Every run</h2>
+    ${
+      shown.length === 0
+        ? html`<p>It has had none yet.</p>`
+        : html`<div class="scroll" role="region" aria-labelledby="runs" tabindex="0">
+              <table>
+                <thead>
+                  <tr>
+                    <th scope="col">Ended</th>
+                    <th scope="col">Outcome</th>
+                    <th scope="col">Why</th>
+                    <th scope="col">Version</th>
+                    <th scope="col">Level</th>
+                    <th scope="col">Asked for by</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${shown.map((run) => {
+                    const page = runFolder(run, view, about);
+                    const asker = said(run.asked.id);
+                    return html`<tr>
+                      <td>${day(run.ended)}</td>
+                      <td>${outcomeMark(run.outcome)}</td>
+                      <td class="said">${said(outcomeReason(run.outcome))}</td>
+                      <td>${said(run.version ?? '')}</td>
+                      <td>${run.level ?? ''}</td>
+                      <td>
+                        ${page === null ? asker : html`<a href="../../${page}">${asker}</a>`}
+                        <small
+                          ><a href="${temporal(run.run)}"
+                            >Temporal<span class="unseen"> of ${asker}</span></a
+                          ></small
+                        >
+                      </td>
+                    </tr>`;
+                  })}
+                </tbody>
+              </table>
+            </div>
+            ${runs.length > shown.length ? html`<p>and ${runs.length - shown.length} older ones: <code>recipe-sweep results --recipe ${recipe} --list</code></p>` : ''}`
+    }
+  </section>`;
 }

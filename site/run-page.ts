@@ -30,39 +30,71 @@ export function runPage(host: string, view: RunView): string {
   const tiers = facts.filter((fact): fact is TierFact => fact.about === 'tier');
   const before = facts.slice(0, tiers[0] === undefined ? undefined : facts.indexOf(tiers[0]));
   const after = facts.slice(before.length + tiers.length);
-  const pictures = files.filter(({ is }) => is === 'picture');
-  const body = html`
-<dl class="facts">
-${before.map((fact) => factLine(fact, view))}
-<dt>Asked for by</dt><dd>${
-    asked.by === 'sweep'
-      ? html`the sweep <a href="../../../sweeps/${path.basename(path.dirname(folder))}/">${said(asked.id)}</a>`
-      : html`the test ${said(asked.id)}`
-  }</dd>
-<dt>When</dt><dd>from ${moment(started)} to ${moment(ended)}, ${formatDuration(Date.parse(ended) - Date.parse(started))}</dd>
-</dl>
-${tiers.length === 0 ? '' : tierTable(tiers, view)}
-${after.length === 0 ? '' : html`<dl class="facts">${after.map((fact) => factLine(fact, view))}</dl>`}
-${excerptSection(view)}
-${
-  pictures.length === 0
-    ? ''
-    : html`<section aria-labelledby="pictures"><h2 id="pictures">What it looked like</h2><div class="pictures">${pictures.map(
-        (file) =>
-          html`<figure><a href="${evidenceHref(file) ?? ''}"><img loading="lazy" width="640" height="400" src="${evidenceHref(file) ?? ''}" alt="the app's page at the end of ${said(file.parts[0] ?? '')}"></a><figcaption>${said(file.parts.join('/'))}</figcaption></figure>`,
-      )}</div></section>`
-}
-<section aria-labelledby="files"><h2 id="files">Evidence</h2>
-${
-  files.length === 0
-    ? html`<p>There is none beside the result.</p>`
-    : html`<ul class="files">${files.map((file) => {
-        const href = evidenceHref(file);
-        const name = said(file.parts.join('/'));
-        return html`<li>${href === null ? name : html`<a href="${href}">${name}</a>`} <small>${formatBytes(file.bytes)}${href === null ? ', not shown here' : ''}</small></li>`;
-      })}</ul>`
-}${leftOut > 0 ? html`<p>and ${leftOut} more.</p>` : ''}
-<p class="meta">On the host: <code>${shownText(folder)}</code> · its history: <a href="${temporal(workflow.id)}">Temporal</a></p></section>`;
+  const pictures = files.filter(({ isPicture }) => isPicture);
+  const body = html` <dl class="facts">
+      ${before.map((fact) => factLine(fact, view))}
+      <dt>Asked for by</dt>
+      <dd>
+        ${
+          asked.by === 'sweep'
+            ? html`the sweep
+                <a href="../../../sweeps/${path.basename(path.dirname(folder))}/">${said(asked.id)}</a>`
+            : html`the test ${said(asked.id)}`
+        }
+      </dd>
+      <dt>When</dt>
+      <dd>
+        from ${moment(started)} to ${moment(ended)},
+        ${formatDuration(Date.parse(ended) - Date.parse(started))}
+      </dd>
+    </dl>
+    ${tiers.length === 0 ? '' : tierTable(tiers, view)}
+    ${after.length === 0 ? '' : html`<dl class="facts">${after.map((fact) => factLine(fact, view))}</dl>`}
+    ${excerptSection(view)}
+    ${
+      pictures.length === 0
+        ? ''
+        : html`<section aria-labelledby="pictures">
+            <h2 id="pictures">What it looked like</h2>
+            <div class="pictures">
+              ${pictures.map(
+                (file) =>
+                  html`<figure>
+                    <a href="${evidenceHref(file)}"
+                      ><img
+                        loading="lazy"
+                        width="640"
+                        height="400"
+                        src="${evidenceHref(file)}"
+                        alt="the app's page at the end of ${said(file.parts[0] ?? '')}"
+                    /></a>
+                    <figcaption>${said(file.parts.join('/'))}</figcaption>
+                  </figure>`,
+              )}
+            </div>
+          </section>`
+    }
+    <section aria-labelledby="files">
+      <h2 id="files">Evidence</h2>
+      ${
+        files.length === 0
+          ? html`<p>There is none beside the result.</p>`
+          : html`<ul class="files">
+              ${files.map((file) => {
+                const href = evidenceHref(file);
+                const name = said(file.parts.join('/'));
+                return html`<li>
+                  ${href === null ? name : html`<a href="${href}">${name}</a>`}
+                  <small>${formatBytes(file.bytes)}${href === null ? ', not shown here' : ''}</small>
+                </li>`;
+              })}
+            </ul>`
+      }${leftOut > 0 ? html`<p>and ${leftOut} more.</p>` : ''}
+      <p class="meta">
+        On the host: <code>${shownText(folder)}</code> · its history:
+        <a href="${temporal(workflow.id)}">Temporal</a>
+      </p>
+    </section>`;
   const steps = [{ title: recipe, href: `../../../recipe/${recipe}/` }];
   return page({ title: titleOf(result), depth: 3, host, path: steps, body });
 }
@@ -73,7 +105,10 @@ function titleOf({ recipe, release, test, started }: RecipeResult): string {
 }
 
 /** Where a file that a result names is shown, seen from the run's page; null where it is not. */
-export function hrefOfFile(file: string, { folder, files }: Pick<RunView, 'folder' | 'files'>): string | null {
+export function hrefOfFile(
+  file: string,
+  { folder, files }: Pick<RunView, 'folder' | 'files'>,
+): string | null {
   const inside = path.relative(folder, file);
   if (inside === '' || inside.startsWith('..') || path.isAbsolute(inside)) return null;
   const found = files.find(({ parts }) => parts.join(path.sep) === inside);
@@ -83,51 +118,90 @@ export function hrefOfFile(file: string, { folder, files }: Pick<RunView, 'folde
 function fileLink(file: string, view: Pick<RunView, 'folder' | 'files'>): Html {
   const href = hrefOfFile(file, view);
   const inside = path.relative(view.folder, file);
-  return href === null ? html`<code>${shownText(file)}</code>` : html`<a href="${href}">${shownText(inside)}</a>`;
+  return href === null
+    ? html`<code>${shownText(file)}</code>`
+    : html`<a href="${href}">${shownText(inside)}</a>`;
 }
 
 function factLine(fact: Exclude<Fact, TierFact>, view: RunView): Html | '' {
   switch (fact.about) {
     case 'outcome':
-      return html`<dt>Outcome</dt><dd>${outcomeMark(fact.outcome)}</dd>`;
+      return html`<dt>Outcome</dt>
+        <dd>${outcomeMark(fact.outcome)}</dd>`;
     case 'why':
-      return html`<dt>Why</dt><dd class="said">${saidLines(fact.text)}</dd>`;
+      return html`<dt>Why</dt>
+        <dd class="said">${saidLines(fact.text)}</dd>`;
     case 'blame':
-      return html`<dt>Whose</dt><dd><strong>${fact.who}</strong></dd>${fact.next === '' ? '' : html`<dt>Next</dt><dd>${fact.next}</dd>`}`;
+      return html`<dt>Whose</dt>
+        <dd><strong>${fact.who}</strong></dd>
+        ${
+          fact.next === ''
+            ? ''
+            : html`<dt>Next</dt>
+                <dd>${fact.next}</dd>`
+        }`;
     case 'release':
-      return html`<dt>Release</dt><dd>${said(fact.release.version)}, commit <code>${said(fact.release.commit)}</code></dd>`;
+      return html`<dt>Release</dt>
+        <dd>${said(fact.release.version)}, commit <code>${said(fact.release.commit)}</code></dd>`;
     case 'tested': {
       const { mode, why, base, head, pullRequest } = fact.tested;
-      const of = (one: typeof head): Html => html`${said(nameOf(one))} (<code>${said(one.commit.slice(0, 12))}</code>)`;
-      return html`<dt>Tested</dt><dd>${mode}${why === null ? '' : `, since ${said(why)}`}: ${base === null ? '' : html`${of(base)} → `}${of(head)}${pullRequest === null ? '' : ` of pull request ${pullRequest}`}</dd>`;
+      const of = (one: typeof head): Html =>
+        html`${said(nameOf(one))} (<code>${said(one.commit.slice(0, 12))}</code>)`;
+      return html`<dt>Tested</dt>
+        <dd>
+          ${mode}${why === null ? '' : `, since ${said(why)}`}:
+          ${base === null ? '' : html`${of(base)} → `}${of(head)}${pullRequest === null ? '' : ` of pull request ${pullRequest}`}
+        </dd>`;
     }
     case 'promote':
-      return html`<dt>Promote</dt><dd><span class="mark fail">fail</span><br>Expected: ${fact.expected}.<br>Seen: <span class="said">${saidLines(fact.seen)}</span>${
-        fact.evidence === null ? '' : html`<br>The rest: ${fileLink(fact.evidence, view)}`
-      }</dd>`;
+      return html`<dt>Promote</dt>
+        <dd>
+          <span class="mark fail">fail</span><br />Expected: ${fact.expected}.<br />Seen:
+          <span class="said">${saidLines(fact.seen)}</span>${
+            fact.evidence === null ? '' : html`<br />The rest: ${fileLink(fact.evidence, view)}`
+          }
+        </dd>`;
     case 'canonical':
-      return html`<dt>Canonical then</dt><dd>${fact.version === null ? 'none' : said(fact.version)}</dd>`;
+      return html`<dt>Canonical then</dt>
+        <dd>${fact.version === null ? 'none' : said(fact.version)}</dd>`;
     case 'level':
-      return html`<dt>Level</dt><dd>${fact.level} of ${fact.highest}${fact.missed === null ? '' : `; not ${fact.level + 1}: ${fact.missed}`}</dd>`;
+      return html`<dt>Level</dt>
+        <dd>
+          ${fact.level} of
+          ${fact.highest}${fact.missed === null ? '' : `; not ${fact.level + 1}: ${fact.missed}`}
+        </dd>`;
     case 'lint':
-      return html`<dt>Lint</dt><dd>${
-        fact.problems.length === 0
-          ? 'no problems'
-          : html`<ul>${fact.problems.map(
-              ({ rule, file, line, what }) =>
-                html`<li>${said(`${file}${line === null ? '' : `:${line}`}`)} <strong>${said(rule)}</strong>: ${said(what)}</li>`,
-            )}</ul>`
-      }</dd>`;
+      return html`<dt>Lint</dt>
+        <dd>
+          ${
+            fact.problems.length === 0
+              ? 'no problems'
+              : html`<ul>
+                  ${fact.problems.map(
+                    ({ rule, file, line, what }) =>
+                      html`<li>
+                        ${said(`${file}${line === null ? '' : `:${line}`}`)} <strong>${said(rule)}</strong>:
+                        ${said(what)}
+                      </li>`,
+                  )}
+                </ul>`
+          }
+        </dd>`;
     case 'time':
-      return html`<dt>Time</dt><dd>${spentText(fact.spentMs)}</dd>`;
+      return html`<dt>Time</dt>
+        <dd>${spentText(fact.spentMs)}</dd>`;
     case 'note':
-      return html`<dt>Note</dt><dd class="said">${saidLines(fact.text)}</dd>`;
+      return html`<dt>Note</dt>
+        <dd class="said">${saidLines(fact.text)}</dd>`;
     case 'left':
-      return html`<dt>Left behind</dt><dd class="said">${saidLines(fact.text)}</dd>`;
+      return html`<dt>Left behind</dt>
+        <dd class="said">${saidLines(fact.text)}</dd>`;
     case 'unrecorded':
-      return html`<dt>Not on disk</dt><dd class="said">${saidLines(fact.text)}</dd>`;
+      return html`<dt>Not on disk</dt>
+        <dd class="said">${saidLines(fact.text)}</dd>`;
     case 'evidence':
-      return html`<dt>Open next</dt><dd>${fileLink(fact.file, view)}</dd>`;
+      return html`<dt>Open next</dt>
+        <dd>${fileLink(fact.file, view)}</dd>`;
   }
 }
 
@@ -139,24 +213,49 @@ export function tierTable(
   view: Pick<RunView, 'folder' | 'files'>,
   toRun = '',
 ): Html {
-  return html`<div class="scroll" role="region" aria-label="tier by tier" tabindex="0"><table>
-<thead><tr><th scope="col">Tier<th scope="col">Result<th scope="col">Took<th scope="col">Expected<th scope="col">Seen<th scope="col">Evidence</tr></thead>
-<tbody>${tiers.map(({ tier, result, ms, expected, seen, note, evidence }) => {
-    const href = evidence === null ? null : hrefOfFile(evidence, view);
-    return html`<tr><th scope="row">${tier}<td><span class="mark ${TIER_KINDS[result]}">${result}</span><td>${ms === null ? '' : formatDuration(ms)}<td>${
-      result === 'not reached' ? '' : expected
-    }<td class="said">${seen !== null ? saidLines(seen) : note !== null ? saidLines(note) : result === 'pass' ? 'as expected' : ''}<td>${
-      evidence === null
-        ? ''
-        : href === null
-          ? html`<code>${shownText(evidence)}</code>`
-          : html`<a href="${toRun}${href}">${shownText(path.relative(view.folder, evidence))}</a>`
-    }</tr>`;
-  })}</tbody></table></div>`;
+  return html`<div class="scroll" role="region" aria-label="tier by tier" tabindex="0">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Tier</th>
+          <th scope="col">Result</th>
+          <th scope="col">Took</th>
+          <th scope="col">Expected</th>
+          <th scope="col">Seen</th>
+          <th scope="col">Evidence</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${tiers.map(({ tier, result, ms, expected, seen, note, evidence }) => {
+          const href = evidence === null ? null : hrefOfFile(evidence, view);
+          return html`<tr>
+            <th scope="row">${tier}</th>
+            <td><span class="mark ${TIER_KINDS[result]}">${result}</span></td>
+            <td>${ms === null ? '' : formatDuration(ms)}</td>
+            <td>${result === 'not reached' ? '' : expected}</td>
+            <td class="said">
+              ${seen !== null ? saidLines(seen) : note !== null ? saidLines(note) : result === 'pass' ? 'as expected' : ''}
+            </td>
+            <td>
+              ${
+                evidence === null
+                  ? ''
+                  : href === null
+                    ? html`<code>${shownText(evidence)}</code>`
+                    : html`<a href="${toRun}${href}">${shownText(path.relative(view.folder, evidence))}</a>`
+              }
+            </td>
+          </tr>`;
+        })}
+      </tbody>
+    </table>
+  </div>`;
 }
 
 function excerptSection({ excerpt }: RunView): Html | '' {
   if (excerpt === null) return '';
-  return html`<section aria-labelledby="excerpt"><h2 id="excerpt">The end of what it printed</h2>
-<pre class="file" tabindex="0" role="region" aria-labelledby="excerpt">${shownText(excerpt)}</pre></section>`;
+  return html`<section aria-labelledby="excerpt">
+    <h2 id="excerpt">The end of what it printed</h2>
+    <pre class="file" tabindex="0" role="region" aria-labelledby="excerpt">${shownText(excerpt)}</pre>
+  </section>`;
 }
