@@ -23,7 +23,7 @@ export type Found =
   | { is: 'entries'; entries: Entry[] }
   | { is: 'file'; bytes: number; type: string; content: ReadableStream };
 
-const NOTHING: Found = { is: 'nothing' };
+export const NOTHING: Found = { is: 'nothing' };
 
 /** Each name is one of a file or a folder, or there is none of it. */
 export function partsOf(path: string): string[] | null {
@@ -98,25 +98,26 @@ const LOOKED_AT = 4096;
 
 async function fileOf(file: FileHandle, name: string, head: boolean): Promise<Found> {
   try {
-    // One that grows while it is read is what it was.
     const { size } = await file.stat();
     const start = Buffer.alloc(Math.min(size, LOOKED_AT));
     const { bytesRead } = await file.read(start, 0, start.length, 0);
-    const type = typeOf(name, start.subarray(0, bytesRead));
-    if (head || size === 0) {
-      await file.close();
-      return { is: 'file', bytes: size, type, content: Readable.toWeb(Readable.from([])) };
-    }
-    return {
-      is: 'file',
-      bytes: size,
-      type,
-      content: Readable.toWeb(file.createReadStream({ start: 0, end: size - 1 })),
-    };
+    return await contentOf(file, typeOf(name, start.subarray(0, bytesRead)), head);
   } catch (error) {
     await file.close().catch(() => undefined);
     throw error;
   }
+}
+
+/** An open file, which is closed once it is read, or now where nothing of it is to be. */
+export async function contentOf(file: FileHandle, type: string, head: boolean): Promise<Found> {
+  // One that grows while it is read is what it was.
+  const { size } = await file.stat();
+  if (head || size === 0) {
+    await file.close();
+    return { is: 'file', bytes: size, type, content: Readable.toWeb(Readable.from([])) };
+  }
+  const content = Readable.toWeb(file.createReadStream({ start: 0, end: size - 1 }));
+  return { is: 'file', bytes: size, type, content };
 }
 
 /** Never one that a browser runs anything of, whatever the name says. */

@@ -1,9 +1,12 @@
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { formatBytes } from '../domain/bytes.ts';
 import { printable } from '../domain/printable.ts';
 import { listingBelow, withFolder } from '../host/machine/below-folder.ts';
+import { noneIfMissing } from '../host/machine/durable-file.ts';
 import { openFileInside } from '../host/machine/inside-folder.ts';
+import { RESULT_FILE } from '../host/store/places.ts';
 import { html, linkTo, page } from './html.ts';
 
 /**
@@ -26,16 +29,18 @@ const MOST_SHOWN = 256 * 1024;
 const LARGEST_PICTURE = 16 * 1024 * 1024;
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex');
 
-/** What stands in a run's folder, by path; nothing where there is no such folder. */
+/** What a run's own page says in words. */
+const TOLD = new Set([RESULT_FILE, 'time.jsonl']);
+
+/** What stands in a run's folder beside its result, by path; nothing where there is no such folder. */
 export async function evidenceIn(
   folder: string,
 ): Promise<{ files: Omit<EvidenceFile, 'isPicture'>[]; leftOut: number }> {
-  const { entries, leftOut } = await listingBelow(folder, LIMITS).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return { entries: [], leftOut: 0 };
-    throw error;
-  });
+  const there = await readdir(folder).catch(noneIfMissing);
+  if (there.every((name) => TOLD.has(name))) return { files: [], leftOut: 0 };
+  const { entries, leftOut } = await listingBelow(folder, LIMITS);
   const files = entries
-    .filter(({ is }) => is === 'file')
+    .filter((entry) => entry.is === 'file' && !TOLD.has(entry.path))
     .map((entry) => ({ parts: entry.path.split(path.sep), bytes: entry.bytes }));
   return { files, leftOut };
 }

@@ -79,6 +79,8 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
 
   /** What this process wrote last, by file: its sum. */
   const sums = new Map<string, string>();
+  /** Folders that are there. */
+  const folders = new Set<string>();
   /** Runs whose pages are as they are to be, and which of their files those show; null where nobody asked since. */
   const shown = new Map<string, readonly EvidenceFile[] | null>();
   let pagesFrom = '';
@@ -110,12 +112,15 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     } finally {
       await writing.close();
     }
+    const folder = path.dirname(whole);
+    if (!folders.has(folder)) await mkdir(folder, { recursive: true });
+    folders.add(folder);
     try {
       await rename(unfinished, whole);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await mkdir(path.dirname(whole), { recursive: true });
-      await rename(unfinished, whole);
+      // Somebody removes it meanwhile; the next time finds that.
+      folders.delete(folder);
+      throw error;
     }
     written += 1;
   }
@@ -123,6 +128,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   /** Begins anew: what is unfinished is a dead process's, and pages of another version are written again. */
   async function begin(): Promise<void> {
     sums.clear();
+    folders.clear();
     await rm(path.join(root, UNFINISHED), { recursive: true, force: true });
     await mkdir(path.join(root, UNFINISHED), { recursive: true });
     isOfOther = (await textIfThere(path.join(root, MADE_BY))) !== madeBy;
@@ -135,20 +141,26 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     const folder = path.join(runsRoot(state), ...parts);
     const [there, page] = await Promise.all([
       statOrNull(folder),
-      isOfOther ? null : statOrNull(path.join(root, 'runs', ...parts, 'index.html')),
+      statOrNull(path.join(root, 'runs', ...parts, 'index.html')),
     ]);
     // Its folder changes with what is put there and thrown away; a result that is written again replaces the first.
     const since = Math.max(there?.mtimeMs ?? 0, Date.parse(run.ended));
-    const isCurrent = page !== null && page.size > 0 && page.mtimeMs > since;
-    shown.set(run.run, isCurrent ? null : await writeRun(run, parts, folder));
+    const isCurrent = !isOfOther && page !== null && page.size > 0 && page.mtimeMs > since;
+    if (isCurrent) {
+      shown.set(run.run, null);
+      return;
+    }
+    const { files, written: these } = await writeRun(run, parts, folder);
+    if (page !== null) await removeOthers(parts, these);
+    shown.set(run.run, files);
   }
 
-  /** Answers the files that are shown. */
+  /** Answers the files that are shown, and what was written of them, seen from the run's folder on the site. */
   async function writeRun(
     run: IndexedRun,
     parts: readonly [who: string, recipe: string],
     folder: string,
-  ): Promise<readonly EvidenceFile[]> {
+  ): Promise<{ files: readonly EvidenceFile[]; written: ReadonlySet<string> }> {
     const { files: listed, leftOut } = await evidenceIn(folder);
     const result = await resultOf(run);
     const first = firstFile(result, folder);
@@ -176,8 +188,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     await replace(path.join('runs', ...parts, 'index.html'), content);
     const pages = [...steps.keys()].map((step) => `${linkTo(step)}.html`);
     const pictures = files.filter(({ isPicture }) => isPicture).map((file) => path.join(...file.parts));
-    await removeOthers(parts, new Set(['index.html', ...pages, ...pictures]));
-    return files;
+    return { files, written: new Set(['index.html', ...pages, ...pictures]) };
   }
 
   /** The files that a run's pages show, which it has. */
@@ -281,6 +292,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       if (ended.get(run.run) !== run.ended) shown.delete(run.run);
       if (!ended.has(run.run))
         await rm(path.join(root, 'runs', ...runParts(run)), { recursive: true, force: true });
+      folders.clear();
     }
   }
 
@@ -304,7 +316,9 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
 
   async function keepOnly(folder: string, names: ReadonlySet<string>): Promise<void> {
     for (const name of await readdir(path.join(root, folder)).catch(noneIfMissing)) {
-      if (!names.has(name)) await rm(path.join(root, folder, name), { recursive: true, force: true });
+      if (names.has(name)) continue;
+      await rm(path.join(root, folder, name), { recursive: true, force: true });
+      folders.clear();
     }
   }
 
