@@ -41,6 +41,7 @@ buildNpmPackage {
       ../domain
       ../forge
       ../host
+      ../metrics
       ../package-lock.json
       ../package.json
       ../recipe-sweep.example.yml
