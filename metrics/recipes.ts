@@ -33,7 +33,11 @@ function enrolledSamples({ recipe, runs, problems }: FleetRecipe, now: Date): Sa
   if (verdict !== null) {
     samples.push(
       ['recipe_tested_timestamp_seconds', { recipe }, seconds(verdict.ended)],
-      ['recipe_run_duration_seconds', { recipe }, seconds(verdict.ended) - seconds(verdict.started)],
+      [
+        'recipe_run_duration_seconds',
+        { recipe },
+        (Date.parse(verdict.ended) - Date.parse(verdict.started)) / 1000,
+      ],
     );
     if (verdict.level !== null) samples.push(['recipe_level', { recipe }, verdict.level]);
     for (const { tier, ms } of verdict.tiers ?? []) {

@@ -1,11 +1,11 @@
 import type { AlertKind } from '../domain/alert.ts';
 import type { FleetRecipe } from '../host/fleet.ts';
 import type { AlertInFile } from '../host/store/alerts.ts';
-import type { Orders, Services } from '../host/store/services.ts';
+import type { Services } from '../host/store/services.ts';
 import { seconds, type Sample } from './families.ts';
 
 /** How a live service is, the worst first. */
-export const SERVICE_STATES = [
+const SERVICE_STATES = [
   /** A rollback failed: nothing is reconciled until an operator has seen to it. */
   'rollback-failed',
   'down',
@@ -19,7 +19,7 @@ export const SERVICE_STATES = [
   'not-deployed',
   'healthy',
 ] as const;
-export type ServiceState = (typeof SERVICE_STATES)[number];
+type ServiceState = (typeof SERVICE_STATES)[number];
 
 const STATE_OF_ALERT: Partial<Record<AlertKind, ServiceState>> = {
   'service-down': 'down',
@@ -29,15 +29,22 @@ const STATE_OF_ALERT: Partial<Record<AlertKind, ServiceState>> = {
   'service-held': 'waits',
 };
 
-/** What its orders, its open alerts, and whether it ever was healthy come to. */
-export function serviceState(
-  { stopped, hold }: Pick<Orders, 'stopped' | 'hold'>,
-  kinds: readonly AlertKind[],
-  wasHealthy: boolean,
-): ServiceState {
+export interface ServiceSigns {
+  /** Whether a rollback failed, and nobody has seen to it. */
+  isStopped: boolean;
+  /** Whether an operator holds it, by a command or in its recipe.yml. */
+  isHeld: boolean;
+  /** Whether it ever was healthy under our eyes. */
+  wasHealthy: boolean;
+  /** Of its open alerts. */
+  kinds: readonly AlertKind[];
+}
+
+/** What is on record of a service comes to one word. */
+export function serviceState({ isStopped, isHeld, wasHealthy, kinds }: ServiceSigns): ServiceState {
   const are = new Set<ServiceState>(kinds.flatMap((kind) => STATE_OF_ALERT[kind] ?? []));
-  if (stopped !== null) are.add('rollback-failed');
-  if (hold !== null) are.add('held');
+  if (isStopped) are.add('rollback-failed');
+  if (isHeld) are.add('held');
   if (!wasHealthy) are.add('not-deployed');
   return SERVICE_STATES.find((state) => are.has(state)) ?? 'healthy';
 }
@@ -51,8 +58,9 @@ export async function serviceSamples(
   services: Pick<Services, 'list' | 'lastGood' | 'orders' | 'history'>,
   alerts: readonly AlertInFile[],
 ): Promise<{ samples: Sample[]; unreadable: number }> {
-  const live = fleet.filter(({ folder }) => folder?.live === true).map(({ recipe }) => recipe);
-  const names = [...new Set([...live, ...(await services.list())])].sort();
+  const live = fleet.filter(({ folder }) => folder?.live === true);
+  const names = [...new Set([...live.map(({ recipe }) => recipe), ...(await services.list())])].sort();
+  const held = new Set(live.filter(({ folder }) => folder?.hold !== null).map(({ recipe }) => recipe));
   const samples: Sample[] = [];
   let unreadable = 0;
   for (const service of names) {
@@ -65,7 +73,13 @@ export async function serviceSamples(
       const kinds = alerts
         .filter(({ subject }) => subject.is === 'recipe' && subject.name === service)
         .map(({ kind }) => kind);
-      samples.push(['service_state', { service, state: serviceState(orders, kinds, lastGood !== null) }, 1]);
+      const state = serviceState({
+        isStopped: orders.stopped !== null,
+        isHeld: orders.hold !== null || held.has(service),
+        wasHealthy: lastGood !== null,
+        kinds,
+      });
+      samples.push(['service_state', { service, state }, 1]);
       if (lastGood !== null) {
         samples.push(
           ['service_last_good_info', { service, version: lastGood.version }, 1],

@@ -16,7 +16,7 @@ import { createServices } from '../../host/store/services.ts';
 import { VERSION } from '../../host/version.ts';
 import { createMetrics, type MetricsConfig } from '../../metrics/collector.ts';
 import { FAMILIES, PREFIX, type FamilyName } from '../../metrics/families.ts';
-import { SERVICE_STATES, serviceState } from '../../metrics/services.ts';
+import { serviceState } from '../../metrics/services.ts';
 import type { TemporalView } from '../../metrics/temporal.ts';
 import { familyOf, readExposition, type Exposition } from '../fixtures/exposition.ts';
 
@@ -411,21 +411,19 @@ describe('the format', () => {
 });
 
 describe('the state of a service', () => {
-  const stopped = { why: '', evidence: '', ts: at(1) };
-  const hold = { reason: '', by: '', ts: at(1) };
+  const well = { isStopped: false, isHeld: false, wasHealthy: true, kinds: [] };
   test.each([
-    ['healthy', { stopped: null, hold: null }, [], true],
-    ['not-deployed', { stopped: null, hold: null }, [], false],
-    ['held', { stopped: null, hold }, [], true],
-    ['waits', { stopped: null, hold: null }, ['service-held'], true],
-    ['rolled-back', { stopped: null, hold }, ['service-held', 'service-rolled-back'], true],
-    ['not-adopted', { stopped: null, hold: null }, ['service-not-adopted'], false],
-    ['not-reconciled', { stopped: null, hold: null }, ['service-not-reconciled', 'tag-moved'], true],
-    ['down', { stopped: null, hold: null }, ['service-down', 'service-not-reconciled'], true],
-    ['rollback-failed', { stopped, hold }, ['service-down'], true],
-  ] as const)('%s', (is, orders, kinds, wasHealthy) => {
-    expect(SERVICE_STATES).toContain(is);
-    expect(serviceState(orders, kinds, wasHealthy)).toBe(is);
+    ['healthy', well],
+    ['not-deployed', { ...well, wasHealthy: false }],
+    ['held', { ...well, isHeld: true }],
+    ['waits', { ...well, kinds: ['service-held'] }],
+    ['rolled-back', { ...well, isHeld: true, kinds: ['service-held', 'service-rolled-back'] }],
+    ['not-adopted', { ...well, wasHealthy: false, kinds: ['service-not-adopted'] }],
+    ['not-reconciled', { ...well, kinds: ['service-not-reconciled', 'tag-moved'] }],
+    ['down', { ...well, kinds: ['service-down', 'service-not-reconciled'] }],
+    ['rollback-failed', { ...well, isStopped: true, isHeld: true, kinds: ['service-down'] }],
+  ] as const)('%s', (is, signs) => {
+    expect(serviceState(signs)).toBe(is);
   });
 });
 
