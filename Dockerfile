@@ -48,6 +48,7 @@ WORKDIR /opt/recipe-sweep
 COPY --from=build /opt/recipe-sweep/package.json /opt/recipe-sweep/LICENSE /opt/recipe-sweep/recipe-sweep.example.yml ./
 COPY --from=build /opt/recipe-sweep/node_modules node_modules
 COPY --from=build /opt/recipe-sweep/bin bin
+COPY --from=build /opt/recipe-sweep/deploy deploy
 COPY --from=build /opt/recipe-sweep/docs docs
 COPY --from=build /opt/recipe-sweep/recipes recipes
 COPY --from=build /opt/recipe-sweep/dist dist

@@ -37,10 +37,12 @@ buildNpmPackage {
       ../alerts
       ../bin
       ../client
+      ../deploy
       ../docs
       ../domain
       ../forge
       ../host
+      ../metrics
       ../package-lock.json
       ../package.json
       ../recipe-sweep.example.yml
@@ -86,7 +88,7 @@ buildNpmPackage {
     find node_modules/@temporalio/core-bridge/releases -mindepth 1 -maxdepth 1 \
       ! -name '${stdenv.hostPlatform.parsed.cpu.name}-unknown-linux-gnu' -exec rm -r {} +
     mkdir -p $out/lib/recipe-sweep $out/bin
-    cp -r LICENSE bin dist docs node_modules recipe-sweep.example.yml recipes $out/lib/recipe-sweep
+    cp -r LICENSE bin deploy dist docs node_modules recipe-sweep.example.yml recipes $out/lib/recipe-sweep
     cp ${../package.json} $out/lib/recipe-sweep/package.json
     ln -s $out/lib/recipe-sweep/bin/recipe-sweep $out/bin/recipe-sweep
     runHook postInstall

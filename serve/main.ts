@@ -7,6 +7,7 @@ import { webhookSecret } from '../host/config/webhook-secret.ts';
 import { openLog } from '../host/machine/log.ts';
 import { createRecipes } from '../host/recipes/recipes.ts';
 import { createSeenComments } from '../host/store/seen-comments.ts';
+import { createMetrics } from '../metrics/collector.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createHealth } from './health.ts';
 import { keepLooking, lookForMissed } from './missed.ts';
@@ -34,6 +35,8 @@ const MOST_WAITING = 1000;
 /** How often strangers can have the forge and the Temporal server asked. */
 const HEALTH_FRESH_MS = 5_000;
 const HEALTH_PATIENCE_MS = 4_000;
+/** How often the disk and the Temporal server are looked at for whoever scrapes. */
+const METRICS_FRESH_MS = 5_000;
 const PACE = { everyMs: 3_600_000, soonMs: 60_000 };
 
 /**
@@ -76,7 +79,16 @@ export async function runServe(config: Config, { signal, logFile, onReady }: Ser
     { temporal: () => temporal.look(), forge: () => askedFor(HEALTH_PATIENCE_MS).login() },
     HEALTH_FRESH_MS,
   );
-  const doors = createDoors({ secret, deliveries, health, evidence: { state, host }, log, limits: LIMITS });
+  const metrics = createMetrics({ config, look: () => temporal.view() }, METRICS_FRESH_MS);
+  const doors = createDoors({
+    secret,
+    deliveries,
+    health,
+    metrics,
+    evidence: { state, host },
+    log,
+    limits: LIMITS,
+  });
   const seen = createSeenComments(state);
   try {
     const open = await listen(doors, config.serve.listen, { limits: LIMITS, log });

@@ -8,6 +8,7 @@ import { Fault, messageOf } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { inWords, type Deliveries, type Log } from './deliveries.ts';
 import { findEvidence, listingPage } from './evidence.ts';
+import { METRICS_TYPE } from '../metrics/collector.ts';
 import type { Health } from './health.ts';
 import { hintOf, isSigned, MOST_BYTES, readBody } from './webhook.ts';
 
@@ -41,6 +42,8 @@ export interface Doors {
   secret: string;
   deliveries: Deliveries;
   health: () => Promise<Health>;
+  /** What Prometheus scrapes. */
+  metrics: () => Promise<string>;
   evidence: { state: string; host: string };
   log: Log;
   limits: Limits;
@@ -52,7 +55,15 @@ type Asked = Context<Bindings>;
 export const WEBHOOK_PATH = '/webhook';
 
 /** What each request is answered. */
-export function createDoors({ secret, deliveries, health, evidence, log, limits }: Doors): Hono<Bindings> {
+export function createDoors({
+  secret,
+  deliveries,
+  health,
+  metrics,
+  evidence,
+  log,
+  limits,
+}: Doors): Hono<Bindings> {
   const app = new Hono<Bindings>();
 
   /** One line in the log, without anything of the body. */
@@ -116,6 +127,9 @@ export function createDoors({ secret, deliveries, health, evidence, log, limits 
     return c.json(found, found.ok ? 200 : 503);
   });
   app.all('/healthz', wrongMethod('GET, HEAD'));
+
+  app.get('/metrics', async (c) => c.body(await metrics(), 200, { 'content-type': METRICS_TYPE }));
+  app.all('/metrics', wrongMethod('GET, HEAD'));
 
   app.get('/runs/*', async (c) => {
     const { pathname } = new URL(c.req.url);

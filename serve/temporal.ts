@@ -1,6 +1,7 @@
 import {
   Connection,
   isGrpcServiceError,
+  ScheduleClient,
   WorkflowClient,
   WorkflowExecutionAlreadyStartedError,
   WorkflowIdReusePolicy,
@@ -9,13 +10,17 @@ import {
 import { Fault, messageOf } from '../domain/fault.ts';
 import type { Config } from '../host/config/config.ts';
 import { temporalAccess } from '../host/config/temporal-access.ts';
+import type { TemporalView } from '../metrics/temporal.ts';
 import { taskQueueOf, TEST_WORKFLOW } from '../workflows/protocol.ts';
 import type { Starter } from './requests.ts';
+import { viewOf } from './temporal-view.ts';
 
 /** The Temporal server, as `serve` needs it: it may be away, at the start too, and is asked again each time. */
 export interface Temporal extends Starter {
   /** Throws Fault Network where the server, or its namespace, does not answer. */
   look(): Promise<void>;
+  /** What it knows of this host's workers, turns and schedules. Throws as look() does. */
+  view(): Promise<TemporalView>;
   close(): Promise<void>;
 }
 
@@ -30,6 +35,7 @@ export async function openTemporal({ temporal, host }: Pick<Config, 'temporal' |
     connectTimeout: PATIENCE_MS,
   });
   const client = new WorkflowClient({ connection, namespace });
+  const schedules = new ScheduleClient({ connection, namespace });
 
   async function asked<T>(question: () => Promise<T>): Promise<T> {
     try {
@@ -72,6 +78,7 @@ export async function openTemporal({ temporal, host }: Pick<Config, 'temporal' |
     async look() {
       await asked(() => connection.workflowService.describeNamespace({ namespace }));
     },
+    view: () => asked(() => viewOf({ connection, namespace, workflows: client, schedules }, host)),
     close: () => connection.close(),
   };
 }

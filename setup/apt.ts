@@ -34,9 +34,15 @@ export function ensureProgram(
 
 /**
  * Installs packages when this is Debian or Ubuntu and we are root; otherwise throws an error that says what
- * to type. `what` is what the person misses.
+ * to type. `what` is what the person misses. With `services: 'left'` no service that is in them is started, now or when this
+ * machine is.
  */
-export async function aptInstall(say: Say, packages: readonly string[], what: string): Promise<void> {
+export async function aptInstall(
+  say: Say,
+  packages: readonly string[],
+  what: string,
+  { services }: { services: 'started' | 'left' } = { services: 'started' },
+): Promise<void> {
   if ((await which('apt-get')) === null) {
     throw new Error(
       `not installed: ${what}. This is neither Debian nor Ubuntu: install it, then run this again`,
@@ -48,7 +54,7 @@ export async function aptInstall(say: Say, packages: readonly string[], what: st
   }
   say(`not installed: ${what}. Installing ${packages.join(', ')} with apt (a minute or so)`);
   await refreshLists();
-  await install([], packages);
+  await install(services === 'left' ? await leavingServices() : [], packages);
 }
 
 /**
@@ -68,6 +74,19 @@ export async function aptInstallBackport(say: Say, packages: readonly string[], 
   const withList = ['-o', `Dir::Etc::SourceList=${list}`];
   await inTurn(() => logged('apt-update-backports', { file: 'apt-get', args: [...withList, 'update'] }));
   await install([...withList, '-t', suite], packages);
+}
+
+/** What packages call to have a service started, and enabled. */
+const STARTERS = ['deb-systemd-helper', 'deb-systemd-invoke', 'invoke-rc.d', 'update-rc.d'];
+
+/** apt's options with which packages find programs that do nothing in the place of those. */
+async function leavingServices(): Promise<string[]> {
+  const folder = path.join(cacheFolder(), 'no-services');
+  await mkdir(folder, { recursive: true });
+  for (const name of STARTERS) {
+    await writeFile(path.join(folder, name), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+  }
+  return ['-o', `DPkg::Path=${folder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`];
 }
 
 async function install(options: readonly string[], packages: readonly string[]): Promise<void> {

@@ -33,11 +33,15 @@ export const TEST_PROGRAMS = {
   mount: 'mount',
   /** Reads nix/, and what comes of it; nothing is built with it, and no daemon of it is wanted. */
   'nix-instantiate': 'nix-bin',
+  /** Scrapes what we export. */
+  prometheus: 'prometheus',
+  /** Judges that, and our rules. */
+  promtool: 'prometheus',
   /** Judges the units that we write; the package does not make systemd this machine's first process. */
   'systemd-analyze': 'systemd',
 } as const;
 
-/** Installs those programs that are missing. */
+/** Installs those programs that are missing; a service that comes with one is not started. */
 export async function ensureTools(say: Say, wanted: Readonly<Record<string, string>>): Promise<void> {
   const missing: [program: string, from: string][] = [];
   for (const entry of Object.entries(wanted)) if (!(await isThere(entry[0]))) missing.push(entry);
@@ -47,7 +51,7 @@ export async function ensureTools(say: Say, wanted: Readonly<Record<string, stri
     return;
   }
   const packages = [...new Set(missing.map(([, from]) => from)), 'ca-certificates'];
-  await aptInstall(say, packages, names(missing));
+  await aptInstall(say, packages, names(missing), { services: 'left' });
 }
 
 async function isThere(program: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { Connection } from '@temporalio/client';
+import { POLLING_WITHIN_MS } from '../workflows/protocol.ts';
 
 /** The workers that wait on a task queue, as the Temporal server knows them. */
 
@@ -7,9 +8,6 @@ export interface Poller {
   identity: string;
   lastSeen: Date;
 }
-
-/** A waiting worker asks again at least this often; one that did not has gone. */
-const POLLING_WITHIN_MS = 75_000;
 
 /** The workers that wait for workflow tasks on a task queue now. */
 export async function pollingWorkers(

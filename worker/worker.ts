@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import Dockerode from 'dockerode';
 import { createActivities } from '../activities/index.ts';
 import { relayAlerts } from '../alerts/relay.ts';
@@ -29,6 +29,7 @@ import { createTools } from '../host/tools.ts';
 import { REAP_WORKFLOW, reapWorkflowId, taskQueueOf } from '../workflows/protocol.ts';
 import { temporalLogger } from './log.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
+import { installRuntime } from './runtime.ts';
 import { logsSteps } from './step-log.ts';
 import { createTurns } from './turns.ts';
 import { foreignFound, foreignWorkers, pollingWorkers, workerIdentity } from './pollers.ts';
@@ -51,7 +52,7 @@ const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.me
 /** Runs a worker until the signal, and first of all reaps what crashed runs left on this host. */
 export async function runWorker(config: Config, { signal, logFile, onReady }: WorkerOptions): Promise<void> {
   const log = openLog(config.host, logFile);
-  Runtime.install({ logger: temporalLogger(log), shutdownSignals: [] });
+  installRuntime(temporalLogger(log), config);
   await createAttempts(config.state).endOrphans();
   const { namespace } = config.temporal;
   const access = await temporalAccess(config.temporal);

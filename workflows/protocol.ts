@@ -32,6 +32,9 @@ export function taskQueueOf(host: string): string {
   return `recipe-sweep-${host}`;
 }
 
+/** A worker that waits on its queue asks again at least this often; one that did not has gone. */
+export const POLLING_WITHIN_MS = 75_000;
+
 /** The schedule of a host's weekly sweep. */
 export function scheduleIdOf(host: string): string {
   return `recipe-sweep-weekly-${host}`;

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import path from 'node:path';
 import { z } from 'zod';
 import { duration } from '../machine/duration.ts';
@@ -16,6 +17,16 @@ const domain = z
   .string()
   .max(120)
   .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'a domain name in lower case, as in ci.example.org');
+
+/** The runtime of the worker resolves no names. */
+const ipAndPort = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[0-9.]+):[0-9]{1,5}$/, 'an IP address and a port, as in 127.0.0.1:9464')
+  .refine((listen) => {
+    const colon = listen.lastIndexOf(':');
+    const port = Number(listen.slice(colon + 1));
+    return isIP(listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1')) !== 0 && port >= 1 && port <= 65_535;
+  }, 'no such IP address or port');
 
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 
@@ -49,6 +60,7 @@ export const CONFIG_SCHEMA = z.strictObject({
       webhookSecretFile: z.string().min(1).exactOptional(),
     })
     .prefault({}),
+  metrics: z.strictObject({ listen: ipAndPort }).exactOptional(),
   alerts: ALERT_TARGETS_SCHEMA.prefault([]),
   docker: z
     .strictObject({

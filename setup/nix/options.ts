@@ -194,7 +194,20 @@ const PUT_OUT_OF_USE = [
     'keycloak',
     'webhookSecretFile',
   ],
-  ...['alerts', 'webhook', 'mail', 'ntfy', 'urlFile', 'to', 'from', 'server', 'user', 'passwordFile'],
+  ...[
+    'alerts',
+    'webhook',
+    'mail',
+    'ntfy',
+    'urlFile',
+    'metrics',
+    'listen',
+    'to',
+    'from',
+    'server',
+    'user',
+    'passwordFile',
+  ],
 ];
 
 /** With the keys that stand in comments, `# tls:` and what is indented below it. */

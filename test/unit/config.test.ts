@@ -75,6 +75,20 @@ test('durations and sizes are numbers once read', async () => {
   expect(limits).toMatchObject({ sweep: 90_000, headroom: 500_000_000 });
 });
 
+test.each([
+  ['127.0.0.1:9464', null],
+  ['[::1]:9464', null],
+  ['localhost:9464', 'an IP address and a port'],
+  ['127.0.0.1', 'an IP address and a port'],
+  ['127.0.0.300:9464', 'no such IP address or port'],
+  ['127.0.0.1:0', 'no such IP address or port'],
+  ['127.0.0.1:65536', 'no such IP address or port'],
+])('metrics at %s', async (listen, why) => {
+  const said = await refusal(`${MINIMAL}metrics: { listen: '${listen}' }`);
+  if (why === null) expect(said).toBe('accepted');
+  else expect(said).toContain(`metrics.listen: ${why}`);
+});
+
 test('several mistakes are named at once, each with its dotted path', async () => {
   const message = await refusal(`
 host: ci-1

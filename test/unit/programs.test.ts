@@ -12,6 +12,7 @@ const FOLDERS = [
   'fixtures',
   'forge',
   'host',
+  'metrics',
   'serve',
   'setup',
   'test',

@@ -62,6 +62,7 @@ beforeEach(async () => {
     secret: SECRET,
     deliveries,
     health: async () => health,
+    metrics: async () => 'recipe_sweep_build_info 1\n',
     evidence: { state, host: 'ci-1' },
     log,
     limits,
@@ -201,6 +202,7 @@ describe('the webhook', () => {
     [405, 'GET', '/webhook', {}],
     [405, 'PUT', '/webhook', {}],
     [405, 'DELETE', '/healthz', {}],
+    [405, 'POST', '/metrics', {}],
     [405, 'POST', '/runs/a/b/', {}],
     [404, 'POST', '/', {}],
     [404, 'POST', '/webhook/', {}],
@@ -364,6 +366,17 @@ describe('the webhook', () => {
     became = async () => ({ became: 'nothing', why: 'it is back' });
     expect((await deliver()).status).toBe(200);
   });
+});
+
+test('metrics are text of Prometheus', async () => {
+  const { status, headers, body } = await send('GET', '/metrics');
+  expect([status, headers['content-type'], body.toString()]).toEqual([
+    200,
+    'text/plain; version=0.0.4; charset=utf-8',
+    'recipe_sweep_build_info 1\n',
+  ]);
+  const head = await send('HEAD', '/metrics');
+  expect([head.status, head.body.length]).toEqual([200, 0]);
 });
 
 describe('health', () => {
