@@ -1,8 +1,10 @@
-import { HIGHEST_LEVEL } from './level.ts';
+import { blameText } from './blame.ts';
+import type { LintProblem } from './level.ts';
 import { outcomeTitle, type Outcome, type TierResult } from './outcome.ts';
 import { quotableLine, quotableMarkdown } from './printable.ts';
 import type { Tested, TestMode } from './recipe-test.ts';
 import type { Revision } from './release.ts';
+import { factsOf, type Fact, type TierFact } from './run-facts.ts';
 import { answerMarker } from './test-request.ts';
 
 /** What is said of a test where it was asked for: a comment that is edited as the test goes on, and a commit's status. */
@@ -22,7 +24,12 @@ export interface TestWord {
   /** What was answered so far. */
   tiers: TierResult[];
   /** How it ended; null while it goes on. */
-  end: { outcome: Outcome; level: number | null } | null;
+  end: {
+    outcome: Outcome;
+    level: number | null;
+    /** Null where it was not looked at; missing from what older versions told. */
+    lint?: LintProblem[] | null;
+  } | null;
 }
 
 /** A commit's status, as forges have them. */
@@ -35,24 +42,21 @@ export interface TestStatus {
 }
 
 /**
- * The comment, in Markdown: of whatever others wrote nothing is a link, an image, HTML or calls anybody. It ends with the
+ * The comment, in Markdown and the order of factsOf(): of whatever others wrote nothing is a link, an image, HTML or calls anybody. It ends with the
  * line by which it is known again.
  */
 export function answerText(
   word: TestWord,
   { request, test, evidence }: { request: number; test: string; evidence: string | null },
 ): string {
-  const { recipe, wanted, commit, tested, tiers, end } = word;
+  const { recipe, wanted, commit, tested, end } = word;
   const mode = tested?.mode ?? wanted;
   const blocks = [
     `**${heading(word)}**`,
     `${mode === 'quick' ? 'Quick lane' : 'Cold test'} of ${recipe} at ${shortCode(commit)}.${
       tested?.why ? ` The quick lane was asked for: ${said(tested.why)}.` : ''
     }`,
-    ...(tested === null ? [] : [fromTo(tested)]),
-    ...(tiers.length === 0 ? [] : [tierTable(tiers)]),
-    ...(end === null ? [] : reasonBlock(end.outcome)),
-    ...(end?.level == null ? [] : [`Level ${end.level} of ${HIGHEST_LEVEL}.`]),
+    ...blocksOf(factsOf(toldOf(word))),
     ...(end !== null && mode === 'quick'
       ? ['A quick result is the lower confidence: nothing was installed anew, backed up or restored.']
       : []),
@@ -101,9 +105,50 @@ function reason(outcome: Outcome): string {
   return 'why' in outcome ? `: ${outcome.why}` : '';
 }
 
-function reasonBlock(outcome: Outcome): string[] {
-  if (outcome.kind === 'FAIL') return [`${outcome.tier}: ${said(outcome.why)}`];
-  return 'why' in outcome ? [said(outcome.why)] : [];
+function toldOf({ tested, tiers, end }: TestWord) {
+  return {
+    asked: { by: 'test' },
+    outcome: end?.outcome ?? null,
+    test: tested,
+    tiers,
+    level: end?.level ?? null,
+    lint: end?.lint ?? null,
+    ...{ release: null, spentMs: null, notes: [], leftovers: null },
+  } as const;
+}
+
+/** What is said by the heading, or is for the host's operators, has no block. */
+function blocksOf(facts: readonly Fact[]): string[] {
+  const tiers = facts.filter((fact) => fact.about === 'tier');
+  return facts.flatMap((fact): string[] => {
+    switch (fact.about) {
+      case 'why':
+        return [said(fact.text)];
+      case 'blame':
+        return [`Whose it is: ${blameText(fact)}.`];
+      case 'tested':
+        return [fromTo(fact.tested)];
+      case 'tier':
+        return fact === tiers[0] ? [tierTable(tiers)] : [];
+      case 'level':
+        return [levelText(fact)];
+      case 'outcome':
+      case 'release':
+      case 'promote':
+      case 'canonical':
+      case 'lint':
+      case 'time':
+      case 'note':
+      case 'left':
+      case 'unrecorded':
+      case 'evidence':
+        return [];
+    }
+  });
+}
+
+function levelText({ level, highest, missed }: Extract<Fact, { about: 'level' }>): string {
+  return `Level ${level} of ${highest}${missed === null ? '' : `; not ${level + 1}: ${missed}`}.`;
 }
 
 function fromTo({ base, head }: Tested): string {
@@ -116,12 +161,11 @@ function revision({ version, commit }: Revision): string {
   return version === null ? shortCode(commit) : `${said(version)} (${shortCode(commit)})`;
 }
 
-/** What failed says why below the table, once. */
-function tierTable(tiers: readonly TierResult[]): string {
-  const rows = tiers.map((one) => {
-    const took = 'ms' in one && one.ms !== undefined ? `${Math.round(one.ms / 1000)} s` : '';
-    const note = one.result === 'skipped' ? one.reason : one.result === 'pass' ? (one.note ?? '') : '';
-    return `| ${one.tier} | ${one.result} | ${took} | ${said(note)} |`;
+/** What failed says why above the table, once. */
+function tierTable(tiers: readonly TierFact[]): string {
+  const rows = tiers.map(({ tier, result, ms, note }) => {
+    const took = ms === null ? '' : `${Math.round(ms / 1000)} s`;
+    return `| ${tier} | ${result} | ${took} | ${said(note ?? '')} |`;
   });
   return ['| tier | result | took | |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }

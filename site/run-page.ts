@@ -28,8 +28,10 @@ export function runPage(host: string, view: RunView): string {
   const { recipe, asked, started, ended, workflow } = result;
   const facts = factsOf(result);
   const tiers = facts.filter((fact): fact is TierFact => fact.about === 'tier');
-  const before = facts.slice(0, tiers[0] === undefined ? undefined : facts.indexOf(tiers[0]));
-  const after = facts.slice(before.length + tiers.length);
+  const firstTier = facts.findIndex(({ about }) => about === 'tier');
+  const isOther = (fact: Fact): fact is Exclude<Fact, TierFact> => fact.about !== 'tier';
+  const before = (firstTier < 0 ? facts : facts.slice(0, firstTier)).filter(isOther);
+  const after = (firstTier < 0 ? [] : facts.slice(firstTier)).filter(isOther);
   const pictures = files.filter(({ isPicture }) => isPicture);
   const body = html` <dl class="facts">
       ${before.map((fact) => factLine(fact, view))}

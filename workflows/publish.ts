@@ -6,11 +6,12 @@ import {
   outcomeTitle,
   type Outcome,
 } from '../domain/outcome.ts';
-import { quotableMarkdown } from '../domain/printable.ts';
 import { pullRequestName, type TestMode } from '../domain/recipe-test.ts';
 import type { RunRef } from '../domain/run.ts';
+import { factsOf } from '../domain/run-facts.ts';
+import { detailsOf } from './details.ts';
 import { SEARCH_ATTRIBUTES, type TestInput } from './protocol.ts';
-import { testedInMarkdown, tiersInMarkdown, type Run } from './run.ts';
+import { toldRun, type Run } from './run.ts';
 
 /** What an operator finds in the Temporal UI: search attributes to filter by, memo and details to read. */
 
@@ -45,20 +46,5 @@ export function publishOutcome(outcome: Outcome, leftovers: string | null): void
 
 /** To read on the run's own page, in place of the step it is at. */
 export function showOutcome(run: Run, outcome: Outcome): void {
-  const evidence = outcomeEvidence(outcome);
-  setCurrentDetails(
-    [
-      `## ${quotableMarkdown(outcomeTitle(outcome))}`,
-      quotableMarkdown(outcomeReason(outcome)),
-      ...(run.release && run.test === null
-        ? [`Release \`${run.release.version}\`, commit \`${run.release.commit}\`.`]
-        : []),
-      ...(run.test === null ? [] : [testedInMarkdown(run.test)]),
-      tiersInMarkdown(run.tiers),
-      ...run.leftovers.map((left) => `**Left behind**: ${quotableMarkdown(left)}`),
-      ...run.notes.map((note) => `Note: ${quotableMarkdown(note)}`),
-      ...(run.unrecorded === null ? [] : [`**Not on disk**: ${quotableMarkdown(run.unrecorded)}`]),
-      ...(evidence ? [`Evidence: \`${evidence}\``] : []),
-    ].join('\n\n'),
-  );
+  setCurrentDetails(detailsOf(factsOf(toldRun(run, outcome))).join('\n\n'));
 }

@@ -8,7 +8,6 @@ import {
 import type { Head } from '../activities/recipe-test.ts';
 import type { TestWord } from '../domain/answer.ts';
 import type { ProvidedDependency } from '../domain/dependency.ts';
-import { levelOf } from '../domain/level.ts';
 import { outcomeTitle, TIERS, type Outcome } from '../domain/outcome.ts';
 import { pullRequestName, type TestMode } from '../domain/recipe-test.ts';
 import type { Release } from '../domain/release.ts';
@@ -21,7 +20,7 @@ import type { RecipeSweepResult, RecipeTestResult, TestInput } from './protocol.
 import { publishOutcome, showOutcome, testAttributes } from './publish.ts';
 import { quickLane } from './quick-lane.ts';
 import { noVerdict, record, withDependencies } from './run-end.ts';
-import { openRun, type Run } from './run.ts';
+import { levelReached, openRun, type Run } from './run.ts';
 import { cleanupSteps, hostSteps, openingSteps, UNREAD } from './steps.ts';
 import { openTurn, SUPERSEDED, type Turn } from './turn.ts';
 
@@ -81,8 +80,8 @@ export async function recipeTestWorkflow(input: TestInput): Promise<RecipeTestRe
     test,
   );
   const { outcome } = result;
-  const level = outcome.kind === 'SKIP' || outcome.kind === 'ERROR' ? null : levelOf(run.tiers, run.lint);
-  const unsaid = await answer.end(word({ outcome, level }));
+  const level = levelReached(run, outcome);
+  const unsaid = await answer.end(word({ outcome, level, lint: run.lint }));
   if (unsaid !== null) {
     run.notes.push(`the last word was not said where it was asked for: ${unsaid}`);
     showOutcome(run, outcome);

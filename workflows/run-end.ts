@@ -1,11 +1,10 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { ProvidedDependency } from '../domain/dependency.ts';
-import { levelOf } from '../domain/level.ts';
 import { outcomeReason, outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
 import { faultOf, reasonOf } from './input.ts';
 import type { RecipeSweepResult } from './protocol.ts';
 import { publishOutcome, showOutcome } from './publish.ts';
-import type { Run } from './run.ts';
+import { leftoversOf, levelReached, type Run } from './run.ts';
 
 /** What every run of a recipe has in common at its edges, whoever asked for it. */
 
@@ -42,7 +41,7 @@ export async function withDependencies<T>(
  */
 export async function record(run: Run, found: Outcome): Promise<RecipeSweepResult> {
   const { ref, notes, release, tiers, lint, startedMs } = run;
-  const leftovers = run.leftovers.length === 0 ? null : run.leftovers.join('; ');
+  const leftovers = leftoversOf(run);
   publishOutcome(found, leftovers);
   const onDisk = await run.afterwards(
     'record',
@@ -57,7 +56,7 @@ export async function record(run: Run, found: Outcome): Promise<RecipeSweepResul
         release,
         test: run.test,
         tiers,
-        level: found.kind === 'SKIP' || found.kind === 'ERROR' ? null : levelOf(tiers, lint),
+        level: levelReached(run, found),
         lint,
         startedMs,
         endedMs: Date.now(),

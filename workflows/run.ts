@@ -1,10 +1,11 @@
 import { CancellationScope, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
-import type { LintProblem } from '../domain/level.ts';
-import type { TierResult } from '../domain/outcome.ts';
-import { quotableMarkdown } from '../domain/printable.ts';
+import { levelOf, type LintProblem } from '../domain/level.ts';
+import type { Outcome, TierResult } from '../domain/outcome.ts';
 import type { Tested } from '../domain/recipe-test.ts';
-import type { Release, Revision } from '../domain/release.ts';
+import type { Release } from '../domain/release.ts';
 import type { RunRef, SweepSettings } from '../domain/run.ts';
+import { factsOf, type ToldRun } from '../domain/run-facts.ts';
+import { detailsOf } from './details.ts';
 import { reasonOf } from './input.ts';
 import { stepQuery, type RecipeSweepInput, type Step } from './protocol.ts';
 import { recipeSteps, type RecipeSteps } from './steps.ts';
@@ -79,8 +80,7 @@ export function openRun(
     enter(step) {
       run.step = step;
       sinceMs = Date.now();
-      const tested = run.test === null ? [] : [testedInMarkdown(run.test)];
-      setCurrentDetails([`## ${step}`, ...tested, tiersInMarkdown(run.tiers)].join('\n\n'));
+      setCurrentDetails([`## ${step}`, ...detailsOf(factsOf(toldRun(run, null)))].join('\n\n'));
       onStep();
     },
     async ask(step, summary, body) {
@@ -106,20 +106,25 @@ export function openRun(
   return run;
 }
 
-/** What a test tests, and how. */
-export function testedInMarkdown({ mode, why, head, base }: Tested): string {
-  const of = ({ version, commit }: Revision): string =>
-    version === null ? `\`${commit}\`` : `${quotableMarkdown(version)} (\`${commit}\`)`;
-  const from = base === null ? '' : `${of(base)} → `;
-  return `${mode}${why === null ? '' : `, since ${quotableMarkdown(why)}`}: ${from}${of(head)}`;
+/** How far a run that ended so has proven what it tested; null where that tested nothing, or broke. */
+export function levelReached({ tiers, lint }: Pick<Run, 'tiers' | 'lint'>, { kind }: Outcome): number | null {
+  return kind === 'SKIP' || kind === 'ERROR' ? null : levelOf(tiers, lint);
 }
 
-/** What was asked of the cold deployment so far, and what it answered. */
-export function tiersInMarkdown(tiers: readonly TierResult[]): string {
-  return tiers
-    .map((tier) => {
-      const said = 'reason' in tier ? tier.reason : 'note' in tier ? tier.note : undefined;
-      return `- ${tier.tier}: ${tier.result}${said === undefined ? '' : ` (${quotableMarkdown(said)})`}`;
-    })
-    .join('\n');
+/** What can be told of it by now; the outcome is null while it goes on. */
+export function toldRun(run: Run, outcome: Outcome | null): ToldRun {
+  const { ref, release, test, tiers, lint, notes, unrecorded } = run;
+  return {
+    asked: ref.asked,
+    outcome,
+    level: outcome === null ? null : levelReached(run, outcome),
+    leftovers: leftoversOf(run),
+    spentMs: null,
+    ...{ release, test, tiers, lint, notes, unrecorded },
+  };
+}
+
+/** What is left of it as one text; null when nothing is. */
+export function leftoversOf({ leftovers }: Pick<Run, 'leftovers'>): string | null {
+  return leftovers.length === 0 ? null : leftovers.join('; ');
 }

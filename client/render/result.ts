@@ -1,60 +1,95 @@
 import path from 'node:path';
 import { bold, dim, green, red, yellow } from 'yoctocolors';
-import { HIGHEST_LEVEL, missedAfter, type LintProblem } from '../../domain/level.ts';
-import { EXPECTED, outcomeReason, outcomeTitle, type TierResult } from '../../domain/outcome.ts';
+import { blameText } from '../../domain/blame.ts';
+import type { LintProblem } from '../../domain/level.ts';
 import type { Tested } from '../../domain/recipe-test.ts';
 import type { Revision } from '../../domain/release.ts';
+import type { RecipeResult } from '../../domain/report.ts';
+import { factsOf, type Fact, type TierFact } from '../../domain/run-facts.ts';
 import { spentText } from '../../domain/time-spent.ts';
-import { EXPECTED_OF_PROMOTE, type RecipeResult } from '../../domain/report.ts';
 import { colourOutcome, nearPath } from './outcomes.ts';
 import { formatDuration } from '../../domain/quantities.ts';
-import { oneLine, wrapped } from './terminal.ts';
+import { oneLine, withWhole, wrapped } from './terminal.ts';
 
-/** What it is about, how long that took, and a text that goes on below itself where it is long, but for a path. */
-type Line = [about: string, took: string, text: string, path?: string];
+/** What it is about, how long that took, a text that goes on below itself where it is long, and a path at its end, which stays whole. */
+type Line = [about: string, took: string, text: string, whole?: string];
 
 const ABOUT_WIDTH = 'canonical'.length + 1;
 const TOOK_WIDTH = '59m 59s'.length;
 const INDENT = '  ';
 
 /**
- * What became of one release, to be read from top to bottom: each tier with its time; of what failed, what was
- * expected, what was seen and the file with the rest; the level, and what keeps it from the next. `folder` is
- * where the run's files are; null where they are not known. Paths are never wrapped, since they are there to be copied.
+ * What became of one release, to be read from top to bottom, in the order of factsOf(): how it ended and whose that is; each
+ * tier with its time; of what failed, what was expected, what was seen and the file with the rest; the level, and what keeps
+ * it from the next. `folder` is where the run's files are, `page` its page; null where there is none, or it is not known.
  */
 export function renderResult(
   result: RecipeResult,
-  { folder, columns, cwd }: { folder: string | null; columns: number | null; cwd: string },
+  {
+    folder,
+    page = null,
+    columns,
+    cwd,
+  }: { folder: string | null; page?: string | null; columns: number | null; cwd: string },
 ): string {
-  const { recipe, release, test, outcome, leftovers, notes, tiers, level, lint, spentMs } = result;
-  const { started, ended } = result;
+  const { recipe, release } = result;
   const what = bold(oneLine(release === null ? recipe : `${recipe} ${release.version}`));
-  const took = formatDuration(Date.parse(ended) - Date.parse(started));
   const near = (file: string): string => oneLine(nearPath(file, cwd));
-
-  const lines = [
-    ...(test === null ? [] : [testedLine(test)]),
-    ...tiers.flatMap((tier) => tierLines(tier, near)),
+  const [head, ...more] = factsOf(result).flatMap((fact) => linesOf(fact, what, near));
+  const lines: Line[] = [
+    ...joined(more),
+    ...(folder === null ? [] : ([['files', '', '', `${near(folder)}${path.sep}`]] satisfies Line[])),
+    ...(page === null ? [] : ([['page', '', '', page]] satisfies Line[])),
   ];
-  if (outcome.kind === 'GREEN-BUT-PROMOTE-FAILED') {
-    const { why, evidence } = outcome;
-    lines.push(['promote', '', red('fail')], ...failureLines(EXPECTED_OF_PROMOTE, why, evidence, near));
-  }
-  if (outcome.kind === 'ERROR') lines.push(['stopped', '', oneLine(outcomeReason(outcome))]);
-  if ('canonical' in outcome) lines.push(['canonical', '', oneLine(outcome.canonical ?? 'none')]);
-  if (level !== null) lines.push(['level', '', levelText(level, result)]);
-  if (lint !== null) lines.push(...lintLines(lint));
-  if (spentMs !== null) lines.push(['time', '', spentText(spentMs)]);
-  lines.push(...notes.map((note, at): Line => [at === 0 ? 'notes' : '', '', oneLine(note)]));
-  if (leftovers !== null) lines.push(['left', '', yellow(oneLine(leftovers))]);
-  if (folder !== null) lines.push(['files', '', '', `${near(folder)}${path.sep}`]);
-
-  const head = `${what}: ${colourOutcome(oneLine(outcomeTitle(outcome)))} ${dim(`after ${took}`)}`;
-  return [head, ...lines.flatMap((line) => laidOut(line, columns))].join('\n');
+  const [title = '', ...rest] = wrapped(head?.[2] ?? what, columns === null ? null : columns - INDENT.length);
+  return [
+    title,
+    ...rest.map((line) => `${INDENT}${line}`),
+    ...lines.flatMap((line) => laidOut(line, columns)),
+  ].join('\n');
 }
 
-function testedLine(tested: Tested): Line {
-  return ['test', '', oneLine(testedText(tested))];
+/** What of it is told by a run's folder, or stands in the head, has no line. */
+function linesOf(fact: Fact, what: string, near: (file: string) => string): Line[] {
+  switch (fact.about) {
+    case 'outcome': {
+      const took = fact.tookMs === null ? '' : ` ${dim(`after ${formatDuration(fact.tookMs)}`)}`;
+      return [['', '', `${what}: ${colourOutcome(oneLine(fact.title))}${took}`]];
+    }
+    case 'why':
+      return fact.by === null ? [['why', '', oneLine(fact.text)]] : [];
+    case 'blame':
+      return [['whose', '', blameText(fact)]];
+    case 'release':
+      return [];
+    case 'tested':
+      return [['test', '', oneLine(testedText(fact.tested))]];
+    case 'tier':
+      return tierLines(fact, near);
+    case 'promote':
+      return [['promote', '', red('fail')], ...failureLines(fact.expected, fact.seen, fact.evidence, near)];
+    case 'canonical':
+      return [['canonical', '', oneLine(fact.version ?? 'none')]];
+    case 'level':
+      return [['level', '', levelText(fact)]];
+    case 'lint':
+      return lintLines(fact.problems);
+    case 'time':
+      return [['time', '', spentText(fact.spentMs)]];
+    case 'note':
+      return [['notes', '', oneLine(fact.text)]];
+    case 'left':
+      return [['left', '', yellow(oneLine(fact.text))]];
+    case 'unrecorded':
+      return [['unwritten', '', yellow(oneLine(fact.text))]];
+    case 'evidence':
+      return [];
+  }
+}
+
+/** Several of one kind are named once. */
+function joined(lines: readonly Line[]): Line[] {
+  return lines.map(([about, ...rest], at) => [lines[at - 1]?.[0] === about ? '' : about, ...rest]);
 }
 
 /** How a test tested what, as in `cold: 3.0.1+v2.0.0 (1a2b3c4d5e6f) → 3.1.0+v2.0.0 (6f5e4d3c2b1a)`. */
@@ -66,25 +101,26 @@ export function testedText({ mode, why, pullRequest, base, head }: Tested): stri
   return `${how}: ${from}${of(head)}${pullRequest === null ? '' : ` of pull request ${pullRequest}`}`;
 }
 
-function tierLines(tier: TierResult, near: (file: string) => string): Line[] {
-  const took = 'ms' in tier && tier.ms !== undefined ? formatDuration(tier.ms) : '';
-  switch (tier.result) {
+function tierLines(fact: TierFact, near: (file: string) => string): Line[] {
+  const { tier, note, ms } = fact;
+  const took = ms === null ? '' : formatDuration(ms);
+  switch (fact.result) {
     case 'pass':
-      return [[tier.tier, took, passText(tier.note)]];
+      return [[tier, took, passText(note)]];
     case 'fail':
       return [
-        [tier.tier, took, red('fail')],
-        ...failureLines(EXPECTED[tier.tier], tier.reason, tier.evidence, near),
+        [tier, took, red('fail')],
+        ...failureLines(fact.expected, fact.seen ?? '', fact.evidence, near),
       ];
     case 'skipped':
-      return [[tier.tier, '', `skipped: ${oneLine(tier.reason)}`]];
+      return [[tier, '', `skipped: ${oneLine(note ?? '')}`]];
     case 'not reached':
-      return [[tier.tier, '', dim('not reached')]];
+      return [[tier, '', dim('not reached')]];
   }
 }
 
-function passText(note: string | undefined): string {
-  return note === undefined ? green('pass') : `${green('pass')}, ${yellow(oneLine(note))}`;
+function passText(note: string | null): string {
+  return note === null ? green('pass') : `${green('pass')}, ${yellow(oneLine(note))}`;
 }
 
 function failureLines(
@@ -100,22 +136,22 @@ function failureLines(
   ];
 }
 
-function levelText(level: number, { tiers, lint }: RecipeResult): string {
-  const missed = missedAfter(level, tiers, lint);
-  return `${level} of ${HIGHEST_LEVEL}${missed === null ? '' : `; not ${level + 1}: ${missed}`}`;
+function levelText({ level, highest, missed }: Extract<Fact, { about: 'level' }>): string {
+  return `${level} of ${highest}${missed === null ? '' : `; not ${level + 1}: ${missed}`}`;
 }
 
 function lintLines(problems: readonly LintProblem[]): Line[] {
   if (problems.length === 0) return [['lint', '', 'no problems']];
-  return problems.map(({ rule, file, line, what }, at) => [
-    at === 0 ? 'lint' : '',
+  return problems.map(({ rule, file, line, what }) => [
+    'lint',
     '',
     oneLine(`${file}${line === null ? '' : `:${line}`} ${rule}: ${what}`),
   ]);
 }
 
-function laidOut([about, took, text, file = '']: Line, columns: number | null): string[] {
+function laidOut([about, took, text, whole = '']: Line, columns: number | null): string[] {
   const begin = `${INDENT}${about.padEnd(ABOUT_WIDTH)}${took.padStart(TOOK_WIDTH)}${INDENT}`;
-  const [first = '', ...more] = wrapped(text, columns === null ? null : columns - begin.length);
-  return [`${begin}${first}${file}`.trimEnd(), ...more.map((line) => `${' '.repeat(begin.length)}${line}`)];
+  const [first = '', ...more] = wrapped(text, columns === null ? null : Math.max(1, columns - begin.length));
+  const lines = [`${begin}${first}`, ...more.map((line) => `${' '.repeat(begin.length)}${line}`)];
+  return withWhole(lines, whole, columns, INDENT.repeat(2));
 }

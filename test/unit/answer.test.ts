@@ -70,13 +70,25 @@ describe('the comment', () => {
     expect(said).toContain('Base 1.0.0+1 (`aaaaaaaaaa`) → head 1.1.0+1 (`bbbbbbbbbb`).');
   });
 
-  test('says tier by tier how it ended, why once, the level, and where the evidence is', () => {
+  test('says how it ended, why once and whose it is, then tier by tier, the level, and where the evidence is', () => {
     const said = text(failed, 'https://ci.example.org/runs/test-1/hedgedoc/');
+    const inOrder = [
+      '**FAIL**',
+      'upgrade: app',
+      'Whose it is: the package: ',
+      'Base 1.0.0',
+      '| install',
+      'Level 1',
+    ];
+    const places = inOrder.map((part) => said.indexOf(part));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(said).not.toContain('sweep tries it again');
     expect(said).toContain('**FAIL**');
     expect(said.split('app: exited with 1')).toHaveLength(2);
     expect(said).toContain('| install | pass | 9 s | nobody was asked |\n| upgrade | fail | 21 s |  |');
     expect(said).toContain('upgrade: app: exited with 1');
-    expect(said).toContain('Level 1 of 5.');
+    expect(said).toContain('Level 1 of 5; not 2: upgrade failed.');
     expect(said).toContain('[Evidence](https://ci.example.org/runs/test-1/hedgedoc/) of test `test-1`.');
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { renderResult } from '../../client/render/result.ts';
-import { wrapped } from '../../client/render/terminal.ts';
+import { columnsOf, wrapped } from '../../client/render/terminal.ts';
 import { TIERS } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { timeSpent } from '../../domain/time-spent.ts';
@@ -81,18 +81,22 @@ describe('a result that a person reads', () => {
   test('of a red tier says what was expected, what was seen, and where the rest is', () => {
     expect(shown(red)).toEqual([
       'gitea 3.6.0+1.24.2: FAIL after 4m 02s',
+      '  whose              the package: its maintainer mends it in a new release; the',
+      '                     next sweep tries it again',
       '  install    1m 01s  pass',
       '  upgrade        9s  fail',
       '                     expected: the release over the base in place, converged and',
       '                     answering, with the data written before',
       '                     seen: app: exited with 1',
-      `                     the rest: ${LOG}`,
+      '                     the rest:',
+      `    ${LOG}`,
       '  backup             not reached',
       '  restore            not reached',
       '  custom             not reached',
       '  canonical          3.5.0+1.24.1',
       '  level              1 of 5; not 2: upgrade failed',
-      `  files              ${FOLDER}/`,
+      '  files',
+      `    ${FOLDER}/`,
     ]);
   });
 
@@ -134,11 +138,13 @@ describe('a result that a person reads', () => {
     expect(lines).toContain('  level              2 of 5; not 3: backup was skipped');
   });
 
-  test('without a verdict says where it stopped', () => {
+  test('without a verdict says why, and whose that is, before anything else', () => {
     const outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'at backup: no disk' } as const;
-    expect(shown({ ...red, outcome, tiers: red.tiers.slice(0, 1) })).toContain(
-      '  stopped            at backup: no disk',
-    );
+    expect(shown({ ...red, outcome, tiers: red.tiers.slice(0, 1) }).slice(1, 4)).toEqual([
+      '  why                at backup: no disk',
+      '  whose              this host: an operator looks at what it names; the next',
+      '                     sweep tries it again',
+    ]);
   });
 
   test('names each lint problem with its place', () => {
@@ -166,7 +172,7 @@ describe('a result that a person reads', () => {
     const reason = 'word '.repeat(60);
     const tiers = red.tiers.map((tier) => (tier.result === 'fail' ? { ...tier, reason } : tier));
     const long = shown({ ...red, tiers }).filter((line) => line.length > 80);
-    expect(long).toEqual([`                     the rest: ${LOG}`, `  files              ${FOLDER}/`]);
+    expect(long).toEqual([`    ${LOG}`]);
   });
 
   test('what an app said cannot steer the terminal', () => {
@@ -181,10 +187,26 @@ describe('a result that a person reads', () => {
 test.each([
   ['a bb ccc', 4, ['a bb', 'ccc']],
   ['a bb ccc', null, ['a bb ccc']],
-  ['/a/long/path b', 4, ['/a/long/path', 'b']],
+  ['see /a/long/path b', 4, ['see', '/a/long/path', 'b']],
+  ['"https://a.b/c"', 4, ['"https://a.b/c"']],
+  ['abcdefghij k', 4, ['abcd', 'efgh', 'ij k']],
+  ['\u001b[31mabcdef\u001b[39m', 4, ['\u001b[31mabcd', 'ef\u001b[39m']],
+  ['漢字漢字', 5, ['漢字', '漢字']],
   ['', 4, ['']],
 ])('%j in %s columns', (line, columns, lines) => {
   expect(wrapped(line, columns)).toEqual(lines);
+});
+
+test.each([
+  [120, undefined, 120],
+  [120, '60', 120],
+  [null, undefined, 80],
+  [null, '', 80],
+  [null, 'wide', 80],
+  [null, '200', 200],
+  [null, '0', null],
+])('a terminal of %s columns, and COLUMNS as %s, make lines of %s', (terminal, variable, columns) => {
+  expect(columnsOf(terminal, variable)).toBe(columns);
 });
 
 test('a result says what was noted beside it, each on a line', () => {
