@@ -49,6 +49,7 @@ buildNpmPackage {
       ../recipes
       ../serve
       ../setup
+      ../site
       ../tsconfig.build.json
       ../tsconfig.json
       ../worker

@@ -1,20 +1,21 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../domain/fault.ts';
 import { createForge } from '../forge/gitea.ts';
 import type { Config } from '../host/config/config.ts';
-import { forgeAccess, mirrorOnForge } from '../host/config/forge-access.ts';
+import { forgeAccess, mirrorOnForge, type ForgeAccess } from '../host/config/forge-access.ts';
 import { webhookSecret } from '../host/config/webhook-secret.ts';
 import { openLog } from '../host/machine/log.ts';
 import { createRecipes } from '../host/recipes/recipes.ts';
 import { createSeenComments } from '../host/store/seen-comments.ts';
 import { createMetrics } from '../metrics/collector.ts';
-import { createDeliveries } from './deliveries.ts';
+import { createDeliveries, type Deliveries, type Log } from './deliveries.ts';
 import { createHealth } from './health.ts';
 import { keepLooking, lookForMissed } from './missed.ts';
 import { patientForge } from './patient-forge.ts';
 import { consider, type AskedForge, type Mirror } from './requests.ts';
 import { createDoors, LIMITS, listen } from './server.ts';
-import { openTemporal } from './temporal.ts';
+import { openTemporal, type Temporal } from './temporal.ts';
 
 /** Gitea writes the event of a push in a queue of its own, mostly within a second. */
 const PUSH_TOLD_MS = 2_000;
@@ -40,19 +41,14 @@ const METRICS_FRESH_MS = 5_000;
 const PACE = { everyMs: 3_600_000, soonMs: 60_000 };
 
 /**
- * The bridge between the forge and the Temporal server, until the signal. Neither needs to answer when it starts. Throws
- * Fault BadConfig where the configuration lacks what it needs.
+ * Shows the report site and the numbers, and is the bridge between the forge and the Temporal server where there is a forge,
+ * until the signal. None of them needs to answer when it starts. Throws Fault BadConfig where the configuration lacks what it
+ * needs.
  */
 export async function runServe(config: Config, { signal, logFile, onReady }: ServeOptions): Promise<void> {
   const { host, state } = config;
   const access = await forgeAccess(config);
-  if (access === null) {
-    throw new Fault(
-      'BadConfig',
-      'forge: not set, so there are no pull requests to serve: docs/pull-requests.md',
-    );
-  }
-  const secret = await webhookSecret(config.serve);
+  const secret = access === null ? null : await webhookSecret(config.serve);
   const log = openLog(host, logFile);
   const temporal = await openTemporal(config);
 
@@ -61,8 +57,53 @@ export async function runServe(config: Config, { signal, logFile, onReady }: Ser
   if (signal.aborted) end();
   signal.addEventListener('abort', end, { once: true });
 
+  const bridge =
+    access === null || secret === null
+      ? null
+      : bridgeTo(access, { config, temporal, log, signal: ending.signal });
+  const health = createHealth(
+    { temporal: () => temporal.look(), ...(bridge === null ? {} : { forge: () => bridge.login() }) },
+    HEALTH_FRESH_MS,
+  );
+  const metrics = createMetrics({ config, look: () => temporal.view() }, METRICS_FRESH_MS);
+  const webhook = bridge === null || secret === null ? null : { secret, deliveries: bridge.deliveries };
+  const doors = createDoors({ webhook, health, metrics, evidence: { state, host }, log, limits: LIMITS });
+  try {
+    const open = await listen(doors, config.serve.listen, { limits: LIMITS, log });
+    try {
+      log.info({ listen: open.address, forge: config.forge?.url ?? null }, 'serve listens');
+      onReady?.(open.address);
+      await (bridge?.look() ?? ended(ending.signal));
+    } finally {
+      await open.close();
+      log.info({}, 'serve ends');
+    }
+  } finally {
+    signal.removeEventListener('abort', end);
+    await temporal.close();
+  }
+}
+
+async function ended(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}
+
+interface Bridge {
+  deliveries: Deliveries;
+  /** Throws where the forge does not answer, or does not let us in. */
+  login(): Promise<unknown>;
+  /** Looks for comments that nobody told of, until the signal. */
+  look(): Promise<void>;
+}
+
+/** From the forge's comments to workflows. */
+function bridgeTo(
+  access: ForgeAccess,
+  { config, temporal, log, signal }: { config: Config; temporal: Temporal; log: Log; signal: AbortSignal },
+): Bridge {
+  const { host, state } = config;
   const askedFor = (patienceMs: number): AskedForge =>
-    patientForge((until) => createForge({ ...access, signal: until }), patienceMs, ending.signal);
+    patientForge((until) => createForge({ ...access, signal: until }), patienceMs, signal);
   const forge = askedFor(PATIENCE_MS);
   const mirrors = (): Promise<Mirror[]> => mirrorsOf(config);
   let left = (): void => undefined;
@@ -75,41 +116,20 @@ export async function runServe(config: Config, { signal, logFile, onReady }: Ser
     onLeft: () => left(),
     log,
   });
-  const health = createHealth(
-    { temporal: () => temporal.look(), forge: () => askedFor(HEALTH_PATIENCE_MS).login() },
-    HEALTH_FRESH_MS,
-  );
-  const metrics = createMetrics({ config, look: () => temporal.view() }, METRICS_FRESH_MS);
-  const doors = createDoors({
-    secret,
-    deliveries,
-    health,
-    metrics,
-    evidence: { state, host },
-    log,
-    limits: LIMITS,
-  });
   const seen = createSeenComments(state);
-  try {
-    const open = await listen(doors, config.serve.listen, { limits: LIMITS, log });
-    try {
-      log.info({ listen: open.address }, 'serve listens');
-      onReady?.(open.address);
+  return {
+    deliveries,
+    login: () => askedFor(HEALTH_PATIENCE_MS).login(),
+    async look() {
       const looking = keepLooking(
         () => lookForMissed({ forge, mirrors, seen, consider: deliveries.take, now: new Date(), log }),
         PACE,
-        ending.signal,
+        signal,
       );
       ({ left } = looking);
       await looking.ended;
-    } finally {
-      await open.close();
-      log.info({}, 'serve ends');
-    }
-  } finally {
-    signal.removeEventListener('abort', end);
-    await temporal.close();
-  }
+    },
+  };
 }
 
 /** Those enrolled recipes whose mirrors are on the forge. */

@@ -7,6 +7,8 @@ import { Hono, type Context } from 'hono';
 import { Fault, messageOf } from '../domain/fault.ts';
 import { quotableLine } from '../domain/printable.ts';
 import { inWords, type Deliveries, type Log } from './deliveries.ts';
+import { POLICY } from '../site/html.ts';
+import { findPage } from './site.ts';
 import { findEvidence, listingPage } from './evidence.ts';
 import { METRICS_TYPE } from '../metrics/collector.ts';
 import type { Health } from './health.ts';
@@ -39,8 +41,8 @@ export const LIMITS: Limits = {
 };
 
 export interface Doors {
-  secret: string;
-  deliveries: Deliveries;
+  /** Null where there is no forge to tell of comments. */
+  webhook: { secret: string; deliveries: Deliveries } | null;
   health: () => Promise<Health>;
   /** What Prometheus scrapes. */
   metrics: () => Promise<string>;
@@ -55,15 +57,7 @@ type Asked = Context<Bindings>;
 export const WEBHOOK_PATH = '/webhook';
 
 /** What each request is answered. */
-export function createDoors({
-  secret,
-  deliveries,
-  health,
-  metrics,
-  evidence,
-  log,
-  limits,
-}: Doors): Hono<Bindings> {
+export function createDoors({ webhook, health, metrics, evidence, log, limits }: Doors): Hono<Bindings> {
   const app = new Hono<Bindings>();
 
   /** One line in the log, without anything of the body. */
@@ -83,9 +77,9 @@ export function createDoors({
   app.use(async (c, next) => {
     await next();
     c.header('x-content-type-options', 'nosniff');
-    c.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    c.header('content-security-policy', `${POLICY}; sandbox`);
     c.header('referrer-policy', 'no-referrer');
-    c.header('cache-control', 'no-store');
+    c.header('cache-control', 'no-cache');
   });
   app.notFound((c) => refused(c, 404, 'nothing is here'));
   app.onError((error, c) => {
@@ -94,6 +88,8 @@ export function createDoors({
   });
 
   app.post(WEBHOOK_PATH, async (c) => {
+    if (webhook === null) return refused(c, 404, 'no forge is configured here: docs/pull-requests.md');
+    const { secret, deliveries } = webhook;
     if (!/^application\/json\s*(?:;|$)/i.test(c.req.header('content-type') ?? '')) {
       return refused(c, 415, "not application/json: that is to be the webhook's content type");
     }
@@ -131,9 +127,15 @@ export function createDoors({
   app.get('/metrics', async (c) => c.body(await metrics(), 200, { 'content-type': METRICS_TYPE }));
   app.all('/metrics', wrongMethod('GET, HEAD'));
 
-  app.get('/runs/*', async (c) => {
+  app.get('*', async (c) => {
     const { pathname } = new URL(c.req.url);
-    const found = await findEvidence(evidence, pathname.slice('/runs/'.length), c.req.method === 'HEAD');
+    const head = c.req.method === 'HEAD';
+    const page = await findPage(evidence, pathname.slice(1), head);
+    // Of a test that goes on there is no page yet, and of its files none.
+    const found =
+      page.is === 'nothing' && pathname.startsWith('/runs/')
+        ? await findEvidence(evidence, pathname.slice('/runs/'.length), head)
+        : page;
     switch (found.is) {
       case 'nothing':
         return refused(c, 404, 'nothing is here');

@@ -118,7 +118,7 @@ export function stepPage({ host, step, files, folder, run: [who, recipe] }: Step
       const anchor = anchorOf(file);
       const name = nameIn(file);
       const where = html`<code>${shownText(path.join(folder, ...file.parts))}</code>`;
-      return html`<section aria-labelledby="${anchor}">
+      return html`<section>
         <h2 id="${anchor}">${name}</h2>
         <p class="meta">${formatBytes(file.bytes)}, on the host at ${where}${howShown(shown)}</p>
         ${shown.is === 'text' ? html`<pre class="file" tabindex="0" role="region" aria-labelledby="${anchor}">${shownText(shown.text)}</pre>` : ''}

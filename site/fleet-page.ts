@@ -1,6 +1,5 @@
 import { diskText, estimateText } from '../domain/disk.ts';
-import { outcomeReason, outcomeTitle } from '../domain/outcome.ts';
-import type { IndexedRun } from '../domain/run-history.ts';
+import { outcomeTitle } from '../domain/outcome.ts';
 import { NEWS, STANDING_IN_WORDS, STANDINGS, tellingRun } from '../domain/standing.ts';
 import { compact, day, html, linkTo, moment, page, raw, said, saidLines, type Html } from './html.ts';
 import {
@@ -11,7 +10,7 @@ import {
   type SiteRecipe,
   type SweepColumn,
 } from './read.ts';
-import { counted, LEGEND, markOf, outcomeMark, standingMark } from './words.ts';
+import { counted, LEGEND, markOf, outcomeMark, reasonBeside, standingMark } from './words.ts';
 
 /** The page that Monday begins with: what changed, who is to do what, and every recipe over the last sweeps. */
 
@@ -29,14 +28,14 @@ export interface Links {
 }
 
 export function fleetPage(data: SiteData, links: Links): string {
-  const { host, recipes, report, problems } = data;
+  const { host, report, problems } = data;
   const body = html` ${summary(data)} ${nowSection(data, links)} ${changesSection(data, links)}
   ${alertsSection(data)} ${matrixSection(data)} ${report === null ? '' : sweepSection(data)}
   ${unsweptSection(data)}
   ${
     problems.length === 0
       ? ''
-      : html`<section aria-labelledby="unread">
+      : html`<section>
           <h2 id="unread">What could not be read</h2>
           <ul>
             ${problems.map((line) => html`<li>${said(line)}</li>`)}
@@ -63,14 +62,16 @@ function summary({ recipes, asOf }: SiteData): Html {
 
 function nowSection({ now, report }: SiteData, links: Links): Html {
   const { holder, schedule } = now;
-  return html`<section aria-labelledby="now">
+  return html`<section>
     <h2 id="now">Now</h2>
     <dl class="facts">
       <dt>Running</dt>
       <dd>
         ${
-          holder === null
-            ? 'nothing'
+          typeof holder !== 'object' || holder === null
+            ? holder === null
+              ? 'nothing'
+              : 'not known: the Temporal server did not say'
             : html`${said(holder.what)}: ${said(holder.step)}, since ${moment(holder.since)} (<a
                   href="${links.temporal(holder.workflowId)}"
                   >Temporal</a
@@ -111,7 +112,7 @@ function changesSection(data: SiteData, links: Links): Html {
   const told = recipes.filter(({ standing }) => NEWS.has(standing.is) || standing.is === 'red');
   const groups = STANDINGS.filter((is) => told.some(({ standing }) => standing.is === is));
   const isNew = told.some(({ standing }) => NEWS.has(standing.is));
-  return html`<section aria-labelledby="changed">
+  return html`<section>
     <h2 id="changed">What changed since last week</h2>
     ${isNew ? '' : html`<p>Nothing: no recipe turned red or green, and none is held or blocked.</p>`}
     ${groups.map((is) => {
@@ -139,7 +140,7 @@ function changeItem(one: SiteRecipe, data: SiteData, links: Links): Html {
   const evidence = run && links.evidence.get(run.run);
   const of = html`<span class="unseen"> of ${recipe}</span>`;
   const facts = [
-    since === null ? null : html`Since ${day(since)}.`,
+    since === null || since === redSince ? null : html`Since ${day(since)}.`,
     redSince === null ? null : html`Red since ${day(redSince)}, over ${counted(redRuns, 'sweep')}.`,
     blame.who === 'nobody' ? null : html`Whose: <strong>${blame.who}</strong>.`,
     blame.next === '' ? null : `Next: ${blame.next}.`,
@@ -148,7 +149,7 @@ function changeItem(one: SiteRecipe, data: SiteData, links: Links): Html {
       ? null
       : html`Log: <a href="${page}${evidence.href}">${said(evidence.name)}${of}</a>`,
   ];
-  const told = run === null ? '' : html`${outcomeMark(run.outcome)} ${said(outcomeReason(run.outcome))}`;
+  const told = run === null ? '' : html`${outcomeMark(run.outcome)} ${reasonBeside(run.outcome)}`;
   return html`<li>
     <p><a class="recipe" href="recipe/${recipe}/">${recipe}</a> ${told}</p>
     <p class="meta">${facts.map((fact) => (fact === null ? '' : html`<span>${fact}</span> `))}</p>
@@ -157,12 +158,12 @@ function changeItem(one: SiteRecipe, data: SiteData, links: Links): Html {
 
 function alertsSection({ alerts, recipes }: SiteData): Html {
   if (alerts.length === 0)
-    return html`<section aria-labelledby="alerts">
+    return html`<section>
       <h2 id="alerts">Alerts</h2>
       <p>None holds.</p>
     </section>`;
   const known = new Set(recipes.map(({ recipe }) => recipe));
-  return html`<section aria-labelledby="alerts">
+  return html`<section>
     <h2 id="alerts">Alerts that hold</h2>
     <ul class="changes">
       ${alerts.slice(0, MOST_TOLD).map(
@@ -191,7 +192,7 @@ function alertsSection({ alerts, recipes }: SiteData): Html {
 function matrixSection(data: SiteData): Html {
   const { recipes, sweeps } = data;
   const columns = sweeps.slice(0, SWEEPS_SHOWN).reverse();
-  return html`<section aria-labelledby="matrix">
+  return html`<section>
     <h2 id="matrix">Every recipe, sweep by sweep</h2>
     <p class="legend">
       ${LEGEND.map(
@@ -254,7 +255,7 @@ function matrixRow(one: SiteRecipe, columns: readonly SweepColumn[], data: SiteD
 /** What is told of the last sweep beside its outcomes. */
 function sweepSection({ report }: SiteData): Html {
   if (report === null) return html``;
-  return html`<section aria-labelledby="sweep">
+  return html`<section>
     <h2 id="sweep">The last sweep</h2>
     ${besideOutcomes(report)}
   </section>`;
@@ -329,7 +330,7 @@ export function besideOutcomes({
 
 function unsweptSection({ unswept }: SiteData): Html {
   if (unswept.length === 0) return html``;
-  return html`<section aria-labelledby="unswept">
+  return html`<section>
     <h2 id="unswept">Not swept</h2>
     <ul>
       ${unswept.map(

@@ -1,15 +1,20 @@
-import { html, raw } from 'hono/html';
+import { html as template, raw } from 'hono/html';
+import type { HtmlEscapedString } from 'hono/utils/html';
 import { quotable, quotableLine } from '../domain/printable.ts';
 
 /** The frame of every page, and how the text of others gets into it. */
 
-export { html, raw };
-
-/** The same, for what there is a thousand of: no formatter of code puts blanks into it. */
-export const compact = html;
+export { raw };
 
 /** A piece of a page: what others wrote is escaped in it. */
-export type Html = ReturnType<typeof html>;
+export type Html = HtmlEscapedString;
+
+/** Answers at once: nothing in a page is waited for. */
+export const html = template as (strings: TemplateStringsArray, ...values: unknown[]) => Html;
+
+/** The same, for what there is a thousand of: no formatter of code puts blanks into it. */
+export const compact = (strings: TemplateStringsArray, ...values: unknown[]): Html =>
+  html(strings, ...values);
 
 /** One line of a text that others wrote, fit to be shown. */
 export function said(text: string): string {
@@ -70,7 +75,7 @@ export function page({ title, depth, host, path = [], body }: Page): string {
           />
         </head>
         <body>
-          <a class="skip" href="#content">to the content</a>
+          <a class="to-content" href="#content">to the content</a>
           <header>
             <nav aria-label="the way here">
               <a class="home" href="${up}">recipe-sweep on ${host}</a>${path.map(

@@ -36,11 +36,13 @@ export async function keepSite(config: SiteConfig, { log, signal, now }: KeepSit
     try {
       const { written, problems } = await site.update(await now());
       trouble = problems.join('\n');
-      if (written > 0) log.info({ files: written, ms: Math.round(performance.now() - began) }, 'site written');
+      if (written > 0)
+        log.info({ files: written, ms: Math.round(performance.now() - began) }, 'site written');
     } catch (error) {
       trouble = messageOf(error);
     }
-    if (trouble !== '' && trouble !== last) log.warn({ error: trouble }, 'the site is not all that it is to be');
+    if (trouble !== '' && trouble !== last)
+      log.warn({ error: trouble }, 'the site is not all that it is to be');
     last = trouble;
     const rest = Math.max(LOOK_MS, (performance.now() - began) * SHARE);
     await sleep(rest, undefined, { signal }).catch(() => undefined);

@@ -15,7 +15,7 @@ import { linkTo } from './html.ts';
 /** What the Temporal server and the lock know, which no file of ours says. */
 export interface Now {
   /** Who has the host; null when nobody has. */
-  holder: { workflowId: string; what: string; since: string; step: string } | null;
+  holder: { workflowId: string; what: string; since: string; step: string } | 'unknown' | null;
   /** When the schedule starts the next sweep; null where nobody could say. */
   schedule: { next: string | null; paused: boolean; note: string | null } | 'none' | null;
 }

@@ -1,7 +1,6 @@
-import path from 'node:path';
 import { formatBytes } from '../domain/bytes.ts';
 import { HIGHEST_LEVEL } from '../domain/level.ts';
-import { outcomeReason, outcomeTitle, TIERS } from '../domain/outcome.ts';
+import { TIERS } from '../domain/outcome.ts';
 import { formatDuration } from '../domain/quantities.ts';
 import type { RecipeResult } from '../domain/report.ts';
 import { factsOf, type TierFact } from '../domain/run-facts.ts';
@@ -13,7 +12,7 @@ import { day, html, linkTo, moment, page, said, saidLines, type Html } from './h
 import { plot, seconds, type Series } from './plots.ts';
 import { runFolder, runParts, type SiteData, type SiteRecipe } from './read.ts';
 import { hrefOfFile, tierTable } from './run-page.ts';
-import { counted, outcomeMark, standingMark } from './words.ts';
+import { counted, outcomeMark, reasonBeside, standingMark } from './words.ts';
 
 /** One recipe: what is proven of it, how its last release fared, and how that went over time. */
 
@@ -62,7 +61,7 @@ export function recipePage(
           : html`<dt>Why</dt>
               <dd>
                 ${outcomeMark(run.outcome)}
-                <span class="said">${saidLines(outcomeReason(run.outcome))}</span>
+                <span class="said">${reasonBeside(run.outcome)}</span>
                 ${runPage === null ? '' : html`<a href="../../${runPage}">The run</a>`}
               </dd>`
       }
@@ -117,7 +116,7 @@ export function recipePage(
   return page({ title: recipe, depth: 2, host, body });
 
   function canonicalSection({ history }: RecipeView): Html {
-    return html`<section aria-labelledby="canonical">
+    return html`<section>
       <h2 id="canonical">Canonical</h2>
       ${
         canonical === null
@@ -178,7 +177,7 @@ export function recipePage(
 /** The last test, tier by tier. */
 function lastTestSection({ tested }: RecipeView): Html {
   if (tested === null) {
-    return html`<section aria-labelledby="last">
+    return html`<section>
       <h2 id="last">Last test</h2>
       <p>None that is still on disk.</p>
     </section>`;
@@ -191,7 +190,7 @@ function lastTestSection({ tested }: RecipeView): Html {
   const lint = facts.find((fact) => fact.about === 'lint');
   const evidence = facts.find((fact) => fact.about === 'evidence');
   const href = evidence === undefined ? null : hrefOfFile(evidence.file, tested);
-  return html`<section aria-labelledby="last">
+  return html`<section>
     <h2 id="last">Last test</h2>
     <p>
       ${outcomeMark(result.outcome)} ${result.release === null ? '' : said(result.release.version)},
@@ -235,7 +234,7 @@ function lastTestSection({ tested }: RecipeView): Html {
 function changesSection({ changes: { diff, notes }, tested }: RecipeView): Html | '' {
   if (diff === null && notes === null) return '';
   const version = tested?.result.release?.version;
-  return html`<section aria-labelledby="changes">
+  return html`<section>
     <h2 id="changes">What ${version === undefined ? 'the release' : said(version)} changes</h2>
     ${
       notes === null
@@ -278,7 +277,7 @@ function imagesSection({ canonical, images, tested }: RecipeView): Html | '' {
   const services = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort();
   if (services.length === 0) return '';
   const version = tested?.result.release?.version ?? null;
-  return html`<section aria-labelledby="images">
+  return html`<section>
     <h2 id="images">Images</h2>
     <div class="scroll" role="region" aria-labelledby="images" tabindex="0">
       <table>
@@ -327,7 +326,7 @@ function picturesSection({ proven, tested, canonical }: RecipeView): Html | '' {
   const [one, other] = shown;
   const pictures = one !== undefined && other?.href === one.href ? [one] : shown;
   if (pictures.length === 0) return '';
-  return html`<section aria-labelledby="pictures">
+  return html`<section>
     <h2 id="pictures">What it looks like</h2>
     <div class="pictures">
       ${pictures.map(
@@ -376,7 +375,7 @@ function timeSection(runs: readonly IndexedRun[]): Html | '' {
     steps: true,
   });
   const timePlot = plot({ title: 'Time of each tier over time', series: durations, label: seconds });
-  return html`<section aria-labelledby="time">
+  return html`<section>
     <h2 id="time">Over time</h2>
     ${levelPlot === null && timePlot === null ? html`<p>One test so far: there is nothing to draw yet.</p>` : ''}
     <div class="plots">
@@ -438,7 +437,7 @@ function runsSection(
 ): Html {
   const { recipe, runs } = view;
   const shown = runs.slice(0, MOST_RUNS);
-  return html`<section aria-labelledby="runs">
+  return html`<section>
     <h2 id="runs">Every run</h2>
     ${
       shown.length === 0
@@ -462,7 +461,7 @@ function runsSection(
                     return html`<tr>
                       <td>${day(run.ended)}</td>
                       <td>${outcomeMark(run.outcome)}</td>
-                      <td class="said">${said(outcomeReason(run.outcome))}</td>
+                      <td class="said">${reasonBeside(run.outcome)}</td>
                       <td>${said(run.version ?? '')}</td>
                       <td>${run.level ?? ''}</td>
                       <td>

@@ -56,7 +56,7 @@ export function runPage(host: string, view: RunView): string {
     ${
       pictures.length === 0
         ? ''
-        : html`<section aria-labelledby="pictures">
+        : html`<section>
             <h2 id="pictures">What it looked like</h2>
             <div class="pictures">
               ${pictures.map(
@@ -76,7 +76,7 @@ export function runPage(host: string, view: RunView): string {
             </div>
           </section>`
     }
-    <section aria-labelledby="files">
+    <section>
       <h2 id="files">Evidence</h2>
       ${
         files.length === 0
@@ -256,7 +256,7 @@ export function tierTable(
 
 function excerptSection({ excerpt }: RunView): Html | '' {
   if (excerpt === null) return '';
-  return html`<section aria-labelledby="excerpt">
+  return html`<section>
     <h2 id="excerpt">The end of what it printed</h2>
     <pre class="file" tabindex="0" role="region" aria-labelledby="excerpt">${shownText(excerpt)}</pre>
   </section>`;

@@ -19,8 +19,8 @@ body { margin: 0 auto; max-width: 90rem; padding: 0 1rem 2rem; background: var(-
   font: 1rem/1.5 system-ui, "Segoe UI", "Noto Sans", sans-serif; overflow-wrap: anywhere; }
 a { color: var(--link); text-underline-offset: .15em; }
 a:focus-visible, summary:focus-visible, [tabindex]:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-.skip { position: absolute; left: -100vw; }
-.skip:focus { left: .5rem; top: .5rem; padding: .25rem .5rem; background: var(--paper); z-index: 1; }
+.to-content { position: absolute; left: -100vw; }
+.to-content:focus { left: .5rem; top: .5rem; padding: .25rem .5rem; background: var(--paper); z-index: 1; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 header { padding: .75rem 0; border-bottom: 1px solid var(--line); }
 .home { font-weight: 600; }
@@ -47,7 +47,7 @@ h3 small { font-weight: normal; color: var(--soft); }
 .promote { color: var(--promote); background: var(--promote-bg); }
 .error { color: var(--error); background: var(--error-bg); }
 .held { color: var(--held); background: var(--held-bg); }
-.skip-mark, .skip:not(a) { color: var(--skip); background: var(--skip-bg); }
+.skip { color: var(--skip); background: var(--skip-bg); }
 .cell { display: inline-block; min-width: 1.5em; text-align: center; font-weight: 600; }
 .legend { color: var(--soft); font-size: .92rem; }
 .legend > span { margin-right: .9rem; white-space: nowrap; }
@@ -90,7 +90,7 @@ footer { margin-top: 2rem; border-top: 1px solid var(--line); font-size: .92rem;
 }
 @media print {
   body { max-width: none; font-size: 10pt; }
-  header nav, .skip, footer { display: none; }
+  header nav, .to-content, footer { display: none; }
   .scroll { overflow: visible; }
   pre.file { max-height: none; }
   a { color: inherit; text-decoration: none; }

@@ -1,10 +1,9 @@
-import { outcomeReason } from '../domain/outcome.ts';
 import { countOutcomes, type SweepReport } from '../domain/report.ts';
 import { inOrder, standingOf } from '../domain/standing.ts';
 import { besideOutcomes } from './fleet-page.ts';
 import { html, moment, page, said } from './html.ts';
 import { runFolder, type SiteData, type SiteRecipe, type SweepColumn } from './read.ts';
-import { outcomeMark, standingMark } from './words.ts';
+import { outcomeMark, reasonBeside, standingMark } from './words.ts';
 
 /** One sweep: each of its recipes as it stood then, in the order of telling, and what was told beside them. */
 
@@ -63,7 +62,7 @@ export function sweepPage(
               <td>${standingMark(standing)}</td>
               <td>${page === null ? outcome : html`<a href="../../${page}">${outcome}</a>`}</td>
               <td>${run.level ?? ''}</td>
-              <td class="said">${said(outcomeReason(run.outcome))}</td>
+              <td class="said">${reasonBeside(run.outcome)}</td>
               <td>${blame.who === 'nobody' ? '' : blame.who}</td>
             </tr>`;
           })}

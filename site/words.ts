@@ -1,6 +1,6 @@
-import { outcomeTitle, type Outcome } from '../domain/outcome.ts';
+import { outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import type { Standing } from '../domain/standing.ts';
-import { html, said, type Html } from './html.ts';
+import { html, said, saidLines, type Html } from './html.ts';
 
 /** What outcomes, levels and standings look like: always a colour, a letter and words together. */
 
@@ -33,6 +33,11 @@ export const LEGEND = [
 /** An outcome in words, in its colour. */
 export function outcomeMark(outcome: Outcome): Html {
   return html`<span class="mark ${markOf(outcome).kind}">${said(outcomeTitle(outcome))}</span>`;
+}
+
+/** The reason of an outcome, to stand beside its mark, which says why somebody holds a recipe. */
+export function reasonBeside(outcome: Outcome): string {
+  return outcome.kind === 'SKIP' && outcome.because === 'held' ? '' : saidLines(outcomeReason(outcome));
 }
 
 /** Where a recipe stands, in its colour. */

@@ -27,9 +27,11 @@ import { deployingOnSwarm } from '../host/deploy/deploying.ts';
 import { lookAtEnvironment } from '../host/fingerprint.ts';
 import { createTools } from '../host/tools.ts';
 import { REAP_WORKFLOW, reapWorkflowId, taskQueueOf } from '../workflows/protocol.ts';
+import { keepSite } from '../site/keep-site.ts';
 import { temporalLogger } from './log.ts';
 import { isOpenWorkflow } from './open-workflow.ts';
 import { installRuntime } from './runtime.ts';
+import { siteNow } from './site-now.ts';
 import { logsSteps } from './step-log.ts';
 import { createTurns } from './turns.ts';
 import { foreignFound, foreignWorkers, pollingWorkers, workerIdentity } from './pollers.ts';
@@ -77,6 +79,7 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
     // By this process and no workflow: it changes nothing of the host, and its secrets are for no history.
     const ending = new AbortController();
     const relaying = relayAlerts(config, { log, signal: ending.signal });
+    const showing = keepSite(config, { log, signal: ending.signal, now: siteNow(config, client) });
     const stop = (): void => {
       if (worker.getState() === 'RUNNING') worker.shutdown();
     };
@@ -91,7 +94,7 @@ export async function runWorker(config: Config, { signal, logFile, onReady }: Wo
     } finally {
       // What runs is let end before the connections close under it.
       await running.finally(() => ending.abort());
-      await relaying;
+      await Promise.all([relaying, showing]);
     }
   } finally {
     await clientConnection.close();

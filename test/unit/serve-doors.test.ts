@@ -59,8 +59,7 @@ beforeEach(async () => {
     log,
   });
   const doors = createDoors({
-    secret: SECRET,
-    deliveries,
+    webhook: { secret: SECRET, deliveries },
     health: async () => health,
     metrics: async () => 'recipe_sweep_build_info 1\n',
     evidence: { state, host: 'ci-1' },
