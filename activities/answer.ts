@@ -2,6 +2,7 @@ import { log } from '@temporalio/activity';
 import { answerStatus, answerText, type TestWord } from '../domain/answer.ts';
 import { Fault } from '../domain/fault.ts';
 import { recipeRunId } from '../domain/names.ts';
+import { runPage } from '../domain/site-url.ts';
 import { answers } from '../domain/test-request.ts';
 import type { Comment, Forge, Repository } from '../forge/forge.ts';
 import { ownComments } from '../forge/own-comments.ts';
@@ -72,9 +73,7 @@ export function answer(world: World) {
   /** Where a browser finds the test's files; null where nobody said under which address they are shown. */
   function evidencePage(test: string, recipe: string): string | null {
     const { url } = world.config.serve;
-    if (url === undefined) return null;
-    const folder = runFolderName(recipeRunId(test, recipe)).split('/').map(encodeURIComponent).join('/');
-    return `${url.replace(/\/+$/, '')}/runs/${folder.replaceAll('%3A', ':')}/`;
+    return url === undefined ? null : runPage(url, runFolderName(recipeRunId(test, recipe)));
   }
 }
 

@@ -38,5 +38,7 @@ function refuse(missing: readonly Pick<Finding, 'name' | 'found' | 'how'>[]): vo
 /** The limits of the configuration as workflows are told them. */
 export function settingsOf({ config }: Pick<World, 'config'>): SweepSettings {
   const { attempts, tier, promote, sweep } = config.limits;
-  return { attempts, tierMs: tier, promoteMs: promote, sweepMs: sweep };
+  const { url } = config.serve;
+  const limits = { attempts, tierMs: tier, promoteMs: promote, sweepMs: sweep };
+  return url === undefined ? limits : { ...limits, site: url };
 }

@@ -6,12 +6,16 @@ import {
   sweepOrder,
   sweepVerdict,
   type RecipeResult,
+  type SweepReport,
   type SweepVerdict,
 } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
+import { fleetPage } from '../domain/site-url.ts';
+import type { ToldStanding } from '../domain/standing.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import type { Holder } from '../host/lock/host-lock.ts';
 import { strayLine } from '../host/recipes/recipes.ts';
+import { standingsAtEnd, toldStanding } from '../host/store/standings.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { holdingHost, inAttempt } from './attempt.ts';
 import type { World } from './world.ts';
@@ -38,6 +42,10 @@ export interface Closing {
   problems: string[];
   /** Its fingerprint; null where the host was not looked at. */
   environment: string | null;
+  /** Where each of the recipes stands now, in the order of telling; missing from what older versions answered. */
+  standings?: ToldStanding[];
+  /** The site's first page; missing where it has no address. */
+  site?: string;
 }
 
 /** Names the first ones; whoever asked for a thousand reads no thousand. */
@@ -160,8 +168,7 @@ export function sweep(world: World) {
         const { environment = null, notes = [] } = last?.sweep === run ? last : {};
         const disk = await noting(problems, null, () => diskReport(world, run));
         const verdict = sweepVerdict(found.map(({ outcome }) => outcome));
-        passBoundary('close.before-report');
-        await reports.write({
+        const report: SweepReport = {
           schema: 5,
           sweep: run,
           host: config.host,
@@ -175,13 +182,20 @@ export function sweep(world: World) {
           started,
           ended,
           recipes: found,
-        });
+        };
+        passBoundary('close.before-report');
+        await reports.write(report);
         passBoundary('close.after-report');
         const subject = { is: 'host', name: config.host } as const;
         if (problems.length > 0) {
           const about = { subject, message: problems.join('\n'), evidence: reports.fileOf(run), run };
           await raiseAlert(world, { kind: 'sweep-problems', ...about });
         } else await endAlert(world, 'sweep-problems', subject);
+        const { state, serve } = config;
+        const told = await noting<Pick<Closing, 'standings'>>(problems, {}, async () => {
+          const standings = await standingsAtEnd(world.index, report);
+          return { standings: standings.map((one) => toldStanding(one, { site: serve.url, state })) };
+        });
         await lock.giveBack(holder);
         return {
           verdict,
@@ -193,6 +207,8 @@ export function sweep(world: World) {
           })),
           problems: problems.map(brief),
           environment: environment?.fingerprint ?? null,
+          ...told,
+          ...(serve.url === undefined ? {} : { site: fleetPage(serve.url) }),
         };
       });
     },

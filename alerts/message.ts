@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { quotable, quotableLine } from '../domain/printable.ts';
+import { fleetPage, recipePage } from '../domain/site-url.ts';
 import { gistOf, type Telling } from '../domain/telling.ts';
 import type { Config } from '../host/config/config.ts';
 import { alertId, type KeptAlert } from '../host/store/alerts.ts';
@@ -21,11 +22,11 @@ export interface Message {
 }
 
 /** Who says it. */
-export type Teller = Pick<Config, 'host' | 'zone'>;
+export type Teller = Pick<Config, 'host' | 'zone' | 'serve'>;
 
 /** What is told of an alert; `untold` is one of whose beginning nobody could be told. */
 export function messageOf(
-  { host, zone }: Teller,
+  { host, zone, serve: { url: site } }: Teller,
   kept: KeptAlert,
   telling: Telling,
   untold: boolean,
@@ -50,6 +51,7 @@ export function messageOf(
       '',
       ...(evidence === null ? [] : [`The rest: ${evidence}`]),
       ...(ended === null ? [`What to do: ${advice}`] : []),
+      ...(site === undefined ? [] : [`More: ${pageOf(site, subject)}`]),
     ]
       .join('\n')
       .trimEnd(),
@@ -68,6 +70,10 @@ export function testMessage({ host, zone }: Teller, now: Date): Message {
     text: 'Somebody typed recipe-sweep alert test. Alerts of this host arrive here.',
     alert: null,
   };
+}
+
+function pageOf(site: string, { is, name }: KeptAlert['subject']): string {
+  return is === 'recipe' ? recipePage(site, name) : fleetPage(site);
 }
 
 function idOf(parts: readonly string[]): string {

@@ -19,7 +19,7 @@ import { Undelivered } from './undelivered.ts';
  * has it told again, under the same ID. An alert that is over is archived once nobody is owed its end.
  */
 
-export type RelayConfig = Pick<Config, 'host' | 'zone' | 'state' | 'alerts'>;
+export type RelayConfig = Pick<Config, 'host' | 'zone' | 'state' | 'alerts' | 'serve'>;
 
 export interface RelaySettings {
   config: RelayConfig;

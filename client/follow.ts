@@ -5,6 +5,7 @@ import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
 import { isRed, type SweepReport } from '../domain/report.ts';
 import { runName } from '../domain/run.ts';
+import { inOrderOf } from '../domain/standing.ts';
 import type { RecipeTestResult, SweepResult } from '../workflows/protocol.ts';
 import type { TemporalServer } from './connect.ts';
 import { workflowUrl } from '../host/config/temporal-ui.ts';
@@ -13,9 +14,11 @@ import {
   environmentLine,
   nearPath,
   outcomeRow,
+  renderNews,
   renderOutcomes,
   troubleLines,
   verdictLine,
+  whereLines,
   type OutcomeRow,
 } from './render/outcomes.ts';
 import {
@@ -27,7 +30,7 @@ import {
   type TestView,
 } from './render/progress.ts';
 import { renderResult } from './render/result.ts';
-import type { Terminal } from './render/terminal.ts';
+import { labelled, type Terminal } from './render/terminal.ts';
 import { ask, lookAtSweep, lookAtTest, watch } from './watch.ts';
 
 /** How following a workflow ended: with its result, with what it failed of, or because of the signal. */
@@ -167,7 +170,7 @@ export function outcomeRows(result: Pick<SweepResult, 'recipes'>, report: SweepR
   });
 }
 
-/** What stands on the terminal when a sweep has ended: the table, each red result, the verdict, what to open. */
+/** What stands on the terminal when a sweep has ended: what changed, the table, each red result, the verdict, what to open. */
 export async function renderSweepEnd(
   config: Pick<Config, 'host' | 'state' | 'temporal'>,
   result: SweepResult,
@@ -177,21 +180,28 @@ export async function renderSweepEnd(
   /** False where the sweep's files are on its own host, and not here. */
   local: boolean,
 ): Promise<string> {
-  const rows = outcomeRows(result, report);
-  const lines = rows.length === 0 ? [] : [renderOutcomes(rows, terminal.columns(), cwd), ''];
+  const columns = terminal.columns();
+  // A worker of an older version says nothing of them.
+  const { standings = [] } = result;
+  const rows = inOrderOf(standings, outcomeRows(result, report));
+  const lines = result.standings === undefined ? [] : [renderNews(standings, columns, cwd), ''];
+  if (rows.length > 0) lines.push(renderOutcomes(rows, columns, cwd), '');
   const results = createResults(config.state);
-  for (const red of report?.recipes.filter(({ outcome }) => isRed(outcome)) ?? []) {
+  const recipes = inOrderOf(standings, report?.recipes ?? []);
+  for (const red of recipes.filter(({ outcome }) => isRed(outcome))) {
     const folder = await results.folderIfThere(runName(red));
-    lines.push(renderResult(red, { folder, columns: terminal.columns(), cwd }), '');
+    lines.push(renderResult(red, { folder, columns, cwd }), '');
   }
-  lines.push(...troubleLines(report ?? { recipes: [], problems: result.problems, notes: [] }));
-  lines.push(verdictLine(result.sweep, result.verdict, result.note));
+  const { problems, notes } = report ?? { problems: result.problems, notes: [] };
+  lines.push(...troubleLines({ recipes, problems, notes }, columns));
+  lines.push(verdictLine(result, columns));
   const told = result.environment === null ? null : `environment ${result.environment}`;
-  const environment = report === null ? told : environmentLine(report.environment);
+  const environment = report === null ? told : environmentLine(report.environment, columns);
   if (environment !== null) lines.push(environment);
-  if (result.report !== null) {
-    lines.push(`report    ${local ? nearPath(result.report, cwd) : `${result.report} on ${config.host}`}`);
-  }
-  lines.push(`temporal  ${workflowUrl(config, result.sweep)}`);
+  if (result.report !== null && !local)
+    lines.push(labelled('report', `on ${config.host}: `, columns, result.report));
+  const file = result.report !== null && local ? nearPath(result.report, cwd) : null;
+  const where = { report: file, site: result.site ?? null, temporal: workflowUrl(config, result.sweep) };
+  lines.push(...whereLines(where, columns));
   return lines.join('\n');
 }

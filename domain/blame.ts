@@ -1,9 +1,18 @@
 import type { Outcome } from './outcome.ts';
 import type { Asker } from './run.ts';
 
+export const BLAMED = [
+  'the package',
+  'the package or this host',
+  'upstream',
+  'this host',
+  'an operator',
+  'nobody',
+] as const;
+
 /** Whose it is that an outcome is no PASS, as far as one run can tell: who is to look, and for what. */
 export interface Blame {
-  who: 'the package' | 'the package or this host' | 'upstream' | 'this host' | 'an operator' | 'nobody';
+  who: (typeof BLAMED)[number];
   /** What to do about it, and when it is tried again; empty where there is nothing to do. */
   next: string;
 }

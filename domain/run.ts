@@ -32,12 +32,14 @@ export function runName({ asked, recipe }: NamedRun): string {
   return recipeRunId(asked.id, recipe);
 }
 
-/** Limits that shape the workflows; they come from the configuration when a sweep opens. Milliseconds. */
+/** What workflows know of the configuration: limits in milliseconds. It is read when a sweep or a test opens. */
 export interface SweepSettings {
   attempts: number;
   tierMs: number;
   promoteMs: number;
   sweepMs: number;
+  /** `serve.url`: the address of the site; missing where it has none, and from what older versions answered. */
+  site?: string;
 }
 
 /** What mirror-sync found upstream. */

@@ -57,6 +57,32 @@ export interface Standing {
   blame: Blame;
 }
 
+/** What is told of one in a list of many. */
+export interface ToldStanding extends Pick<Standing, 'recipe' | 'is' | 'since'>, Blame {
+  /** The file or page to open next; null where there is none. */
+  open: string | null;
+}
+
+/** Those of which something is news, in the order in which they come. */
+export function newsAmong<One extends Pick<Standing, 'is'>>(all: readonly One[]): One[] {
+  return all.filter(({ is }) => NEWS.has(is));
+}
+
+/** Said where there is none. */
+export const NO_NEWS = 'nothing changed: no recipe is newly red or newly green, and none is held or blocked';
+
+/**
+ * Those with a recipe each, in the order in which the standings are told; who has none of these comes last, as they came.
+ */
+export function inOrderOf<One extends { recipe: string }>(
+  standings: readonly Pick<Standing, 'recipe'>[],
+  all: readonly One[],
+): One[] {
+  const places = new Map(standings.map(({ recipe }, place) => [recipe, place]));
+  const place = ({ recipe }: One): number => places.get(recipe) ?? standings.length;
+  return [...all].sort((a, b) => place(a) - place(b));
+}
+
 /** A week of sweeps, with room for one that ends earlier in its day than the one before it did. */
 const WEEK_MS = 6 * 24 * 60 * 60_000;
 

@@ -6,10 +6,12 @@ import {
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
+import { blameText } from '../domain/blame.ts';
 import { briefOutcome, outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import { isRecipeName } from '../domain/names.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
 import { countOutcomes } from '../domain/report.ts';
+import { inOrderOf, newsAmong, NO_NEWS, type ToldStanding } from '../domain/standing.ts';
 import {
   abortUpdate,
   pauseUpdate,
@@ -19,6 +21,7 @@ import {
   skipUpdate,
   type RecipeProgress,
   type SweepProgress,
+  type SweepResult,
 } from './protocol.ts';
 
 /** What a sweep tells its operators and what they tell it. */
@@ -43,13 +46,17 @@ export interface Console {
   running(recipe: string, scope: CancellationScope): void;
   ended(recipe: string, outcome: Outcome): void;
   reporting(): void;
-  done(): void;
+  /** What its end has to tell beside the outcomes. */
+  done(told: ToldEnd): void;
   readonly aborting: boolean;
   /** Since when it is paused, in milliseconds since the epoch; null when it is not. */
   readonly pausedMs: number | null;
   /** What the next run of a long sweep must know. */
   carry(): CarriedConsole;
 }
+
+/** Of what an older version answered both are missing. */
+type ToldEnd = Pick<SweepResult, 'standings' | 'site'>;
 
 export interface CarriedConsole {
   recipes: RecipeProgress[];
@@ -136,20 +143,27 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     { description: 'cancel the running recipe, tear it down, and end the sweep' },
   );
 
-  function show(): void {
+  function show({ standings, site }: ToldEnd = {}): void {
     const done = progress.recipes.filter(({ outcome }) => outcome !== null);
     const counts = countOutcomes(done.flatMap(({ outcome }) => (outcome ? [outcome] : [])));
-    const notable = done.filter(({ outcome }) => outcome && outcome.kind !== 'SKIP').slice(-40);
+    const notable = done.filter(({ outcome }) => outcome && outcome.kind !== 'SKIP');
+    // While it goes on the last ones are the news.
+    const listed =
+      standings === undefined
+        ? notable.slice(-MOST_LISTED)
+        : inOrderOf(standings, notable).slice(0, MOST_LISTED);
     setCurrentDetails(
       [
         `**${progress.state}**: ${done.length} of ${progress.recipes.length} recipes${current ? `, now ${current.recipe}` : ''}`,
         counts.map(([name, count]) => `${count} ${name}`).join(', '),
-        notable
+        ...(standings === undefined ? [] : [newsText(standings)]),
+        listed
           .map(
             ({ recipe, outcome }) =>
               `- ${recipe}: ${outcome ? quotableMarkdown(`${outcomeTitle(outcome)}: ${outcomeReason(outcome)}`) : ''}`,
           )
           .join('\n'),
+        ...(site === undefined ? [] : [`More: ${site}`]),
       ].join('\n\n'),
     );
   }
@@ -222,9 +236,9 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
     reporting() {
       progress.state = 'reporting';
     },
-    done() {
+    done(told) {
       progress.state = 'done';
-      show();
+      show(told);
     },
     get aborting() {
       return aborting;
@@ -242,6 +256,19 @@ export function openConsole(sweepId: string, carried: CarriedConsole | null): Co
 }
 
 const LONGEST_REASON = 500;
+/** Of a sweep of hundreds, what a page shows. */
+const MOST_LISTED = 40;
+
+/** What changed, as a list. */
+function newsText(standings: readonly ToldStanding[]): string {
+  const news = newsAmong(standings);
+  if (news.length === 0) return NO_NEWS;
+  const more = news.length > MOST_LISTED ? [`- and ${news.length - MOST_LISTED} more`] : [];
+  const lines = news
+    .slice(0, MOST_LISTED)
+    .map((one) => `- **${one.is}**: ${one.recipe}, since ${one.since ?? 'ever'}; ${blameText(one)}`);
+  return [...lines, ...more].join('\n');
+}
 
 function refused(message: string): ApplicationFailure {
   return ApplicationFailure.create({ type: 'BadInput', message, nonRetryable: true });

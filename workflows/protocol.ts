@@ -9,6 +9,7 @@ import type { Release } from '../domain/release.ts';
 import type { SweepVerdict } from '../domain/report.ts';
 import type { SweepSettings } from '../domain/run.ts';
 import type { ServiceOrder, ServiceOutcome } from '../domain/service.ts';
+import type { ToldStanding } from '../domain/standing.ts';
 import type { TurnRequest, Turns } from '../domain/turn.ts';
 
 /** Everything that crosses between client, server and worker by name: this page is the protocol. */
@@ -334,6 +335,10 @@ export interface SweepResult {
   /** The fingerprint of what of the host decides verdicts; null where it was not looked at. */
   environment: string | null;
   recipes: { recipe: string; outcome: string; why: string }[];
+  /** Where each of them stands, in the order of telling; missing of one that was skipped, or that an older version closed. */
+  standings?: ToldStanding[];
+  /** The site's first page; missing where it has no address. */
+  site?: string;
 }
 
 /** One line of planWorkflow's answer: what a sweep would do now. */

@@ -1,4 +1,4 @@
-import { setCurrentDetails, upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
+import { upsertMemo, upsertSearchAttributes } from '@temporalio/workflow';
 import {
   outcomeEvidence,
   outcomeName,
@@ -8,10 +8,7 @@ import {
 } from '../domain/outcome.ts';
 import { pullRequestName, type TestMode } from '../domain/recipe-test.ts';
 import type { RunRef } from '../domain/run.ts';
-import { factsOf } from '../domain/run-facts.ts';
-import { detailsOf } from './details.ts';
 import { SEARCH_ATTRIBUTES, type TestInput } from './protocol.ts';
-import { toldRun, type Run } from './run.ts';
 
 /** What an operator finds in the Temporal UI: search attributes to filter by, memo and details to read. */
 
@@ -42,9 +39,4 @@ export function publishOutcome(outcome: Outcome, leftovers: string | null): void
     evidence: outcomeEvidence(outcome),
     leftovers,
   });
-}
-
-/** To read on the run's own page, in place of the step it is at. */
-export function showOutcome(run: Run, outcome: Outcome): void {
-  setCurrentDetails(detailsOf(factsOf(toldRun(run, outcome))).join('\n\n'));
 }

@@ -17,10 +17,10 @@ import { openAnswer } from './answer.ts';
 import { coldTest } from './cold-test.ts';
 import { faultOf, parseTestInput, reasonOf, refuseWithout } from './input.ts';
 import type { RecipeSweepResult, RecipeTestResult, TestInput } from './protocol.ts';
-import { publishOutcome, showOutcome, testAttributes } from './publish.ts';
+import { publishOutcome, testAttributes } from './publish.ts';
 import { quickLane } from './quick-lane.ts';
 import { noVerdict, record, withDependencies } from './run-end.ts';
-import { levelReached, openRun, type Run } from './run.ts';
+import { levelReached, openRun, showDetails, type Run } from './run.ts';
 import { cleanupSteps, hostSteps, openingSteps, UNREAD } from './steps.ts';
 import { openTurn, SUPERSEDED, type Turn } from './turn.ts';
 
@@ -84,7 +84,7 @@ export async function recipeTestWorkflow(input: TestInput): Promise<RecipeTestRe
   const unsaid = await answer.end(word({ outcome, level, lint: run.lint }));
   if (unsaid !== null) {
     run.notes.push(`the last word was not said where it was asked for: ${unsaid}`);
-    showOutcome(run, outcome);
+    showDetails(run, outcome);
   }
   if (failure !== null) throw failure;
   return { test: id, recipe, ...result, tested: run.test };
@@ -113,7 +113,7 @@ async function inItsTurn(
     if (isEnrolled) return record(run, outcome);
     run.unrecorded = 'the recipe is not known to be enrolled';
     publishOutcome(outcome, null);
-    showOutcome(run, outcome);
+    showDetails(run, outcome);
     return { outcome, leftovers: null, unrecorded: run.unrecorded };
   };
   try {

@@ -3,8 +3,8 @@ import type { ProvidedDependency } from '../domain/dependency.ts';
 import { outcomeReason, outcomeTitle, type ErrorCause, type Outcome } from '../domain/outcome.ts';
 import { faultOf, reasonOf } from './input.ts';
 import type { RecipeSweepResult } from './protocol.ts';
-import { publishOutcome, showOutcome } from './publish.ts';
-import { leftoversOf, levelReached, type Run } from './run.ts';
+import { publishOutcome } from './publish.ts';
+import { leftoversOf, levelReached, showDetails, type Run } from './run.ts';
 
 /** What every run of a recipe has in common at its edges, whoever asked for it. */
 
@@ -68,7 +68,7 @@ export async function record(run: Run, found: Outcome): Promise<RecipeSweepResul
   const outcome = onDisk ?? found;
   if (told(outcome) !== told(found)) publishOutcome(outcome, leftovers);
   run.enter('done');
-  showOutcome(run, outcome);
+  showDetails(run, outcome);
   return { outcome, leftovers, unrecorded: run.unrecorded };
 }
 

@@ -5,6 +5,7 @@ import type { Tested } from '../domain/recipe-test.ts';
 import type { Release } from '../domain/release.ts';
 import type { RunRef, SweepSettings } from '../domain/run.ts';
 import { factsOf, type ToldRun } from '../domain/run-facts.ts';
+import { recipePage } from '../domain/site-url.ts';
 import { detailsOf } from './details.ts';
 import { reasonOf } from './input.ts';
 import { stepQuery, type RecipeSweepInput, type Step } from './protocol.ts';
@@ -80,7 +81,7 @@ export function openRun(
     enter(step) {
       run.step = step;
       sinceMs = Date.now();
-      setCurrentDetails([`## ${step}`, ...detailsOf(factsOf(toldRun(run, null)))].join('\n\n'));
+      showDetails(run, null);
       onStep();
     },
     async ask(step, summary, body) {
@@ -106,13 +107,25 @@ export function openRun(
   return run;
 }
 
+/** To read on the run's own page: the step it is at, or how it ended, and all that is known by then. */
+export function showDetails(run: Run, outcome: Outcome | null): void {
+  const { site } = run.settings;
+  setCurrentDetails(
+    [
+      ...(outcome === null ? [`## ${run.step}`] : []),
+      ...detailsOf(factsOf(toldRun(run, outcome))),
+      ...(site === undefined ? [] : [`More: ${recipePage(site, run.ref.recipe)}`]),
+    ].join('\n\n'),
+  );
+}
+
 /** How far a run that ended so has proven what it tested; null where that tested nothing, or broke. */
 export function levelReached({ tiers, lint }: Pick<Run, 'tiers' | 'lint'>, { kind }: Outcome): number | null {
   return kind === 'SKIP' || kind === 'ERROR' ? null : levelOf(tiers, lint);
 }
 
 /** What can be told of it by now; the outcome is null while it goes on. */
-export function toldRun(run: Run, outcome: Outcome | null): ToldRun {
+function toldRun(run: Run, outcome: Outcome | null): ToldRun {
   const { ref, release, test, tiers, lint, notes, unrecorded } = run;
   return {
     asked: ref.asked,

@@ -176,7 +176,7 @@ async function close(sweep: Sweep, operator: Console, note: string | null): Prom
     problems,
   });
   upsertSearchAttributes([{ key: SEARCH_ATTRIBUTES.SweepVerdict, value: closing.verdict }]);
-  operator.done();
+  operator.done(closing);
   await condition(allHandlersFinished);
   return { sweep: sweep.id, note, ...closing };
 }

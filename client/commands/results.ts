@@ -5,10 +5,14 @@ import { outcomeTitle } from '../../domain/outcome.ts';
 import { countOutcomes, type RecipeResult, type SweepReport } from '../../domain/report.ts';
 import { redSince, type IndexedRun } from '../../domain/run-history.ts';
 import { runName } from '../../domain/run.ts';
+import { fleetPage, recipePage, runPage } from '../../domain/site-url.ts';
+import { inOrderOf } from '../../domain/standing.ts';
+import { runFolderName } from '../../host/store/places.ts';
 import { createReports, type Reports } from '../../host/store/reports.ts';
 import { createResults } from '../../host/store/results.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
 import { workflowUrl } from '../../host/config/temporal-ui.ts';
+import { standingsAtEnd, toldStanding } from '../../host/store/standings.ts';
 import { CommandStopped } from '../failure.ts';
 import {
   colourOutcome,
@@ -16,13 +20,15 @@ import {
   nearPath,
   outcomeRow,
   renderOutcomes,
+  renderNews,
   troubleLines,
   verdictLine,
+  whereLines,
 } from '../render/outcomes.ts';
 import { formatTime } from '../../domain/quantities.ts';
 import { renderResult } from '../render/result.ts';
 import { renderTable } from '../render/table.ts';
-import { oneLine } from '../render/terminal.ts';
+import { labelled, oneLine } from '../render/terminal.ts';
 import { configOf, printJson, type Session } from '../session.ts';
 import { checkRecipeNames } from '../recipe-names.ts';
 
@@ -41,8 +47,13 @@ export function addResultsCommand(program: Command, session: Session): void {
     .option('--list', 'every sweep that has a report, newest first; with --recipe every run of it')
     .option('--json')
     .action(async (sweep: string | undefined, options: Options, command: Command) => {
-      const { state, temporal } = await configOf(session, command);
+      const {
+        state,
+        temporal,
+        serve: { url: site },
+      } = await configOf(session, command);
       const { terminal, cwd } = session;
+      const columns = terminal.columns();
       if (options.recipe !== undefined) checkRecipeNames([options.recipe]);
       if (options.list) {
         await (options.recipe === undefined
@@ -56,8 +67,10 @@ export function addResultsCommand(program: Command, session: Session): void {
         if (options.json) printJson(session, ofTest);
         else {
           const folder = await createResults(state).folderIfThere(runName(ofTest));
-          terminal.out(`${renderResult(ofTest, { folder, columns: terminal.columns(), cwd })}\n`);
-          terminal.out(`temporal  ${workflowUrl({ temporal }, ofTest.workflow.id)}`);
+          terminal.out(`${renderResult(ofTest, { folder, columns, cwd })}\n`);
+          const page = site === undefined ? null : runPage(site, runFolderName(runName(ofTest)));
+          const url = workflowUrl({ temporal }, ofTest.workflow.id);
+          for (const line of whereLines({ site: page, temporal: url }, columns)) terminal.out(line);
         }
         return;
       }
@@ -69,31 +82,40 @@ export function addResultsCommand(program: Command, session: Session): void {
         printJson(session, report);
         return;
       }
-      const columns = terminal.columns();
-      const rows = report.recipes.map(outcomeRow);
-      if (rows.length > 0) terminal.out(`${renderOutcomes(rows, columns, cwd)}\n`);
+      const standings = await standingsAtEnd(createRunIndex(state), report);
+      const told = standings.map((one) => toldStanding(one, { site, state }));
+      const recipes = inOrderOf(standings, report.recipes);
+      if (recipes.length > 0) {
+        terminal.out(`${renderNews(told, columns, cwd)}\n`);
+        terminal.out(`${renderOutcomes(recipes.map(outcomeRow), columns, cwd)}\n`);
+      }
       const results = createResults(state);
-      for (const result of report.recipes.filter(({ tiers }) => tiers.length > 0)) {
+      for (const result of recipes.filter(({ tiers }) => tiers.length > 0)) {
         const folder = await results.folderIfThere(runName(result));
         terminal.out(`${renderResult(result, { folder, columns, cwd })}\n`);
       }
-      for (const line of troubleLines(report)) terminal.out(line);
-      terminal.out(verdictLine(report.sweep, report.verdict, report.note));
-      const environment = environmentLine(report.environment);
+      for (const line of troubleLines({ ...report, recipes }, columns)) terminal.out(line);
+      terminal.out(verdictLine(report, columns));
+      const environment = environmentLine(report.environment, columns);
       if (environment !== null) terminal.out(environment);
       terminal.out(`ended     ${formatTime(new Date(report.ended))}`);
-      for (const line of diskLines(report.disk)) terminal.out(line);
-      terminal.out(`report    ${nearPath(reports.fileOf(report.sweep), cwd)}`);
-      terminal.out(`temporal  ${workflowUrl({ temporal }, report.sweep)}`);
+      for (const line of diskLines(report.disk, columns)) terminal.out(line);
+      const { recipe } = options;
+      const where = {
+        report: nearPath(reports.fileOf(report.sweep), cwd),
+        site: site === undefined ? null : recipe === undefined ? fleetPage(site) : recipePage(site, recipe),
+        temporal: workflowUrl({ temporal }, report.sweep),
+      };
+      for (const line of whereLines(where, columns)) terminal.out(line);
     });
 }
 
 /** How room stood when the sweep ended, and what the next one takes. */
-function diskLines(disk: DiskReport | null): string[] {
+function diskLines(disk: DiskReport | null, columns: number | null): string[] {
   if (disk === null) return [];
   const { disks, headroom, next } = disk;
   const lines = [...disks.map((one) => diskText(one, headroom, next)), estimateText(next)];
-  return lines.filter((line) => line !== '').map((line) => `disk      ${oneLine(line)}`);
+  return lines.filter((line) => line !== '').map((line) => labelled('disk', oneLine(line), columns));
 }
 
 /** The result of the test of that ID; null where it is none's, or has none. Of a sweep its report is asked, not its runs. */
@@ -189,20 +211,21 @@ async function listSweeps(session: Session, { json }: Options, state: string): P
     return { sweep, ended, verdict, outcomes, report: files.fileOf(sweep) };
   });
   if (json) printJson(session, list);
-  else terminal.out(list.length === 0 ? 'no sweep has ended yet' : renderList(list));
+  else terminal.out(list.length === 0 ? 'no sweep has ended yet' : renderList(list, terminal.columns()));
 }
 
-function renderList(list: readonly Summary[]): string {
+function renderList(list: readonly Summary[], columns: number | null): string {
   return renderTable(
-    ['sweep', 'ended', 'verdict', 'outcomes'],
+    ['ended', 'verdict', 'outcomes', 'sweep'],
     list.map(({ sweep, ended, verdict, outcomes }) => [
-      sweep,
       formatTime(new Date(ended)),
       verdict,
       Object.entries(outcomes)
         .map(([name, count]) => `${count} ${name}`)
         .join(', '),
+      oneLine(sweep),
     ]),
+    { flexible: 2, whole: 3, columns },
   );
 }
 
@@ -212,10 +235,11 @@ async function listRuns(session: Session, { json }: Options, state: string, reci
   const { runs, problem } = await createRunIndex(state).of(recipe);
   if (problem !== null) terminal.err(problem);
   if (json) printJson(session, runs);
-  else terminal.out(runs.length === 0 ? `${recipe} has had no run yet` : renderRuns(runs));
+  else
+    terminal.out(runs.length === 0 ? `${recipe} has had no run yet` : renderRuns(runs, terminal.columns()));
 }
 
-function renderRuns(runs: readonly IndexedRun[]): string {
+function renderRuns(runs: readonly IndexedRun[], columns: number | null): string {
   const table = renderTable(
     ['ended', 'outcome', 'version', 'level', 'run'],
     runs.map(({ ended, outcome, version, level, run }) => [
@@ -225,6 +249,7 @@ function renderRuns(runs: readonly IndexedRun[]): string {
       level === null ? '' : String(level),
       oneLine(run),
     ]),
+    { flexible: 1, whole: 4, columns },
   );
   const red = redSince(runs);
   if (red === null) return table;

@@ -9,7 +9,7 @@ import { factsOf, type Fact, type TierFact } from '../../domain/run-facts.ts';
 import { spentText } from '../../domain/time-spent.ts';
 import { colourOutcome, nearPath } from './outcomes.ts';
 import { formatDuration } from '../../domain/quantities.ts';
-import { oneLine, withWhole, wrapped } from './terminal.ts';
+import { hanging, oneLine, wrapped } from './terminal.ts';
 
 /** What it is about, how long that took, a text that goes on below itself where it is long, and a path at its end, which stays whole. */
 type Line = [about: string, took: string, text: string, whole?: string];
@@ -151,7 +151,5 @@ function lintLines(problems: readonly LintProblem[]): Line[] {
 
 function laidOut([about, took, text, whole = '']: Line, columns: number | null): string[] {
   const begin = `${INDENT}${about.padEnd(ABOUT_WIDTH)}${took.padStart(TOOK_WIDTH)}${INDENT}`;
-  const [first = '', ...more] = wrapped(text, columns === null ? null : Math.max(1, columns - begin.length));
-  const lines = [`${begin}${first}`, ...more.map((line) => `${' '.repeat(begin.length)}${line}`)];
-  return withWhole(lines, whole, columns, INDENT.repeat(2));
+  return hanging(begin, text, whole, columns, INDENT.repeat(2));
 }

@@ -6,27 +6,58 @@ import { bold } from 'yoctocolors';
 const GAP = 2;
 /** A column that is wrapped gets no narrower, in characters, its gap included. */
 const NARROWEST = 20;
+const NARROWEST_OF_OTHERS = 10;
 
-/**
- * A table of text. `flexible` names the column that is wrapped so that the table fits `columns`;
- * without columns (no terminal) every row stays one line.
- */
+/** How a table is made to fit. */
+export interface Fit {
+  /** Null: every row stays one line. */
+  columns: number | null;
+  /** The column that is wrapped first. */
+  flexible: number;
+  /** The column that is never wrapped, since what it has is there to be copied: below each row where it does not fit. */
+  whole?: number;
+}
+
+/** A table of text, which fits where it is told to: what is not enough by the flexible column is had of the widest others. */
 export function renderTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
-  fit?: { flexible: number; columns: number | null },
+  fit?: Fit,
 ): string {
+  const all = [head.map((title) => (title === '' ? '' : bold(title))), ...rows];
   const widths = columnWidths(head, rows);
-  if (fit && fit.columns !== null) {
-    const rest = widths.reduce((sum, width, column) => (column === fit.flexible ? sum : sum + width), 0);
-    const flexible = widths[fit.flexible];
-    if (flexible !== undefined) {
-      widths[fit.flexible] = Math.min(flexible, Math.max(fit.columns - rest, NARROWEST));
-    }
+  const columns = fit?.columns ?? null;
+  if (!fit || columns === null) return all.flatMap((row) => linesOf(row, widths)).join('\n');
+  const { flexible, whole } = fit;
+  const sum = widths.reduce((total, width, column) => (column === flexible ? total : total + width), 0);
+  const least = Math.min(widths[flexible] ?? 0, NARROWEST);
+  if (whole === undefined || sum + least <= columns) {
+    narrow(widths, columns, flexible);
+    return all.flatMap((row) => linesOf(row, widths)).join('\n');
   }
-  return [head.map((title) => (title === '' ? '' : bold(title))), ...rows]
-    .flatMap((row) => linesOf(row, widths))
+  const rest = widths.map((_, column) => column).filter((column) => column !== whole);
+  const cells = (row: readonly string[]): string[] => rest.map((column) => row[column] ?? '');
+  const widthsOfRest = rest.map((column) => widths[column] ?? 0);
+  narrow(widthsOfRest, columns, rest.indexOf(flexible));
+  return all
+    .flatMap((row, at) => {
+      const below = at === 0 ? '' : (row[whole] ?? '');
+      return [...linesOf(cells(row), widthsOfRest), ...(below === '' ? [] : [`  ${below}`])];
+    })
     .join('\n');
+}
+
+/** Makes columns narrower until all fit: first the flexible one, then always the widest other, none to nothing. */
+function narrow(widths: number[], columns: number, flexible: number): void {
+  const over = (): number => widths.reduce((total, width) => total + width, 0) - columns;
+  const own = widths[flexible] ?? 0;
+  if (over() > 0) widths[flexible] = Math.max(Math.min(own, NARROWEST), own - over());
+  while (over() > 0) {
+    const others = widths.map((width, column) => (column === flexible ? 0 : width));
+    const width = Math.max(...others);
+    if (width <= NARROWEST_OF_OTHERS) return;
+    widths[others.indexOf(width)] = width - 1;
+  }
 }
 
 /** How wide each column is on a terminal when nothing is wrapped, its gap included. */

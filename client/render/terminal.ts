@@ -103,15 +103,33 @@ const LABEL_WIDTH = 10;
  * to be copied: where it does not fit beside the rest it stands on a line of its own.
  */
 export function labelled(label: string, text: string, columns: number | null, whole = ''): string {
-  const begin = label + ' '.repeat(Math.max(1, LABEL_WIDTH - stringWidth(label)));
+  const begin = label + ' '.repeat(Math.max(0, LABEL_WIDTH - stringWidth(label)));
+  return hanging(begin, text, whole, columns, '  ').join('\n');
+}
+
+/**
+ * A text that goes on below itself, and what is never wrapped at its end. What is wider than the room beside `begin` stands
+ * on a line of its own behind `indent`.
+ */
+export function hanging(
+  begin: string,
+  text: string,
+  whole: string,
+  columns: number | null,
+  indent: string,
+): string[] {
   const width = stringWidth(begin);
-  const [first = '', ...more] = wrapped(text, columns === null ? null : Math.max(1, columns - width));
-  const lines = [`${begin}${first}`, ...more.map((line) => `${' '.repeat(width)}${line}`)];
-  return withWhole(lines, whole, columns, '  ').join('\n');
+  const room = columns === null ? null : Math.max(1, columns - width);
+  const lines = wrapped(text, room).flatMap((line, at) => {
+    const before = at === 0 ? begin : ' '.repeat(width);
+    if (room === null || stringWidth(line) <= room) return [`${before}${line}`];
+    return [...(before.trim() === '' ? [] : [before]), `${indent}${line}`];
+  });
+  return withWhole(lines, whole, columns, indent);
 }
 
 /** The lines with what is never wrapped at their end, or below them where it does not fit there. */
-export function withWhole(
+function withWhole(
   lines: readonly string[],
   whole: string,
   columns: number | null,
@@ -121,7 +139,7 @@ export function withWhole(
   const last = lines.at(-1) ?? '';
   return columns === null || stringWidth(last) + stringWidth(whole) <= columns
     ? [...lines.slice(0, -1), `${last}${whole}`]
-    : [...lines.map((line) => line.trimEnd()), `${indent}${whole}`];
+    : [...lines.map((line) => line.trimEnd()).filter((line) => line !== ''), `${indent}${whole}`];
 }
 
 /** Text from outside whose lines stay lines. */

@@ -245,6 +245,8 @@ export async function startSystem(
         {
           reject: false,
           cwd: folder,
+          // What is looked for in it is then on one line.
+          env: { COLUMNS: '0' },
         },
       );
       return { status: exitCode ?? -1, stdout, stderr };

@@ -79,18 +79,17 @@ describe('the table at the end', () => {
     );
   });
 
-  test('on a narrow terminal reasons wrap and files are listed whole below', () => {
+  test('on a narrow terminal reasons wrap and each file stands whole below its recipe', () => {
     const shown = plain(renderOutcomes(rows, 70, '/elsewhere'));
     expect(Math.max(...shown.split('\n').map((line) => line.length))).toBeLessThanOrEqual(70);
-    expect(shown).toContain('/state/runs/s/gitea/app.log');
+    expect(shown.split('\n')).toContain('  /state/runs/s/gitea/app.log');
     expect(shown.split('\n')[0]).not.toContain('open next');
   });
 
-  test('the level is there where it fits, and where something was tested', () => {
+  test('the level is there where something was tested', () => {
     expect(plain(renderOutcomes(rows, 80, '/elsewhere')).split('\n')[0]).toMatch(
       /^recipe +outcome +level +why$/,
     );
-    expect(plain(renderOutcomes(rows, 58, '/elsewhere')).split('\n')[0]).toMatch(/^recipe +outcome +why$/);
     const skipped = rows.map((row) => ({ ...row, level: null }));
     expect(plain(renderOutcomes(skipped, null, '/elsewhere')).split('\n')[0]).not.toContain('level');
   });
@@ -321,7 +320,7 @@ test('what is left behind and what went wrong beside the outcomes is a line each
     { recipe: 'ghost', leftovers: null },
   ] as RecipeResult[];
   expect(
-    troubleLines({ recipes, problems: ['/recipes/.git: \u001b[2J'], notes: ['one\ntwo'] }).map(plain),
+    troubleLines({ recipes, problems: ['/recipes/.git: \u001b[2J'], notes: ['one\ntwo'] }, null).map(plain),
   ).toEqual([
     'problem   gitea: left behind: the cold deployment',
     'problem   /recipes/.git:',
@@ -337,6 +336,6 @@ test.each([
     'environment 0a1b2c3d4e5f, not as in the sweep before\n  node: v20 → v22\n  tool jq: gone',
   ],
 ])('an environment of which is known what changed: %j', (changed, line) => {
-  expect(plain(environmentLine({ fingerprint: '0a1b2c3d4e5f', parts: {}, changed }) ?? '')).toBe(line);
-  expect(environmentLine(null)).toBe(null);
+  expect(plain(environmentLine({ fingerprint: '0a1b2c3d4e5f', parts: {}, changed }, null) ?? '')).toBe(line);
+  expect(environmentLine(null, null)).toBe(null);
 });

@@ -415,6 +415,21 @@ describe('a sweep that closes', () => {
     ]);
   });
 
+  test('says where each recipe stands now, what changed first, and what to open next', async () => {
+    const fail = { kind: 'FAIL', version: '2.0.0+1', tier: 'install', why: 'no', canonical: null } as const;
+    const outcomes = {
+      ghost: { kind: 'SKIP', because: 'no-new-version', why: 'equal' } as const,
+      gitea: { ...fail, evidence: '/app.log' },
+    };
+    const { standings, site, recipes } = await close({ outcomes });
+    expect(standings).toMatchObject([
+      { recipe: 'gitea', is: 'newly red', who: 'the package', open: '/app.log' },
+      { recipe: 'ghost', is: 'unchanged', who: 'nobody' },
+    ]);
+    expect(site).toBeUndefined();
+    expect(recipes.map(({ recipe }) => recipe)).toEqual(['ghost', 'gitea']);
+  });
+
   test('ends the alert about problems where it has none', async () => {
     const open = async () => (await createAlerts(machine.state).open()).alerts;
     const outcomes = {

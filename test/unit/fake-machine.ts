@@ -225,6 +225,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
 
   const now = (): Date => new Date(Date.now() + machine.laterMs);
   const config = {
+    serve: {},
     state,
     host: 'model',
     zone: ZONE,

@@ -13,7 +13,7 @@ import { outcomeReason, outcomeTitle, type Outcome } from '../../domain/outcome.
 import { givenResult, sweepVerdict, type RecipeResult } from '../../domain/report.ts';
 import { runName } from '../../domain/run.ts';
 import { timeSpent } from '../../domain/time-spent.ts';
-import type { Step } from '../../workflows/protocol.ts';
+import type { Step, SweepResult } from '../../workflows/protocol.ts';
 
 /** A recipe as the fake host knows it: a situation, from which every step's answer follows. */
 export interface FakeRecipe {
@@ -86,12 +86,14 @@ export interface FakeHost {
   faults: Partial<Record<string, { type: FaultType; times?: number }>>;
   /** What the reaper answers that it could not remove. */
   left: Left[];
-  /** What the last closeSweep was told. */
+  /** What closeSweep says beside the outcomes. */
+  told: Pick<SweepResult, 'standings' | 'site'>;
   /** The fingerprint of what decides its verdicts. */
   environment: () => Promise<string>;
   /** What a plan of all recipes names besides. */
   leftOut: Awaited<ReturnType<Activities['leftOut']>>;
   opening: Parameters<Activities['openSweep']>[0] | null;
+  /** What the last closeSweep was told. */
   closing: Parameters<Activities['closeSweep']>[0] | null;
   /** Resolves when the named call was made. */
   reached(call: string): Promise<void>;
@@ -133,6 +135,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
     promotions: new Map(),
     faults: {},
     left: [],
+    told: {},
     environment: async () => 'e0e1e2e3e4e5',
     leftOut: [],
     opening: null,
@@ -186,6 +189,7 @@ export function fakeHost(recipes: Record<string, FakeRecipe>): FakeHost {
           report: '/report.json',
           problems,
           environment: await host.environment(),
+          ...host.told,
           recipes: found.map(({ recipe, outcome }) => ({
             recipe,
             outcome: outcomeTitle(outcome),

@@ -301,6 +301,36 @@ describe('outcomes', () => {
   });
 });
 
+test("the sweep's page says at its end what changed first, and lists its recipes in that order", async () => {
+  const host = fakeHost({
+    a: { releases: ['1.0.0+1'] },
+    b: { releases: ['1.0.0+1'], red: { 'cold-test: install': 'no' } },
+  });
+  const since = '2025-03-02T03:00:00.000Z';
+  host.told = {
+    standings: [
+      { recipe: 'b', is: 'newly red', since, who: 'the package', next: 'mend it', open: null },
+      { recipe: 'a', is: 'promoted', since, who: 'nobody', next: '', open: null },
+    ],
+    site: 'https://ci.example.org/',
+  };
+  await withSweep(host, {}, async (sweep) => {
+    expect(await sweep.result()).toMatchObject(host.told);
+    const { currentDetails } = await sweep.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(currentDetails.split('\n').filter((line) => line !== '')).toEqual([
+      expect.stringMatching(/^\*\*done\*\*: 2 of 2/),
+      expect.stringMatching(/FAIL/),
+      `- **newly red**: b, since ${since}; the package: mend it`,
+      expect.stringMatching(/^- b: FAIL/),
+      expect.stringMatching(/^- a: PASS/),
+      'More: https://ci.example.org/',
+    ]);
+    const run = server.client.workflow.getHandle(`${sweep.workflowId}/b`);
+    const told = await run.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(told.currentDetails).toMatch(/^## FAIL\n\ninstall: no\n\nWhose it is: the package: /);
+  });
+});
+
 describe('input', () => {
   test.each([
     [{ recipe: ['hedgedoc'] }, 'recipe: unknown key'],
