@@ -6,6 +6,7 @@ import type { Moved } from '../host/git/ledger.ts';
 import { passBoundary } from '../host/machine/boundary.ts';
 import { endAlert, raiseAlert } from './alerts.ts';
 import { inAttempt, type Attempt } from './attempt.ts';
+import { keepChanges } from './changes.ts';
 import { mirrorIn, type MirrorOnForge } from './mirror-on-forge.ts';
 import { closeMerged } from './pull-requests.ts';
 import type { World } from './world.ts';
@@ -63,7 +64,11 @@ export function mirrorSync(world: World) {
     async mirrorSync({ recipe, run }: { recipe: string; run: RunRef | null }): Promise<Published> {
       return inAttempt(
         world,
-        (attempt) => attempt.spend('mirrorSync', () => syncMirror(world, attempt, recipe, run)),
+        async (attempt) => {
+          const published = await attempt.spend('mirrorSync', () => syncMirror(world, attempt, recipe, run));
+          if (run?.asked.by === 'sweep') await keepChanges(world, attempt, run, published);
+          return published;
+        },
         run,
       );
     },

@@ -13,7 +13,7 @@ import type { TimeSpent } from '../domain/time-spent.ts';
 import { workflowUrl } from '../host/config/temporal-ui.ts';
 import { noneIfMissing, textIfThere, tryJson } from '../host/machine/durable-file.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
-import { runsRoot } from '../host/store/places.ts';
+import { CHANGES, runsRoot } from '../host/store/places.ts';
 import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
 import { linkTo } from './html.ts';
@@ -62,8 +62,6 @@ const MADE_BY = '.made-by';
 /** After so long every run is looked at again, since evidence is thrown away at times. */
 const LOOK_AGAIN_MS = 6 * 60 * 60_000;
 const AT_ONCE = 16;
-/** In a run's evidence: what the release changed, as mirror-sync found it. */
-const CHANGES = 'changes';
 /** The end of the file to open first, on the run's page. */
 const EXCERPT = { lines: 40, characters: 6_000 };
 
@@ -231,7 +229,10 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       const read = await readEvidence(tested.folder, parts).catch(() => null);
       return read?.is === 'text' && read.text.trim() !== '' ? read.text : null;
     };
-    const [diff, notes] = [await textOf(CHANGES, 'files.diff'), await textOf(CHANGES, 'release-notes.txt')];
+    const [diff, notes] = [
+      await textOf(CHANGES.folder, CHANGES.diff),
+      await textOf(CHANGES.folder, CHANGES.notes),
+    ];
     const imagesFile = tested?.files.findLast(({ parts }) => parts.at(-1) === 'images.json');
     const images = imagesFile === undefined ? null : imagesIn(await textOf(...imagesFile.parts));
     return { ...recipe, history, tested, proven, changes: { diff, notes }, images };

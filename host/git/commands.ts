@@ -128,6 +128,21 @@ export function listTreeArgs(commit: string): string[] {
   return [...SAFE, HERE, 'ls-tree', '-r', '-l', '-z', '--full-tree', checkedId(commit)];
 }
 
+/** What is other in the second commit's files: as text for people, whatever the files' own attributes ask for. */
+export function diffArgs(from: string, to: string): string[] {
+  return [
+    ...SAFE,
+    HERE,
+    'diff',
+    '--no-color',
+    '--no-ext-diff',
+    '--no-textconv',
+    checkedId(from),
+    checkedId(to),
+    '--',
+  ];
+}
+
 /** Holds a commit in a repository of ours whatever is pruned from it; no mirror and no upstream has such a ref. */
 export const KEPT = 'refs/recipe-sweep/canonical';
 

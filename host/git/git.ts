@@ -32,6 +32,8 @@ export interface Git {
   has(folder: string, commit: string): Promise<boolean>;
   /** How many files a commit has, and how many bytes they hold. */
   size(folder: string, commit: string): Promise<{ files: number; bytes: number }>;
+  /** How the second commit's files differ, as git prints it; empty where they do not. */
+  diff(folder: string, from: string, to: string): Promise<string>;
   /** The text of a file in a commit, by its path there; null where it has none. */
   text(folder: string, commit: string, file: string): Promise<string | null>;
   /** Writes every file of a commit into a folder, with the help of an index file that is not there yet. */
@@ -130,6 +132,10 @@ export function createGit(commands: ProcessRunner, mostFetched: number): Git {
 
     async size(folder, commit) {
       return argv.parseTree(await local(folder, argv.listTreeArgs(commit)));
+    },
+
+    async diff(folder, from, to) {
+      return local(folder, argv.diffArgs(from, to));
     },
 
     async text(folder, commit, file) {

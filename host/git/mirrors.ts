@@ -60,6 +60,11 @@ export interface Mirrors {
   /** What `release/<version>` says in each of these releases, by version, as far as they have one. Throws Fault MirrorSync or Disk. */
   releaseNotes(recipe: string, releases: readonly Release[]): Promise<Map<string, string>>;
   /**
+   * How the second commit's files differ, as git prints it, cut where it is long. Null where either is not here, or is too
+   * large for anybody to read. Throws Fault MirrorSync or Disk.
+   */
+  diff(recipe: string, from: string, to: string): Promise<string | null>;
+  /**
    * Keeps a commit in `<state>/canonicals/<recipe>/<commit>.bundle`, from where checkout has it once upstream, and so
    * the mirror and its cache, has it no longer. Answers whether it is kept: false when it is gone already. Throws Fault
    * MirrorSync or Disk.
@@ -172,6 +177,21 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
       return notes;
     },
 
+    async diff(recipe, from, to) {
+      for (const commit of [from, to]) refuseNoCommit(recipe, commit);
+      const folder = work.folder(recipe);
+      return locked(recipe, async () => {
+        const advice = `Sync ${recipe} again; if that does not help, remove ${folder}.`;
+        return explained(recipe, `comparing ${from} with ${to}`, advice, async () => {
+          for (const commit of [from, to]) {
+            if (!(await git.has(folder, commit))) return null;
+            if ((await git.size(folder, commit)).bytes > MOST_COMPARED) return null;
+          }
+          return (await git.diff(folder, from, to)).slice(0, LONGEST_DIFF);
+        });
+      });
+    },
+
     async keep(recipe, commit) {
       if (await exists(kept.file(recipe, commit))) return true;
       return locked(recipe, () => kept.keep(recipe, commit));
@@ -180,6 +200,11 @@ export function createMirrors({ config, commands, ledger, now, endOrphans }: Mir
     keepOnly: (recipe, commit) => kept.keepOnly(recipe, commit),
   };
 }
+
+/** Commits with more in their files, in bytes, are not compared. */
+const MOST_COMPARED = 16_000_000;
+/** Differences that are longer are cut, in characters. */
+const LONGEST_DIFF = 256 * 1024;
 
 /** Notes that are longer are cut, in characters. */
 const LONGEST_NOTES = 20_000;

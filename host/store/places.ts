@@ -15,6 +15,9 @@ export function runsRoot(state: string): string {
 /** In a run's folder. */
 export const RESULT_FILE = 'result.json';
 
+/** In a run's folder: what the release changes against the canonical, and what its notes say. */
+export const CHANGES = { folder: 'changes', diff: 'files.diff', notes: 'release-notes.txt' } as const;
+
 /** Of all sweeps. */
 export function sweepsRoot(state: string): string {
   return path.join(state, 'sweeps');

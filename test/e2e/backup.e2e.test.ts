@@ -64,6 +64,7 @@ const mirrors: Mirrors = {
   mergesToNothing: never,
   keep: never,
   keepOnly: never,
+  diff: never,
   releaseNotes: never,
 };
 

@@ -89,6 +89,7 @@ const mirrors: Mirrors = {
   },
   keep: async () => true,
   keepOnly: async () => undefined,
+  diff: never,
   releaseNotes: never,
 };
 

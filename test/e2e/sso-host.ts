@@ -53,6 +53,7 @@ const mirrors: Mirrors = {
   bringCommit: never,
   onMain: never,
   mergesToNothing: never,
+  diff: never,
   releaseNotes: never,
   async checkout(recipe, commit, target) {
     const release = RELEASES.find((one) => one.commit === commit);

@@ -161,6 +161,7 @@ export function createMachine(folder: string, recipes: readonly string[]): Machi
       return false;
     },
     mergesToNothing: async () => false,
+    diff: async () => null,
     async releaseNotes(_recipe, releases) {
       await stillAlive();
       return new Map(

@@ -26,6 +26,7 @@ import { declaredEnvironment } from '../../host/config/environment.ts';
 import {
   checkOutArgs,
   checkoutIndexArgs,
+  diffArgs,
   fetchAloneArgs,
   fetchArgs,
   initArgs,
@@ -941,6 +942,33 @@ describe('credentials in a URL', () => {
   });
 });
 
+describe('how two commits differ', () => {
+  const commitOf = async (): Promise<string> => (await upstream.git('rev-parse', 'HEAD')).trim();
+
+  test('is what git says, whatever attributes of theirs ask for', async () => {
+    const from = await commitOf();
+    await upstream.commit({ 'compose.yml': 'other\n', '.gitattributes': '* diff=evil\n*.yml -diff\n' });
+    const to = await commitOf();
+    await sync();
+    const diff = await mirrors.diff(RECIPE, from, to);
+    expect(diff).toContain('+++ b/.gitattributes');
+    expect(diff).toContain('diff --git a/compose.yml b/compose.yml');
+    expect(await mirrors.diff(RECIPE, to, to)).toBe('');
+  });
+
+  test('is not known of one that is not here', async () => {
+    await sync();
+    expect(await mirrors.diff(RECIPE, 'a'.repeat(40), await commitOf())).toBe(null);
+  });
+
+  test('is asked of no name', async () => {
+    await sync();
+    await expect(mirrors.diff(RECIPE, '--output=/tmp/x', await commitOf())).rejects.toMatchObject({
+      type: 'BadInput',
+    });
+  });
+});
+
 describe('what git is given', () => {
   const safe = ['-c', 'core.hooksPath=/dev/null', '-c', 'protocol.ext.allow=never', '-c', 'gc.auto=0'];
   const network = [...safe, '-c', 'http.lowSpeedLimit=1000', '-c', 'http.lowSpeedTime=60'];
@@ -970,6 +998,10 @@ describe('what git is given', () => {
     expect(initArgs('/x', commit)).toEqual([
       ...safe,
       ...['init', '--quiet', '--template=', '--initial-branch=main', '--object-format=sha1', '--', '/x'],
+    ]);
+    expect(diffArgs(commit, commit)).toEqual([
+      ...safe,
+      ...['--git-dir=.', 'diff', '--no-color', '--no-ext-diff', '--no-textconv', commit, commit, '--'],
     ]);
     const files = ['--git-dir=.git', '--work-tree=.'];
     expect(fetchAloneArgs('/work', commit)).toEqual([
