@@ -14,6 +14,7 @@ import { quickLane } from './quick-lane.ts';
 import { recipeRun } from './recipe-run.ts';
 import { singleSignOn } from './single-sign-on.ts';
 import { skippedRecipe, skippedRecipeOnPostgres } from './skipped-recipe.ts';
+import { siteBuild } from './site.ts';
 import { snapshotThroughput } from './snapshots.ts';
 import { workerStart } from './worker-start.ts';
 
@@ -33,6 +34,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   'quick-lane': quickLane,
   'pulling-ahead': pullingAhead,
   'single-sign-on': singleSignOn,
+  site: siteBuild,
   snapshots: snapshotThroughput,
   'large-sweep': largeSweep,
 };
