@@ -4,9 +4,9 @@ import { bold } from 'yoctocolors';
 
 /** No lines, two blanks between columns: it reads well and greps well. */
 const GAP = 2;
-/** A column that is wrapped gets no narrower, in characters, its gap included. */
-const NARROWEST = 20;
-const NARROWEST_OF_OTHERS = 10;
+/** How narrow the flexible column and the others get, in characters, their gaps included: if possible, and at most. */
+const COMFORTABLE = { own: 30, others: 30 };
+const NARROWEST = { own: 20, others: 10 };
 
 /** How a table is made to fit. */
 export interface Fit {
@@ -30,7 +30,7 @@ export function renderTable(
   if (!fit || columns === null) return all.flatMap((row) => linesOf(row, widths)).join('\n');
   const { flexible, whole } = fit;
   const sum = widths.reduce((total, width, column) => (column === flexible ? total : total + width), 0);
-  const least = Math.min(widths[flexible] ?? 0, NARROWEST);
+  const least = Math.min(widths[flexible] ?? 0, NARROWEST.own);
   if (whole === undefined || sum + least <= columns) {
     narrow(widths, columns, flexible);
     return all.flatMap((row) => linesOf(row, widths)).join('\n');
@@ -47,16 +47,21 @@ export function renderTable(
     .join('\n');
 }
 
-/** Makes columns narrower until all fit: first the flexible one, then always the widest other, none to nothing. */
+/**
+ * Makes columns narrower until all fit, none to nothing: first the flexible one, but no wordy other one starves it; always
+ * the widest of the others.
+ */
 function narrow(widths: number[], columns: number, flexible: number): void {
-  const over = (): number => widths.reduce((total, width) => total + width, 0) - columns;
-  const own = widths[flexible] ?? 0;
-  if (over() > 0) widths[flexible] = Math.max(Math.min(own, NARROWEST), own - over());
-  while (over() > 0) {
-    const others = widths.map((width, column) => (column === flexible ? 0 : width));
-    const width = Math.max(...others);
-    if (width <= NARROWEST_OF_OTHERS) return;
-    widths[others.indexOf(width)] = width - 1;
+  for (const { own, others } of [COMFORTABLE, NARROWEST]) {
+    const over = (): number => widths.reduce((total, width) => total + width, 0) - columns;
+    const width = widths[flexible] ?? 0;
+    if (over() > 0) widths[flexible] = Math.max(Math.min(width, own), width - over());
+    while (over() > 0) {
+      const rest = widths.map((one, column) => (column === flexible ? 0 : one));
+      const widest = Math.max(...rest);
+      if (widest <= others) break;
+      widths[rest.indexOf(widest)] = widest - 1;
+    }
   }
 }
 

@@ -67,6 +67,13 @@ describe('the column that is wrapped', () => {
     expect([first, second]).toEqual([green('one two three four'), green('five six')]);
   });
 
+  test('is not starved by another that is wordy', () => {
+    const rows = [['ghost', 'SKIP held '.repeat(8), 'word '.repeat(30)]];
+    const shown = lines(renderTable(['recipe', 'outcome', 'why'], rows, { flexible: 2, columns: 80 }));
+    expect(Math.max(...shown.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(shown[0]?.indexOf('why')).toBeLessThanOrEqual(50);
+  });
+
   test('gets no narrower than can be read', () => {
     const [, ...shown] = lines(
       renderTable(['recipe', 'why'], [['ghost', 'a b c d e f g h i j k']], { flexible: 1, columns: 5 }),
