@@ -90,8 +90,11 @@ export function evidenceHref(file: Pick<EvidenceFile, 'parts' | 'isPicture'>): s
   return file.isPicture ? linkTo(...file.parts) : `${linkTo(stepOf(file))}.html#${anchorOf(file)}`;
 }
 
+/** No two files have the same: what is not plain in a name is written out. */
 function anchorOf({ parts }: Pick<EvidenceFile, 'parts'>): string {
-  return parts.join('-').replaceAll(/[^\w.-]/g, '_');
+  return parts
+    .map((part) => part.replaceAll(/[^A-Za-z0-9.-]/gu, (one) => `_${one.codePointAt(0)?.toString(16)}_`))
+    .join('~');
 }
 
 /** A text as it is shown: without colours, and with what else steers a reader's eyes written out. */
