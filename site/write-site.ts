@@ -16,9 +16,16 @@ import { createCanonicals } from '../host/store/canonicals.ts';
 import { runsRoot } from '../host/store/places.ts';
 import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
-import { linkTo } from './html.ts';
 import { badge } from './badge.ts';
-import { evidenceIn, readEvidence, stepOf, stepPage, type EvidenceFile, type StepPage } from './evidence.ts';
+import {
+  evidenceIn,
+  readEvidence,
+  stepFile,
+  stepOf,
+  stepPage,
+  type EvidenceFile,
+  type StepPage,
+} from './evidence.ts';
 import { feed } from './feed.ts';
 import { fleetPage, type EvidenceLink } from './fleet-page.ts';
 import { siteIndex } from './index-json.ts';
@@ -182,11 +189,11 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     }
     for (const [step, ofStep] of steps) {
       const content = stepPage({ host, step, files: ofStep, folder, run: parts });
-      await replace(path.join('runs', ...parts, `${linkTo(step)}.html`), content);
+      await replace(path.join('runs', ...parts, stepFile(step)), content);
     }
     const content = runPage(host, { result, folder, files, leftOut, excerpt, temporal });
     await replace(path.join('runs', ...parts, 'index.html'), content);
-    const pages = [...steps.keys()].map((step) => `${linkTo(step)}.html`);
+    const pages = [...steps.keys()].map(stepFile);
     const pictures = files.filter(({ isPicture }) => isPicture).map((file) => path.join(...file.parts));
     return { files, written: new Set(['index.html', ...pages, ...pictures]) };
   }
