@@ -132,7 +132,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     written += 1;
   }
 
-  /** Begins anew: what is unfinished is a dead process's, and pages of another version are written again. */
+  /** Begins anew: what is unfinished is of what failed, what somebody removed comes back, and pages of another version are written again. */
   async function begin(): Promise<void> {
     sums.clear();
     folders.clear();
@@ -344,7 +344,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       problems = [];
       const isThere = (await statOrNull(path.join(root, 'index.html'))) !== null;
       if (!isThere || lookedMs === null || clock() - lookedMs > LOOK_AGAIN_MS) {
-        if (!isThere || lookedMs === null) await begin();
+        await begin();
         lookedMs = null;
         shown.clear();
         pagesOf.clear();
