@@ -303,6 +303,18 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     }
   }
 
+  /** Removes the pages of sweeps that no run is of any more. */
+  async function forgetSweeps(sweeps: readonly SweepColumn[]): Promise<void> {
+    const there = new Set(sweeps.map(({ id }) => id));
+    for (const id of sweepsOf.keys()) {
+      if (there.has(id)) continue;
+      await rm(path.join(root, 'sweeps', sweepFolder(id)), { recursive: true, force: true });
+      folders.clear();
+      sweepsOf.delete(id);
+      sums.delete(path.join('sweeps', sweepFolder(id), 'index.html'));
+    }
+  }
+
   /** Removes what is of no recipe, run or sweep any more. */
   async function prune(recipes: readonly SiteRecipe[], sweeps: readonly SweepColumn[]): Promise<void> {
     const names = new Set(recipes.map(({ recipe }) => recipe));
@@ -370,6 +382,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         pagesOf.set(name, { seen, standing, runs });
       });
       const byName = new Map(recipes.map((one) => [one.recipe, one]));
+      await forgetSweeps(sweeps);
       await eachOf(sweeps, (sweep, at) => writeSweep(sweep, at < SWEEPS_SHOWN, byName, data));
       if (lookedMs === null) await prune(all, sweeps);
       await put('feed.xml', feed(data, recipes, { base, title: `What changed on ${host}`, folder: '' }));
