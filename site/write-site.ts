@@ -100,7 +100,8 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   let isOfOther = true;
   const madeBy = sumOf(samplePages(host, temporal));
   let written = 0;
-  let problems: string[] = [];
+  /** Runs whose result cannot be read, and why: told of until it can. */
+  const unread = new Map<string, string>();
 
   async function put(file: string, content: string | Buffer): Promise<void> {
     const sum = sumOf(content);
@@ -215,11 +216,13 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
 
   /** A run's result; what the index has of it where that cannot be read. */
   async function resultOf(run: IndexedRun): Promise<RecipeResult> {
-    const read = await results.read(run.run).catch((error: unknown) => {
-      problems.push(messageOf(error));
-      return null;
-    });
-    if (read !== null) return read;
+    try {
+      const read = await results.read(run.run);
+      unread.delete(run.run);
+      if (read !== null) return read;
+    } catch (error) {
+      unread.set(run.run, messageOf(error));
+    }
     const [, recipe] = runParts(run);
     const notes = ['the result itself is not there, or cannot be read: this is what the index has of it'];
     const { outcome, level, started, ended, asked } = run;
@@ -297,6 +300,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     const ended = new Map(after.map((run) => [run.run, run.ended]));
     for (const run of before) {
       if (ended.get(run.run) !== run.ended) shown.delete(run.run);
+      if (ended.get(run.run) !== run.ended) unread.delete(run.run);
       if (!ended.has(run.run))
         await rm(path.join(root, 'runs', ...runParts(run)), { recursive: true, force: true });
       folders.clear();
@@ -353,7 +357,6 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   return {
     async update(now) {
       written = 0;
-      problems = [];
       const isThere = (await statOrNull(path.join(root, 'index.html'))) !== null;
       if (!isThere || lookedMs === null || clock() - lookedMs > LOOK_AGAIN_MS) {
         await begin();
@@ -361,6 +364,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         shown.clear();
         pagesOf.clear();
         sweepsOf.clear();
+        unread.clear();
       }
       // The same until all is looked at again, so that no page leads to one that is gone by then.
       if (lookedMs === null) pagesFrom = new Date(Date.now() - config.retention.evidence).toISOString();
@@ -387,6 +391,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       if (lookedMs === null) await prune(all, sweeps);
       await put('feed.xml', feed(data, recipes, { base, title: `What changed on ${host}`, folder: '' }));
       await put('index.json', `${JSON.stringify(siteIndex(data), null, 1)}\n`);
+      const problems = [...unread.values()].sort();
       const told = { ...data, problems: [...data.problems, ...problems] };
       await put('index.html', fleetPage(told, { evidence: await evidenceOf(recipes), temporal }));
       // Last: a site that is half of another version is no site of this one.
