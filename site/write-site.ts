@@ -374,6 +374,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         ...recipes,
         ...unswept.map((one) => ({ ...one, standing: standingOf(one.recipe, [], asOf ?? '') })),
       ];
+      const failed: string[] = [];
       await put('style.css', STYLE);
       await put('icon.svg', ICON);
       await eachOf(all, async (recipe) => {
@@ -382,8 +383,12 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         const before = pagesOf.get(name);
         if (before?.seen === seen && before.standing === standing) return;
         await forget(before?.runs ?? [], runs);
-        await writeRecipe(recipe, data);
-        pagesOf.set(name, { seen, standing, runs });
+        try {
+          await writeRecipe(recipe, data);
+          pagesOf.set(name, { seen, standing, runs });
+        } catch (error) {
+          failed.push(`the pages of ${name}: ${messageOf(error)}`);
+        }
       });
       const byName = new Map(recipes.map((one) => [one.recipe, one]));
       await forgetSweeps(sweeps);
@@ -391,12 +396,14 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       if (lookedMs === null) await prune(all, sweeps);
       await put('feed.xml', feed(data, recipes, { base, title: `What changed on ${host}`, folder: '' }));
       await put('index.json', `${JSON.stringify(siteIndex(data), null, 1)}\n`);
-      const problems = [...unread.values()].sort();
+      const problems = [...unread.values(), ...failed].sort();
       const told = { ...data, problems: [...data.problems, ...problems] };
       await put('index.html', fleetPage(told, { evidence: await evidenceOf(recipes), temporal }));
       // Last: a site that is half of another version is no site of this one.
-      if (isOfOther) await replace(MADE_BY, madeBy);
-      isOfOther = false;
+      if (isOfOther && failed.length === 0) {
+        await replace(MADE_BY, madeBy);
+        isOfOther = false;
+      }
       lookedMs ??= clock();
       return { written, problems };
     },
