@@ -6,7 +6,7 @@ import { printable } from '../domain/printable.ts';
 import { listingBelow, withFolder } from '../host/machine/below-folder.ts';
 import { noneIfMissing } from '../host/machine/durable-file.ts';
 import { openFileInside } from '../host/machine/inside-folder.ts';
-import { RESULT_FILE } from '../host/store/places.ts';
+import { folderName, RESULT_FILE } from '../host/store/places.ts';
 import { html, linkTo, page } from './html.ts';
 
 /**
@@ -85,13 +85,21 @@ export function stepOf({ parts }: Pick<EvidenceFile, 'parts'>): string {
 
 const WHOLE_RUN = 'run';
 
-/** Where a file of a run is shown, seen from the run's page. */
-export function evidenceHref(file: Pick<EvidenceFile, 'parts' | 'isPicture'>): string {
-  return file.isPicture ? linkTo(...file.parts) : `${linkTo(stepOf(file))}.html#${anchorOf(file)}`;
+/** The file of a step's page, in the folder of its run's. */
+export function stepFile(step: string): string {
+  return `${folderName(step)}.html`;
 }
 
+/** Where a file of a run is shown, seen from the run's page. */
+export function evidenceHref(file: Pick<EvidenceFile, 'parts' | 'isPicture'>): string {
+  return file.isPicture ? linkTo(...file.parts) : `${linkTo(stepFile(stepOf(file)))}#${anchorOf(file)}`;
+}
+
+/** No two files have the same: what is not plain in a name is written out. */
 function anchorOf({ parts }: Pick<EvidenceFile, 'parts'>): string {
-  return parts.join('-').replaceAll(/[^\w.-]/g, '_');
+  return parts
+    .map((part) => part.replaceAll(/[^A-Za-z0-9.-]/gu, (one) => `_${one.codePointAt(0)?.toString(16)}_`))
+    .join('~');
 }
 
 /** A text as it is shown: without colours, and with what else steers a reader's eyes written out. */

@@ -6,7 +6,8 @@ import { factsOf, type Fact, type TierFact } from '../domain/run-facts.ts';
 import { spentText } from '../domain/time-spent.ts';
 import { formatDuration } from '../domain/quantities.ts';
 import { evidenceHref, shownText, type EvidenceFile } from './evidence.ts';
-import { html, moment, page, said, saidLines, type Html } from './html.ts';
+import { html, linkTo, moment, page, said, saidLines, type Html } from './html.ts';
+import { sweepFolder } from './read.ts';
 import { outcomeMark } from './words.ts';
 
 /** One run of a recipe: everything that result.json says, in words, and what it left. */
@@ -40,7 +41,7 @@ export function runPage(host: string, view: RunView): string {
         ${
           asked.by === 'sweep'
             ? html`the sweep
-                <a href="../../../sweeps/${path.basename(path.dirname(folder))}/">${said(asked.id)}</a>`
+                <a href="../../../${linkTo('sweeps', sweepFolder(asked.id))}/">${said(asked.id)}</a>`
             : html`the test ${said(asked.id)}`
         }
       </dd>

@@ -16,9 +16,16 @@ import { createCanonicals } from '../host/store/canonicals.ts';
 import { CHANGES, runsRoot } from '../host/store/places.ts';
 import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
-import { linkTo } from './html.ts';
 import { badge } from './badge.ts';
-import { evidenceIn, readEvidence, stepOf, stepPage, type EvidenceFile, type StepPage } from './evidence.ts';
+import {
+  evidenceIn,
+  readEvidence,
+  stepFile,
+  stepOf,
+  stepPage,
+  type EvidenceFile,
+  type StepPage,
+} from './evidence.ts';
 import { feed } from './feed.ts';
 import { fleetPage, type EvidenceLink } from './fleet-page.ts';
 import { siteIndex } from './index-json.ts';
@@ -91,7 +98,8 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   let isOfOther = true;
   const madeBy = sumOf(samplePages(host, temporal));
   let written = 0;
-  let problems: string[] = [];
+  /** Runs whose result cannot be read, and why: told of until it can. */
+  const unread = new Map<string, string>();
 
   async function put(file: string, content: string | Buffer): Promise<void> {
     const sum = sumOf(content);
@@ -123,7 +131,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     written += 1;
   }
 
-  /** Begins anew: what is unfinished is a dead process's, and pages of another version are written again. */
+  /** Begins anew: what is unfinished is of what failed, what somebody removed comes back, and pages of another version are written again. */
   async function begin(): Promise<void> {
     sums.clear();
     folders.clear();
@@ -180,11 +188,11 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     }
     for (const [step, ofStep] of steps) {
       const content = stepPage({ host, step, files: ofStep, folder, run: parts });
-      await replace(path.join('runs', ...parts, `${linkTo(step)}.html`), content);
+      await replace(path.join('runs', ...parts, stepFile(step)), content);
     }
     const content = runPage(host, { result, folder, files, leftOut, excerpt, temporal });
     await replace(path.join('runs', ...parts, 'index.html'), content);
-    const pages = [...steps.keys()].map((step) => `${linkTo(step)}.html`);
+    const pages = [...steps.keys()].map(stepFile);
     const pictures = files.filter(({ isPicture }) => isPicture).map((file) => path.join(...file.parts));
     return { files, written: new Set(['index.html', ...pages, ...pictures]) };
   }
@@ -206,11 +214,13 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
 
   /** A run's result; what the index has of it where that cannot be read. */
   async function resultOf(run: IndexedRun): Promise<RecipeResult> {
-    const read = await results.read(run.run).catch((error: unknown) => {
-      problems.push(messageOf(error));
-      return null;
-    });
-    if (read !== null) return read;
+    try {
+      const read = await results.read(run.run);
+      unread.delete(run.run);
+      if (read !== null) return read;
+    } catch (error) {
+      unread.set(run.run, messageOf(error));
+    }
     const [, recipe] = runParts(run);
     const notes = ['the result itself is not there, or cannot be read: this is what the index has of it'];
     const { outcome, level, started, ended, asked } = run;
@@ -291,9 +301,22 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     const ended = new Map(after.map((run) => [run.run, run.ended]));
     for (const run of before) {
       if (ended.get(run.run) !== run.ended) shown.delete(run.run);
+      if (ended.get(run.run) !== run.ended) unread.delete(run.run);
       if (!ended.has(run.run))
         await rm(path.join(root, 'runs', ...runParts(run)), { recursive: true, force: true });
       folders.clear();
+    }
+  }
+
+  /** Removes the pages of sweeps that no run is of any more. */
+  async function forgetSweeps(sweeps: readonly SweepColumn[]): Promise<void> {
+    const there = new Set(sweeps.map(({ id }) => id));
+    for (const id of sweepsOf.keys()) {
+      if (there.has(id)) continue;
+      await rm(path.join(root, 'sweeps', sweepFolder(id)), { recursive: true, force: true });
+      folders.clear();
+      sweepsOf.delete(id);
+      sums.delete(path.join('sweeps', sweepFolder(id), 'index.html'));
     }
   }
 
@@ -335,14 +358,14 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   return {
     async update(now) {
       written = 0;
-      problems = [];
       const isThere = (await statOrNull(path.join(root, 'index.html'))) !== null;
       if (!isThere || lookedMs === null || clock() - lookedMs > LOOK_AGAIN_MS) {
-        if (!isThere || lookedMs === null) await begin();
+        await begin();
         lookedMs = null;
         shown.clear();
         pagesOf.clear();
         sweepsOf.clear();
+        unread.clear();
       }
       // The same until all is looked at again, so that no page leads to one that is gone by then.
       if (lookedMs === null) pagesFrom = new Date(Date.now() - config.retention.evidence).toISOString();
@@ -352,6 +375,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         ...recipes,
         ...unswept.map((one) => ({ ...one, standing: standingOf(one.recipe, [], asOf ?? '') })),
       ];
+      const failed: string[] = [];
       await put('style.css', STYLE);
       await put('icon.svg', ICON);
       await eachOf(all, async (recipe) => {
@@ -360,19 +384,27 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         const before = pagesOf.get(name);
         if (before?.seen === seen && before.standing === standing) return;
         await forget(before?.runs ?? [], runs);
-        await writeRecipe(recipe, data);
-        pagesOf.set(name, { seen, standing, runs });
+        try {
+          await writeRecipe(recipe, data);
+          pagesOf.set(name, { seen, standing, runs });
+        } catch (error) {
+          failed.push(`the pages of ${name}: ${messageOf(error)}`);
+        }
       });
       const byName = new Map(recipes.map((one) => [one.recipe, one]));
+      await forgetSweeps(sweeps);
       await eachOf(sweeps, (sweep, at) => writeSweep(sweep, at < SWEEPS_SHOWN, byName, data));
       if (lookedMs === null) await prune(all, sweeps);
       await put('feed.xml', feed(data, recipes, { base, title: `What changed on ${host}`, folder: '' }));
       await put('index.json', `${JSON.stringify(siteIndex(data), null, 1)}\n`);
+      const problems = [...unread.values(), ...failed].sort();
       const told = { ...data, problems: [...data.problems, ...problems] };
       await put('index.html', fleetPage(told, { evidence: await evidenceOf(recipes), temporal }));
       // Last: a site that is half of another version is no site of this one.
-      if (isOfOther) await replace(MADE_BY, madeBy);
-      isOfOther = false;
+      if (isOfOther && failed.length === 0) {
+        await replace(MADE_BY, madeBy);
+        isOfOther = false;
+      }
       lookedMs ??= clock();
       return { written, problems };
     },
