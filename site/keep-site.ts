@@ -28,7 +28,7 @@ const SHARE = 20;
  * goes wrong changes no verdict.
  */
 export async function keepSite(config: SiteConfig, { log, signal, now }: KeepSiteOptions): Promise<void> {
-  const site = createSite(config);
+  const site = createSite(config, { signal });
   let last = '';
   while (!signal.aborted) {
     const began = performance.now();
@@ -39,6 +39,7 @@ export async function keepSite(config: SiteConfig, { log, signal, now }: KeepSit
       if (written > 0)
         log.info({ files: written, ms: Math.round(performance.now() - began) }, 'site written');
     } catch (error) {
+      if (signal.aborted) return;
       trouble = messageOf(error);
     }
     if (trouble !== '' && trouble !== last)

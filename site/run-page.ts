@@ -217,7 +217,7 @@ export function tierTable(
   toRun = '',
 ): Html {
   return html`<div class="scroll" role="region" aria-label="tier by tier" tabindex="0">
-    <table>
+    <table class="tiers">
       <thead>
         <tr>
           <th scope="col">Tier</th>
@@ -237,7 +237,9 @@ export function tierTable(
             <td>${ms === null ? '' : formatDuration(ms)}</td>
             <td>${result === 'not reached' ? '' : expected}</td>
             <td class="said">
-              ${seen !== null ? saidLines(seen) : note !== null ? saidLines(note) : result === 'pass' ? 'as expected' : ''}
+              <span
+                >${seen !== null ? saidLines(seen) : note !== null ? saidLines(note) : result === 'pass' ? 'as expected' : ''}</span
+              >
             </td>
             <td>
               ${

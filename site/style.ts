@@ -35,13 +35,15 @@ h3 small { font-weight: normal; color: var(--soft); }
 .changes li { border-left: 4px solid var(--line); padding: .35rem 0 .35rem .75rem; margin: .4rem 0; }
 .changes p { margin: 0; }
 .changes .recipe { font-weight: 600; }
-.said { white-space: pre-line; }
+span.said, .said > span, li.said, p.said, dd.said { white-space: pre-line; }
+time { white-space: nowrap; }
+.tiers .mark { white-space: nowrap; }
 .facts { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .25rem 1rem; margin: .5rem 0; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; min-width: 0; }
 .facts ul { margin: 0; padding-left: 1.1rem; }
 .mark, td.pass, td.fail, td.promote, td.error, td.held, .cell { border-radius: .25rem; }
-.mark { padding: 0 .35rem; font-weight: 600; }
+.mark { padding: 0 .35rem; font-weight: 600; box-decoration-break: clone; -webkit-box-decoration-break: clone; }
 .pass { color: var(--pass); background: var(--pass-bg); }
 .fail { color: var(--fail); background: var(--fail-bg); }
 .promote { color: var(--promote); background: var(--promote-bg); }

@@ -72,7 +72,10 @@ const AT_ONCE = 16;
 /** The end of the file to open first, on the run's page. */
 const EXCERPT = { lines: 40, characters: 6_000 };
 
-export function createSite(config: SiteConfig, clock: () => number = () => performance.now()): Site {
+export function createSite(
+  config: SiteConfig,
+  { clock = () => performance.now(), signal }: { clock?: () => number; signal?: AbortSignal } = {},
+): Site {
   const { state, host } = config;
   const root = siteFolder(config);
   const reader = createSiteReader(config);
@@ -379,6 +382,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       await put('style.css', STYLE);
       await put('icon.svg', ICON);
       await eachOf(all, async (recipe) => {
+        signal?.throwIfAborted();
         const { recipe: name, seen, runs } = recipe;
         const standing = JSON.stringify(recipe.standing);
         const before = pagesOf.get(name);
@@ -393,7 +397,10 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       });
       const byName = new Map(recipes.map((one) => [one.recipe, one]));
       await forgetSweeps(sweeps);
-      await eachOf(sweeps, (sweep, at) => writeSweep(sweep, at < SWEEPS_SHOWN, byName, data));
+      await eachOf(sweeps, async (sweep, at) => {
+        signal?.throwIfAborted();
+        await writeSweep(sweep, at < SWEEPS_SHOWN, byName, data);
+      });
       if (lookedMs === null) await prune(all, sweeps);
       await put('feed.xml', feed(data, recipes, { base, title: `What changed on ${host}`, folder: '' }));
       await put('index.json', `${JSON.stringify(siteIndex(data), null, 1)}\n`);
