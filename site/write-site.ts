@@ -70,7 +70,7 @@ const MADE_BY = '.made-by';
 const LOOK_AGAIN_MS = 6 * 60 * 60_000;
 const AT_ONCE = 16;
 /** The end of the file to open first, on the run's page. */
-const EXCERPT = { lines: 40, characters: 6_000 };
+const EXCERPT = { lines: 25, characters: 4_000 };
 
 export function createSite(
   config: SiteConfig,
