@@ -128,7 +128,11 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
     } catch (error) {
       // Somebody removes it meanwhile; the next time finds that.
       folders.delete(folder);
-      throw error;
+      await rm(unfinished, { force: true });
+      // Without the name of what was unfinished, so that the same trouble is told in the same words.
+      throw new Error(`${whole}: ${(error as NodeJS.ErrnoException).code ?? messageOf(error)}`, {
+        cause: error,
+      });
     }
     written += 1;
   }
