@@ -71,7 +71,7 @@ function nowSection({ now, report }: SiteData, links: Links): Html {
           typeof holder !== 'object' || holder === null
             ? holder === null
               ? 'nothing'
-              : 'not known: the Temporal server did not say'
+              : 'not known: the worker has ended, or the Temporal server did not say'
             : html`${said(holder.what)}: ${said(holder.step)}, since ${moment(holder.since)} (<a
                   href="${links.temporal(holder.workflowId)}"
                   >Temporal</a

@@ -28,18 +28,22 @@ const SHARE = 20;
  * goes wrong changes no verdict.
  */
 export async function keepSite(config: SiteConfig, { log, signal, now }: KeepSiteOptions): Promise<void> {
-  const site = createSite(config, { signal });
+  const site = createSite(config);
   let last = '';
+  /** As of the last time that all was written. */
+  let known: Now | null = null;
   while (!signal.aborted) {
     const began = performance.now();
     let trouble: string;
     try {
-      const { written, problems } = await site.update(await now());
+      const seen = await now();
+      const { written, problems } = await site.update(seen, signal);
+      known = seen;
       trouble = problems.join('\n');
       if (written > 0)
         log.info({ files: written, ms: Math.round(performance.now() - began) }, 'site written');
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       trouble = messageOf(error);
     }
     if (trouble !== '' && trouble !== last)
@@ -47,5 +51,6 @@ export async function keepSite(config: SiteConfig, { log, signal, now }: KeepSit
     last = trouble;
     const rest = Math.max(LOOK_MS, (performance.now() - began) * SHARE);
     await sleep(rest, undefined, { signal }).catch(() => undefined);
-  }
+  // What ended just before is told as well; who has the host, nobody looks at any more.
+  if (known !== null) await site.update({ ...known, holder: 'unknown' }).catch(() => undefined);
 }

@@ -54,7 +54,7 @@ import { sweepPage } from './sweep-page.ts';
 
 export interface Site {
   /** Writes what changed since the last time; all that is missing or of another version the first time. Answers how many files that were, and what could not be shown. */
-  update(now: Now): Promise<{ written: number; problems: string[] }>;
+  update(now: Now, signal?: AbortSignal): Promise<{ written: number; problems: string[] }>;
 }
 
 /** Below the state folder. */
@@ -72,10 +72,7 @@ const AT_ONCE = 16;
 /** The end of the file to open first, on the run's page. */
 const EXCERPT = { lines: 25, characters: 4_000 };
 
-export function createSite(
-  config: SiteConfig,
-  { clock = () => performance.now(), signal }: { clock?: () => number; signal?: AbortSignal } = {},
-): Site {
+export function createSite(config: SiteConfig, clock: () => number = () => performance.now()): Site {
   const { state, host } = config;
   const root = siteFolder(config);
   const reader = createSiteReader(config);
@@ -129,7 +126,11 @@ export function createSite(
     } catch (error) {
       // Somebody removes it meanwhile; the next time finds that.
       folders.delete(folder);
-      throw error;
+      await rm(unfinished, { force: true });
+      // Without the name of what was unfinished, so that the same trouble is told in the same words.
+      throw new Error(`${whole}: ${(error as NodeJS.ErrnoException).code ?? messageOf(error)}`, {
+        cause: error,
+      });
     }
     written += 1;
   }
@@ -359,7 +360,7 @@ export function createSite(
   }
 
   return {
-    async update(now) {
+    async update(now, signal) {
       written = 0;
       const isThere = (await statOrNull(path.join(root, 'index.html'))) !== null;
       if (!isThere || lookedMs === null || clock() - lookedMs > LOOK_AGAIN_MS) {

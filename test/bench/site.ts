@@ -21,7 +21,7 @@ export async function siteBuild(_temporalBinary: string, form: Form): Promise<Fi
       weeks,
       last: new Date(),
       outcome: usualOutcome(state),
-      withEvidence: 0,
+      evidenceWeeks: 0,
     });
     const config = {
       host: 'bench',

@@ -24,6 +24,7 @@ const EXAMPLES: readonly DocumentName[] = [
   'alert list',
   'alert',
   'webhook',
+  'index.json',
 ];
 
 const examples = [...page.matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
