@@ -51,6 +51,7 @@ export async function keepSite(config: SiteConfig, { log, signal, now }: KeepSit
     last = trouble;
     const rest = Math.max(LOOK_MS, (performance.now() - began) * SHARE);
     await sleep(rest, undefined, { signal }).catch(() => undefined);
+  }
   // What ended just before is told as well; who has the host, nobody looks at any more.
   if (known !== null) await site.update({ ...known, holder: 'unknown' }).catch(() => undefined);
 }
