@@ -92,7 +92,9 @@ export function stepFile(step: string): string {
 
 /** Where a file of a run is shown, seen from the run's page. */
 export function evidenceHref(file: Pick<EvidenceFile, 'parts' | 'isPicture'>): string {
-  return file.isPicture ? linkTo(...file.parts) : `${linkTo(stepFile(stepOf(file)))}#${anchorOf(file)}`;
+  const href = file.isPicture ? linkTo(...file.parts) : `${linkTo(stepFile(stepOf(file)))}#${anchorOf(file)}`;
+  // What stands before a colon would be a scheme.
+  return /^[^/#]*:/.test(href) ? `./${href}` : href;
 }
 
 /** No two files have the same: what is not plain in a name is written out. */
