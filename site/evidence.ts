@@ -62,7 +62,10 @@ export async function readEvidence(folder: string, parts: readonly string[]): Pr
       const start = Buffer.alloc(PNG.length);
       await file.read(start, 0, start.length, 0);
       if (start.equals(PNG)) {
-        if (size > LARGEST_PICTURE || !parts.at(-1)?.endsWith('.png')) return { is: 'other' };
+        // Web servers show nothing that begins with a dot.
+        const isShown =
+          parts.at(-1)?.endsWith('.png') === true && !parts.some((part) => part.startsWith('.'));
+        if (size > LARGEST_PICTURE || !isShown) return { is: 'other' };
         const bytes = Buffer.alloc(size);
         await file.read(bytes, 0, size, 0);
         return { is: 'picture', bytes };
