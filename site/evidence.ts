@@ -62,7 +62,10 @@ export async function readEvidence(folder: string, parts: readonly string[]): Pr
       const start = Buffer.alloc(PNG.length);
       await file.read(start, 0, start.length, 0);
       if (start.equals(PNG)) {
-        if (size > LARGEST_PICTURE || !parts.at(-1)?.endsWith('.png')) return { is: 'other' };
+        // Web servers show nothing that begins with a dot.
+        const isShown =
+          parts.at(-1)?.endsWith('.png') === true && !parts.some((part) => part.startsWith('.'));
+        if (size > LARGEST_PICTURE || !isShown) return { is: 'other' };
         const bytes = Buffer.alloc(size);
         await file.read(bytes, 0, size, 0);
         return { is: 'picture', bytes };
@@ -92,7 +95,9 @@ export function stepFile(step: string): string {
 
 /** Where a file of a run is shown, seen from the run's page. */
 export function evidenceHref(file: Pick<EvidenceFile, 'parts' | 'isPicture'>): string {
-  return file.isPicture ? linkTo(...file.parts) : `${linkTo(stepFile(stepOf(file)))}#${anchorOf(file)}`;
+  const href = file.isPicture ? linkTo(...file.parts) : `${linkTo(stepFile(stepOf(file)))}#${anchorOf(file)}`;
+  // What stands before a colon would be a scheme.
+  return /^[^/#]*:/.test(href) ? `./${href}` : href;
 }
 
 /** No two files have the same: what is not plain in a name is written out. */
