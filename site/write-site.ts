@@ -13,7 +13,7 @@ import type { TimeSpent } from '../domain/time-spent.ts';
 import { workflowUrl } from '../host/config/temporal-ui.ts';
 import { noneIfMissing, textIfThere, tryJson } from '../host/machine/durable-file.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
-import { runsRoot } from '../host/store/places.ts';
+import { runsRoot, siteRoot } from '../host/store/places.ts';
 import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
 import { linkTo } from './html.ts';
@@ -50,11 +50,6 @@ export interface Site {
   update(now: Now): Promise<{ written: number; problems: string[] }>;
 }
 
-/** Below the state folder. */
-export function siteFolder({ state }: Pick<SiteConfig, 'state'>): string {
-  return path.join(state, 'site');
-}
-
 /** What is being written stands here until it is whole; web servers show no such folder. */
 const UNFINISHED = '.unfinished';
 /** Says by which pages the site was written. */
@@ -69,7 +64,7 @@ const EXCERPT = { lines: 40, characters: 6_000 };
 
 export function createSite(config: SiteConfig, clock: () => number = () => performance.now()): Site {
   const { state, host } = config;
-  const root = siteFolder(config);
+  const root = siteRoot(state);
   const reader = createSiteReader(config);
   const results = createResults(state);
   const canonicals = createCanonicals(config);
