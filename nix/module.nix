@@ -1,4 +1,4 @@
-# services.recipe-sweep: the worker, its configuration and its schedule, and serve where it is configured. docs/nixos.md says how it is used.
+# services.recipe-sweep: the worker, its configuration and its schedule, and serve. docs/nixos.md says how it is used.
 {
   config,
   lib,
@@ -134,8 +134,8 @@ let
 
   loaded = lib.mapAttrsToList (name: { option, ... }: "${name}:${cfg.secrets.${option}}") given;
 
-  # Without them it does not start.
-  isServed = cfg.settings.forge != null && cfg.settings.serve.webhookSecretFile != null;
+  # With a forge it does not start without a secret.
+  canServe = cfg.settings.forge == null || cfg.settings.serve.webhookSecretFile != null;
 
   usualEngine = builtins.elem cfg.settings.docker.socket [
     "/run/docker.sock"
@@ -174,6 +174,12 @@ in
       type = types.submodule { options = import ./options.nix { inherit lib; }; };
       description = "The configuration, as recipe-sweep.example.yml explains it.";
     };
+    serve.enable = mkOption {
+      type = types.bool;
+      default = canServe;
+      defaultText = lib.literalExpression "settings.forge == null || settings.serve.webhookSecretFile != null";
+      description = "Whether this host shows the report site and the numbers for Prometheus at settings.serve.listen, and takes the webhook of a forge.";
+    };
     tools = mkOption {
       type = types.listOf types.package;
       default = [ ];
@@ -210,6 +216,10 @@ in
         message = "services.recipe-sweep.settings.recipes must be an absolute path, such as \"\${./recipes}\"";
       }
       {
+        assertion = !cfg.serve.enable || canServe;
+        message = "services.recipe-sweep.serve: with settings.forge it needs secrets.webhookSecret, without which anybody could ask for tests";
+      }
+      {
         assertion = lib.all (secret: secret == null || !(lib.hasPrefix builtins.storeDir secret)) (
           lib.attrValues cfg.secrets
         );
@@ -243,7 +253,7 @@ in
     systemd.tmpfiles.rules = [
       "d ${cfg.settings.state} 0755 root root -"
     ]
-    ++ lib.optional isServed "d ${cfg.settings.state}/serve 0755 root root -";
+    ++ lib.optional cfg.serve.enable "d ${cfg.settings.state}/serve 0755 root root -";
 
     systemd.services.recipe-sweep = {
       description = "recipe-sweep worker";
@@ -266,7 +276,7 @@ in
       };
     };
 
-    systemd.services.recipe-sweep-serve = mkIf isServed {
+    systemd.services.recipe-sweep-serve = mkIf cfg.serve.enable {
       description = "recipe-sweep serve";
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ];

@@ -48,6 +48,9 @@ in
     with subtest("nothing is missing"):
         machine.wait_until_succeeds("recipe-sweep doctor", timeout=120)
 
+    with subtest("the report site is there, and shown"):
+        machine.wait_until_succeeds("curl --fail --silent http://127.0.0.1:8080/ | grep hedgedoc", timeout=60)
+
     with subtest("and again after a restart of the machine"):
         machine.shutdown()
         machine.start()

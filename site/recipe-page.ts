@@ -301,7 +301,7 @@ function imagesSection({ canonical, images, tested }: RecipeView): Html | '' {
                 ${
                   is === undefined
                     ? ''
-                    : html`${said(is.image)}${is.digests.map((digest) => html`<br /><code class="digest">${said(digest.replace(/^.*@/, ''))}</code>`)}`
+                    : html`${said(is.image.replace(/@.*/s, ''))}${is.digests.map((digest) => html`<br /><code class="digest">${said(digest.replace(/^.*@/, ''))}</code>`)}`
                 }
               </td>
             </tr>`;

@@ -13,7 +13,7 @@ import type { TimeSpent } from '../domain/time-spent.ts';
 import { workflowUrl } from '../host/config/temporal-ui.ts';
 import { noneIfMissing, textIfThere, tryJson } from '../host/machine/durable-file.ts';
 import { createCanonicals } from '../host/store/canonicals.ts';
-import { CHANGES, runsRoot } from '../host/store/places.ts';
+import { CHANGES, runsRoot, siteRoot } from '../host/store/places.ts';
 import { createReports } from '../host/store/reports.ts';
 import { createResults } from '../host/store/results.ts';
 import { badge } from './badge.ts';
@@ -57,11 +57,6 @@ export interface Site {
   update(now: Now, signal?: AbortSignal): Promise<{ written: number; problems: string[] }>;
 }
 
-/** Below the state folder. */
-export function siteFolder({ state }: Pick<SiteConfig, 'state'>): string {
-  return path.join(state, 'site');
-}
-
 /** What is being written stands here until it is whole; web servers show no such folder. */
 const UNFINISHED = '.unfinished';
 /** Says by which pages the site was written. */
@@ -74,7 +69,7 @@ const EXCERPT = { lines: 25, characters: 4_000 };
 
 export function createSite(config: SiteConfig, clock: () => number = () => performance.now()): Site {
   const { state, host } = config;
-  const root = siteFolder(config);
+  const root = siteRoot(state);
   const reader = createSiteReader(config);
   const results = createResults(state);
   const canonicals = createCanonicals(config);

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import type { Command } from 'commander';
 import Dockerode from 'dockerode';
 import { green, red } from 'yoctocolors';
@@ -8,7 +10,7 @@ import { quotableLine } from '../../domain/printable.ts';
 import { createForge } from '../../forge/gitea.ts';
 import { readConfig, type Config } from '../../host/config/config.ts';
 import { forgeAccess, mirrorOnForge, refuseTwoLogins } from '../../host/config/forge-access.ts';
-import { webhookSecret } from '../../host/config/webhook-secret.ts';
+import { canServe, webhookSecret } from '../../host/config/webhook-secret.ts';
 import { textIfThere } from '../../host/machine/durable-file.ts';
 import { createAlerts } from '../../host/store/alerts.ts';
 import { createCanonicals } from '../../host/store/canonicals.ts';
@@ -19,6 +21,7 @@ import { lookAtEnvironment } from '../../host/fingerprint.ts';
 import { processRunner } from '../../host/machine/process.ts';
 import { lackOf, toolsOfSwept } from '../../host/recipe-tools.ts';
 import { knownRoom, lookAtDisks } from '../../host/room.ts';
+import { siteRoot } from '../../host/store/places.ts';
 import { createReports } from '../../host/store/reports.ts';
 import { createServices } from '../../host/store/services.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
@@ -66,6 +69,7 @@ export function addDoctorCommand(program: Command, session: Session): void {
         await checkUnit(config, configFile),
         ...(await checkTemporal(config)),
         await checkForge(config),
+        await checkSite(config),
         await checkServe(config),
         await checkExposure(config),
       ];
@@ -319,34 +323,81 @@ async function checkForge(config: Config): Promise<Finding> {
 
 const HEALTH_MS = 10_000;
 
-/** Where there is a forge, its webhook is taken by `serve`, which says itself how it is. */
+/** The worker writes the site seconds after an outcome; anew, all of it, within minutes. */
+const SITE_MS = 10 * 60_000;
+
+/** Whether the report site is as new as the last sweep. */
+async function checkSite({ state }: Config): Promise<Finding> {
+  const name = 'report site';
+  const first = path.join(siteRoot(state), 'index.html');
+  const how = 'the worker writes it: its log says why not';
+  try {
+    const last = (await createReports(state).all()).reports.find(({ recipes }) => recipes.length > 0);
+    const ended = last === undefined ? null : new Date(last.ended);
+    const written = await stat(first).then(({ mtime }) => mtime, nullIfMissing);
+    const found = written === null ? `${first} is not there` : `${first}, written ${formatTime(written)}`;
+    const isDue = ended !== null && Date.now() - ended.getTime() > SITE_MS;
+    if (!isDue || (written !== null && written > ended))
+      return {
+        name,
+        ok: true,
+        found: written === null ? `${found} yet: a worker writes it` : found,
+        how: '',
+      };
+    return { name, ok: false, found: `${found}; the last sweep ended ${formatTime(ended)}`, how };
+  } catch (error) {
+    return { name, ok: false, found: explain(error), how };
+  }
+}
+
+function nullIfMissing(error: NodeJS.ErrnoException): null {
+  if (error.code !== 'ENOENT') throw error;
+  return null;
+}
+
+/** Shows the site, and takes the webhook of a forge. It says itself how it is; no sweep needs it. */
 async function checkServe(config: Config): Promise<Finding> {
   const name = 'serve';
-  const { listen, webhookSecretFile } = config.serve;
-  if (config.forge === undefined || webhookSecretFile === undefined) {
-    const found = 'not configured: tests of pull requests are asked for by recipe-sweep test alone';
+  const { listen } = config.serve;
+  if (!canServe(config)) {
+    const found =
+      'does not start: with "forge" it needs serve.webhookSecretFile; tests of pull requests are asked for by recipe-sweep test alone';
     return { name, ok: true, found, how: '' };
   }
-  try {
-    await webhookSecret(config.serve);
-  } catch (error) {
-    return { name, ok: false, found: explain(error), how: 'serve does not start without it' };
+  if (config.forge !== undefined) {
+    try {
+      await webhookSecret(config.serve);
+    } catch (error) {
+      return { name, ok: false, found: explain(error), how: 'serve does not start without it' };
+    }
   }
   // What listens everywhere is asked here.
   const url = `http://${listen.replace(/^(?:0\.0\.0\.0|\[::\]):/, 'localhost:')}/healthz`;
+  const lack = await lackOfServe(url);
+  if (lack === null) return { name, ok: true, found: `answers at ${url}`, how: '' };
+  const isWanted = config.forge !== undefined || (await textIfThere(SERVE_UNIT).catch(explain)) !== '';
+  if (isWanted) return { name, ok: false, ...lack };
+  return {
+    name,
+    ok: true,
+    found: `${lack.found}; it would show the report site and /metrics there`,
+    how: '',
+  };
+}
+
+/** Null where it is well. */
+async function lackOfServe(url: string): Promise<Pick<Finding, 'found' | 'how'> | null> {
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
     const said = await answer.text();
-    if (answer.ok) return { name, ok: true, found: `answers at ${url}`, how: '' };
+    if (answer.ok) return null;
     const how =
       answer.status === 503
         ? 'its log says more'
         : 'that is not serve: look at "serve.listen", end the other one';
-    const shown = quotableLine(said.slice(0, 200));
-    return { name, ok: false, found: `${url} answers ${answer.status}: ${shown}`, how };
+    return { found: `${url} answers ${answer.status}: ${quotableLine(said.slice(0, 200))}`, how };
   } catch {
-    const how = 'recipe-sweep serve, or its systemd unit';
-    return { name, ok: false, found: `nothing answers at ${url}`, how };
+    return { found: `nothing answers at ${url}`, how: 'recipe-sweep serve, or its systemd unit' };
   }
 }
 

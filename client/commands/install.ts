@@ -14,9 +14,7 @@ import { configFileOf, type Session } from '../session.ts';
 export function addInstallCommand(program: Command, session: Session): void {
   program
     .command('install')
-    .description(
-      "print the worker's systemd unit for this host, and that of serve where it is configured; starts nothing",
-    )
+    .description('print the systemd units of worker and serve for this host; starts nothing')
     .option('--write', `write ${UNIT}, and ${SERVE_UNIT}`)
     .addOption(new Option('--force', 'write it also where another one stands').implies({ write: true }))
     .action(async ({ write, force }: { write?: true; force?: true }, command: Command) => {

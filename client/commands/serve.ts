@@ -6,7 +6,7 @@ export function addServeCommand(program: Command, session: Session): void {
   program
     .command('serve')
     .description(
-      "take the forge's webhook, and show what tests of pull requests left; its log goes to standard output",
+      "show the report site and the numbers for Prometheus, and take the forge's webhook; its log goes to standard output",
     )
     .action(async (_options: unknown, command: Command) => {
       const config = await configOf(session, command);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import Dockerode from 'dockerode';
 import { checkGitUrl } from '../../domain/git-url.ts';
 import type { Config } from '../../host/config/config.ts';
+import { canServe } from '../../host/config/webhook-secret.ts';
 import { CommandStopped } from '../failure.ts';
 import { serveUnit, workerUnit } from './unit.ts';
 
@@ -37,14 +38,9 @@ export async function unitHere(
   return { unit, unknown };
 }
 
-/** Whether the configuration has what `serve` needs to start. */
-function isServed({ forge, serve }: Config): boolean {
-  return forge !== undefined && serve.webhookSecretFile !== undefined;
-}
-
-/** The unit of `serve` for this host; null where it is not configured. Throws CommandStopped where there can be none. */
+/** The unit of `serve` for this host; null where it would not start. Throws CommandStopped where there can be none. */
 export async function serveUnitHere(config: Config, configFile: string): Promise<string | null> {
-  if (!isServed(config)) return null;
+  if (!canServe(config)) return null;
   const place = { node: process.execPath, command: await ownCommand(), configFile, state: config.state };
   return serveUnit(place, config.docker.socket);
 }

@@ -1,5 +1,6 @@
 import { tryJson } from '../../host/machine/durable-file.ts';
 import { endOfFileBelow, entriesBelow, listingBelow } from '../../host/machine/below-folder.ts';
+import { SITE } from '../../host/store/places.ts';
 import type { Bundle } from './bundle.ts';
 
 /** Enough to see a habit in; older ones are a question away. */
@@ -18,10 +19,11 @@ const OF_A_RUN = /^(?:result|resolved-images)\.json$/;
 
 /**
  * The records that stand in the state folder, those of the last sweeps and their runs among them, and a listing of all
- * that stands there. Evidence, snapshots, working copies and the worker's home are listed, and not read.
+ * that stands there. Evidence, snapshots, working copies and the worker's home are listed, and not read; the report site,
+ * which is made of the rest, is not looked into.
  */
 export async function addState(bundle: Bundle, state: string): Promise<void> {
-  await addListing(bundle, 'state.txt', state);
+  await addListing(bundle, 'state.txt', state, new Set([SITE]));
   for (const file of ['installation.json', 'unreached.json', 'last-sweep.json', 'images.json'])
     await addRecord(bundle, state, file);
   for (const folder of ['alerts', 'alerts/ended', 'alerts/relayed', 'ledger', 'index', 'lock', 'attempts']) {
@@ -42,9 +44,14 @@ export async function addState(bundle: Bundle, state: string): Promise<void> {
 }
 
 /** Names, kinds, modes, sizes and times of what stands below a folder, and nothing of what is in it. */
-export async function addListing(bundle: Bundle, name: string, root: string): Promise<void> {
+export async function addListing(
+  bundle: Bundle,
+  name: string,
+  root: string,
+  closed?: ReadonlySet<string>,
+): Promise<void> {
   await bundle.gather(`a listing of ${root}`, async () => {
-    const { entries, leftOut } = await listingBelow(root, LISTED);
+    const { entries, leftOut } = await listingBelow(root, LISTED, closed);
     const lines = entries.map(({ path, is, mode, bytes, writtenMs }) =>
       [
         is.padEnd(6),

@@ -4,6 +4,11 @@ import { readSecretFile } from './secret-file.ts';
 
 const HOW = 'docs/pull-requests.md says how to make one';
 
+/** Whether there is all that `serve` wants of the configuration: where there is a forge, it is to sign its webhook. */
+export function canServe({ forge, serve }: Pick<Config, 'forge' | 'serve'>): boolean {
+  return forge === undefined || serve.webhookSecretFile !== undefined;
+}
+
 /** By what the forge signs its webhook. Throws Fault BadConfig where none is configured, or none can be read. */
 export async function webhookSecret({ webhookSecretFile: file }: Config['serve']): Promise<string> {
   if (file === undefined) {

@@ -91,11 +91,13 @@ export interface ListingLimits {
 
 /**
  * What stands below the root, folders before what is in them, so that what is left out is deep down; by their paths seen
- * from the root. Answers too of how many entries at least nothing is said.
+ * from the root. Folders that are to stay `closed` are named, and not looked into. Answers too of how many entries at least
+ * nothing is said.
  */
 export async function listingBelow(
   root: string,
   { ofOne, ofAll }: ListingLimits,
+  closed: ReadonlySet<string> = new Set(),
 ): Promise<{ entries: (Entry & { path: string })[]; leftOut: number }> {
   const entries: (Entry & { path: string })[] = [];
   let leftOut = 0;
@@ -111,8 +113,9 @@ export async function listingBelow(
       for (const name of names.sort()) {
         const entry = await entryOf(folder, name);
         if (entry === null) continue;
-        entries.push({ ...entry, path: path.join(...here, name) });
-        if (entry.is === 'folder') waiting.push([...here, name]);
+        const seen = { ...entry, path: path.join(...here, name) };
+        entries.push(seen);
+        if (seen.is === 'folder' && !closed.has(seen.path)) waiting.push([...here, name]);
       }
     });
   }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { parseRecipeRunId } from '../../domain/names.ts';
 import { noneIfMissing } from '../machine/durable-file.ts';
 
-/** Where, below the state folder, runs and sweeps have their files. */
+/** Where, below the state folder, runs, sweeps and the report site have their files. */
 
 /** Of all runs. */
 export function runsRoot(state: string): string {
@@ -25,6 +25,14 @@ export function sweepsRoot(state: string): string {
 
 /** In a sweep's folder. */
 export const REPORT_FILE = 'report.json';
+
+/** Of the report site, which is made of all the rest. */
+export function siteRoot(state: string): string {
+  return path.join(state, SITE);
+}
+
+/** Below the state folder. */
+export const SITE = 'site';
 
 /** By name. A stray file among them, or a folder whose name begins with a dot, is none. */
 export async function foldersIn(root: string): Promise<Dirent[]> {

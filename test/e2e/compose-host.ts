@@ -28,9 +28,10 @@ interface Composed {
   worker: string;
   configFolder: string;
   state: string;
-  /** Where Temporal's frontend and its UI are published. */
+  /** Where Temporal's frontend and its UI are published, and where `serve` listens. */
   port: number;
   uiPort: number;
+  servePort: number;
   /** Types `docker compose …`, and answers what it printed. Throws when it fails, unless told otherwise. */
   compose(
     args: readonly string[],
@@ -46,6 +47,8 @@ export interface ComposeHost {
   upstreams: Upstreams;
   temporalAddress: string;
   ui: string;
+  /** The report site. */
+  site: string;
   docker: Dockerode;
   /** Types `docker compose …`. Throws when it fails. */
   compose(...args: string[]): Promise<string>;
@@ -82,7 +85,7 @@ async function createComposed(undo: Undo): Promise<Composed> {
   await writeFile(override, await withStandIns(worker));
   const files = ['--file', path.join(ROOT, 'docker-compose.yml'), '--file', override];
   const typed = [...words, '--project-name', project, '--project-directory', ROOT, ...files];
-  const [port, uiPort] = [await getPort(), await getPort()];
+  const [port, uiPort, servePort] = [await getPort(), await getPort(), await getPort()];
   const configFolder = path.join(folder, 'etc');
   const state = path.join(folder, 'state');
   await mkdir(configFolder);
@@ -92,13 +95,14 @@ async function createComposed(undo: Undo): Promise<Composed> {
     RECIPE_SWEEP_STATE: state,
     TEMPORAL_PORT: String(port),
     TEMPORAL_UI_PORT: String(uiPort),
+    SERVE_PORT: String(servePort),
   };
   const compose: Composed['compose'] = async (args, options = {}) => {
     const { exitCode, stdout, stderr } = await execa(file, [...typed, ...args], { env, ...options });
     return { status: exitCode ?? -1, stdout, stderr };
   };
   undo.push(() => compose(['down', '--volumes', '--timeout', '30']));
-  return { project, worker, configFolder, state, port, uiPort, compose };
+  return { project, worker, configFolder, state, port, uiPort, servePort, compose };
 }
 
 /** Ends and removes installations whose processes are gone. */
@@ -142,7 +146,8 @@ export async function makeComposeHost(enrolled: readonly string[]): Promise<Comp
 }
 
 async function makeHost(enrolled: readonly string[], undo: Undo): Promise<ComposeHost> {
-  const { project, worker, configFolder, state, port, uiPort, compose } = await createComposed(undo);
+  const { project, worker, configFolder, state, port, uiPort, servePort, compose } =
+    await createComposed(undo);
   const zone = `t${randomBytes(3).toString('hex')}.test`;
   const docker = new Dockerode();
   undo.splice(1, 0, () => removeZone(docker, zone));
@@ -161,6 +166,7 @@ async function makeHost(enrolled: readonly string[], undo: Undo): Promise<Compos
     mirrors: path.join(state, 'mirrors', '{recipe}.git'),
     docker: { pull: 'missing' },
     probe: { via: 'task' },
+    serve: { listen: `127.0.0.1:${servePort}` },
     temporal: { address, ui },
     limits: { headroom: '1GB', attempts: 3, stable: '4s' },
   };
@@ -174,6 +180,7 @@ async function makeHost(enrolled: readonly string[], undo: Undo): Promise<Compos
     upstreams,
     temporalAddress: address,
     ui,
+    site: `http://127.0.0.1:${servePort}/`,
     docker,
     compose: async (...args) => (await compose(args)).stdout,
     composeAnyhow: (...args) => compose(args, { reject: false }),

@@ -61,6 +61,12 @@ async function report(sweep?: string): Promise<SweepReport> {
   return parseDocument('results', stdout);
 }
 
+/** What `serve` answers at this path. */
+async function shownAt(place: string): Promise<string> {
+  const answer = await fetch(new URL(place, host.site)).catch(() => null);
+  return answer?.ok === true ? answer.text() : '';
+}
+
 /** What a sweep says of its recipes, without when and where. */
 const saidOf = ({ verdict, recipes }: SweepReport) => ({
   verdict,
@@ -100,6 +106,9 @@ describe('docker compose up', () => {
     expect(status).toBe(0);
     const page = await fetch(`${host.ui}/namespaces/default/workflows`);
     expect(page.status).toBe(200);
+    await until(async () => (await shownAt('metrics')).includes('recipe_sweep_workers_polling 1\n'), 30_000);
+    // Written by the one, and shown by the other.
+    await until(async () => (await shownAt('')).includes('custom-html'), 30_000);
     const once = await host.compose('ps', '--all', '--format', '{{.Service}} {{.State}} {{.ExitCode}}');
     expect(once.split('\n').filter((line) => !line.includes(' running '))).toEqual(
       ['database-password', 'namespace', 'schedule', 'schema'].map((service) => `${service} exited 0`),
@@ -113,6 +122,15 @@ describe('docker compose up', () => {
     const missing = found.filter(({ ok }) => !ok).map(({ name }) => name);
     expect(missing).toContain('state folder');
     expect(missing).toContain('docker engine');
+  });
+
+  test('has serve write nowhere but in its own folder, with nothing of root and no way to the engine', async () => {
+    const id = (await host.compose('ps', '--quiet', 'serve')).trim();
+    const { Mounts, HostConfig } = await host.docker.getContainer(id).inspect();
+    expect(Mounts.filter(({ RW }) => RW).map(({ Destination }) => Destination)).toEqual([
+      `${host.state}/serve`,
+    ]);
+    expect(HostConfig).toMatchObject({ ReadonlyRootfs: true, CapDrop: ['ALL'], PidMode: '' });
   });
 
   test('publishes nothing beside loopback', async () => {
@@ -168,7 +186,8 @@ describe('a weekly sweep', () => {
     const { stdout, stderr } = await host.cli('schedule', 'trigger');
     const sweep = /sweep-compose-\S+?Z/.exec(`${stdout}${stderr}`)?.[0] ?? '';
     await until(async () => (await running(host)).length > 0, 120_000);
-    for (const service of ['postgres', 'temporal', 'ui', 'worker']) await host.compose('restart', service);
+    for (const service of ['postgres', 'temporal', 'ui', 'worker', 'serve'])
+      await host.compose('restart', service);
     await until(async () => (await host.cli('results', sweep)).status === 0, 10 * 60_000, 10_000);
     const said = await report(sweep);
     expect(said.problems).toEqual([]);
@@ -178,6 +197,10 @@ describe('a weekly sweep', () => {
     expect(besides.status, besides.stdout + besides.stderr).toBe(0);
     const onDev: SweepReport = parseDocument('results', (await dev.cli('results', '--json')).stdout);
     expect(saidOf(said)).toEqual(saidOf(onDev));
+    await until(
+      async () => (await shownAt('recipe/webdis/')).includes('PASS (promoted 1.0.0+0.1.9)'),
+      60_000,
+    );
   });
 
   test('is started for one recipe with Temporal’s own command', async () => {

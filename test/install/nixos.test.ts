@@ -125,7 +125,11 @@ describe('a host of whose configuration little is said', () => {
   test('is accepted by nix, by the command and by systemd', async () => {
     expect(host.refused).toEqual([]);
     expect(await configCheck(host)).toBe('ok');
-    expect(Object.keys(host.services)).toEqual(['recipe-sweep', 'recipe-sweep-schedule']);
+    expect(Object.keys(host.services)).toEqual([
+      'recipe-sweep',
+      'recipe-sweep-schedule',
+      'recipe-sweep-serve',
+    ]);
     expect(await judged(host)).toBe('');
   });
 
@@ -137,7 +141,10 @@ describe('a host of whose configuration little is said', () => {
       temporal: { address: '127.0.0.1:7233' },
     });
     expect(host.settings['temporal']).not.toHaveProperty('tls');
-    expect(host.tmpfiles).toEqual(['d /var/lib/recipe-sweep 0755 root root -']);
+    expect(host.tmpfiles).toEqual([
+      'd /var/lib/recipe-sweep 0755 root root -',
+      'd /var/lib/recipe-sweep/serve 0755 root root -',
+    ]);
   });
 
   test('has a package on its path for every program that doctor asks for', async () => {
@@ -384,7 +391,19 @@ describe('serve', () => {
       secrets.webhookSecret = "/run/secrets/webhook-secret";
     };`;
 
-  test('is a unit of its own where it is configured, with its own credentials', async () => {
+  test('is a unit of its own, without a forge too, unless it is not to be', async () => {
+    const { host } = await evaluated(MINIMAL);
+    expect(host.services['recipe-sweep-serve']?.serviceConfig).toMatchObject({
+      ReadWritePaths: ['-/var/lib/recipe-sweep/serve'],
+      LoadCredential: [],
+    });
+    const without = await evaluated(MINIMAL, 'services.recipe-sweep.serve.enable = false;');
+    expect([without.error, without.host.refused]).toEqual(['', []]);
+    expect(Object.keys(without.host.services)).toEqual(['recipe-sweep', 'recipe-sweep-schedule']);
+    expect(without.host.tmpfiles).toEqual(['d /var/lib/recipe-sweep 0755 root root -']);
+  });
+
+  test('is given its own credentials where there is a forge', async () => {
     const { host, error } = await evaluated(MINIMAL, FORGE);
     expect(error).toBe('');
     expect(host.refused).toEqual([]);
@@ -408,9 +427,13 @@ describe('serve', () => {
     expect(await judged(host)).toBe('');
   });
 
-  test('is none without a secret', async () => {
-    const { host } = await evaluated(MINIMAL, FORGE.replace(/^.*webhookSecret.*$/m, ''));
+  test('of a forge is none without a secret, and refused where it is to be', async () => {
+    const withoutSecret = FORGE.replace(/^.*webhookSecret.*$/m, '');
+    const { host } = await evaluated(MINIMAL, withoutSecret);
+    expect(host.refused).toEqual([]);
     expect(Object.keys(host.services)).toEqual(['recipe-sweep', 'recipe-sweep-schedule']);
+    const wanted = await evaluated(MINIMAL, withoutSecret, 'services.recipe-sweep.serve.enable = true;');
+    expect(wanted.host.refused).toEqual([expect.stringContaining('it needs secrets.webhookSecret')]);
   });
 });
 

@@ -19,8 +19,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** What the command prints for a configuration in a folder of this name. */
-async function printed(name: string, more: object = {}): Promise<string> {
+/** What the command prints for a configuration in a folder of this name; `serve` is null where it prints no such unit. */
+async function printed(name: string, more: object = {}): Promise<{ worker: string; serve: string | null }> {
   const place = path.join(folder, name);
   await mkdir(place);
   const file = path.join(place, 'recipe-sweep.yml');
@@ -37,23 +37,27 @@ async function printed(name: string, more: object = {}): Promise<string> {
     }),
   );
   const { stdout } = await execa(process.execPath, [COMMAND, 'install', '--config', file]);
-  return stdout;
+  const [worker = '', serve = null, ...others] = stdout.split(`\n\n# /etc/systemd/system/${SERVE_UNIT}:\n`);
+  expect(others).toEqual([]);
+  return { worker, serve };
 }
 
 test.each(['plain', 'a b', "it's 100%", '$HOME', '"a" b'])(
-  'of a folder %j is one without fault',
+  'of a folder %j are without fault',
   async (name) => {
-    const unit = await printed(name);
-    await writeFile(path.join(folder, UNIT), unit);
-    expect(await verifyUnits(folder, [UNIT])).toBe('');
-    expect(unit).toMatch(/^ReadWritePaths=.*\/mirrors['" ]/m);
-    expect(unit.match(/^ExecStart=.*bin\/recipe-sweep worker --config /gm)).toHaveLength(1);
+    const { worker, serve } = await printed(name);
+    await writeFile(path.join(folder, UNIT), worker);
+    await writeFile(path.join(folder, SERVE_UNIT), serve ?? '');
+    expect(await verifyUnits(folder, [UNIT, SERVE_UNIT])).toBe('');
+    expect(worker).toMatch(/^ReadWritePaths=.*\/mirrors['" ]/m);
+    expect(worker.match(/^ExecStart=.*bin\/recipe-sweep worker --config /gm)).toHaveLength(1);
+    expect(serve?.match(/^ExecStart=.*bin\/recipe-sweep serve --config /gm)).toHaveLength(1);
   },
 );
 
 test('of which a word is wrong is judged so', async () => {
-  const unit = await printed('wrong');
-  await writeFile(path.join(folder, UNIT), unit.replace('ProtectHome=read-only', 'ProtectHome=reed-only'));
+  const { worker } = await printed('wrong');
+  await writeFile(path.join(folder, UNIT), worker.replace('ProtectHome=read-only', 'ProtectHome=reed-only'));
   expect(await verifyUnits(folder, [UNIT])).toContain('reed-only');
 });
 
@@ -69,21 +73,17 @@ async function exposureOf(unit: string): Promise<number> {
   return Number(level);
 }
 
-test('leaves the worker less than systemd lets a service have', async () => {
-  await writeFile(path.join(folder, UNIT), await printed('exposed'));
+test('leave the worker less than systemd lets a service have, and serve little', async () => {
+  const { worker, serve } = await printed('exposed');
+  await writeFile(path.join(folder, UNIT), worker);
   expect(await exposureOf(UNIT)).toBeLessThan(6);
+  await writeFile(path.join(folder, SERVE_UNIT), serve ?? '');
+  expect(await exposureOf(SERVE_UNIT)).toBeLessThan(3);
 });
 
-test('brings that of serve where it is configured, without fault, and leaves it little', async () => {
-  const both = await printed("it's served", {
-    forge: { url: 'https://git.example.org', tokenFile: 'token' },
-    serve: { webhookSecretFile: 'secret' },
-  });
-  const [worker = '', serve = '', ...more] = both.split(`\n\n# /etc/systemd/system/${SERVE_UNIT}:\n`);
-  expect(more).toEqual([]);
-  await writeFile(path.join(folder, UNIT), worker);
-  await writeFile(path.join(folder, SERVE_UNIT), serve);
-  expect(await verifyUnits(folder, [UNIT, SERVE_UNIT])).toBe('');
-  expect(serve.match(/^ExecStart=.*bin\/recipe-sweep serve --config /gm)).toHaveLength(1);
-  expect(await exposureOf(SERVE_UNIT)).toBeLessThan(3);
+test('have serve among them where there is a forge, once its webhook has a secret', async () => {
+  const forge = { url: 'https://git.example.org', tokenFile: 'token' };
+  expect((await printed('without a secret', { forge })).serve).toBeNull();
+  const { serve } = await printed('with one', { forge, serve: { webhookSecretFile: 'secret' } });
+  expect(serve).not.toBeNull();
 });

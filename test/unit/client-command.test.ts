@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
@@ -604,6 +604,58 @@ describe('who is told of alerts', () => {
     await tell({ webhook: { urlFile: 'none' } });
     expect((await found())?.found).toContain('alerts.0.webhook.urlFile');
   });
+});
+
+test('doctor says where the report site is, and when it is not written any more', async () => {
+  const file = path.join(folder, 'state', 'site', 'index.html');
+  const found = async () => {
+    const findings = parseDocument('doctor', (await type('doctor', '--json')).out);
+    return findings.find(({ name }) => name === 'report site');
+  };
+  expect(await found()).toMatchObject({ ok: true, found: `${file} is not there yet: a worker writes it` });
+  await createReports(path.join(folder, 'state')).write(report('sweep-1', '2025-03-02T04:00:00.000Z'));
+  expect(await found()).toMatchObject({
+    ok: false,
+    found: `${file} is not there; the last sweep ended 2025-03-02 04:00:00Z`,
+    how: 'the worker writes it: its log says why not',
+  });
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, '');
+  expect(await found()).toMatchObject({ ok: true, found: expect.stringContaining(`${file}, written 20`) });
+  const earlier = new Date('2025-03-02T03:00:00.000Z');
+  await utimes(file, earlier, earlier);
+  expect(await found()).toMatchObject({
+    ok: false,
+    found: `${file}, written 2025-03-02 03:00:00Z; the last sweep ended 2025-03-02 04:00:00Z`,
+  });
+});
+
+test('doctor needs no serve where there is no forge, and says what it would show', async () => {
+  let healthz = 200;
+  const server = createServer((_request, response) => response.writeHead(healthz).end('no')).listen(
+    0,
+    '127.0.0.1',
+  );
+  await once(server, 'listening');
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const file = path.join(folder, 'recipe-sweep.yml');
+  const settings = await readFile(file, 'utf8');
+  await writeFile(file, `${settings}\nserve: { listen: '${address}' }\n`);
+  const found = async () => {
+    const findings = parseDocument('doctor', (await type('doctor', '--json')).out);
+    const serve = findings.find(({ name }) => name === 'serve');
+    return `${serve?.ok} ${serve?.found}`;
+  };
+  expect(await found()).toBe(`true answers at http://${address}/healthz`);
+  healthz = 404;
+  const would = 'it would show the report site and /metrics there';
+  expect(await found()).toBe(`true http://${address}/healthz answers 404: no; ${would}`);
+  server.closeAllConnections();
+  server.close();
+  expect(await found()).toBe(`true nothing answers at http://${address}/healthz; ${would}`);
+  const forge = "{ url: 'https://git.example.org', tokenFile: token }";
+  await writeFile(file, `${settings}\nserve: { listen: '${address}' }\nforge: ${forge}\n`);
+  expect(await found()).toMatch(/^true does not start: with "forge" it needs serve.webhookSecretFile; /);
 });
 
 test('doctor says what to do where a forge and serve are half set up', async () => {

@@ -146,6 +146,7 @@ async function plant(): Promise<void> {
     'state/dev/worker.log',
     `{"error":"https://u:${SECRET}-log@forge.test"}\nfor people: ${SECRET}-line\n`,
   );
+  await write('state/site/recipe/gitea/index.html', `<p>${SECRET}-page</p>`);
   await write('outside/secret.json', { harmless: `${SECRET}-link` });
   await write('outside/canonical.json', { harmless: `${SECRET}-link` });
   await symlink('../../outside/secret.json', path.join(folder, 'state/alerts/planted.json'));
@@ -218,6 +219,8 @@ test(
     });
     expect(files.get('state.txt')).toMatch(/^link .*"ledger"$/m);
     expect(files.get('state.txt')).toContain(`"runs/${SWEEP}/gitea/cold-test-install/app.log"`);
+    expect(files.get('state.txt')).toMatch(/^folder .*"site"$/m);
+    expect([...files].filter(([name, text]) => /site\/recipe/.test(`${name}\n${text}`))).toEqual([]);
     const missing = files.get('missing.txt')?.split('\n') ?? [];
     for (const about of [
       /^workflows.json, status.json, schedule.json: .*127\.0\.0\.1:9/,
