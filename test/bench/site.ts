@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createSite, siteFolder } from '../../site/write-site.ts';
+import { siteRoot } from '../../host/store/places.ts';
+import { createSite } from '../../site/write-site.ts';
 import { usualOutcome, writeSiteState } from '../fixtures/site-state.ts';
 import { timed, type Figure, type Form } from './figure.ts';
 import { interruption } from './interruption.ts';
@@ -35,16 +36,16 @@ export async function siteBuild(_temporalBinary: string, form: Form): Promise<Fi
     let files = 0;
     for (let round = 0; round < rounds; round += 1) {
       interruption.throwIfAborted();
-      await rm(siteFolder(config), { recursive: true, force: true });
+      await rm(siteRoot(config.state), { recursive: true, force: true });
       const site = createSite(config);
       const build = await timed(async () => void ({ written: files } = await site.update(now)));
       again.push(await timed(async () => void (await site.update(now))));
-      const least = await timed(() => leastWork(state, siteFolder(config), path.join(folder, 'plain')));
+      const least = await timed(() => leastWork(state, siteRoot(config.state), path.join(folder, 'plain')));
       first.push(build);
       plain.push(least);
       ratio.push(build / least);
     }
-    const { size } = await stat(path.join(siteFolder(config), 'index.html'));
+    const { size } = await stat(path.join(siteRoot(config.state), 'index.html'));
     const what = `${recipes} recipes × ${weeks} weeks`;
     return [
       {

@@ -8,7 +8,8 @@ import { createKept } from '../../host/store/kept.ts';
 import { createResults } from '../../host/store/results.ts';
 import { createRunIndex } from '../../host/store/run-index.ts';
 import type { Now } from '../../site/read.ts';
-import { createSite, siteFolder, type Site } from '../../site/write-site.ts';
+import { siteRoot } from '../../host/store/places.ts';
+import { createSite, type Site } from '../../site/write-site.ts';
 import { parseDocument } from '../fixtures/documents.ts';
 import { plainConfig } from '../fixtures/plain-config.ts';
 import { usualOutcome, writeSiteState, type SiteState, type Weeks } from '../fixtures/site-state.ts';
@@ -53,7 +54,7 @@ const siteOf = (given: SiteState): Site => createSite(configOf(given), () => lat
 
 /** Its files, but for those of its own house; seen from the site. */
 async function filesOf({ state }: Pick<SiteState, 'state'>): Promise<string[]> {
-  const root = siteFolder({ state });
+  const root = siteRoot(state);
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
@@ -63,13 +64,13 @@ async function filesOf({ state }: Pick<SiteState, 'state'>): Promise<string[]> {
 }
 
 const read = ({ state }: Pick<SiteState, 'state'>, file: string): Promise<string> =>
-  readFile(path.join(siteFolder({ state }), file), 'utf8');
+  readFile(path.join(siteRoot(state), file), 'utf8');
 
 /** What tells each file from what it was before. */
 async function marksOf(given: SiteState): Promise<Map<string, string>> {
   const marks = new Map<string, string>();
   for (const file of await filesOf(given)) {
-    const { ino, mtimeNs } = await stat(path.join(siteFolder(given), file), { bigint: true });
+    const { ino, mtimeNs } = await stat(path.join(siteRoot(given.state), file), { bigint: true });
     marks.set(file, `${ino} ${mtimeNs}`);
   }
   return marks;
@@ -262,7 +263,7 @@ describe('what is not as it was written is written anew', () => {
     const site = siteOf(given);
     await site.update(NOW);
     const before = await filesOf(given);
-    await rm(siteFolder(given), { recursive: true });
+    await rm(siteRoot(given.state), { recursive: true });
     await site.update(NOW);
     expect(await filesOf(given)).toEqual(before);
   });
@@ -274,7 +275,7 @@ describe('what is not as it was written is written anew', () => {
       const site = siteOf(given);
       await site.update(NOW);
       const before = await filesOf(given);
-      await rm(path.join(siteFolder(given), part), { recursive: true });
+      await rm(path.join(siteRoot(given.state), part), { recursive: true });
       laterMs += 7 * HOUR_MS;
       await site.update(NOW);
       expect(await filesOf(given)).toEqual(before);
@@ -284,7 +285,7 @@ describe('what is not as it was written is written anew', () => {
   test('pages of another version', async () => {
     const given = await stateOf();
     await siteOf(given).update(NOW);
-    await writeFile(path.join(siteFolder(given), '.made-by'), 'another');
+    await writeFile(path.join(siteRoot(given.state), '.made-by'), 'another');
     const { written } = await changedBy(given, () => siteOf(given).update(NOW));
     expect(written).toEqual(await filesOf(given));
     expect(await read(given, '.made-by')).not.toBe('another');
@@ -296,18 +297,18 @@ describe('what is not as it was written is written anew', () => {
     await siteOf(given).update(NOW);
     const pages = ['runs/sweep-now/ghost/index.html', 'recipe/ghost/index.html', 'index.html'];
     const before = await Promise.all(pages.map((file) => read(given, file)));
-    for (const file of pages) await writeFile(path.join(siteFolder(given), file), '');
-    await writeFile(path.join(siteFolder(given), '.unfinished', 'abc'), 'half');
+    for (const file of pages) await writeFile(path.join(siteRoot(given.state), file), '');
+    await writeFile(path.join(siteRoot(given.state), '.unfinished', 'abc'), 'half');
     await siteOf(given).update(NOW);
     expect(await Promise.all(pages.map((file) => read(given, file)))).toEqual(before);
-    expect(await readdir(path.join(siteFolder(given), '.unfinished'))).toEqual([]);
+    expect(await readdir(path.join(siteRoot(given.state), '.unfinished'))).toEqual([]);
   });
 
   test('a page that was cut off', async () => {
     const given = await stateOf();
     await siteOf(given).update(NOW);
     const before = await read(given, 'recipe/ghost/index.html');
-    await writeFile(path.join(siteFolder(given), 'recipe/ghost/index.html'), before.slice(0, 100));
+    await writeFile(path.join(siteRoot(given.state), 'recipe/ghost/index.html'), before.slice(0, 100));
     await siteOf(given).update(NOW);
     expect(await read(given, 'recipe/ghost/index.html')).toBe(before);
   });
@@ -373,7 +374,7 @@ test('a run whose pages cannot be written keeps no other recipe from the site', 
   expect(textIn(await read(given, 'index.html'))).toContain('the pages of ghost: ');
   expect((await site.update(NOW)).problems).toEqual(problems);
   await rm(step, { recursive: true });
-  await rm(path.join(siteFolder(given), 'runs', runName(result)), { recursive: true });
+  await rm(path.join(siteRoot(given.state), 'runs', runName(result)), { recursive: true });
   expect(await site.update(NOW)).toMatchObject({ problems: [] });
   expect(await deadLinks(given)).toEqual([]);
 });
@@ -397,7 +398,7 @@ test('nobody sees half a file', async () => {
   })();
   for (let round = 0; round < 5; round += 1) {
     await addRun(given, { notes: [`round ${round}`], ended: new Date().toISOString() });
-    await writeFile(path.join(siteFolder(given), '.made-by'), 'another');
+    await writeFile(path.join(siteRoot(given.state), '.made-by'), 'another');
     await siteOf(given).update(NOW);
   }
   isWriting = false;
