@@ -257,7 +257,7 @@ function diffLines(diff: string): Html[] {
   return shownText(diff)
     .split('\n')
     .map((line) => {
-      const kind = /^(\+\+\+|---|diff |index )/.test(line)
+      const kind = /^(\+\+\+|---|diff |index |new file|deleted file|old mode|new mode|Binary )/.test(line)
         ? 'head'
         : line.startsWith('+')
           ? 'added'

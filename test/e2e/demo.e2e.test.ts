@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { isAlive, withVariable } from '../../host/machine/processes.ts';
+import type { SiteIndex } from '../../site/index-json.ts';
 import { until } from './system.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -101,4 +102,24 @@ test('the demo tells its story, after one that was killed, and disk and forge sa
       webdis: '1.1.0+0.1.22',
     },
   ]);
+
+  // The report site says the same, with what was tested, what it changed and how it looked.
+  const site = path.join(FOLDER, 'state', 'site');
+  const { recipes } = JSON.parse(await readFile(path.join(site, 'index.json'), 'utf8')) as SiteIndex;
+  expect(recipes.map(({ recipe, stands, whose }) => [recipe, stands, whose])).toEqual([
+    ['custom-html-tiny', 'newly red', 'the package'],
+    ['notice-board', 'newly red', 'the package or this host'],
+    ['custom-html', 'promoted', 'nobody'],
+    ['webdis', 'promoted', 'nobody'],
+    ['unreleased', 'unchanged', 'nobody'],
+  ]);
+  const board = recipes.find(({ recipe }) => recipe === 'notice-board');
+  const run = await readFile(path.join(site, board?.run ?? '', 'index.html'), 'utf8');
+  expect(run).toContain('GREEN-BUT-PROMOTE-FAILED');
+  for (const link of run.matchAll(/(?:href|src)="((?:promote|changes)[^"#]*)/g)) {
+    await access(path.join(site, board?.run ?? '', link[1] ?? ''));
+  }
+  const page = await readFile(path.join(site, 'recipe', 'notice-board', 'index.html'), 'utf8');
+  expect(page).toContain('<span class="added">+export APP_ENTRYPOINT_VERSION=v2</span>');
+  expect(page).toContain('is added to `/data/app.ini` by itself');
 });
