@@ -20,6 +20,8 @@ const FIGURES = [
   /^from healthy to the step's end, beyond the window$/,
   /^from the last container gone to teardown's end$/,
   /^quick test over a cold one of the same head$/,
+  /^site of \d+ recipes × \d+ weeks, from nothing$/,
+  /^fleet page of \d+ recipes × \d+ weeks$/,
   /^snapshot over tar: many small files/,
   /^restore over tar: many small files/,
   /^snapshot over tar: one sparse file/,
