@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Config } from '../../host/config/config.ts';
+import { plainConfig } from '../fixtures/plain-config.ts';
 
 /** A worker of Temporal's that only tells what is done to it. */
 const did = vi.hoisted((): string[] => []);
@@ -47,16 +47,14 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 test('a worker that cannot start its reaper ends what runs before it closes its connections', async () => {
-  const config = {
+  const config = plainConfig({
     host: 'ci-1',
-    state: folder,
-    mirrors: folder,
+    zone: 'ci.test',
+    state: path.join(folder, 'state'),
     recipes: folder,
-    path: '/usr/bin',
-    temporal: { address: 'nowhere:1', namespace: 'default' },
-    docker: { socket: '/nonsuch' },
-    alerts: [],
-  } as unknown as Config;
+    temporal: { address: 'nowhere:1', namespace: 'default', ui: 'http://nowhere' },
+    docker: { socket: '/nonsuch', pull: 'missing' },
+  });
   const logFile = path.join(folder, 'worker.log');
   const running = runWorker(config, { signal: new AbortController().signal, logFile });
   await expect(running).rejects.toThrow('no answer');
