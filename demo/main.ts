@@ -4,7 +4,7 @@ import { bold, green, red } from 'yoctocolors';
 import { FORGE_IMAGE, SMALL_IMAGES } from '../setup/images/catalogue.ts';
 import { setUp } from '../setup/main.ts';
 import { workflowUrl } from '../host/config/temporal-ui.ts';
-import { checkDisk, type Check, type Expected } from './checks.ts';
+import { checkDisk, checkSite, type Check, type Expected } from './checks.ts';
 import { pullRequests } from './pull-requests.ts';
 import { DEMO_HOST, Interrupted, setStage, type Stage } from './stage.ts';
 import { CommandStopped, EXIT } from '../client/failure.ts';
@@ -55,7 +55,7 @@ async function demo({ forge, abra, keep }: Options): Promise<number> {
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
   } finally {
-    const ours = stage.forge ? 'the worker, serve, the server, the forge' : 'the worker, the server';
+    const ours = `the worker, serve, the server${stage.forge ? ', the forge' : ''}`;
     say(`\nCleaning up: ${ours}, and everything deployed under ${stage.config.zone}`);
     await stage.strike();
     stop.dispose();
@@ -69,6 +69,7 @@ async function demo({ forge, abra, keep }: Options): Promise<number> {
 async function story(stage: Stage, signal: AbortSignal): Promise<Check[]> {
   const { config, configFile, upstreams, server } = stage;
   say(`\nTemporal UI  ${config.temporal.ui}`);
+  say(`report site  ${config.serve.url}`);
   if (config.deployer === 'abra') {
     say('Deploys by abra, in whose place a stand-in is run: fixtures/abra-stand-in/README.md');
   }
@@ -172,8 +173,9 @@ async function sweep(
   }
   const report = await reportOf(config, name);
   say(`\n${await renderSweepEnd(config, end.result, report, terminal, cwd, true)}\n`);
-  say('read back from disk:');
-  return shown(await checkDisk(config, name, expected));
+  say('read back from disk, and from the report site:');
+  const checks = await checkDisk(config, name, expected);
+  return shown([...checks, await checkSite(config, name, expected)]);
 }
 
 function shown(checks: Check[]): Check[] {
@@ -206,16 +208,17 @@ function ending({ config, configFile, forge }: Stage, failed: number): void {
   const [state, file] = [nearPath(config.state, cwd), nearPath(configFile, cwd)];
   say(
     failed === 0
-      ? green(forge ? 'Disk and forge say what they should.' : 'Every file on disk says what it should.')
+      ? green(`${forge ? 'Disk, site and forge' : 'Disk and site'} say what they should.`)
       : red(`${failed} of the checks are NOT OK; see above.`),
   );
   say(`reports      ${state}/sweeps/*/report.json, or: npx recipe-sweep results --list --config ${file}`);
   say(`canonicals   ${state}/canonicals/*/canonical.json`);
+  say(`report site  ${config.serve.url}, open it again with: npx recipe-sweep serve --config ${file}`);
   say(`Temporal UI  ${config.temporal.ui}, open it again with: npx recipe-sweep dev --config ${file}`);
 }
 
 async function untilStopped({ config, forge }: Stage, signal: AbortSignal): Promise<void> {
-  const up = [config.temporal.ui, ...(forge ? [forge.url] : [])].join(' and ');
+  const up = [config.serve.url, config.temporal.ui, ...(forge ? [forge.url] : [])].join(', ');
   say(`\nKept up: ${up}. Ctrl-C ends the demo and cleans up.`);
   // The timer keeps the process alive; a listener on a signal does not.
   await sleep(2 ** 31 - 1, undefined, { signal }).catch(() => undefined);

@@ -27,8 +27,8 @@ import { CommandStopped } from '../client/failure.ts';
 import { endEarlierDemo, markOf } from './earlier.ts';
 
 /**
- * Everything the demo runs on: a folder of its own, a server, a worker process, a registry, upstreams on disk; and where
- * it is asked for, a forge with `recipe-sweep serve` as the bridge to it.
+ * Everything the demo runs on: a folder of its own, a server, a worker process, `recipe-sweep serve`, a registry, upstreams
+ * on disk; and where it is asked for, a forge.
  */
 export interface Stage {
   config: Config;
@@ -110,9 +110,9 @@ export async function setStage(
       });
     started.worker = startCommand('worker');
     await untilPolls(started.worker, started.server);
+    started.serve = startCommand('serve');
+    await untilServes(started.serve, config);
     if (started.forge) {
-      started.serve = startCommand('serve');
-      await untilServes(started.serve, config);
       await started.forge.webhook(`${config.serve.url}/webhook`, await readFile(SECRET_FILE, 'utf8'));
     }
     const { server, forge = null } = started;
@@ -155,10 +155,8 @@ async function writeConfig(forge: ForgeFixture | null, abra: boolean): Promise<C
     state: './state',
     recipes: './recipes',
     mirrors: `${mirrors}.git`,
-    ...(forge && {
-      forge: { url: forge.url, tokenFile: TOKEN_FILE },
-      serve: { listen, url: `http://${listen}`, webhookSecretFile: SECRET_FILE },
-    }),
+    ...(forge && { forge: { url: forge.url, tokenFile: TOKEN_FILE } }),
+    serve: { listen, url: `http://${listen}`, ...(forge && { webhookSecretFile: SECRET_FILE }) },
     ...(abra && { deployer: 'abra' }),
     path: `${abra ? `${ABRA_STAND_IN}:` : ''}${process.env['PATH']}`,
     // There is no proxy in front.

@@ -380,7 +380,7 @@ async function checkServe(config: Config): Promise<Finding> {
   return {
     name,
     ok: true,
-    found: `${lack.found}; it would show the report site and /metrics there`,
+    found: `${lack.found}; no sweep needs it`,
     how: '',
   };
 }

@@ -630,7 +630,7 @@ test('doctor says where the report site is, and when it is not written any more'
   });
 });
 
-test('doctor needs no serve where there is no forge, and says what it would show', async () => {
+test('doctor needs no serve where there is no forge', async () => {
   let healthz = 200;
   const server = createServer((_request, response) => response.writeHead(healthz).end('no')).listen(
     0,
@@ -648,11 +648,10 @@ test('doctor needs no serve where there is no forge, and says what it would show
   };
   expect(await found()).toBe(`true answers at http://${address}/healthz`);
   healthz = 404;
-  const would = 'it would show the report site and /metrics there';
-  expect(await found()).toBe(`true http://${address}/healthz answers 404: no; ${would}`);
+  expect(await found()).toBe(`true http://${address}/healthz answers 404: no; no sweep needs it`);
   server.closeAllConnections();
   server.close();
-  expect(await found()).toBe(`true nothing answers at http://${address}/healthz; ${would}`);
+  expect(await found()).toBe(`true nothing answers at http://${address}/healthz; no sweep needs it`);
   const forge = "{ url: 'https://git.example.org', tokenFile: token }";
   await writeFile(file, `${settings}\nserve: { listen: '${address}' }\nforge: ${forge}\n`);
   expect(await found()).toMatch(/^true does not start: with "forge" it needs serve.webhookSecretFile; /);
