@@ -259,7 +259,6 @@ describe('serve', () => {
   });
 
   test.each([
-    [{ forge: undefined }, 'forge: not set'],
     [{ serve: {} }, 'serve.webhookSecretFile: not set'],
     [
       { serve: { webhookSecretFile: 'missing' } },
