@@ -19,7 +19,7 @@ export interface FleetRecipe {
     /** Why it is held; null when nobody holds it. */
     hold: string | null;
     live: boolean;
-    /** Where its home repository is, without credentials; null where the folder does not say. */
+    /** Where its home repository is, without a name and a password; null where the folder does not say. */
     upstream: string | null;
   } | null;
   /** Every run that its index has, of sweeps and of tests, newest first. */
@@ -74,8 +74,8 @@ export function createFleetReader({
     const settings = settingsSeen === NOT_THERE ? null : await noted(recipes.one(recipe));
     const isThere = settings !== null || (await folderIsThere(path.join(folder, recipe)));
     const { exception = null, hold = null, live = false } = settings ?? {};
-    const checked = checkGitUrl(settings?.upstream ?? '');
-    const upstream = checked.ok ? checked.url : null;
+    const home = settings?.upstream === undefined ? null : checkGitUrl(settings.upstream);
+    const upstream = home?.ok === true ? home.url : null;
     return {
       recipe,
       folder: isThere ? { exception, hold, live, upstream } : null,

@@ -64,6 +64,13 @@ test('has every recipe with a folder, runs or a canonical, and what cannot be re
   });
 });
 
+test('tells where a recipe comes from without the password that its folder has for there', async () => {
+  folder('ghost', 'upstream: https://bot:secret@git.example.org/ghost.git\n');
+  const found = await fleet.read();
+  expect(found[0]?.folder?.upstream).toBe('https://git.example.org/ghost.git');
+  expect(JSON.stringify(found)).not.toContain('secret');
+});
+
 test('reads again what changed, and only that', async () => {
   const state = path.join(root, 'state');
   const index = createRunIndex(state);
