@@ -4,7 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { stringify } from 'yaml';
 import type { SweepReport } from '../../domain/report.ts';
+import { noneIfMissing } from '../../host/machine/durable-file.ts';
 import { processRunner, type ProcessRunner } from '../../host/machine/process.ts';
+import { runFolderName, siteRoot } from '../../host/store/places.ts';
 import type { Service } from '../../host/machine/child.ts';
 import { type SweepResult } from '../../workflows/protocol.ts';
 import { createGitRepo } from '../fixtures/git-repo.ts';
@@ -405,6 +407,11 @@ describe('planted secrets', () => {
     expect(appSecrets.size).toBeGreaterThan(1);
     for (const [index, value] of [...appSecrets].entries())
       Object.assign(planted, { [`app's ${index}`]: value });
+    // The site tells of all of it, too.
+    const { workflow } = report.recipes.find(({ recipe }) => recipe === LEAKY) ?? {};
+    const leaky = path.join(siteRoot(system.state), 'runs', runFolderName(workflow?.id ?? ''));
+    const pagesOf = (): Promise<string[]> => readdir(leaky).catch(noneIfMissing);
+    await until(async () => (await pagesOf()).includes('index.html'), 60_000);
     // The operator wrote two of them into these.
     const given = new Set([system.configFile, path.join(system.folder, 'recipes', LEAKY, 'recipe.yml')]);
     const shown = new Map([
@@ -421,6 +428,8 @@ describe('planted secrets', () => {
     for (const there of [forge.origin, 'image-option', 'redis://:***@db', '--git-dir=.', 'http-backend']) {
       expect(all).toContain(there);
     }
+    const pages = [...shown].filter(([where]) => where.startsWith(leaky)).map(([, text]) => text);
+    expect(pages.join('\n')).toContain('key=***');
     const ofGit = [...processes.seen].filter(([line]) => line.startsWith('git '));
     expect(ofGit.some(([, text]) => text.includes('credential.http://127.0.0.1'))).toBe(true);
 

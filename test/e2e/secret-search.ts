@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Client } from '@temporalio/client';
+import { html } from '../../site/html.ts';
 
 /** Looks for planted secrets in everything that a run leaves behind or shows while it goes on. */
 
@@ -13,6 +14,7 @@ export function formsOf(secret: string): string[] {
     encodeURIComponent(secret),
     bytes.toString('base64').replace(/=+$/, ''),
     bytes.toString('hex'),
+    String(html`${secret}`),
   ];
 }
 
