@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../domain/fault.ts';
+import { checkGitUrl } from '../domain/git-url.ts';
 import { isRecipeName } from '../domain/names.ts';
 import type { IndexedRun } from '../domain/run-history.ts';
 import { noneIfMissing } from './machine/durable-file.ts';
@@ -18,7 +19,7 @@ export interface FleetRecipe {
     /** Why it is held; null when nobody holds it. */
     hold: string | null;
     live: boolean;
-    /** Where its home repository is; null where the folder does not say. */
+    /** Where its home repository is, without credentials; null where the folder does not say. */
     upstream: string | null;
   } | null;
   /** Every run that its index has, of sweeps and of tests, newest first. */
@@ -72,7 +73,9 @@ export function createFleetReader({
     const canonical = await noted(canonicals.read(recipe));
     const settings = settingsSeen === NOT_THERE ? null : await noted(recipes.one(recipe));
     const isThere = settings !== null || (await folderIsThere(path.join(folder, recipe)));
-    const { exception = null, hold = null, live = false, upstream = null } = settings ?? {};
+    const { exception = null, hold = null, live = false } = settings ?? {};
+    const checked = checkGitUrl(settings?.upstream ?? '');
+    const upstream = checked.ok ? checked.url : null;
     return {
       recipe,
       folder: isThere ? { exception, hold, live, upstream } : null,

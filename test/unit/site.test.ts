@@ -597,6 +597,20 @@ function secondsOf(text: string): number {
   return /[hms]/.test(text) ? h * 3600 + m * 60 + s : Number(text);
 }
 
+test('the credentials of an upstream are on no page', async () => {
+  const given = await stateOf({ weeks: 1 });
+  await writeFile(
+    path.join(given.recipes, 'ghost', 'recipe.yml'),
+    'upstream: https://reader:hunter2@git.example.org/coop-cloud/ghost.git\n',
+  );
+  await siteOf(given).update(NOW);
+  const pages = await Promise.all((await filesOf(given)).map((file) => read(given, file)));
+  expect(pages.filter((text) => /hunter2|reader/.test(text))).toEqual([]);
+  expect(textIn(await read(given, 'recipe/ghost/index.html'))).toContain(
+    'https://git.example.org/coop-cloud/ghost.git',
+  );
+});
+
 test('an index that cannot be read is told of', async () => {
   const given = await stateOf({ weeks: 1 });
   await writeFile(path.join(given.state, 'index', 'ghost.jsonl'), 'no line of ours\n');
