@@ -2,7 +2,9 @@ import type { Config } from './config.ts';
 
 /** The page of a workflow in Temporal's own UI. */
 export function workflowUrl({ temporal }: Pick<Config, 'temporal'>, workflowId: string): string {
-  return `${namespaceUrl(temporal)}/workflows/${encodeURIComponent(workflowId)}`;
+  // Half a character has no encoding.
+  const whole = workflowId.replace(/\p{Cs}/gu, '\ufffd');
+  return `${namespaceUrl(temporal)}/workflows/${encodeURIComponent(whole)}`;
 }
 
 /** The page of a schedule in Temporal's own UI. */
