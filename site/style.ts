@@ -51,7 +51,7 @@ h3 small { font-weight: normal; color: var(--soft); }
 .cell { display: inline-block; min-width: 1.5em; text-align: center; font-weight: 600; }
 .legend { color: var(--soft); font-size: .92rem; }
 .legend > span { margin-right: .9rem; white-space: nowrap; }
-.scroll { overflow-x: auto; max-width: 100%; }
+.scroll { overflow-x: auto; max-width: 100%; position: relative; }
 table { border-collapse: collapse; font-size: .95rem; }
 caption { text-align: left; color: var(--soft); }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid var(--line); overflow-wrap: normal; }
