@@ -93,6 +93,7 @@ footer { margin-top: 2rem; border-top: 1px solid var(--line); font-size: .92rem;
   header nav, .to-content, footer { display: none; }
   .scroll { overflow: visible; }
   pre.file { max-height: none; }
+  details::details-content { content-visibility: visible; block-size: auto; }
   a { color: inherit; text-decoration: none; }
   .mark, .cell, td { print-color-adjust: exact; }
   section { break-inside: avoid-page; }
