@@ -1,0 +1,10 @@
+export function violations(): Promise<string[]>;
+export function overflow(): string[];
+export function struck(): boolean;
+export function linksElsewhere(ui: string): string[];
+export function widest(): string;
+export function readXml(text: string): { error: string | null; names: string[] };
+export function stops(): number;
+export function focused(): string;
+export function scrolling(): string[];
+export function unseen(): string[];
