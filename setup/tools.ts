@@ -27,8 +27,6 @@ export const TEST_PROGRAMS = {
   ps: 'procps',
   /** Its wildcard record stands for that of an operator's zone; the package has no service that would start. */
   dnsmasq: 'dnsmasq-base',
-  /** Shows the report site, as its readers see it. */
-  chromium: 'chromium',
   /** A second engine on this machine, in a network of its own. */
   ip: 'iproute2',
   iptables: 'iptables',
