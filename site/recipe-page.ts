@@ -8,7 +8,7 @@ import type { IndexedRun } from '../domain/run-history.ts';
 import { STANDING_IN_WORDS, tellingRun } from '../domain/standing.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
 import { evidenceHref, shownText, type EvidenceFile } from './evidence.ts';
-import { day, html, linkTo, moment, page, said, type Html } from './html.ts';
+import { compact, day, html, linkTo, moment, page, said, type Html } from './html.ts';
 import { plot, seconds, type Series } from './plots.ts';
 import { runFolder, runParts, type SiteData, type SiteRecipe } from './read.ts';
 import { hrefOfFile, tierTable } from './run-page.ts';
@@ -266,7 +266,7 @@ function diffLines(diff: string): Html[] {
             : line.startsWith('@@')
               ? 'place'
               : '';
-      return kind === '' ? html`${line} ` : html`<span class="${kind}">${line}</span> `;
+      return kind === '' ? compact`${line}\n` : compact`<span class="${kind}">${line}</span>\n`;
     });
 }
 

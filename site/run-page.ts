@@ -6,7 +6,7 @@ import { factsOf, type Fact, type TierFact } from '../domain/run-facts.ts';
 import { spentText } from '../domain/time-spent.ts';
 import { formatDuration } from '../domain/quantities.ts';
 import { evidenceHref, shownText, type EvidenceFile } from './evidence.ts';
-import { html, linkTo, moment, page, said, saidLines, type Html } from './html.ts';
+import { compact, html, linkTo, moment, page, said, saidLines, type Html } from './html.ts';
 import { sweepFolder } from './read.ts';
 import { outcomeMark } from './words.ts';
 
@@ -210,6 +210,12 @@ function factLine(fact: Exclude<Fact, TierFact>, view: RunView): Html | '' {
 
 const TIER_KINDS = { pass: 'pass', fail: 'fail', skipped: 'held', 'not reached': 'skip' } as const;
 
+/** Without a line end of the template's, which would be shown. */
+function seenCell({ seen, note, result }: Pick<TierFact, 'seen' | 'note' | 'result'>): Html {
+  const text = seen ?? note;
+  return compact`<td class="said">${text !== null ? saidLines(text) : result === 'pass' ? 'as expected' : ''}</td>`;
+}
+
 /** Tier by tier: what was expected, what was seen, and the file with the rest. */
 export function tierTable(
   tiers: readonly TierFact[],
@@ -236,9 +242,7 @@ export function tierTable(
             <td><span class="mark ${TIER_KINDS[result]}">${result}</span></td>
             <td>${ms === null ? '' : formatDuration(ms)}</td>
             <td>${result === 'not reached' ? '' : expected}</td>
-            <td class="said">
-              ${seen !== null ? saidLines(seen) : note !== null ? saidLines(note) : result === 'pass' ? 'as expected' : ''}
-            </td>
+            ${seenCell({ seen, note, result })}
             <td>
               ${
                 evidence === null
