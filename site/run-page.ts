@@ -6,7 +6,7 @@ import { factsOf, type Fact, type TierFact } from '../domain/run-facts.ts';
 import { spentText } from '../domain/time-spent.ts';
 import { formatDuration } from '../domain/quantities.ts';
 import { evidenceHref, shownText, type EvidenceFile } from './evidence.ts';
-import { html, linkTo, moment, page, said, saidLines, type Html } from './html.ts';
+import { compact, html, linkTo, moment, page, said, saidLines, type Html } from './html.ts';
 import { sweepFolder } from './read.ts';
 import { outcomeMark } from './words.ts';
 
@@ -209,6 +209,12 @@ function factLine(fact: Exclude<Fact, TierFact>, view: RunView): Html | '' {
 }
 
 const TIER_KINDS = { pass: 'pass', fail: 'fail', skipped: 'held', 'not reached': 'skip' } as const;
+
+/** Without a line end of the template's, which would be shown. */
+function seenCell({ seen, note, result }: Pick<TierFact, 'seen' | 'note' | 'result'>): Html {
+  const text = seen ?? note;
+  return compact`<td class="said">${text !== null ? saidLines(text) : result === 'pass' ? 'as expected' : ''}</td>`;
+}
 
 /** Tier by tier: what was expected, what was seen, and the file with the rest. */
 export function tierTable(

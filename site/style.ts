@@ -66,6 +66,7 @@ thead th { background: var(--shade); white-space: nowrap; }
 .matrix td a { color: inherit; display: block; }
 pre.file { overflow: auto; max-height: 40rem; padding: .75rem; background: var(--shade); border: 1px solid var(--line);
   font: .85rem/1.4 ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+#excerpt + pre.file { max-height: none; }
 code { font: .9em ui-monospace, "DejaVu Sans Mono", monospace; }
 .digest { color: var(--soft); }
 .diff .added { color: var(--pass); } .diff .removed { color: var(--fail); } .diff .place, .diff .head { color: var(--soft); }

@@ -598,6 +598,24 @@ function secondsOf(text: string): number {
   return /[hms]/.test(text) ? h * 3600 + m * 60 + s : Number(text);
 }
 
+test('texts whose lines stay lines are shown as they are', async () => {
+  const given = await stateOf({
+    outcome: (recipe, ago) =>
+      recipe === 'gitea'
+        ? usualOutcome(path.join(folder, 'state'))('cryptpad', ago)
+        : pass(`1.${9 - ago}.0+1.0.0`),
+  });
+  await siteOf(given).update(NOW);
+  const recipe = await read(given, 'recipe/ghost/index.html');
+  expect(recipe).toContain(
+    '<span class="removed">-    image: ghost:5.101</span>\n<span class="added">+    image: ghost:5.102</span>\n',
+  );
+  for (const file of (await filesOf(given)).filter((name) => name.endsWith('.html'))) {
+    // A line end there would be shown.
+    expect(await read(given, file), file).not.toMatch(/class="said">\s/);
+  }
+});
+
 test('the credentials of an upstream are on no page', async () => {
   const given = await stateOf({ weeks: 1 });
   await writeFile(
