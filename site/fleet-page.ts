@@ -208,17 +208,8 @@ function matrixSection(data: SiteData): Html {
             <th scope="col">Stands</th>
             <th scope="col">Canonical</th>
             <th scope="col">Level</th>
-            <th scope="col">
-              Red
-              since${columns.map(
-                ({ id, ended }) =>
-                  html`<th scope="col" class="sweep">
-                    <a href="${linkTo('sweeps', sweepFolder(id))}/" title="${said(id)}"
-                      >${ended.slice(5, 10)}</a
-                    >
-                  </th>`,
-              )}
-            </th>
+            <th scope="col">Red since</th>
+            ${columns.map(sweepHead)}
           </tr>
         </thead>
         <tbody>
@@ -227,6 +218,11 @@ function matrixSection(data: SiteData): Html {
       </table>
     </div>
   </section>`;
+}
+
+function sweepHead({ id, ended }: SweepColumn): Html {
+  const page = `${linkTo('sweeps', sweepFolder(id))}/`;
+  return compact`<th scope="col" class="sweep"><a href="${page}" title="${said(id)}">${ended.slice(5, 10)}</a></th>`;
 }
 
 /** Written as short as HTML allows: there may be a thousand of them. */

@@ -242,11 +242,7 @@ export function tierTable(
             <td><span class="mark ${TIER_KINDS[result]}">${result}</span></td>
             <td>${ms === null ? '' : formatDuration(ms)}</td>
             <td>${result === 'not reached' ? '' : expected}</td>
-            <td class="said">
-              <span
-                >${seen !== null ? saidLines(seen) : note !== null ? saidLines(note) : result === 'pass' ? 'as expected' : ''}</span
-              >
-            </td>
+            ${seenCell({ seen, note, result })}
             <td>
               ${
                 evidence === null

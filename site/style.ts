@@ -35,7 +35,7 @@ h3 small { font-weight: normal; color: var(--soft); }
 .changes li { border-left: 4px solid var(--line); padding: .35rem 0 .35rem .75rem; margin: .4rem 0; }
 .changes p { margin: 0; }
 .changes .recipe { font-weight: 600; }
-span.said, .said > span, li.said, p.said, dd.said { white-space: pre-line; }
+span.said, li.said, p.said, dd.said, .tiers td.said { white-space: pre-line; }
 time { white-space: nowrap; }
 .tiers .mark { white-space: nowrap; }
 .facts { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .25rem 1rem; margin: .5rem 0; }
