@@ -29,7 +29,7 @@ export interface Links {
 
 export function fleetPage(data: SiteData, links: Links): string {
   const { host, report, problems } = data;
-  const body = html` ${summary(data)} ${nowSection(data, links)} ${changesSection(data, links)}
+  const body = html` ${summary(data)} ${changesSection(data, links)} ${nowSection(data, links)}
   ${alertsSection(data)} ${matrixSection(data)} ${report === null ? '' : sweepSection(data)}
   ${unsweptSection(data)}
   ${
@@ -45,8 +45,8 @@ export function fleetPage(data: SiteData, links: Links): string {
   return page({ title: 'The fleet', depth: 0, host, body });
 }
 
-/** The whole week in one sentence. */
-function summary({ recipes, asOf }: SiteData): Html {
+/** The whole week in two sentences. */
+function summary({ recipes, asOf, now }: SiteData): Html {
   const counts = STANDINGS.map((is) => ({
     is,
     count: recipes.filter(({ standing }) => standing.is === is).length,
@@ -56,7 +56,8 @@ function summary({ recipes, asOf }: SiteData): Html {
   );
   if (recipes.length === 0) return html`<p class="lead">No recipe is enrolled yet.</p>`;
   return html`<p class="lead">
-    ${counted(recipes.length, 'recipe')}: ${told}${asOf === null ? '' : html`, as of ${moment(asOf)}`}.
+    ${counted(recipes.length, 'recipe')}: ${told}${asOf === null ? '' : html`, as of ${moment(asOf)}`}. Next
+    sweep: ${nextSweep(now.schedule)}.
   </p>`;
 }
 
