@@ -342,12 +342,13 @@ test(
 async function expectEvidence(text: string, { id, pull }: Asked): Promise<void> {
   const url = /\[Evidence\]\(([^)]+)\)/.exec(text)?.[1] ?? '';
   expect(url).toBe(`${serveUrl}/runs/${id}/${pull.recipe}/`);
+  // A listing of what is there so far, and then the report site's page of the run.
+  await until(async () => (await (await fetch(url)).text()).includes('<span class="mark pass">PASS</span>'));
   const page = await fetch(url);
   expect([page.status, page.headers.get('content-security-policy')]).toEqual([
     200,
     expect.stringContaining("default-src 'none'"),
   ]);
-  expect(await page.text()).toContain('result.json');
   const file = await fetch(`${url}result.json`);
   expect([file.status, file.headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
   expect(parseDocument('result.json', await file.text())).toMatchObject({
