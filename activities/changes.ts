@@ -23,10 +23,10 @@ export async function keepChanges(
   try {
     const latest = releases.at(-1);
     const canonical = await world.canonicals.read(recipe);
-    if (latest === undefined || (await world.recipes.one(recipe)).hold !== null) return;
+    if (latest === undefined) return;
     const isNewer = (version: string): boolean =>
       canonical === null ? version === latest.version : compareVersions(version, canonical.version) > 0;
-    if (!isNewer(latest.version)) return;
+    if (!isNewer(latest.version) || (await world.recipes.one(recipe)).hold !== null) return;
     const mirrors = world.mirrorsFor(attempt.commands);
     const notes = await mirrors.releaseNotes(
       recipe,

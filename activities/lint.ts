@@ -1,4 +1,4 @@
-import type { LintProblem } from '../domain/level.ts';
+import { placeOf, type LintProblem } from '../domain/level.ts';
 import { keep } from '../host/evidence/deploy-evidence.ts';
 import { lintCheckout } from '../host/prepare/lint.ts';
 import { coldApp, type AppOf, type TierStep } from './app.ts';
@@ -32,6 +32,6 @@ export async function lintFiles(world: World, appOf: AppOf, input: TierStep): Pr
   });
 }
 
-function lineOf({ rule, file, line, what }: LintProblem): string {
-  return `${line === null ? file : `${file}:${line}`}: ${what} (${rule})`;
+function lineOf(problem: LintProblem): string {
+  return `${placeOf(problem)}: ${problem.what} (${problem.rule})`;
 }

@@ -4,7 +4,7 @@ import { outcomeTitle, type Outcome, type TierResult } from './outcome.ts';
 import { quotableLine, quotableMarkdown } from './printable.ts';
 import type { Tested, TestMode } from './recipe-test.ts';
 import type { Revision } from './release.ts';
-import { factsOf, type Fact, type TierFact } from './run-facts.ts';
+import { levelText, factsOf, type Fact, type TierFact } from './run-facts.ts';
 import { answerMarker } from './test-request.ts';
 
 /** What is said of a test where it was asked for: a comment that is edited as the test goes on, and a commit's status. */
@@ -131,7 +131,7 @@ function blocksOf(facts: readonly Fact[]): string[] {
       case 'tier':
         return fact === tiers[0] ? [tierTable(tiers)] : [];
       case 'level':
-        return [levelText(fact)];
+        return [`Level ${levelText(fact)}.`];
       case 'outcome':
       case 'release':
       case 'promote':
@@ -145,10 +145,6 @@ function blocksOf(facts: readonly Fact[]): string[] {
         return [];
     }
   });
-}
-
-function levelText({ level, highest, missed }: Extract<Fact, { about: 'level' }>): string {
-  return `Level ${level} of ${highest}${missed === null ? '' : `; not ${level + 1}: ${missed}`}.`;
 }
 
 function fromTo({ base, head }: Tested): string {

@@ -12,6 +12,11 @@ export interface LintProblem {
   what: string;
 }
 
+/** Where a problem is: as in `compose.yml:7`. */
+export function placeOf({ file, line }: Pick<LintProblem, 'file' | 'line'>): string {
+  return line === null ? file : `${file}:${line}`;
+}
+
 /** What the tier restore finds, and no reading of files: data that is back only once the services are restarted. */
 export function restoreProblem(note: string): LintProblem {
   const what = `the restored data is there ${note}; a backupbot.restore.post-hook could see to that`;

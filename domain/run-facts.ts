@@ -88,6 +88,11 @@ export interface TierFact {
   ms: number | null;
 }
 
+/** How far it came, and what keeps it from the next level. */
+export function levelText({ level, highest, missed }: Extract<Fact, { about: 'level' }>): string {
+  return `${level} of ${highest}${missed === null ? '' : `; not ${level + 1}: ${missed}`}`;
+}
+
 /** A run of which something can be told; a RecipeResult is one, and so is a run that still goes on. */
 export interface ToldRun extends Pick<RecipeResult, 'release' | 'test' | 'level' | 'lint' | 'spentMs'> {
   asked: Pick<Asker, 'by'>;

@@ -117,10 +117,9 @@ export function standingOf(recipe: string, runs: readonly IndexedRun[], at: stri
   const { ended } = verdict;
   if (!isNew(ended)) return { ...about, is: 'unchanged', since: ended };
   const told = swept.filter(saysSomething);
-  const wasRed = told.find(({ outcome: { kind } }) => kind !== 'PASS');
   return {
     ...about,
-    is: wasRed !== undefined && isNewlyGreen(told) ? 'newly green' : 'promoted',
+    is: isNewlyGreen(told) ? 'newly green' : 'promoted',
     since: ended,
   };
 

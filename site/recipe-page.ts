@@ -3,7 +3,7 @@ import { HIGHEST_LEVEL } from '../domain/level.ts';
 import { TIERS } from '../domain/outcome.ts';
 import { formatDuration } from '../domain/quantities.ts';
 import type { RecipeResult } from '../domain/report.ts';
-import { factsOf, type TierFact } from '../domain/run-facts.ts';
+import { factsOf, levelText, type TierFact } from '../domain/run-facts.ts';
 import type { IndexedRun } from '../domain/run-history.ts';
 import { STANDING_IN_WORDS, tellingRun } from '../domain/standing.ts';
 import type { CanonicalRecord } from '../host/store/canonicals.ts';
@@ -12,7 +12,7 @@ import { compact, day, html, linkTo, moment, page, said, type Html } from './htm
 import { plot, seconds, type Series } from './plots.ts';
 import { runFolder, runParts, type SiteData, type SiteRecipe } from './read.ts';
 import { hrefOfFile, tierTable } from './run-page.ts';
-import { counted, outcomeMark, reasonBeside, standingMark } from './words.ts';
+import { counted, lintList, outcomeMark, picture, reasonBeside, standingMark } from './words.ts';
 
 /** One recipe: what is proven of it, how its last release fared, and how that went over time. */
 
@@ -204,29 +204,10 @@ function lastTestSection({ tested }: RecipeView): Html {
         level === undefined
           ? ''
           : html`<dt>Level</dt>
-              <dd>
-                ${level.level} of
-                ${level.highest}${level.missed === null ? '' : `; not ${level.level + 1}: ${level.missed}`}
-              </dd>`
+              <dd>${levelText(level)}</dd>`
       }
       <dt>Lint</dt>
-      <dd>
-        ${
-          lint === undefined
-            ? 'not looked at: it is when every tier passed'
-            : lint.problems.length === 0
-              ? 'no problems'
-              : html`<ul>
-                  ${lint.problems.map(
-                    ({ rule, file, line, what }) =>
-                      html`<li>
-                        ${said(`${file}${line === null ? '' : `:${line}`}`)} <strong>${said(rule)}</strong>:
-                        ${said(what)}
-                      </li>`,
-                  )}
-                </ul>`
-        }
-      </dd>
+      <dd>${lint === undefined ? 'not looked at: it is when every tier passed' : lintList(lint.problems)}</dd>
     </dl>
   </section>`;
 }
@@ -329,20 +310,10 @@ function picturesSection({ proven, tested, canonical }: RecipeView): Html | '' {
   return html`<section>
     <h2 id="pictures">What it looks like</h2>
     <div class="pictures">
-      ${pictures.map(
-        ({ of, version, href, step }) =>
-          html`<figure>
-            <a href="${href}"
-              ><img
-                loading="lazy"
-                width="640"
-                height="400"
-                src="${href}"
-                alt="the app's page, ${of}${version === null ? '' : ` ${said(version)}`}"
-            /></a>
-            <figcaption>${of}${version === null ? '' : `, ${said(version)}`} (${said(step)})</figcaption>
-          </figure>`,
-      )}
+      ${pictures.map(({ of, version, href, step }) => {
+        const as = (sign: string): string => `${of}${version === null ? '' : `${sign} ${said(version)}`}`;
+        return picture({ href, alt: `the app's page, ${as('')}`, caption: `${as(',')} (${said(step)})` });
+      })}
     </div>
   </section>`;
 }

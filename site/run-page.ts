@@ -2,13 +2,13 @@ import path from 'node:path';
 import { formatBytes } from '../domain/bytes.ts';
 import { nameOf } from '../domain/release.ts';
 import type { RecipeResult } from '../domain/report.ts';
-import { factsOf, type Fact, type TierFact } from '../domain/run-facts.ts';
+import { factsOf, levelText, type Fact, type TierFact } from '../domain/run-facts.ts';
 import { spentText } from '../domain/time-spent.ts';
 import { formatDuration } from '../domain/quantities.ts';
 import { evidenceHref, shownText, type EvidenceFile } from './evidence.ts';
 import { compact, html, linkTo, moment, page, said, saidLines, type Html } from './html.ts';
 import { sweepFolder } from './read.ts';
-import { outcomeMark } from './words.ts';
+import { lintList, outcomeMark, picture } from './words.ts';
 
 /** One run of a recipe: everything that result.json says, in words, and what it left. */
 
@@ -60,19 +60,12 @@ export function runPage(host: string, view: RunView): string {
         : html`<section>
             <h2 id="pictures">What it looked like</h2>
             <div class="pictures">
-              ${pictures.map(
-                (file) =>
-                  html`<figure>
-                    <a href="${evidenceHref(file)}"
-                      ><img
-                        loading="lazy"
-                        width="640"
-                        height="400"
-                        src="${evidenceHref(file)}"
-                        alt="the app's page at the end of ${said(file.parts[0] ?? '')}"
-                    /></a>
-                    <figcaption>${said(file.parts.join('/'))}</figcaption>
-                  </figure>`,
+              ${pictures.map((file) =>
+                picture({
+                  href: evidenceHref(file),
+                  alt: `the app's page at the end of ${said(file.parts[0] ?? '')}`,
+                  caption: said(file.parts.join('/')),
+                }),
               )}
             </div>
           </section>`
@@ -83,14 +76,13 @@ export function runPage(host: string, view: RunView): string {
         files.length === 0
           ? html`<p>There is none beside the result.</p>`
           : html`<ul class="files">
-              ${files.map((file) => {
-                const href = evidenceHref(file);
-                const name = said(file.parts.join('/'));
-                return html`<li>
-                  ${href === null ? name : html`<a href="${href}">${name}</a>`}
-                  <small>${formatBytes(file.bytes)}${href === null ? ', not shown here' : ''}</small>
-                </li>`;
-              })}
+              ${files.map(
+                (file) =>
+                  html`<li>
+                    <a href="${evidenceHref(file)}">${said(file.parts.join('/'))}</a>
+                    <small>${formatBytes(file.bytes)}</small>
+                  </li>`,
+              )}
             </ul>`
       }${leftOut > 0 ? html`<p>and ${leftOut} more.</p>` : ''}
       <p class="meta">
@@ -169,27 +161,10 @@ function factLine(fact: Exclude<Fact, TierFact>, view: RunView): Html | '' {
         <dd>${fact.version === null ? 'none' : said(fact.version)}</dd>`;
     case 'level':
       return html`<dt>Level</dt>
-        <dd>
-          ${fact.level} of
-          ${fact.highest}${fact.missed === null ? '' : `; not ${fact.level + 1}: ${fact.missed}`}
-        </dd>`;
+        <dd>${levelText(fact)}</dd>`;
     case 'lint':
       return html`<dt>Lint</dt>
-        <dd>
-          ${
-            fact.problems.length === 0
-              ? 'no problems'
-              : html`<ul>
-                  ${fact.problems.map(
-                    ({ rule, file, line, what }) =>
-                      html`<li>
-                        ${said(`${file}${line === null ? '' : `:${line}`}`)} <strong>${said(rule)}</strong>:
-                        ${said(what)}
-                      </li>`,
-                  )}
-                </ul>`
-          }
-        </dd>`;
+        <dd>${lintList(fact.problems)}</dd>`;
     case 'time':
       return html`<dt>Time</dt>
         <dd>${spentText(fact.spentMs)}</dd>`;

@@ -1,3 +1,4 @@
+import { placeOf, type LintProblem } from '../domain/level.ts';
 import { outcomeReason, outcomeTitle, type Outcome } from '../domain/outcome.ts';
 import type { Standing } from '../domain/standing.ts';
 import { html, said, saidLines, type Html } from './html.ts';
@@ -58,4 +59,25 @@ export function standingMark({ is }: Pick<Standing, 'is'>): Html {
 /** How often, as people say it: `1 run`, `3 runs`. */
 export function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** What lint found, a line each. */
+export function lintList(problems: readonly LintProblem[]): Html | string {
+  if (problems.length === 0) return 'no problems';
+  return html`<ul>
+    ${problems.map(
+      (problem) =>
+        html`<li>
+          ${said(placeOf(problem))} <strong>${said(problem.rule)}</strong>: ${said(problem.what)}
+        </li>`,
+    )}
+  </ul>`;
+}
+
+/** A picture of an app's page, which leads to it in its own size; the texts are fit to be shown. */
+export function picture({ href, alt, caption }: { href: string; alt: string; caption: string }): Html {
+  return html`<figure>
+    <a href="${href}"><img loading="lazy" width="640" height="400" src="${href}" alt="${alt}" /></a>
+    <figcaption>${caption}</figcaption>
+  </figure>`;
 }

@@ -8,6 +8,7 @@ import { outcomeEvidence } from '../domain/outcome.ts';
 import { endOf } from '../domain/printable.ts';
 import { givenResult, type RecipeResult } from '../domain/report.ts';
 import type { IndexedRun } from '../domain/run-history.ts';
+import { fleetPage as siteAddress } from '../domain/site-url.ts';
 import { standingOf, tellingRun } from '../domain/standing.ts';
 import type { TimeSpent } from '../domain/time-spent.ts';
 import { workflowUrl } from '../host/config/temporal-ui.ts';
@@ -75,7 +76,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   const canonicals = createCanonicals(config);
   const reports = createReports(state);
   const temporal = (workflowId: string): string => workflowUrl(config, workflowId);
-  const base = config.serve.url === undefined ? null : `${config.serve.url.replace(/\/+$/, '')}/`;
+  const base = config.serve.url === undefined ? null : siteAddress(config.serve.url);
 
   /** What this process wrote last, by file: its sum. */
   const sums = new Map<string, string>();

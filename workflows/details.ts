@@ -2,7 +2,7 @@ import { blameText } from '../domain/blame.ts';
 import { quotableMarkdown } from '../domain/printable.ts';
 import type { Tested } from '../domain/recipe-test.ts';
 import type { Revision } from '../domain/release.ts';
-import type { Fact, TierFact } from '../domain/run-facts.ts';
+import { levelText, type Fact, type TierFact } from '../domain/run-facts.ts';
 
 /** A run's facts as the Temporal UI shows them, in Markdown, a paragraph each; tiers are one list. */
 export function detailsOf(facts: readonly Fact[]): string[] {
@@ -25,7 +25,7 @@ export function detailsOf(facts: readonly Fact[]): string[] {
       case 'canonical':
         return [`Canonical: ${quotableMarkdown(fact.version ?? 'none')}`];
       case 'level':
-        return [levelText(fact)];
+        return [`Level ${levelText(fact)}`];
       case 'lint':
         return fact.problems.length === 0 ? [] : [`Lint problems: ${fact.problems.length}`];
       case 'note':
@@ -48,10 +48,6 @@ export function detailsOf(facts: readonly Fact[]): string[] {
 function tierText({ tier, result, seen, note }: TierFact, isToldAbove: boolean): string {
   const said = (isToldAbove ? null : seen) ?? note;
   return `- ${tier}: ${result}${said === null ? '' : ` (${quotableMarkdown(said)})`}`;
-}
-
-function levelText({ level, highest, missed }: Extract<Fact, { about: 'level' }>): string {
-  return `Level ${level} of ${highest}${missed === null ? '' : `; not ${level + 1}: ${missed}`}`;
 }
 
 function testedText({ mode, why, head, base }: Tested): string {

@@ -1,11 +1,11 @@
 import path from 'node:path';
 import { bold, dim, green, red, yellow } from 'yoctocolors';
 import { blameText } from '../../domain/blame.ts';
-import type { LintProblem } from '../../domain/level.ts';
+import { placeOf, type LintProblem } from '../../domain/level.ts';
 import type { Tested } from '../../domain/recipe-test.ts';
 import type { Revision } from '../../domain/release.ts';
 import type { RecipeResult } from '../../domain/report.ts';
-import { factsOf, type Fact, type TierFact } from '../../domain/run-facts.ts';
+import { factsOf, type Fact, type TierFact, levelText } from '../../domain/run-facts.ts';
 import { spentText } from '../../domain/time-spent.ts';
 import { colourOutcome, nearPath } from './outcomes.ts';
 import { formatDuration } from '../../domain/quantities.ts';
@@ -136,16 +136,12 @@ function failureLines(
   ];
 }
 
-function levelText({ level, highest, missed }: Extract<Fact, { about: 'level' }>): string {
-  return `${level} of ${highest}${missed === null ? '' : `; not ${level + 1}: ${missed}`}`;
-}
-
 function lintLines(problems: readonly LintProblem[]): Line[] {
   if (problems.length === 0) return [['lint', '', 'no problems']];
-  return problems.map(({ rule, file, line, what }) => [
+  return problems.map((problem) => [
     'lint',
     '',
-    oneLine(`${file}${line === null ? '' : `:${line}`} ${rule}: ${what}`),
+    oneLine(`${placeOf(problem)} ${problem.rule}: ${problem.what}`),
   ]);
 }
 
