@@ -290,7 +290,9 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
       const evidence = run === null ? null : outcomeEvidence(run.outcome);
       if (run === null || evidence === null) continue;
       const folder = path.join(runsRoot(state), ...runParts(run));
-      const href = hrefOfFile(evidence, { folder, files: await filesOf(run) });
+      // What cannot be listed has no link; its recipe's pages say why.
+      const files = await filesOf(run).catch(() => []);
+      const href = hrefOfFile(evidence, { folder, files });
       if (href !== null) links.set(run.run, { href, name: path.relative(folder, evidence) });
     }
     return links;
@@ -376,6 +378,9 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         ...unswept.map((one) => ({ ...one, standing: standingOf(one.recipe, [], asOf ?? '') })),
       ];
       const failed: string[] = [];
+      /** What cannot be written holds up nothing else. */
+      const contained = async (what: string, body: () => Promise<void>): Promise<void> =>
+        body().catch((error: unknown) => void failed.push(`${what}: ${messageOf(error)}`));
       await put('style.css', STYLE);
       await put('icon.svg', ICON);
       await eachOf(all, async (recipe) => {
@@ -385,18 +390,16 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
         const before = pagesOf.get(name);
         if (before?.seen === seen && before.standing === standing) return;
         await forget(before?.runs ?? [], runs);
-        try {
+        await contained(`the pages of ${name}`, async () => {
           await writeRecipe(recipe, data);
           pagesOf.set(name, { seen, standing, runs });
-        } catch (error) {
-          failed.push(`the pages of ${name}: ${messageOf(error)}`);
-        }
+        });
       });
       const byName = new Map(recipes.map((one) => [one.recipe, one]));
       await forgetSweeps(sweeps);
       await eachOf(sweeps, async (sweep, at) => {
         signal?.throwIfAborted();
-        await writeSweep(sweep, at < SWEEPS_SHOWN, byName, data);
+        await contained(`the page of ${sweep.id}`, () => writeSweep(sweep, at < SWEEPS_SHOWN, byName, data));
       });
       if (lookedMs === null) await prune(all, sweeps);
       await put('feed.xml', feed(data, recipes, { base, title: `What changed on ${host}`, folder: '' }));

@@ -379,6 +379,28 @@ test('a run whose pages cannot be written keeps no other recipe from the site', 
   expect(await deadLinks(given)).toEqual([]);
 });
 
+test('a run whose folder is a file keeps neither the fleet nor the others from the site', async () => {
+  const given = await stateOf();
+  const evidence = '/elsewhere/app.log';
+  const outcome = {
+    kind: 'FAIL',
+    version: '9.0.0+1',
+    tier: 'install',
+    why: 'no',
+    evidence,
+    canonical: null,
+  } as const;
+  const result = await addRun(given, { outcome });
+  const folder = createResults(given.state).folderOf(runName(result));
+  await rm(folder, { recursive: true });
+  await writeFile(folder, '');
+  const { problems } = await siteOf(given).update(NOW);
+  expect(problems.join('\n')).toContain('the pages of ghost: ');
+  const fleet = textIn(await read(given, 'index.html'));
+  expect(fleet).toContain('9.0.0+1: install: no');
+  expect(fleet).toContain('the pages of ghost: ');
+});
+
 test('nobody sees half a file', async () => {
   const given = await stateOf({ weeks: 2 });
   const site = siteOf(given);
