@@ -32,6 +32,16 @@ export interface FleetRecipe {
   seen: string;
 }
 
+/** A sweep, as its recipes' runs tell of it. */
+export interface FleetSweep {
+  id: string;
+  /** When its first recipe began and its last one ended, ISO 8601, UTC. */
+  started: string;
+  ended: string;
+  /** By recipe. */
+  runs: ReadonlyMap<string, IndexedRun>;
+}
+
 export interface FleetReader {
   /** Every recipe that has a folder, a run or a canonical, by name. What did not change since the last time is not read again. */
   read(): Promise<FleetRecipe[]>;
@@ -121,4 +131,27 @@ async function folderIsThere(folder: string): Promise<boolean> {
     (found) => found.isDirectory(),
     () => false,
   );
+}
+
+/** Every sweep that some recipe has a run of, the latest first. */
+export function sweepsIn(fleet: readonly FleetRecipe[]): FleetSweep[] {
+  const sweeps = new Map<
+    string,
+    { id: string; started: string; ended: string; runs: Map<string, IndexedRun> }
+  >();
+  for (const { recipe, runs } of fleet) {
+    for (const run of runs) {
+      const { by, id } = run.asked;
+      if (by !== 'sweep') continue;
+      const known = sweeps.get(id);
+      if (known === undefined) {
+        sweeps.set(id, { id, started: run.started, ended: run.ended, runs: new Map([[recipe, run]]) });
+        continue;
+      }
+      known.runs.set(recipe, run);
+      if (run.started < known.started) known.started = run.started;
+      if (run.ended > known.ended) known.ended = run.ended;
+    }
+  }
+  return [...sweeps.values()].sort((a, b) => (a.ended < b.ended ? 1 : -1));
 }

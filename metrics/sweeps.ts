@@ -1,6 +1,6 @@
 import { NO_NEED, wantedOn, type Disk, type Place } from '../domain/disk.ts';
 import { countOutcomes, type SweepReport } from '../domain/report.ts';
-import type { FleetRecipe } from '../host/fleet.ts';
+import { sweepsIn, type FleetRecipe } from '../host/fleet.ts';
 import { sizesOf } from '../host/machine/headroom.ts';
 import type { Reports } from '../host/store/reports.ts';
 import { seconds, type Sample } from './families.ts';
@@ -16,14 +16,8 @@ export async function lastReport(
   fleet: readonly FleetRecipe[],
   reports: Pick<Reports, 'read'>,
 ): Promise<SweepReport | null> {
-  const ended = new Map<string, string>();
-  for (const run of fleet.flatMap(({ runs }) => runs)) {
-    const { by, id } = run.asked;
-    if (by === 'sweep' && run.ended > (ended.get(id) ?? '')) ended.set(id, run.ended);
-  }
-  const newestFirst = [...ended].sort(([, one], [, other]) => (one < other ? 1 : -1)).map(([id]) => id);
-  for (const sweep of newestFirst.slice(0, MOST_LOOKED_FOR)) {
-    const report = await reports.read(sweep);
+  for (const { id } of sweepsIn(fleet).slice(0, MOST_LOOKED_FOR)) {
+    const report = await reports.read(id);
     if (report !== null) return report;
   }
   return null;

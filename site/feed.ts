@@ -1,14 +1,8 @@
 import { outcomeReason, outcomeTitle } from '../domain/outcome.ts';
 import { inOrder, standingOf, STANDING_IN_WORDS, type Standing } from '../domain/standing.ts';
 import { html, linkTo, said, upFrom } from './html.ts';
-import {
-  runFolder,
-  runParts,
-  SWEEPS_SHOWN,
-  type SiteData,
-  type SiteRecipe,
-  type SweepColumn,
-} from './read.ts';
+import type { FleetSweep } from '../host/fleet.ts';
+import { runFolder, runParts, SWEEPS_SHOWN, type SiteData, type SiteRecipe } from './read.ts';
 
 /** What changed, as an Atom feed (RFC 4287): an entry for each recipe that turned red or green, was held or blocked. */
 
@@ -66,7 +60,7 @@ ${html`<feed xmlns="http://www.w3.org/2005/Atom">
 }
 
 /** What changed by that sweep, in the order of telling. */
-function entriesOf({ runs, ended }: SweepColumn, recipes: readonly SiteRecipe[]): Entry[] {
+function entriesOf({ runs, ended }: FleetSweep, recipes: readonly SiteRecipe[]): Entry[] {
   const changed = recipes.flatMap((one): Standing[] => {
     const run = runs.get(one.recipe);
     if (run === undefined) return [];

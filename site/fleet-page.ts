@@ -2,14 +2,8 @@ import { diskText, estimateText } from '../domain/disk.ts';
 import { outcomeTitle } from '../domain/outcome.ts';
 import { NEWS, STANDING_IN_WORDS, STANDINGS, tellingRun } from '../domain/standing.ts';
 import { compact, day, html, linkTo, moment, page, raw, said, saidLines, type Html } from './html.ts';
-import {
-  runFolder,
-  sweepFolder,
-  SWEEPS_SHOWN,
-  type SiteData,
-  type SiteRecipe,
-  type SweepColumn,
-} from './read.ts';
+import type { FleetSweep } from '../host/fleet.ts';
+import { runFolder, sweepFolder, SWEEPS_SHOWN, type SiteData, type SiteRecipe } from './read.ts';
 import { counted, LEGEND, markOf, outcomeMark, reasonBeside, standingMark } from './words.ts';
 
 /** The page that Monday begins with: what changed, who is to do what, and every recipe over the last sweeps. */
@@ -221,13 +215,13 @@ function matrixSection(data: SiteData): Html {
   </section>`;
 }
 
-function sweepHead({ id, ended }: SweepColumn): Html {
+function sweepHead({ id, ended }: FleetSweep): Html {
   const page = `${linkTo('sweeps', sweepFolder(id))}/`;
   return compact`<th scope="col" class="sweep"><a href="${page}" title="${said(id)}">${ended.slice(5, 10)}</a></th>`;
 }
 
 /** Written as short as HTML allows: there may be a thousand of them. */
-function matrixRow(one: SiteRecipe, columns: readonly SweepColumn[], data: SiteData): string {
+function matrixRow(one: SiteRecipe, columns: readonly FleetSweep[], data: SiteData): string {
   const { recipe, standing, canonical } = one;
   const cells = columns.map(({ runs }) => {
     const run = runs.get(recipe);

@@ -4,7 +4,7 @@ import type { SweepReport } from '../domain/report.ts';
 import type { IndexedRun } from '../domain/run-history.ts';
 import { inOrder, standingOf, type Standing } from '../domain/standing.ts';
 import type { Config } from '../host/config/config.ts';
-import { createFleetReader, type FleetRecipe } from '../host/fleet.ts';
+import { createFleetReader, sweepsIn, type FleetRecipe, type FleetSweep } from '../host/fleet.ts';
 import { createAlerts, type AlertInFile } from '../host/store/alerts.ts';
 import { folderName } from '../host/store/places.ts';
 import { createReports } from '../host/store/reports.ts';
@@ -20,16 +20,6 @@ export interface Now {
   schedule: { next: string | null; paused: boolean; note: string | null } | 'none' | null;
 }
 
-/** A sweep, as its recipes' runs tell of it. */
-export interface SweepColumn {
-  id: string;
-  /** When its first recipe began and its last one ended, ISO 8601, UTC. */
-  started: string;
-  ended: string;
-  /** By recipe. */
-  runs: ReadonlyMap<string, IndexedRun>;
-}
-
 export interface SiteRecipe extends FleetRecipe {
   standing: Standing;
 }
@@ -42,7 +32,7 @@ export interface SiteData {
   /** Those with a folder that no sweep takes: exceptions and live services. */
   unswept: FleetRecipe[];
   /** All of which some recipe has a run, the latest first. */
-  sweeps: SweepColumn[];
+  sweeps: FleetSweep[];
   /** Of the latest sweep that has one. */
   report: SweepReport | null;
   /** Those that hold. */
@@ -78,10 +68,10 @@ export function createSiteReader(config: SiteConfig): SiteReader {
 
   /** The latest sweep's; of one that goes on the report of the one before. */
   async function latestReport(
-    sweeps: readonly SweepColumn[],
+    sweeps: readonly FleetSweep[],
     problems: string[],
   ): Promise<SweepReport | null> {
-    for (const { id } of sweeps) {
+    for (const { id } of sweeps.slice(0, SWEEPS_SHOWN)) {
       if (lastReport?.id === id) return lastReport.report;
       try {
         const report = await reports.read(id);
@@ -98,7 +88,8 @@ export function createSiteReader(config: SiteConfig): SiteReader {
   return {
     async read(now, pagesFrom) {
       const found = await fleet.read();
-      const { sweeps, asOf } = sweepsIn(found);
+      const sweeps = sweepsIn(found);
+      const asOf = sweeps[0]?.ended ?? null;
       const swept = (one: FleetRecipe): boolean =>
         one.folder === null ? one.runs.some(isOfSweep) : one.folder.exception === null;
       const standings = found
@@ -131,30 +122,6 @@ const NEVER = '9999-12-31T23:59:59.999Z';
 
 function isOfSweep({ asked }: IndexedRun): boolean {
   return asked.by === 'sweep';
-}
-
-/** Every sweep that some recipe has a run of, the latest first. */
-function sweepsIn(fleet: readonly FleetRecipe[]): { sweeps: SweepColumn[]; asOf: string | null } {
-  const sweeps = new Map<
-    string,
-    { id: string; started: string; ended: string; runs: Map<string, IndexedRun> }
-  >();
-  for (const { recipe, runs } of fleet) {
-    for (const run of runs) {
-      if (!isOfSweep(run)) continue;
-      const { id } = run.asked;
-      const known = sweeps.get(id);
-      if (known === undefined) {
-        sweeps.set(id, { id, started: run.started, ended: run.ended, runs: new Map([[recipe, run]]) });
-        continue;
-      }
-      known.runs.set(recipe, run);
-      if (run.started < known.started) known.started = run.started;
-      if (run.ended > known.ended) known.ended = run.ended;
-    }
-  }
-  const all = [...sweeps.values()].sort((a, b) => (a.ended < b.ended ? 1 : -1));
-  return { sweeps: all, asOf: all[0]?.ended ?? null };
 }
 
 /** The folder of a run's pages, seen from the site's own folder: who asked, and the recipe. */

@@ -2,14 +2,15 @@ import { countOutcomes, type SweepReport } from '../domain/report.ts';
 import { inOrder, standingOf } from '../domain/standing.ts';
 import { besideOutcomes } from './fleet-page.ts';
 import { html, moment, page, said } from './html.ts';
-import { runFolder, type SiteData, type SiteRecipe, type SweepColumn } from './read.ts';
+import type { FleetSweep } from '../host/fleet.ts';
+import { runFolder, type SiteData, type SiteRecipe } from './read.ts';
 import { outcomeMark, reasonBeside, standingMark } from './words.ts';
 
 /** One sweep: each of its recipes as it stood then, in the order of telling, and what was told beside them. */
 
 export function sweepPage(
   host: string,
-  { id, started, ended, runs }: SweepColumn,
+  { id, started, ended, runs }: FleetSweep,
   recipes: ReadonlyMap<string, SiteRecipe>,
   /** Null where it is not there, cannot be read, or is older than those that are told of. */
   report: SweepReport | null,

@@ -30,6 +30,7 @@ import {
 import { feed } from './feed.ts';
 import { fleetPage, type EvidenceLink } from './fleet-page.ts';
 import { siteIndex } from './index-json.ts';
+import type { FleetSweep } from '../host/fleet.ts';
 import {
   createSiteReader,
   runFolder,
@@ -40,7 +41,6 @@ import {
   type SiteConfig,
   type SiteData,
   type SiteRecipe,
-  type SweepColumn,
 } from './read.ts';
 import { recipePage, type RecipeView, type SeenRun } from './recipe-page.ts';
 import { hrefOfFile, runPage } from './run-page.ts';
@@ -263,7 +263,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   }
 
   async function writeSweep(
-    sweep: SweepColumn,
+    sweep: FleetSweep,
     isTold: boolean,
     recipes: ReadonlyMap<string, SiteRecipe>,
     data: SiteData,
@@ -311,7 +311,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   }
 
   /** Removes the pages of sweeps that no run is of any more. */
-  async function forgetSweeps(sweeps: readonly SweepColumn[]): Promise<void> {
+  async function forgetSweeps(sweeps: readonly FleetSweep[]): Promise<void> {
     const there = new Set(sweeps.map(({ id }) => id));
     for (const id of sweepsOf.keys()) {
       if (there.has(id)) continue;
@@ -323,7 +323,7 @@ export function createSite(config: SiteConfig, clock: () => number = () => perfo
   }
 
   /** Removes what is of no recipe, run or sweep any more. */
-  async function prune(recipes: readonly SiteRecipe[], sweeps: readonly SweepColumn[]): Promise<void> {
+  async function prune(recipes: readonly SiteRecipe[], sweeps: readonly FleetSweep[]): Promise<void> {
     const names = new Set(recipes.map(({ recipe }) => recipe));
     await keepOnly('recipe', names);
     await keepOnly('badge', new Set([...names].map((name) => `${name}.svg`)));

@@ -6,25 +6,7 @@ import type { Outcome } from '../../domain/outcome.ts';
 import type { RecipeResult } from '../../domain/report.ts';
 import { indexedRun, redSince } from '../../domain/run-history.ts';
 import { createRunIndex, type RunIndex } from '../../host/store/run-index.ts';
-
-const PASS: Outcome = { kind: 'PASS', promoted: '1.0.0+1' };
-const FAIL: Outcome = {
-  kind: 'FAIL',
-  version: '1.1.0+1',
-  tier: 'install',
-  why: 'no',
-  evidence: '/x',
-  canonical: null,
-};
-const NOT_PROMOTED: Outcome = {
-  kind: 'GREEN-BUT-PROMOTE-FAILED',
-  version: '1.1.0+1',
-  why: 'no',
-  canonical: null,
-  evidence: null,
-};
-const SKIP: Outcome = { kind: 'SKIP', because: 'no-new-version', why: 'equal' };
-const ERROR: Outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'no disk' };
+import { ERROR, FAIL, NOT_PROMOTED, PASS, SKIP } from '../fixtures/outcomes.ts';
 
 function resultOf(day: number, outcome: Outcome): RecipeResult {
   const at = new Date(Date.UTC(2025, 0, day)).toISOString();

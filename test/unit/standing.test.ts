@@ -2,26 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { IndexedRun } from '../../domain/run-history.ts';
 import { inOrder, standingOf, STANDINGS, tellingRun } from '../../domain/standing.ts';
-
-const PASS: Outcome = { kind: 'PASS', promoted: '1.0.0+1' };
-const FAIL: Outcome = {
-  kind: 'FAIL',
-  version: '1.1.0+1',
-  tier: 'install',
-  why: 'no',
-  evidence: '/x',
-  canonical: null,
-};
-const NOT_PROMOTED: Outcome = {
-  kind: 'GREEN-BUT-PROMOTE-FAILED',
-  version: '1.1.0+1',
-  why: 'no',
-  canonical: null,
-  evidence: null,
-};
-const SKIP: Outcome = { kind: 'SKIP', because: 'no-new-version', why: 'equal' };
-const HELD: Outcome = { kind: 'SKIP', because: 'held', why: 'on holiday' };
-const ERROR: Outcome = { kind: 'ERROR', cause: 'infrastructure', why: 'no disk' };
+import { ERROR, FAIL, HELD, NOT_PROMOTED, PASS, SKIP } from '../fixtures/outcomes.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 const NOW = Date.UTC(2025, 2, 30, 5);
